@@ -1,0 +1,82 @@
+"""The only module that reads the wall clock; everything else is handed a Clock.
+
+Market time is the exchange's: bars, sessions, journal, decisions. Technical time is the machine's: deadlines, watchdog,
+metric ages, logs. In production they agree; in the demo and in simulation market time starts where the data start.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the daemon knows of time."""
+
+    def market(self) -> datetime:
+        """The exchange's time, aware, in UTC."""
+        ...
+
+    def technical(self) -> datetime:
+        """The machine's time, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, from an arbitrary start."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock, for both kinds of time."""
+
+    def market(self) -> datetime:
+        return datetime.now(UTC)
+
+    def technical(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class SteppedClock:
+    """Market time counted from `market_start` at `speed` market seconds a second of `seconds()`.
+
+    With an event loop's own `time` as `seconds` this is the clock of a virtual run; with `time.monotonic` it follows a
+    simulated gateway that replays the past. `technical` counts the same seconds from `technical_start`, unscaled.
+    """
+
+    def __init__(
+        self,
+        seconds: Callable[[], float],
+        *,
+        market_start: datetime,
+        technical_start: datetime | None = None,
+        speed: float = 1.0,
+    ) -> None:
+        self._seconds = seconds
+        self._zero = seconds()
+        self._market_start = market_start
+        self._technical_start = technical_start or market_start
+        self._speed = speed
+
+    def market(self) -> datetime:
+        return self._market_start + timedelta(seconds=(self._seconds() - self._zero) * self._speed)
+
+    def technical(self) -> datetime:
+        return self._technical_start + timedelta(seconds=self._seconds() - self._zero)
+
+    def monotonic(self) -> float:
+        return self._seconds()
+
+
+def real_monotonic() -> float:
+    """Seconds of the machine that never go back, for pacing a virtual run and for measuring."""
+    return time.monotonic()
+
+
+def cpu_clock() -> float:
+    """Seconds with the best resolution the machine has, for measuring durations only."""
+    return time.perf_counter()

@@ -1,0 +1,19 @@
+"""Trading sessions of an exchange as plain values; made by the calendar, read by scheduling, risk and the gateway's set-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One trading session: its date at the exchange, and its opening and closing instants, aware, in UTC."""
+
+    date: date
+    open_at: datetime
+    close_at: datetime
+
+    def is_open(self, at: datetime) -> bool:
+        """Whether `at` lies in the session; the closing instant does not."""
+        return self.open_at <= at < self.close_at
