@@ -1,0 +1,46 @@
+"""What can be traded, and the grids its prices and quantities lie on; made by the broker's contract look-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """The direction of an order or a fill."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """A contract as the broker knows it; `tick` in its currency, `lot` in shares, `zone` an IANA name."""
+
+    con_id: int
+    symbol: str
+    sec_type: str = "STK"
+    currency: str = "USD"
+    exchange: str = "SMART"
+    primary_exchange: str = ""
+    tick: Decimal = Decimal("0.01")
+    lot: Decimal = Decimal(1)
+    multiplier: Decimal = Decimal(1)
+    zone: str = "America/New_York"
+
+
+def to_tick(price: Decimal, tick: Decimal, side: Side) -> Decimal:
+    """A limit price on the tick grid, rounded against us: a buy down, a sell up, so that it never pays more than asked."""
+    rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
+    return (price / tick).to_integral_value(rounding=rounding) * tick
+
+
+def to_lot(quantity: Decimal, lot: Decimal) -> Decimal:
+    """A quantity of shares rounded towards zero to whole lots."""
+    return (quantity / lot).to_integral_value(rounding=ROUND_DOWN) * lot

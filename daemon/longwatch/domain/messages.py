@@ -1,0 +1,897 @@
+"""Everything that is heard (events), concluded (facts) and asked for (effects): three closed unions of frozen values.
+
+Events come from the broker, timers, jobs and people through the inbox; `decide` turns them into facts and effects; `evolve` folds
+facts, and nothing else, into the state. Every event carries what it is judged by. Times are aware and UTC; `at` is market
+time, `tech` technical time (clock.py). Quantities of positions are signed, those of orders and fills are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from longwatch.domain.instruments import Instrument, Side
+from longwatch.domain.orders import Absence, Order, OrderState
+from longwatch.domain.quotes import Quote
+from longwatch.domain.sessions import Session
+from longwatch.domain.settings import TradeSettings
+
+Weights = tuple[tuple[str, Decimal], ...]
+
+
+class Verb(StrEnum):
+    """What a person, or a limit, may order the daemon to hold back."""
+
+    PAUSE = "pause"
+    REDUCING = "reducing"
+    HALT = "halt"
+    FLATTEN = "flatten"
+
+
+class Link(StrEnum):
+    """The states of the connection to the gateway."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    SYNCING = "syncing"
+    READY = "ready"
+
+
+# ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    at: datetime
+    tech: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonStarted(_Heard):
+    """The process has opened its journal; the first event of every run."""
+
+    journal_id: str
+    account: str
+    mode: str
+    client_id: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigLoaded(_Heard):
+    """A configuration was read and found good, at start or by a reload."""
+
+    settings: TradeSettings
+    sha256: str
+    changed: tuple[str, ...] = ()
+    by: str = "start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarLoaded(_Heard):
+    """The exchange's sessions for the time ahead."""
+
+    sessions: tuple[Session, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOpening(_Heard):
+    """The one connection loop begins an attempt."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkUp(_Heard):
+    """The API handshake is complete: accounts and nextValidId have come."""
+
+    client_id: int
+    next_order_id: int
+    accounts: tuple[str, ...]
+    server_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkLost(_Heard):
+    """An attempt failed, or the connection ended."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSeen(_Heard):
+    """Codes 1100, 1101, 1102: the gateway's own link to IB."""
+
+    up: bool
+    data_kept: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarmSeen(_Heard):
+    """Codes 2103–2108, 2157, 2158: one data farm."""
+
+    farm: str
+    up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSeen(_Heard):
+    """The gateway answered a heartbeat; `skew_seconds` is its clock less our market time."""
+
+    skew_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentsSeen(_Heard):
+    """Contract details came for some symbols, and a reason for each of the others."""
+
+    instruments: tuple[Instrument, ...]
+    missing: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionRow:
+    """One row of a position download; `quantity` signed."""
+
+    con_id: int
+    symbol: str
+    quantity: Decimal
+    average_cost: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOrderSeen(_Heard):
+    """Message 5: an order as the broker holds it. `client_id` 0 with `order_id` 0 is a manual order."""
+
+    order_id: int
+    client_id: int
+    perm_id: int
+    ref: str
+    account: str
+    con_id: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    order_type: str
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    tif: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStatusSeen(_Heard):
+    """Message 3."""
+
+    order_id: int
+    client_id: int
+    perm_id: int
+    status: str
+    filled: Decimal
+    remaining: Decimal
+    average_price: Decimal
+    why_held: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionSeen(_Heard):
+    """Message 11, live or from a download; `executed_at` is the broker's time in UTC."""
+
+    exec_id: str
+    order_id: int
+    client_id: int
+    perm_id: int
+    ref: str
+    account: str
+    con_id: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    cumulative: Decimal
+    executed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommissionSeen(_Heard):
+    """Message 59."""
+
+    exec_id: str
+    commission: Decimal
+    currency: str
+    realized_pnl: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletedOrderSeen(_Heard):
+    """Message 101: an order of the day that has ended."""
+
+    perm_id: int
+    ref: str
+    account: str
+    con_id: int
+    symbol: str
+    side: Side
+    status: str
+    filled: Decimal
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionSeen(_Heard):
+    """Message 61 outside a download: the account's position changed."""
+
+    account: str
+    con_id: int
+    symbol: str
+    quantity: Decimal
+    average_cost: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotSeen(_Heard):
+    """One complete round of account downloads.
+
+    A part is None when it failed; `failures` then says why (part, reason). `open_perm_ids` are the orders open at the broker.
+    Execution, order and completed-order rows were delivered as events of their own just before.
+    """
+
+    reason: str
+    positions: tuple[PositionRow, ...] | None
+    open_perm_ids: tuple[int, ...] | None
+    completed_perm_ids: tuple[int, ...] | None
+    exec_ids: tuple[str, ...] | None
+    net_liquidation: Decimal | None
+    cash: Decimal | None
+    started_tech: datetime
+    failures: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderHanded(_Heard):
+    """The bytes of an order were given to the transport."""
+
+    intent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderWithheld(_Heard):
+    """The order was never given to the transport: the gate was shut at the write, or the link was gone."""
+
+    intent: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderErrorSeen(_Heard):
+    """Message 4 with the id of an order; the meaning of `code` comes from broker/codes.py by way of `verdict`."""
+
+    order_id: int
+    code: int
+    text: str
+    verdict: str
+    """`notice` (order lives) · `rejected` · `cancelled` · `not found` (10147) · `too late` (10148) · `unclear` (an unlisted code: never final)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSeen(_Heard):
+    """Message 4 about anything but an order, worth keeping."""
+
+    code: int
+    text: str
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageUndecodable(_Heard):
+    """A message the library could not decode, kept raw; `con_id` where it can be told."""
+
+    message_id: int
+    raw: tuple[str, ...]
+    reason: str
+    con_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesJudged:
+    """What validation says of one symbol's bars; `flaws` empty means tradable. `close` is the last completed session's."""
+
+    symbol: str
+    bars: int
+    last_session: date | None
+    close: Decimal | None
+    flaws: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataRefreshed(_Heard):
+    """A data refresh has ended; every symbol asked for is judged, also those that failed."""
+
+    run_id: str
+    session: date
+    judged: tuple[SeriesJudged, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetsComputed(_Heard):
+    """A strategy returned target weights (fractions of its allocation, Decimal at 1e-6), decided on `session`'s close."""
+
+    run_id: str
+    strategy: str
+    session: date
+    weights: Weights
+    memory: str
+    source_sha256: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyFailed(_Heard):
+    """A strategy raised, ran too long, or returned what can't be traded; its former targets are kept, not traded on."""
+
+    run_id: str
+    strategy: str
+    session: date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquitySeen(_Heard):
+    """The capital to size by, and the close of each symbol it was valued at, once signals are in."""
+
+    run_id: str
+    session: date
+    equity: Decimal
+    prices: tuple[tuple[str, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebalanceDue(_Heard):
+    """Time to turn targets into orders; `quotes` are those held at this instant, ages to be judged against `tech`."""
+
+    run_id: str
+    session: Session | None
+    quotes: tuple[Quote, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSeen(_Heard):
+    """A scheduled job changed state: started, finished, failed, skipped or missed."""
+
+    job: str
+    run_id: str
+    outcome: str
+    text: str = ""
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeReached(_Heard):
+    """The earliest deadline in the state has passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlRequested(_Heard):
+    """A person's command: pause, resume, halt, flatten, cancel, adopt, unquarantine, reconcile, drain."""
+
+    command: str
+    argument: str = ""
+    by: str = ""
+    reason: str = ""
+    quotes: tuple[Quote, ...] = ()
+
+
+Event = (
+    DaemonStarted
+    | ConfigLoaded
+    | CalendarLoaded
+    | LinkOpening
+    | LinkUp
+    | LinkLost
+    | BackendSeen
+    | FarmSeen
+    | ClockSeen
+    | InstrumentsSeen
+    | OpenOrderSeen
+    | OrderStatusSeen
+    | ExecutionSeen
+    | CommissionSeen
+    | CompletedOrderSeen
+    | PositionSeen
+    | SnapshotSeen
+    | OrderHanded
+    | OrderWithheld
+    | OrderErrorSeen
+    | NoticeSeen
+    | MessageUndecodable
+    | DataRefreshed
+    | TargetsComputed
+    | StrategyFailed
+    | EquitySeen
+    | RebalanceDue
+    | JobSeen
+    | TimeReached
+    | ControlRequested
+)
+
+
+# ── facts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOpened:
+    """A process began to work on this journal."""
+
+    journal_id: str
+    account: str
+    mode: str
+    client_id: int
+    version: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigApplied:
+    """These settings hold from here on."""
+
+    settings: TradeSettings
+    sha256: str
+    changed: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionsKnown:
+    """The exchange's sessions from here on."""
+
+    sessions: tuple[Session, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentKnown:
+    """A symbol of the universe is this contract."""
+
+    instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentMissing:
+    """A symbol of the universe can't be traded: the broker gave no contract for it."""
+
+    symbol: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkMoved:
+    """The connection is in this state since `tech`."""
+
+    link: Link
+    reason: str
+    tech: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdsReserved:
+    """Ids from `first` up to `first + count` are for requests; orders get those above. `epoch` counts connections."""
+
+    first: int
+    count: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendMoved:
+    """The gateway's link to IB is up or down since `tech`."""
+
+    up: bool
+    tech: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarmMoved:
+    """A data farm is up or down since `tech`."""
+
+    farm: str
+    up: bool
+    tech: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockChecked:
+    """The gateway's clock less ours, in seconds, measured at `tech`."""
+
+    skew_seconds: float
+    tech: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountValued:
+    """What the account is worth, in the base currency, at `tech`."""
+
+    net_liquidation: Decimal
+    cash: Decimal
+    tech: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPositionSet:
+    """The broker's figure for one instrument; `quantity` signed."""
+
+    con_id: int
+    symbol: str
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideSet:
+    """Of the account's position this part is not ours: it was there before, or somebody else trades it."""
+
+    con_id: int
+    symbol: str
+    quantity: Decimal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldingAdopted:
+    """`quantity` (signed) of the account's position is ours from here on."""
+
+    con_id: int
+    symbol: str
+    quantity: Decimal
+    average_cost: Decimal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignOrderSet:
+    """An order in the account that is not ours: shown, counted as exposure, never touched. `remaining` 0 when it has ended."""
+
+    perm_id: int
+    con_id: int
+    symbol: str
+    side: Side
+    remaining: Decimal
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotFailed:
+    """Parts of an account download failed: the gate stays shut until a whole one has come."""
+
+    failures: tuple[tuple[str, str], ...]
+    tech: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Book plus outside against the account, for one instrument."""
+
+    con_id: int
+    symbol: str
+    book: Decimal
+    outside: Decimal
+    account: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookCompared:
+    """A whole snapshot was compared with the book: `positions` and `orders` are the sizes of the sets compared."""
+
+    reason: str
+    positions: int
+    orders: int
+    differences: tuple[Difference, ...]
+    activity: int
+    tech: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineSet:
+    """No new orders in this instrument until lifted."""
+
+    con_id: int
+    symbol: str
+    reason: str
+    tech: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineLifted:
+    """Both sides agree again, or a person has lifted it."""
+
+    con_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerbSet:
+    """A verb holds, or no longer."""
+
+    verb: Verb
+    on: bool
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataJudged:
+    """What may be traded on, symbol by symbol, as of a session."""
+
+    session: date
+    judged: tuple[SeriesJudged, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetsSet:
+    """A strategy's targets and memory from here on."""
+
+    run_id: str
+    strategy: str
+    session: date
+    weights: Weights
+    memory: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyFaulted:
+    """A strategy gave no usable targets: nothing is traded for it until it does."""
+
+    strategy: str
+    session: date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquitySet:
+    """The capital and the closes that the next rebalance is sized by."""
+
+    session: date
+    equity: Decimal
+    prices: tuple[tuple[str, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebalanceDecided:
+    """A rebalance has been worked through: what came of it, in numbers of trades."""
+
+    run_id: str
+    intended: int
+    refused: int
+    clamped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeClamped:
+    """A wanted trade was made smaller: `wanted` and `allowed` are signed shares; `observed` and `limit` in the check's own unit."""
+
+    run_id: str
+    symbol: str
+    check: str
+    wanted: Decimal
+    allowed: Decimal
+    observed: Decimal
+    limit: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeRefused:
+    """A wanted trade (signed shares) was not made into an order, or an intended order was not sent."""
+
+    run_id: str
+    symbol: str
+    check: str
+    wanted: Decimal
+    observed: str
+    limit: str
+    text: str
+    intent: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderIntended:
+    """An order was decided; nothing has left yet."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSending:
+    """The order may leave from here on, under this id; answered by `deadline` (technical time) or unknown."""
+
+    intent: int
+    order_id: int
+    client_id: int
+    epoch: int
+    sent_at: datetime
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderMoved:
+    """The order is in `state` by this evidence."""
+
+    intent: int
+    state: OrderState
+    evidence: str
+    text: str
+    deadline: datetime | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderIdentified:
+    """The broker knows the order under this permId."""
+
+    intent: int
+    perm_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCancelAsked:
+    """We want the order gone."""
+
+    intent: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbsenceNoted:
+    """What has been gathered towards proving an unknown order absent."""
+
+    intent: int
+    absence: Absence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillBooked:
+    """An execution is in the book (`intent` None: not ours, kept so that it is never counted twice)."""
+
+    exec_id: str
+    intent: int | None
+    con_id: int
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    executed_at: datetime
+    replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommissionBooked:
+    """What an execution cost, in `currency`."""
+
+    exec_id: str
+    intent: int | None
+    commission: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobNoted:
+    """A scheduled job's last run."""
+
+    job: str
+    run_id: str
+    outcome: str
+    text: str
+    at: datetime
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventKept:
+    """An event that could not be digested was kept raw; it touches `con_id` where known."""
+
+    kind: str
+    reason: str
+    con_id: int | None
+
+
+Fact = (
+    RunOpened
+    | ConfigApplied
+    | SessionsKnown
+    | InstrumentKnown
+    | InstrumentMissing
+    | LinkMoved
+    | IdsReserved
+    | BackendMoved
+    | FarmMoved
+    | ClockChecked
+    | AccountValued
+    | AccountPositionSet
+    | OutsideSet
+    | HoldingAdopted
+    | ForeignOrderSet
+    | SnapshotFailed
+    | BookCompared
+    | QuarantineSet
+    | QuarantineLifted
+    | VerbSet
+    | DataJudged
+    | TargetsSet
+    | StrategyFaulted
+    | EquitySet
+    | RebalanceDecided
+    | TradeClamped
+    | TradeRefused
+    | OrderIntended
+    | OrderSending
+    | OrderMoved
+    | OrderIdentified
+    | OrderCancelAsked
+    | AbsenceNoted
+    | FillBooked
+    | CommissionBooked
+    | JobNoted
+    | EventKept
+)
+
+
+# ── effects ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginSync:
+    """Use these request ids and download the account; `epoch` names the connection."""
+
+    epoch: int
+    first_request_id: int
+    count: int
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitOrder:
+    """Place the order under its reserved id, once."""
+
+    order: Order
+    instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder:
+    """Ask the broker to cancel; may be asked again."""
+
+    intent: int
+    order_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSnapshot:
+    """Download the account once more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropLink:
+    """End this connection; the connection loop makes another."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunJob:
+    """Run a job now, beside its schedule."""
+
+    job: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaiseAlert:
+    """Tell a person; `key` is one of a closed set of names, for metrics."""
+
+    key: str
+    text: str
+    severity: str = "warning"
+
+
+Effect = BeginSync | SubmitOrder | CancelOrder | RequestSnapshot | DropLink | RunJob | RaiseAlert

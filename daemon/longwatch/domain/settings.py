@@ -1,0 +1,48 @@
+"""The settings that decisions depend on, as plain values; made from the configuration, kept in the state as a fact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeSettings:
+    """Everything `decide` may ask of the configuration.
+
+    Fractions are of equity; `_value` in the base currency; `_shares` and the two sizes in shares; ages and time-outs in
+    technical seconds.
+    """
+
+    mode: str = "paper"
+    universe: tuple[str, ...] = ()
+    allocations: tuple[tuple[str, Decimal], ...] = ()
+    initial_capital: Decimal = Decimal(100_000)
+    max_capital_value: Decimal | None = None
+    adopt_existing: bool = False
+    order_type: str = "LMT"
+    limit_offset_bps: Decimal = Decimal(20)
+    tif: str = "DAY"
+    acknowledge_seconds: float = 10.0
+    min_order_size: Decimal = Decimal(1)
+    max_position_size: Decimal = Decimal(10_000)
+    min_order_value: Decimal = Decimal(0)
+    max_order_value: Decimal | None = None
+    max_order_shares: Decimal | None = None
+    max_weight: Decimal = Decimal("0.15")
+    max_gross_exposure: Decimal = Decimal(1)
+    max_net_exposure: Decimal = Decimal(1)
+    max_orders_per_minute: int = 60
+    max_quote_age_seconds: float = 30.0
+    price_band_fraction: Decimal = Decimal("0.10")
+    allow_delayed_data: bool = False
+    allow_short: bool = False
+    trading_hours_only: bool = True
+    cash_reserve_fraction: Decimal = Decimal(0)
+    no_trade_band_weight: Decimal = Decimal(0)
+    stale_sessions: int = 1
+    clock_skew_seconds: float = 5.0
+    account_age_seconds: float = 180.0
+    backend_alert_seconds: float = 300.0
+    absence_quiet_seconds: float = 60.0
+    absence_round_seconds: float = 30.0
