@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from longwatch.domain.instruments import Instrument, Side
-from longwatch.domain.orders import Absence, Order, OrderState
+from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
@@ -657,12 +657,13 @@ class EquitySet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebalanceDecided:
-    """A rebalance has been worked through: what came of it, in numbers of trades."""
+    """A rebalance has been worked through: what came of it, in trades; `waiting` are those put off until sells have ended."""
 
     run_id: str
     intended: int
     refused: int
     clamped: int
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -713,14 +714,15 @@ class OrderSending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderMoved:
-    """The order is in `state` by this evidence."""
+    """The order is in `state` by this evidence; `reported` and `ending` as in Order."""
 
     intent: int
     state: OrderState
-    evidence: str
+    evidence: Evidence
     text: str
     deadline: datetime | None
-    at: datetime
+    reported: Decimal
+    ending: OrderState | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -759,6 +761,7 @@ class FillBooked:
     quantity: Decimal
     price: Decimal
     executed_at: datetime
+    tech: datetime
     replaces: str | None = None
 
 

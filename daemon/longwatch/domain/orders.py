@@ -162,7 +162,9 @@ class Order:
     """One intent and all that is known of it.
 
     `intent` counts within the journal and `ref` is `lw:<journal id>:<intent>`; quantities are shares, prices in the
-    instrument's currency; `deadline` is the technical time by which something must have been heard.
+    instrument's currency; `deadline` is the technical time by which something must have been heard. `filled` are
+    shares booked from executions, `reported` what the broker's status says is filled; an order that the broker says has
+    ended is `ending` until the executions have caught up.
     """
 
     intent: int
@@ -195,6 +197,8 @@ class Order:
     deadline: datetime | None = None
     cancel_asked: bool = False
     filled: Decimal = Decimal(0)
+    reported: Decimal = Decimal(0)
+    ending: OrderState | None = None
     average_price: Decimal = Decimal(0)
     commission: Decimal = Decimal(0)
     absence: Absence | None = field(default=None)

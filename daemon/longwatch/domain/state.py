@@ -1,0 +1,424 @@
+"""The state of the daemon and `evolve`, the fold of facts into it; recovery is this fold over the journal, and nothing else.
+
+The state has one owner, the engine's loop (or a backtest), which folds each fact as `decide` yields it. `evolve` never decides:
+it copies what a fact says to where it belongs, so an old journal means the same under new code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, cast
+
+from longwatch.domain import messages as m
+from longwatch.domain.instruments import Instrument
+from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState
+from longwatch.domain.positions import Holding, after_fill
+from longwatch.domain.sessions import Session
+from longwatch.domain.settings import TradeSettings
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """A booked execution; `quantity` signed. `intent` None: somebody else's."""
+
+    exec_id: str
+    intent: int | None
+    con_id: int
+    symbol: str
+    quantity: Decimal
+    price: Decimal
+    executed_at: datetime
+    tech: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """All that the daemon knows and has decided; every field is explained by the fact that sets it."""
+
+    journal_id: str = ""
+    account: str = ""
+    mode: str = ""
+    client_id: int = 0
+    runs: int = 0
+    settings: TradeSettings = field(default_factory=TradeSettings)
+    settings_sha256: str = ""
+    sessions: tuple[Session, ...] = ()
+    instruments: dict[str, Instrument] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    link: m.Link = m.Link.DISCONNECTED
+    link_since: datetime | None = None
+    link_reason: str = ""
+    epoch: int = 0
+    next_id: int = 1
+    backend_up: bool = True
+    backend_since: datetime | None = None
+    farms: dict[str, m.FarmMoved] = field(default_factory=dict)
+    clock: m.ClockChecked | None = None
+    valued: m.AccountValued | None = None
+    snapshot_failed: m.SnapshotFailed | None = None
+    compared: m.BookCompared | None = None
+    account_positions: dict[int, tuple[str, Decimal]] = field(default_factory=dict)
+    outside: dict[int, tuple[str, Decimal]] = field(default_factory=dict)
+    book: dict[int, Holding] = field(default_factory=dict)
+    orders: dict[int, Order] = field(default_factory=dict)
+    live: dict[int, None] = field(default_factory=dict)
+    next_intent: int = 1
+    by_perm_id: dict[int, int] = field(default_factory=dict)
+    by_order_id: dict[tuple[int, int], int] = field(default_factory=dict)
+    fills: dict[str, Fill] = field(default_factory=dict)
+    commissions: dict[str, Decimal] = field(default_factory=dict)
+    foreign_orders: dict[int, m.ForeignOrderSet] = field(default_factory=dict)
+    quarantines: dict[int, m.QuarantineSet] = field(default_factory=dict)
+    verbs: dict[m.Verb, m.VerbSet] = field(default_factory=dict)
+    judged_session: date | None = None
+    judged: dict[str, m.SeriesJudged] = field(default_factory=dict)
+    targets: dict[str, m.TargetsSet] = field(default_factory=dict)
+    faults: dict[str, m.StrategyFaulted] = field(default_factory=dict)
+    equity: m.EquitySet | None = None
+    rebalance: m.RebalanceDecided | None = None
+    jobs: dict[str, m.JobNoted] = field(default_factory=dict)
+    activity: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def live_orders(self) -> Iterator[Order]:
+        """Orders that may still fill, oldest first."""
+        return (self.orders[intent] for intent in self.live)
+
+    def live_in(self, con_id: int) -> list[Order]:
+        """Orders of one instrument that may still fill."""
+        return [order for order in self.live_orders() if order.con_id == con_id]
+
+    def held(self, con_id: int) -> Decimal:
+        """Our signed shares of an instrument."""
+        holding = self.book.get(con_id)
+        return holding.quantity if holding else ZERO
+
+    def is_on(self, verb: m.Verb) -> bool:
+        """Whether a verb holds."""
+        return verb in self.verbs
+
+
+def evolve(state: State, fact: m.Fact) -> None:
+    """Fold one fact into the state."""
+    _FOLDS[type(fact)](state, fact)
+
+
+def is_fact(item: m.Fact | m.Effect) -> bool:
+    """Whether what `decide` yielded is to be folded (and journalled) rather than performed."""
+    return type(item) in _FOLDS
+
+
+def fingerprint(state: State) -> str:
+    """SHA-256 over every field in a canonical form: equal states have equal fingerprints, in any process."""
+    digest = hashlib.sha256()
+    for spec in fields(state):
+        digest.update(f"{spec.name}={canonical(getattr(state, spec.name))}\n".encode())
+    return digest.hexdigest()
+
+
+def canonical(value: Any) -> str:
+    """One text for one value, independent of hash seeds and insertion order."""
+    if isinstance(value, dict):
+        return "{" + ",".join(sorted(f"{canonical(k)}:{canonical(v)}" for k, v in value.items())) + "}"
+    if isinstance(value, tuple | list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if is_dataclass(value) and not isinstance(value, type):
+        inner = ",".join(f"{spec.name}={canonical(getattr(value, spec.name))}" for spec in fields(value))
+        return f"{type(value).__name__}({inner})"
+    if isinstance(value, Enum):
+        return str(value.value)
+    return repr(value)
+
+
+def put_order(state: State, order: Order) -> None:
+    """Replace an order and keep the index of live orders true."""
+    state.orders[order.intent] = order
+    if order.state in TERMINAL:
+        state.live.pop(order.intent, None)
+    else:
+        state.live[order.intent] = None
+
+
+def _count(state: State, name: str) -> None:
+    state.counts[name] = state.counts.get(name, 0) + 1
+
+
+def _run_opened(state: State, fact: m.RunOpened) -> None:
+    state.journal_id, state.account, state.mode = fact.journal_id, fact.account, fact.mode
+    state.client_id, state.runs = fact.client_id, state.runs + 1
+
+
+def _config_applied(state: State, fact: m.ConfigApplied) -> None:
+    state.settings, state.settings_sha256 = fact.settings, fact.sha256
+
+
+def _sessions_known(state: State, fact: m.SessionsKnown) -> None:
+    state.sessions = fact.sessions
+
+
+def _instrument_known(state: State, fact: m.InstrumentKnown) -> None:
+    state.instruments[fact.instrument.symbol] = fact.instrument
+    state.missing.pop(fact.instrument.symbol, None)
+
+
+def _instrument_missing(state: State, fact: m.InstrumentMissing) -> None:
+    state.missing[fact.symbol] = fact.reason
+
+
+def _link_moved(state: State, fact: m.LinkMoved) -> None:
+    state.link, state.link_reason, state.link_since = fact.link, fact.reason, fact.tech
+
+
+def _ids_reserved(state: State, fact: m.IdsReserved) -> None:
+    state.next_id, state.epoch = fact.first + fact.count, fact.epoch
+
+
+def _backend_moved(state: State, fact: m.BackendMoved) -> None:
+    state.backend_up, state.backend_since = fact.up, fact.tech
+
+
+def _farm_moved(state: State, fact: m.FarmMoved) -> None:
+    state.farms[fact.farm] = fact
+
+
+def _clock_checked(state: State, fact: m.ClockChecked) -> None:
+    state.clock = fact
+
+
+def _account_valued(state: State, fact: m.AccountValued) -> None:
+    state.valued = fact
+
+
+def _account_position_set(state: State, fact: m.AccountPositionSet) -> None:
+    if fact.quantity:
+        state.account_positions[fact.con_id] = (fact.symbol, fact.quantity)
+    else:
+        state.account_positions.pop(fact.con_id, None)
+    state.activity += 1
+
+
+def _outside_set(state: State, fact: m.OutsideSet) -> None:
+    if fact.quantity:
+        state.outside[fact.con_id] = (fact.symbol, fact.quantity)
+    else:
+        state.outside.pop(fact.con_id, None)
+    state.activity += 1
+
+
+def _holding_adopted(state: State, fact: m.HoldingAdopted) -> None:
+    holding = state.book.get(fact.con_id) or Holding(con_id=fact.con_id, symbol=fact.symbol)
+    state.book[fact.con_id] = after_fill(holding, fact.quantity, fact.average_cost)
+    state.activity += 1
+
+
+def _foreign_order_set(state: State, fact: m.ForeignOrderSet) -> None:
+    if fact.remaining:
+        state.foreign_orders[fact.perm_id] = fact
+    else:
+        state.foreign_orders.pop(fact.perm_id, None)
+
+
+def _snapshot_failed(state: State, fact: m.SnapshotFailed) -> None:
+    state.snapshot_failed = fact
+
+
+def _book_compared(state: State, fact: m.BookCompared) -> None:
+    state.compared, state.snapshot_failed = fact, None
+
+
+def _quarantine_set(state: State, fact: m.QuarantineSet) -> None:
+    state.quarantines[fact.con_id] = fact
+
+
+def _quarantine_lifted(state: State, fact: m.QuarantineLifted) -> None:
+    state.quarantines.pop(fact.con_id, None)
+
+
+def _verb_set(state: State, fact: m.VerbSet) -> None:
+    if fact.on:
+        state.verbs[fact.verb] = fact
+    else:
+        state.verbs.pop(fact.verb, None)
+
+
+def _data_judged(state: State, fact: m.DataJudged) -> None:
+    state.judged_session = fact.session
+    state.judged = {row.symbol: row for row in fact.judged}
+
+
+def _targets_set(state: State, fact: m.TargetsSet) -> None:
+    state.targets[fact.strategy] = fact
+    state.faults.pop(fact.strategy, None)
+
+
+def _strategy_faulted(state: State, fact: m.StrategyFaulted) -> None:
+    state.faults[fact.strategy] = fact
+
+
+def _equity_set(state: State, fact: m.EquitySet) -> None:
+    state.equity = fact
+
+
+def _rebalance_decided(state: State, fact: m.RebalanceDecided) -> None:
+    state.rebalance = fact
+
+
+def _trade_clamped(state: State, fact: m.TradeClamped) -> None:
+    _count(state, f"clamped:{fact.check}")
+
+
+def _trade_refused(state: State, fact: m.TradeRefused) -> None:
+    _count(state, f"refused:{fact.check}")
+
+
+def _order_intended(state: State, fact: m.OrderIntended) -> None:
+    put_order(state, fact.order)
+    state.next_intent = fact.order.intent + 1
+
+
+def _order_sending(state: State, fact: m.OrderSending) -> None:
+    order = replace(
+        state.orders[fact.intent],
+        state=OrderState.SENDING,
+        order_id=fact.order_id,
+        client_id=fact.client_id,
+        epoch=fact.epoch,
+        sent_at=fact.sent_at,
+        deadline=fact.deadline,
+    )
+    put_order(state, order)
+    state.by_order_id[(fact.client_id, fact.order_id)] = fact.intent
+    state.next_id = max(state.next_id, fact.order_id + 1)
+    state.activity += 1
+
+
+def _order_moved(state: State, fact: m.OrderMoved) -> None:
+    order = state.orders[fact.intent]
+    if fact.state is not order.state:
+        state.activity += 1
+        _count(state, f"order:{fact.state.value}")
+    put_order(
+        state,
+        replace(
+            order,
+            state=fact.state,
+            evidence=fact.evidence.value,
+            text=fact.text or order.text,
+            deadline=fact.deadline,
+            reported=fact.reported,
+            ending=fact.ending,
+            handed=order.handed or fact.evidence is Evidence.HANDED,
+            absence=order.absence if fact.state is OrderState.UNKNOWN else None,
+        ),
+    )
+
+
+def _order_identified(state: State, fact: m.OrderIdentified) -> None:
+    order = state.orders[fact.intent]
+    put_order(state, replace(order, perm_ids=(*order.perm_ids, fact.perm_id)))
+    state.by_perm_id[fact.perm_id] = fact.intent
+
+
+def _order_cancel_asked(state: State, fact: m.OrderCancelAsked) -> None:
+    put_order(state, replace(state.orders[fact.intent], cancel_asked=True))
+
+
+def _absence_noted(state: State, fact: m.AbsenceNoted) -> None:
+    put_order(state, replace(state.orders[fact.intent], absence=fact.absence))
+
+
+def _fill_booked(state: State, fact: m.FillBooked) -> None:
+    former = state.fills.pop(fact.replaces, None) if fact.replaces else None
+    if former is not None:
+        _book(state, former.intent, former.con_id, former.symbol, -former.quantity, former.price)
+    signed = fact.quantity * fact.side.sign
+    state.fills[fact.exec_id] = Fill(
+        exec_id=fact.exec_id,
+        intent=fact.intent,
+        con_id=fact.con_id,
+        symbol=fact.symbol,
+        quantity=signed,
+        price=fact.price,
+        executed_at=fact.executed_at,
+        tech=fact.tech,
+    )
+    _book(state, fact.intent, fact.con_id, fact.symbol, signed, fact.price)
+    state.activity += 1
+
+
+def _book(state: State, intent: int | None, con_id: int, symbol: str, signed: Decimal, price: Decimal) -> None:
+    if intent is None:
+        return
+    holding = state.book.get(con_id) or Holding(con_id=con_id, symbol=symbol)
+    state.book[con_id] = after_fill(holding, signed, price)
+    order = state.orders[intent]
+    change = signed * order.side.sign
+    filled = order.filled + change
+    value = order.average_price * order.filled + price * change
+    put_order(state, replace(order, filled=filled, average_price=value / filled if filled else ZERO))
+
+
+def _commission_booked(state: State, fact: m.CommissionBooked) -> None:
+    state.commissions[fact.exec_id] = fact.commission
+    if fact.intent is not None:
+        order = state.orders[fact.intent]
+        put_order(state, replace(order, commission=order.commission + fact.commission))
+
+
+def _job_noted(state: State, fact: m.JobNoted) -> None:
+    state.jobs[fact.job] = fact
+
+
+def _event_kept(state: State, fact: m.EventKept) -> None:
+    _count(state, "kept")
+
+
+_FOLDS = cast(
+    dict[type, Callable[[State, Any], None]],
+    {
+        m.RunOpened: _run_opened,
+        m.ConfigApplied: _config_applied,
+        m.SessionsKnown: _sessions_known,
+        m.InstrumentKnown: _instrument_known,
+        m.InstrumentMissing: _instrument_missing,
+        m.LinkMoved: _link_moved,
+        m.IdsReserved: _ids_reserved,
+        m.BackendMoved: _backend_moved,
+        m.FarmMoved: _farm_moved,
+        m.ClockChecked: _clock_checked,
+        m.AccountValued: _account_valued,
+        m.AccountPositionSet: _account_position_set,
+        m.OutsideSet: _outside_set,
+        m.HoldingAdopted: _holding_adopted,
+        m.ForeignOrderSet: _foreign_order_set,
+        m.SnapshotFailed: _snapshot_failed,
+        m.BookCompared: _book_compared,
+        m.QuarantineSet: _quarantine_set,
+        m.QuarantineLifted: _quarantine_lifted,
+        m.VerbSet: _verb_set,
+        m.DataJudged: _data_judged,
+        m.TargetsSet: _targets_set,
+        m.StrategyFaulted: _strategy_faulted,
+        m.EquitySet: _equity_set,
+        m.RebalanceDecided: _rebalance_decided,
+        m.TradeClamped: _trade_clamped,
+        m.TradeRefused: _trade_refused,
+        m.OrderIntended: _order_intended,
+        m.OrderSending: _order_sending,
+        m.OrderMoved: _order_moved,
+        m.OrderIdentified: _order_identified,
+        m.OrderCancelAsked: _order_cancel_asked,
+        m.AbsenceNoted: _absence_noted,
+        m.FillBooked: _fill_booked,
+        m.CommissionBooked: _commission_booked,
+        m.JobNoted: _job_noted,
+        m.EventKept: _event_kept,
+    },
+)
