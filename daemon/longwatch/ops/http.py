@@ -1,0 +1,137 @@
+"""The read-only pages on the loopback: /livez, /readyz, /status, /metrics, one that links them; started by the app."""
+
+from __future__ import annotations
+
+import errno
+import html
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from longwatch.errors import LongwatchError
+
+Reasons = Callable[[], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """Where content comes from: reasons against life and readiness, the status, the metrics with their content type."""
+
+    livez: Reasons
+    readyz: Reasons
+    status: Callable[[], Mapping[str, Any]]
+    metrics: Callable[[], Awaitable[tuple[bytes, str]]]
+
+
+class HttpServer:
+    """Serves `pages` on one address. `failed` is told the firewall's name when a page could not be made."""
+
+    def __init__(
+        self, pages: Pages, *, host: str = "127.0.0.1", port: int = 9464, failed: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._pages = pages
+        self._host = host
+        self._port = port
+        self._failed = failed
+        self._runner: web.AppRunner | None = None
+        self.address = ""
+
+    async def start(self) -> str:
+        """Listen, and return the URL; port 0 picks a free one. Raises LongwatchError when the port is taken."""
+        app = web.Application(middlewares=[self._firewall])
+        for path, page in (("/", _index), ("/livez", self._livez), ("/readyz", self._readyz)):
+            app.router.add_get(path, page)
+        app.router.add_get("/status", self._status)
+        app.router.add_get("/metrics", self._metrics)
+        runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise LongwatchError(_why_not(self._host, self._port, error)) from error
+        self._runner = runner
+        host, port = runner.addresses[0][:2]
+        self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return self.address
+
+    async def close(self) -> None:
+        """Stop listening and end the requests under way."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    @web.middleware
+    async def _firewall(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except web.HTTPException as refused:
+            response = web.Response(text=f"{refused.reason}\n", status=refused.status, headers=refused.headers.copy())
+        except Exception as error:  # firewall "scrape": a page that fails must not touch the daemon
+            self._failed("scrape")
+            logging.getLogger("longwatch.http").error("the page %s failed: %r", request.path, error, exc_info=True)
+            response = web.Response(text=f"{request.path} failed: {type(error).__name__}: {error}\n", status=500)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        # A kept connection leaves timers on the loop, and in a virtual run those would be instants to jump to.
+        response.force_close()
+        return response
+
+    async def _livez(self, request: web.Request) -> web.Response:
+        return _verdict(request, "live", self._pages.livez())
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        return _verdict(request, "ready", self._pages.readyz())
+
+    async def _status(self, request: web.Request) -> web.Response:
+        body = json.dumps(self._pages.status(), indent=2, default=str, ensure_ascii=False)
+        return web.Response(text=body + "\n", content_type="application/json")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = await self._pages.metrics()
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _verdict(request: web.Request, word: str, reasons: Sequence[str]) -> web.Response:
+    status = 503 if reasons else 200
+    if "json" in request.query or "application/json" in request.headers.get("Accept", ""):
+        return web.json_response({word: not reasons, "reasons": list(reasons)}, status=status)
+    return web.Response(text="".join(f"{reason}\n" for reason in reasons) or f"{word}\n", status=status)
+
+
+_LINKS = (
+    ("/status", "everything the daemon knows, as JSON"),
+    ("/readyz", "may it trade, and if not, why"),
+    ("/livez", "does its loop turn"),
+    ("/metrics", "for Prometheus"),
+)
+
+
+async def _index(request: web.Request) -> web.Response:
+    rows = "".join(f'<li><a href="{path}">{path}</a> – {html.escape(text)}</li>\n' for path, text in _LINKS)
+    page = (
+        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Longwatch</title>\n'
+        "<style>body{font:16px/1.6 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}</style>\n"
+        "<h1>Longwatch</h1>\n<p>Read-only. For commands see <code>longwatch --help</code>.</p>\n"
+        f"<ul>\n{rows}</ul>\n</html>\n"
+    )
+    return web.Response(text=page, content_type="text/html")
+
+
+_WHY_NOT = {
+    errno.EADDRINUSE: "is in use by another program; stop that one, or set trading.ops.http_port (0 picks a free one)",
+    errno.EACCES: "needs privileges; set trading.ops.http_port to 1024 or above",
+    errno.EADDRNOTAVAIL: "is not an address of this machine; set trading.ops.http_host, usually to 127.0.0.1",
+}
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    otherwise = f"can't be listened on: {error.strerror or error}; set trading.ops.http_host"
+    reason = _WHY_NOT.get(error.errno or 0, otherwise)
+    return f"port {port} on {host} {reason}"
