@@ -1,0 +1,69 @@
+"""One codec over any message table, compiled once for each message and server version; used by requests and replies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import call
+from typing import Any
+
+from longwatch.errors import ProtocolError
+from longwatch.wire.framing import frame_text
+from longwatch.wire.layout import Field, Literal, Message, names, present
+from longwatch.wire.reading import reader
+from longwatch.wire.writing import Values, writer
+
+
+class Codec:
+    """Writes and reads one message type at one server version."""
+
+    __slots__ = ("_known", "_read", "_write", "fields", "message", "server_version")
+
+    def __init__(self, message: Message, server_version: int) -> None:
+        if server_version < message.since:
+            raise ProtocolError(f"{message.name} begins at server version {message.since}, not {server_version}")
+        self.message = message
+        self.server_version = server_version
+        self.fields = present(message.rows, server_version)
+        self._known = frozenset(names(message.rows))
+        self._write = writer(message.rows, server_version, Literal(str(message.id)))
+        self._read = reader(message.rows, server_version)
+
+    def encode(self, values: Values) -> bytes:
+        """The framed message. Raises ProtocolError naming the field that is missing, unknown or not of its kind."""
+        out: list[str] = []
+        self._write(values, out)
+        if not values.keys() <= self._known:
+            strange = sorted(values.keys() - self._known)
+            raise ProtocolError(f"{self.message.name} has no field {', '.join(strange)}")
+        out.append("")
+        return frame_text("\0".join(out))
+
+    def decode(self, fields: Sequence[str]) -> tuple[dict[str, Any], Sequence[str]]:
+        """The values, and the fields after the last one known. Raises UnreadableField naming field and text."""
+        values: dict[str, Any] = {}
+        end = self._read(fields, 1, values)
+        return values, fields[end:]
+
+    def quick(self) -> Callable[..., bytes]:
+        """A writer of a message of plain fields that takes its values by position, in the table's order.
+
+        For quotes: it checks nothing twice. Raises ProtocolError when the message is not of plain fields; the writer
+        raises TypeError or ValueError for a value that is not of its field's kind.
+        """
+        rows = self.fields
+        plain = [row for row in rows if isinstance(row, Field)]
+        if any(not isinstance(row, Field | Literal) for row in rows):
+            raise ProtocolError(f"{self.message.name} has conditional or repeated fields: use encode")
+        texts = (row.text if isinstance(row, Literal) else "%s" for row in rows)
+        template = "\0".join((str(self.message.id), *texts)) + "\0"
+        shows = tuple(row.kind.show for row in plain)
+
+        width = len(shows)
+
+        def write(*values: Any) -> bytes:
+            if len(values) != width:
+                raise TypeError(f"{width} values are written, {len(values)} were given")
+            payload = (template % tuple(map(call, shows, values))).encode("utf-8", "backslashreplace")
+            return len(payload).to_bytes(4, "big") + payload
+
+        return write
