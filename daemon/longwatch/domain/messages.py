@@ -339,12 +339,11 @@ class StrategyFailed(_Heard):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EquitySeen(_Heard):
-    """The capital to size by, and the close of each symbol it was valued at, once signals are in."""
+class SignalsEnded(_Heard):
+    """Every strategy has had its turn; `prices` are the closes of `session` that the next rebalance is sized at."""
 
     run_id: str
     session: date
-    equity: Decimal
     prices: tuple[tuple[str, Decimal], ...]
 
 
@@ -410,7 +409,7 @@ Event = (
     | DataRefreshed
     | TargetsComputed
     | StrategyFailed
-    | EquitySeen
+    | SignalsEnded
     | RebalanceDue
     | JobSeen
     | TimeReached

@@ -350,6 +350,8 @@ def _fill_booked(state: State, fact: m.FillBooked) -> None:
         tech=fact.tech,
     )
     _book(state, fact.intent, fact.con_id, fact.symbol, signed, fact.price)
+    if fact.intent is not None and fact.exec_id in state.commissions:
+        _charge(state, fact.intent, state.commissions[fact.exec_id])
     state.activity += 1
 
 
@@ -366,10 +368,15 @@ def _book(state: State, intent: int | None, con_id: int, symbol: str, signed: De
 
 
 def _commission_booked(state: State, fact: m.CommissionBooked) -> None:
+    change = fact.commission - state.commissions.get(fact.exec_id, ZERO)
     state.commissions[fact.exec_id] = fact.commission
     if fact.intent is not None:
-        order = state.orders[fact.intent]
-        put_order(state, replace(order, commission=order.commission + fact.commission))
+        _charge(state, fact.intent, change)
+
+
+def _charge(state: State, intent: int, commission: Decimal) -> None:
+    order = state.orders[intent]
+    put_order(state, replace(order, commission=order.commission + commission))
 
 
 def _job_noted(state: State, fact: m.JobNoted) -> None:

@@ -1,0 +1,386 @@
+"""What the broker's messages say about orders: matched to an intent, turned into evidence, moved by the table in orders.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.instruments import Side
+from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, next_state
+from longwatch.domain.sessions import Session
+from longwatch.domain.state import State
+
+Decided = Iterator[m.Fact | m.Effect]
+
+ACKNOWLEDGING = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "Filled", "Cancelled", "ApiCancelled"})
+CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
+ENDED_ELSEWHERE = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
+CORRECTION_MARK = "."
+
+
+def intent_of(state: State, *, ref: str, perm_id: int, client_id: int, order_id: int) -> int | None:
+    """The intent a broker's row belongs to: by orderRef, then permId, then (client id, order id); None is not ours."""
+    prefix = f"lw:{state.journal_id}:"
+    if ref.startswith(prefix) and ref[len(prefix) :].isdecimal():
+        intent = int(ref[len(prefix) :])
+        return intent if intent in state.orders else None
+    if perm_id and perm_id in state.by_perm_id:
+        return state.by_perm_id[perm_id]
+    if ref or order_id <= 0:
+        return None
+    return state.by_order_id.get((client_id, order_id))
+
+
+def advance(
+    state: State,
+    order: Order,
+    evidence: Evidence,
+    *,
+    text: str = "",
+    deadline: datetime | None = None,
+    reported: Decimal | None = None,
+    ending: OrderState | None = None,
+) -> Decided:
+    """Move an order by one piece of evidence; evidence that can't be true of its state is an alert, never a move."""
+    target = next_state(order.state, evidence)
+    if target is None:
+        yield m.RaiseAlert(
+            key="impossible_evidence",
+            text=f"order {order.ref} is {order.state.value}, yet the broker says: {evidence.value} ({text})",
+        )
+        return
+    known = max(order.reported, reported or Decimal(0))
+    moved = m.OrderMoved(
+        intent=order.intent,
+        state=target,
+        evidence=evidence,
+        text=text,
+        deadline=None if target in TERMINAL else deadline,
+        reported=known,
+        ending=None if target in TERMINAL else (ending or order.ending),
+    )
+    revived = order.state in TERMINAL and target not in TERMINAL
+    if (target, deadline, known, moved.ending) == (order.state, order.deadline, order.reported, order.ending) and (
+        evidence is not Evidence.HANDED
+    ):
+        return
+    yield moved
+    if revived:
+        yield m.RaiseAlert(key="order_revived", text=f"order {order.ref} was {order.state.value} but lives at the broker")
+    if target in TERMINAL:
+        yield from _after_the_end(state)
+
+
+def _after_the_end(state: State) -> Decided:
+    """What waits for orders to end: the buys put off until sells are done, and the closing orders of a flatten."""
+    waiting = state.rebalance is not None and state.rebalance.waiting > 0
+    selling = any(order.side is Side.SELL for order in state.live_orders())
+    flattening = state.is_on(m.Verb.FLATTEN) and any(holding.quantity for holding in state.book.values())
+    if flattening and not state.live:
+        yield m.RunJob(job="rebalance", reason="flatten")
+    elif waiting and not selling:
+        yield m.RunJob(job="rebalance", reason="sells have ended")
+
+
+def identify(state: State, order: Order, perm_id: int) -> Decided:
+    """Note a permId the order was not known by; a second live one is two broker orders for one intent."""
+    if not perm_id or perm_id in order.perm_ids:
+        return
+    yield m.OrderIdentified(intent=order.intent, perm_id=perm_id)
+    if order.perm_ids:
+        yield m.RaiseAlert(
+            key="two_orders_one_intent",
+            text=f"order {order.ref} is known under permIds {', '.join(map(str, (*order.perm_ids, perm_id)))}",
+            severity="critical",
+        )
+
+
+def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
+    """Message 5: identity and, with a permId, acknowledgement."""
+    intent = intent_of(
+        state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id
+    )
+    if intent is None:
+        yield from _foreign(state, event)
+        return
+    order = state.orders[intent]
+    yield from identify(state, order, event.perm_id)
+    order = state.orders[intent]
+    if event.perm_id and event.status in ("PreSubmitted", "Submitted", "PendingCancel") and order.ending is None:
+        yield from _acknowledged(state, order, event.status)
+
+
+def _acknowledged(state: State, order: Order, status: str) -> Decided:
+    if order.state in (OrderState.WORKING, OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED):
+        return
+    yield from advance(state, order, Evidence.ACKNOWLEDGED, text=status)
+
+
+def _foreign(state: State, event: m.OpenOrderSeen) -> Decided:
+    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.quantity
+    known = state.foreign_orders.get(event.perm_id)
+    if (known is None and not remaining) or (known is not None and known.remaining == remaining):
+        return
+    yield m.ForeignOrderSet(
+        perm_id=event.perm_id,
+        con_id=event.con_id,
+        symbol=event.symbol,
+        side=event.side,
+        remaining=remaining,
+        status=event.status,
+    )
+    if event.ref.startswith(f"lw:{state.journal_id}:"):
+        yield m.RaiseAlert(
+            key="ours_but_unknown",
+            text=f"order {event.ref} bears this journal's name but is not in it: was an older copy restored?",
+            severity="critical",
+        )
+
+
+def order_status(state: State, event: m.OrderStatusSeen) -> Decided:
+    """Message 3: acknowledgement, or the broker's word that the order has ended; executions alone change the book."""
+    intent = intent_of(
+        state, ref="", perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id
+    )
+    if intent is None:
+        yield from _foreign_status(state, event)
+        return
+    order = state.orders[intent]
+    yield from identify(state, order, event.perm_id)
+    order = state.orders[intent]
+    if event.status in CANCELLED:
+        yield from ended(state, order, _ending_at(state, order, event.at), event.filled, event.status, event.tech)
+    elif event.status == "Filled":
+        yield from ended(state, order, OrderState.FILLED, event.filled, event.status, event.tech)
+    elif event.perm_id and event.status in ACKNOWLEDGING:
+        yield from _acknowledged(state, order, event.status)
+        yield from _await_fills(state, state.orders[intent], event.filled, event.tech)
+
+
+def _foreign_status(state: State, event: m.OrderStatusSeen) -> Decided:
+    known = state.foreign_orders.get(event.perm_id)
+    if known is None:
+        return
+    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.remaining
+    if remaining != known.remaining:
+        yield m.ForeignOrderSet(
+            perm_id=event.perm_id,
+            con_id=known.con_id,
+            symbol=known.symbol,
+            side=known.side,
+            remaining=remaining,
+            status=event.status,
+        )
+
+
+def _await_fills(state: State, order: Order, filled: Decimal, tech: datetime) -> Decided:
+    """The status reports more than the executions heard so far: they are due, or will be asked for."""
+    if filled > max(order.filled, order.reported) and order.is_live:
+        due = tech + timedelta(seconds=state.settings.acknowledge_seconds)
+        yield from advance(state, order, Evidence.PART_FILLED, deadline=due, reported=filled)
+
+
+def ended(
+    state: State, order: Order, ending: OrderState, filled: Decimal, text: str, tech: datetime
+) -> Decided:
+    """The broker says the order has ended after `filled` shares: so it is once the book holds as many, not before."""
+    evidence = _EVIDENCE_OF_END[ending]
+    if order.filled >= filled:
+        final = evidence if order.filled < order.quantity else Evidence.ALL_FILLED
+        yield from advance(state, order, final, text=text, reported=filled)
+        return
+    due = tech + timedelta(seconds=state.settings.acknowledge_seconds)
+    yield from advance(state, order, Evidence.PART_FILLED, text=text, deadline=due, reported=filled, ending=ending)
+
+
+_EVIDENCE_OF_END = {
+    OrderState.FILLED: Evidence.ALL_FILLED,
+    OrderState.CANCELLED: Evidence.CANCELLED,
+    OrderState.EXPIRED: Evidence.EXPIRED,
+    OrderState.REJECTED: Evidence.REJECTED,
+}
+
+
+def _ending_at(state: State, order: Order, at: datetime) -> OrderState:
+    """A cancel that nobody asked for at or after the close of a DAY order's session is its expiry."""
+    session = session_of(state, order)
+    expired = order.tif == "DAY" and not order.cancel_asked and session is not None and at >= session.close_at
+    return OrderState.EXPIRED if expired else OrderState.CANCELLED
+
+
+def session_of(state: State, order: Order) -> Session | None:
+    """The session a DAY order lives in: the first that closes after it was made."""
+    return next((session for session in state.sessions if session.close_at > order.created_at), None)
+
+
+def execution(state: State, event: m.ExecutionSeen) -> Decided:
+    """Message 11: booked once by execId; `.02` replaces `.01`; somebody else's explains a change of the account."""
+    stem, _, revision = event.exec_id.rpartition(CORRECTION_MARK)
+    replaces = _replaced(state, stem, revision)
+    if event.exec_id in state.fills or replaces == "newer":
+        return
+    intent = intent_of(
+        state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id
+    )
+    yield m.FillBooked(
+        exec_id=event.exec_id,
+        intent=intent,
+        con_id=event.con_id,
+        symbol=event.symbol,
+        side=event.side,
+        quantity=event.quantity,
+        price=event.price,
+        executed_at=event.executed_at,
+        tech=event.tech,
+        replaces=replaces,
+    )
+    if intent is None:
+        yield from _outside_trade(state, event, replaces)
+        return
+    yield from identify(state, state.orders[intent], event.perm_id)
+    yield from _after_fill(state, state.orders[intent])
+
+
+def _replaced(state: State, stem: str, revision: str) -> str | None:
+    """The booked execution this one corrects; `newer` when it is itself already corrected."""
+    if not revision.isdecimal():
+        return None
+    for number in range(int(revision) + 9, 0, -1):
+        other = f"{stem}{CORRECTION_MARK}{number:0{len(revision)}d}"
+        if other in state.fills and number != int(revision):
+            return other if number < int(revision) else "newer"
+    return None
+
+
+def _outside_trade(state: State, event: m.ExecutionSeen, replaces: str | None) -> Decided:
+    """A trade that is not ours moves the part of the account that is not ours; before the first comparison it is in it already."""
+    if state.compared is None or replaces is not None:
+        return
+    held = state.outside.get(event.con_id, (event.symbol, Decimal(0)))[1]
+    yield m.OutsideSet(
+        con_id=event.con_id,
+        symbol=event.symbol,
+        quantity=held + event.quantity * event.side.sign,
+        reason=f"execution {event.exec_id} by somebody else",
+    )
+
+
+def _after_fill(state: State, order: Order) -> Decided:
+    if order.filled > order.quantity:
+        yield m.RaiseAlert(
+            key="overfilled",
+            text=f"order {order.ref} asked for {order.quantity} and filled {order.filled}",
+            severity="critical",
+        )
+    if order.filled >= order.quantity:
+        yield from advance(state, order, Evidence.ALL_FILLED, reported=order.filled)
+    elif order.ending is not None and order.filled >= order.reported:
+        yield from advance(state, order, _EVIDENCE_OF_END[order.ending], text=order.text)
+    elif order.state not in (OrderState.CANCELLED, OrderState.EXPIRED):
+        behind = order.reported > order.filled
+        yield from advance(state, order, Evidence.PART_FILLED, deadline=order.deadline if behind else None)
+
+
+def commission(state: State, event: m.CommissionSeen) -> Decided:
+    """Message 59, once per execution; for an execution not heard of it is kept under its id."""
+    if state.commissions.get(event.exec_id) == event.commission:
+        return
+    fill = state.fills.get(event.exec_id)
+    yield m.CommissionBooked(
+        exec_id=event.exec_id,
+        intent=fill.intent if fill else None,
+        commission=event.commission,
+        currency=event.currency,
+    )
+
+
+def completed_order(state: State, event: m.CompletedOrderSeen) -> Decided:
+    """Message 101: the broker's last word on an order of the day."""
+    intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=0, order_id=0)
+    if intent is None or not state.orders[intent].is_live:
+        return
+    yield from identify(state, state.orders[intent], event.perm_id)
+    order = state.orders[intent]
+    if event.status == "Filled":
+        yield from ended(state, order, OrderState.FILLED, event.filled, event.text, event.tech)
+    elif event.status in CANCELLED:
+        yield from ended(state, order, _ending_at(state, order, event.at), event.filled, event.text, event.tech)
+    elif event.status == "Inactive":
+        yield from ended(state, order, OrderState.REJECTED, event.filled, event.text, event.tech)
+
+
+def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
+    """Message 4 on an order, by the verdict of broker/codes.py; what is unclear never ends an order."""
+    intent = state.by_order_id.get((state.client_id, event.order_id))
+    if intent is None:
+        yield m.RaiseAlert(key="error_on_unknown_order", text=f"{event.code} on order id {event.order_id}: {event.text}")
+        return
+    order, text = state.orders[intent], f"{event.code} {event.text}"
+    match event.verdict:
+        case "rejected" if order.is_live:
+            yield from ended(state, order, OrderState.REJECTED, order.reported, text, event.tech)
+        case "not found" if order.state is OrderState.UNKNOWN and order.absence is not None:
+            yield m.AbsenceNoted(intent=intent, absence=replace(order.absence, cancel_not_found=True))
+        case "cancelled" | "not found" | "too late" if order.is_live:
+            yield m.RequestSnapshot(reason=f"order {order.ref}: {text}")
+        case "unclear":
+            yield m.RaiseAlert(key="unclear_code", text=f"order {order.ref}: {text} (an unlisted code; the order goes on)")
+    if event.verdict == "rejected":
+        yield m.RaiseAlert(key="order_rejected", text=f"{order.side.value} {order.quantity} {order.symbol}: {text}")
+
+
+def handed(state: State, event: m.OrderHanded) -> Decided:
+    """The bytes are with the transport: from here on only the broker can say what became of the order."""
+    due = event.tech + timedelta(seconds=state.settings.acknowledge_seconds)
+    order = state.orders[event.intent]
+    if order.state is OrderState.SENDING:
+        yield from advance(state, order, Evidence.HANDED, deadline=due)
+
+
+def withheld(state: State, event: m.OrderWithheld) -> Decided:
+    """The bytes never left: proven unsent."""
+    order = state.orders[event.intent]
+    yield m.TradeRefused(
+        run_id=order.run_id,
+        symbol=order.symbol,
+        check="gate",
+        wanted=order.quantity * order.side.sign,
+        observed=event.reason,
+        limit="an open gate",
+        text=f"{order.side.value} {order.quantity} {order.symbol} was not sent: {event.reason}",
+        intent=order.intent,
+    )
+    yield from advance(state, order, Evidence.WITHHELD, text=event.reason)
+
+
+def orphaned(state: State, tech: datetime, evidence: Evidence, text: str, *, only_handed: bool) -> Decided:
+    """Orders sent but not acknowledged when the link, or the process, went: their outcome is unknown."""
+    for order in list(state.live_orders()):
+        if order.state is OrderState.INTENDED:
+            yield from advance(state, order, Evidence.WITHHELD, text=text)
+        elif order.state is OrderState.SENDING and (order.handed or not only_handed):
+            yield from advance(state, order, evidence, text=text, deadline=tech)
+
+
+def overdue(state: State, tech: datetime) -> Decided:
+    """Deadlines that have passed: silence makes an order unknown, missing fills are asked for once more."""
+    snapshot = False
+    for order in list(state.live_orders()):
+        if order.deadline is None or order.deadline > tech:
+            continue
+        snapshot = True
+        again = tech + timedelta(seconds=max(state.settings.absence_round_seconds, 1.0))
+        if order.state is OrderState.SENDING:
+            yield from advance(state, order, Evidence.SILENCE, text="no acknowledgement", deadline=again)
+            yield m.RaiseAlert(
+                key="order_unacknowledged",
+                text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) was not acknowledged in time",
+            )
+        else:
+            evidence = Evidence.SILENCE if order.state is OrderState.UNKNOWN else Evidence.PART_FILLED
+            yield from advance(state, order, evidence, text=order.text, deadline=again)
+    if snapshot and state.link is m.Link.READY:
+        yield m.RequestSnapshot(reason="an answer is overdue")

@@ -1,0 +1,290 @@
+"""A rebalance: targets become wanted trades, caps make them smaller, checks refuse them, the rest are orders; called by decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.instruments import Instrument, Side, to_lot, to_tick
+from longwatch.domain.lifecycle import Decided
+from longwatch.domain.orders import Allocation, Order, OrderType, Purpose
+from longwatch.domain.quotes import Quote
+from longwatch.domain.risk import WAITS_FOR_SELLS, Proposal, Refusal, caps_of, first_refusal
+from longwatch.domain.sizing import Clamp, combine, delta, not_through_zero, size
+from longwatch.domain.state import State
+
+ZERO = Decimal(0)
+BPS = Decimal("0.0001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One symbol's way from weight to trade; `trade` signed shares, `price` the sizing price."""
+
+    instrument: Instrument
+    held: Decimal
+    trade: Decimal
+    price: Decimal
+    weight: Decimal
+    clamps: tuple[Clamp, ...] = ()
+    flat: bool = False
+
+
+def rebalance(state: State, event: m.RebalanceDue) -> Decided:
+    """Work through every symbol, sells first, each judged with what the ones before it have added."""
+    tally = {m.OrderIntended: 0, m.TradeRefused: 0, m.TradeClamped: 0}
+    waiting = 0
+    if not state.is_on(m.Verb.FLATTEN) and (why := _unusable(state, event)) is not None:
+        yield m.RaiseAlert(key="no_targets", text=f"nothing is traded: {why}")
+        yield m.RebalanceDecided(run_id=event.run_id, intended=0, refused=0, clamped=0, waiting=0)
+        return
+    quotes = {quote.symbol: quote for quote in event.quotes}
+    for wanted in sorted(wanted_trades(state, event), key=lambda w: (w.trade > 0, w.instrument.symbol)):
+        for item in _trade(state, event, wanted, quotes.get(wanted.instrument.symbol)):
+            if type(item) in tally:
+                tally[type(item)] += 1
+            waiting += isinstance(item, m.TradeRefused) and item.limit == "sells under way"
+            yield item
+    yield m.RebalanceDecided(
+        run_id=event.run_id,
+        intended=tally[m.OrderIntended],
+        refused=tally[m.TradeRefused],
+        clamped=tally[m.TradeClamped],
+        waiting=waiting,
+    )
+
+
+def _unusable(state: State, event: m.RebalanceDue) -> str | None:
+    """Why there is nothing to trade on: no targets, or targets from a session too long ago."""
+    if state.equity is None:
+        return "no strategy has computed targets yet"
+    ended = [session.date for session in state.sessions if session.close_at <= event.at]
+    behind = sum(1 for day in ended if day > state.equity.session)
+    if behind > state.settings.stale_sessions:
+        return f"the targets are of {state.equity.session}, {behind} sessions ago"
+    return "equity is not positive" if state.equity.equity <= 0 else None
+
+
+def wanted_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
+    """Every symbol with something to do, netted with what is held and what live orders may still do."""
+    if state.is_on(m.Verb.FLATTEN):
+        yield from _closing_trades(state, event)
+        return
+    prices = dict(state.equity.prices) if state.equity else {}
+    for symbol, weight in _weights(state).items():
+        instrument, price = state.instruments.get(symbol), prices.get(symbol)
+        if instrument is None or price is None:
+            continue
+        yield _wanted(state, instrument, weight, price)
+
+
+def _weights(state: State) -> dict[str, Decimal]:
+    """Combined weights; symbols of a strategy at fault are left as they are, held symbols nobody names go to zero."""
+    fresh = {name: dict(t.weights) for name, t in state.targets.items() if name not in state.faults}
+    frozen = {s for name, t in state.targets.items() if name in state.faults for s, _ in t.weights}
+    allocations = dict(state.settings.allocations)
+    live = [(name, weights) for name, weights in sorted(fresh.items()) if name in allocations]
+    combined = combine(live, allocations, state.settings.cash_reserve_fraction)
+    if live:
+        for holding in state.book.values():
+            if holding.quantity and holding.symbol in state.settings.universe:
+                combined.setdefault(holding.symbol, ZERO)
+    return {symbol: weight for symbol, weight in sorted(combined.items()) if symbol not in frozen}
+
+
+def _wanted(state: State, instrument: Instrument, weight: Decimal, price: Decimal) -> Wanted:
+    settings = state.settings
+    target = size(
+        instrument.symbol,
+        weight,
+        equity=equity_of(state),
+        price=price,
+        lot=instrument.lot,
+        allow_short=settings.allow_short,
+        max_weight=settings.max_weight,
+        max_shares=settings.max_position_size,
+    )
+    held = state.held(instrument.con_id)
+    trade = not_through_zero(delta(target.shares, held, _pending(state, instrument.con_id)), held)
+    return Wanted(
+        instrument=instrument,
+        held=held,
+        trade=trade,
+        price=price,
+        weight=weight,
+        clamps=target.clamps,
+        flat=target.shares == 0,
+    )
+
+
+def _closing_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
+    quotes = {quote.con_id: quote for quote in event.quotes}
+    known = {instrument.con_id: instrument for instrument in state.instruments.values()}
+    for con_id, holding in sorted(state.book.items()):
+        quote = quotes.get(con_id)
+        if not holding.quantity or con_id not in known or state.live_in(con_id):
+            continue
+        price = (quote.mid if quote else None) or holding.average_cost
+        yield Wanted(
+            instrument=known[con_id], held=holding.quantity, trade=-holding.quantity, price=price, weight=ZERO, flat=True
+        )
+
+
+def equity_of(state: State) -> Decimal:
+    """The capital that weights are fractions of: the account's value, capped by risk.max_capital_value."""
+    equity = state.equity.equity if state.equity else ZERO
+    cap = state.settings.max_capital_value
+    return equity if cap is None else min(equity, cap)
+
+
+def _pending(state: State, con_id: int) -> Decimal:
+    return sum((order.remaining * order.side.sign for order in state.live_in(con_id)), ZERO)
+
+
+def _trade(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | None) -> Decided:
+    for clamp in wanted.clamps:
+        yield _clamped(event.run_id, wanted.instrument.symbol, clamp)
+    if not wanted.trade or _within_band(state, wanted):
+        return
+    proposal = _proposal(state, event, wanted, quote)
+    refusal = first_refusal(state, proposal)
+    if refusal is not None:
+        yield _refused(proposal, refusal)
+        return
+    for item in _fit(state, proposal):
+        if isinstance(item, Proposal):
+            yield from _order(state, item, wanted)
+        else:
+            yield item
+
+
+def _within_band(state: State, wanted: Wanted) -> bool:
+    """Small drifts are not traded: less than the no-trade band of equity, unless the position is to go."""
+    band = state.settings.no_trade_band_weight
+    return bool(band) and not wanted.flat and abs(wanted.trade) * wanted.price < band * equity_of(state)
+
+
+def _proposal(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | None) -> Proposal:
+    side = Side.BUY if wanted.trade > 0 else Side.SELL
+    reduces = bool(wanted.held) and (wanted.held > 0) != (wanted.trade > 0)
+    order_type = OrderType(state.settings.order_type)
+    return Proposal(
+        run_id=event.run_id,
+        instrument=wanted.instrument,
+        side=side,
+        quantity=abs(wanted.trade),
+        purpose=Purpose.REDUCE if reduces else Purpose.ENTRY,
+        price=wanted.price,
+        equity=equity_of(state) or abs(wanted.trade) * wanted.price,
+        order_type=order_type,
+        limit_price=_limit(state, wanted.instrument, side, quote) if order_type is OrderType.LIMIT else None,
+        quote=quote,
+        session=event.session,
+        at=event.at,
+        tech=event.tech,
+        closes=wanted.trade == -wanted.held,
+    )
+
+
+def _limit(state: State, instrument: Instrument, side: Side, quote: Quote | None) -> Decimal | None:
+    """A marketable limit: the far side of the quote plus the offset, on the tick grid."""
+    far = None if quote is None else (quote.ask if side is Side.BUY else quote.bid)
+    if far is None:
+        return None
+    return to_tick(far * (1 + state.settings.limit_offset_bps * BPS * side.sign), instrument.tick, side)
+
+
+def _fit(state: State, proposal: Proposal) -> Iterator[Proposal | m.TradeClamped | m.TradeRefused]:
+    """The proposal made small enough for every cap, or the refusal by the one that leaves no room."""
+    for check, rule in caps_of(proposal):
+        cap = rule(state, proposal)
+        if cap is None or proposal.quantity <= cap.allowed:
+            continue
+        allowed = max(to_lot(cap.allowed, proposal.instrument.lot), ZERO)
+        if check in WAITS_FOR_SELLS and any(order.side is not proposal.side for order in state.live_orders()):
+            text = f"{proposal.instrument.symbol}: {check} leaves room only once the sells under way have filled"
+            refusal = Refusal(check=check, observed=f"{cap.observed:.4f}", limit="sells under way", text=text)
+            yield _refused(proposal, refusal)
+            return
+        if allowed < max(state.settings.min_order_size, proposal.instrument.lot):
+            text = f"{proposal.instrument.symbol}: {check} {cap.observed:.4f} would pass the limit {cap.limit}"
+            refusal = Refusal(check=check, observed=f"{cap.observed:.4f}", limit=str(cap.limit), text=text)
+            yield _refused(proposal, refusal)
+            return
+        clamp = Clamp(
+            check=check, wanted=proposal.quantity, allowed=allowed, observed=cap.observed, limit=cap.limit
+        )
+        yield _clamped(proposal.run_id, proposal.instrument.symbol, clamp, proposal.side.sign)
+        proposal = replace(proposal, quantity=allowed, closes=False)
+    yield proposal
+
+
+def _order(state: State, proposal: Proposal, wanted: Wanted) -> Decided:
+    intent, order_id = state.next_intent, state.next_id
+    order = Order(
+        intent=intent,
+        ref=f"lw:{state.journal_id}:{intent}",
+        run_id=proposal.run_id,
+        con_id=proposal.instrument.con_id,
+        symbol=proposal.instrument.symbol,
+        side=proposal.side,
+        quantity=proposal.quantity,
+        order_type=proposal.order_type,
+        limit_price=proposal.limit_price,
+        stop_price=None,
+        tif=state.settings.tif,
+        account=state.account,
+        mode=state.mode,
+        purpose=proposal.purpose,
+        decision_price=(proposal.quote.mid if proposal.quote else None) or proposal.price,
+        allocations=_allocate(state, proposal),
+        created_at=proposal.at,
+    )
+    yield m.OrderIntended(order=order)
+    yield m.OrderSending(
+        intent=intent,
+        order_id=order_id,
+        client_id=state.client_id,
+        epoch=state.epoch,
+        sent_at=proposal.tech,
+        deadline=proposal.tech + timedelta(seconds=2 * state.settings.acknowledge_seconds),
+    )
+    yield m.SubmitOrder(order=state.orders[intent], instrument=proposal.instrument)
+
+
+def _allocate(state: State, proposal: Proposal) -> tuple[Allocation, ...]:
+    """Each strategy's part of an order, in proportion to its weight in the symbol; evenly where every weight is zero."""
+    symbol, signed = proposal.instrument.symbol, proposal.quantity * proposal.side.sign
+    named = {name: dict(t.weights)[symbol] for name, t in state.targets.items() if symbol in dict(t.weights)}
+    if not named:
+        return ()
+    total = sum((abs(weight) for weight in named.values()), ZERO)
+    parts = {name: abs(weight) / total if total else 1 / Decimal(len(named)) for name, weight in named.items()}
+    return tuple(Allocation(strategy=name, quantity=signed * part) for name, part in sorted(parts.items()))
+
+
+def _clamped(run_id: str, symbol: str, clamp: Clamp, sign: int = 1) -> m.TradeClamped:
+    return m.TradeClamped(
+        run_id=run_id,
+        symbol=symbol,
+        check=clamp.check,
+        wanted=clamp.wanted * sign,
+        allowed=clamp.allowed * sign,
+        observed=clamp.observed,
+        limit=clamp.limit,
+    )
+
+
+def _refused(proposal: Proposal, refusal: Refusal) -> m.TradeRefused:
+    return m.TradeRefused(
+        run_id=proposal.run_id,
+        symbol=proposal.instrument.symbol,
+        check=refusal.check,
+        wanted=proposal.quantity * proposal.side.sign,
+        observed=refusal.observed,
+        limit=refusal.limit,
+        text=refusal.text,
+    )

@@ -1,0 +1,327 @@
+"""The pre-trade checks: a table of caps that make a trade smaller and a table of checks that refuse it; called by rebalance.
+
+Worst case throughout: what is held, plus every live order on the same side (working, sending or unknown), plus this one.
+Positions and orders that are not ours count too. Values are at the sizing price, in the base currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from longwatch.domain.instruments import Instrument, Side
+from longwatch.domain.orders import OrderType, Purpose
+from longwatch.domain.quotes import Quote
+from longwatch.domain.readiness import is_ready
+from longwatch.domain.sessions import Session
+from longwatch.domain.state import State
+from longwatch.domain.verbs import ACTIONS, forbidden_by
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A trade about to become an order, with all it is judged by; `quantity` unsigned shares, `price` the sizing price."""
+
+    run_id: str
+    instrument: Instrument
+    side: Side
+    quantity: Decimal
+    purpose: Purpose
+    price: Decimal
+    equity: Decimal
+    order_type: OrderType
+    limit_price: Decimal | None
+    quote: Quote | None
+    session: Session | None
+    at: datetime
+    tech: datetime
+    closes: bool
+
+    @property
+    def value(self) -> Decimal:
+        """What the order is worth at the sizing price."""
+        return self.quantity * self.price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """The most shares a limit leaves room for; `observed` and `limit` in the limit's unit."""
+
+    allowed: Decimal
+    observed: Decimal
+    limit: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a trade must not be made: which check, what it saw, what it asks for."""
+
+    check: str
+    observed: str
+    limit: str
+    text: str
+
+
+CapRule = Callable[[State, Proposal], Cap | None]
+CheckRule = Callable[[State, Proposal], Refusal | None]
+
+
+def first_refusal(state: State, proposal: Proposal) -> Refusal | None:
+    """The first check of the table that refuses, or None."""
+    return next((refusal for check in CHECKS if (refusal := check(state, proposal)) is not None), None)
+
+
+def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
+    """Signed shares of the account should every live order on `side`, ours or not, fill and none on the other side."""
+    total = state.held(con_id) + state.outside.get(con_id, ("", ZERO))[1]
+    for order in state.live_in(con_id):
+        if order.side is side:
+            total += order.remaining * side.sign
+    for foreign in state.foreign_orders.values():
+        if foreign.con_id == con_id and foreign.side is side:
+            total += foreign.remaining * side.sign
+    return total
+
+
+def worst_values(state: State, prices: dict[str, Decimal]) -> tuple[Decimal, Decimal]:
+    """Gross and net exposure at worst, over every instrument held or ordered: the larger side of each, apart."""
+    gross, high, low = ZERO, ZERO, ZERO
+    for con_id, symbol in _exposed(state).items():
+        price = prices.get(symbol, ZERO)
+        up = worst_shares(state, con_id, Side.BUY) * price
+        down = worst_shares(state, con_id, Side.SELL) * price
+        gross += max(abs(up), abs(down))
+        high, low = high + up, low + down
+    return gross, max(high, -low)
+
+
+def _exposed(state: State) -> dict[int, str]:
+    exposed = {con_id: holding.symbol for con_id, holding in state.book.items() if holding.quantity}
+    exposed.update({con_id: symbol for con_id, (symbol, _) in state.outside.items()})
+    exposed.update({order.con_id: order.symbol for order in state.live_orders()})
+    exposed.update({order.con_id: order.symbol for order in state.foreign_orders.values()})
+    return exposed
+
+
+# ── caps ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cap_order_shares(state: State, proposal: Proposal) -> Cap | None:
+    """Shares of one order."""
+    limit = state.settings.max_order_shares
+    return None if limit is None else Cap(allowed=limit, observed=proposal.quantity, limit=limit)
+
+
+def cap_order_value(state: State, proposal: Proposal) -> Cap | None:
+    """Value of one order."""
+    limit = state.settings.max_order_value
+    return None if limit is None else Cap(allowed=limit / proposal.price, observed=proposal.value, limit=limit)
+
+
+def cap_position_size(state: State, proposal: Proposal) -> Cap | None:
+    """Shares of one position at worst."""
+    limit = state.settings.max_position_size
+    worst = worst_shares(state, proposal.instrument.con_id, proposal.side) * proposal.side.sign
+    return Cap(allowed=limit - worst, observed=worst + proposal.quantity, limit=limit)
+
+
+def cap_weight(state: State, proposal: Proposal) -> Cap | None:
+    """Weight of one position at worst, as a fraction of equity."""
+    worst = worst_shares(state, proposal.instrument.con_id, proposal.side) * proposal.side.sign
+    limit = state.settings.max_weight
+    room = limit * proposal.equity / proposal.price - worst
+    return Cap(allowed=room, observed=(worst + proposal.quantity) * proposal.price / proposal.equity, limit=limit)
+
+
+def _room(state: State, proposal: Proposal, *, net: bool) -> Cap:
+    prices = dict(state.equity.prices) if state.equity else {}
+    prices.setdefault(proposal.instrument.symbol, proposal.price)
+    gross_now, net_now = worst_values(state, prices)
+    now = net_now if net else gross_now
+    limit = state.settings.max_net_exposure if net else state.settings.max_gross_exposure
+    room = (limit * proposal.equity - now) / proposal.price
+    return Cap(allowed=room, observed=(now + proposal.value) / proposal.equity, limit=limit)
+
+
+def cap_gross_exposure(state: State, proposal: Proposal) -> Cap | None:
+    """Sum of all positions' absolute values at worst, as a fraction of equity."""
+    return _room(state, proposal, net=False)
+
+
+def cap_net_exposure(state: State, proposal: Proposal) -> Cap | None:
+    """Absolute sum of all positions' values at worst, as a fraction of equity."""
+    return _room(state, proposal, net=True)
+
+
+ORDER_CAPS: tuple[tuple[str, CapRule], ...] = (
+    ("max_order_shares", cap_order_shares),
+    ("max_order_value", cap_order_value),
+)
+ENTRY_CAPS: tuple[tuple[str, CapRule], ...] = (
+    ("max_position_size", cap_position_size),
+    ("max_weight", cap_weight),
+    ("max_gross_exposure", cap_gross_exposure),
+    ("max_net_exposure", cap_net_exposure),
+)
+WAITS_FOR_SELLS = frozenset({"max_gross_exposure", "max_net_exposure"})
+
+
+def caps_of(proposal: Proposal) -> tuple[tuple[str, CapRule], ...]:
+    """The caps that bind a trade: those on exposure bind only what adds to it."""
+    return ORDER_CAPS + ENTRY_CAPS if proposal.purpose is Purpose.ENTRY else ORDER_CAPS
+
+
+# ── checks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def check_data(state: State, proposal: Proposal) -> Refusal | None:
+    """Bars without a flaw for the session decided on: a flawed symbol is neither bought nor sold."""
+    symbol = proposal.instrument.symbol
+    judged = state.judged.get(symbol)
+    if judged is None:
+        return Refusal(check="data", observed="no bars", limit="sound bars", text=f"{symbol} has no validated bars")
+    if judged.flaws:
+        return Refusal(check="data", observed=judged.flaws[0], limit="sound bars", text=f"{symbol}: {judged.flaws[0]}")
+    return None
+
+
+def check_verbs(state: State, proposal: Proposal) -> Refusal | None:
+    """The verb matrix, with the readiness certificate as one of its conditions."""
+    action = ACTIONS[proposal.purpose]
+    ready = is_ready(state, proposal.tech)
+    held_by = forbidden_by(state, proposal.instrument.con_id, action, ready=ready)
+    if held_by is None:
+        return None
+    return Refusal(
+        check=held_by.name.lower(),
+        observed=held_by.value,
+        limit=f"{action.value} allowed",
+        text=f"{proposal.instrument.symbol}: no {action.value} while {held_by.value}",
+    )
+
+
+def check_trading_hours(state: State, proposal: Proposal) -> Refusal | None:
+    """Inside a session of the exchange."""
+    if not state.settings.trading_hours_only:
+        return None
+    if proposal.session is not None and proposal.session.is_open(proposal.at):
+        return None
+    return Refusal(
+        check="trading_hours",
+        observed=proposal.at.isoformat(),
+        limit="an open session",
+        text=f"{proposal.instrument.symbol}: the exchange is closed",
+    )
+
+
+def check_quote(state: State, proposal: Proposal) -> Refusal | None:
+    """A two-sided quote exists."""
+    quote = proposal.quote
+    if quote is not None and quote.bid is not None and quote.ask is not None:
+        return None
+    text = f"{proposal.instrument.symbol}: there is no bid and ask"
+    return Refusal(check="quote", observed="none", limit="bid and ask", text=text)
+
+
+def check_quote_age(state: State, proposal: Proposal) -> Refusal | None:
+    """The quote is fresh."""
+    age = proposal.quote.age_seconds(proposal.tech) if proposal.quote else None
+    limit = state.settings.max_quote_age_seconds
+    if age is not None and age <= limit:
+        return None
+    seen = "never" if age is None else f"{age:.1f} s"
+    text = f"{proposal.instrument.symbol}: the quote is {seen} old, over {limit:g} s"
+    return Refusal(check="quote_age", observed=seen, limit=f"{limit:g} s", text=text)
+
+
+def check_quote_type(state: State, proposal: Proposal) -> Refusal | None:
+    """The quote is live: delayed data are an explicit opt-in."""
+    kind = proposal.quote.market_data_type if proposal.quote else 1
+    if kind == 1 or state.settings.allow_delayed_data:
+        return None
+    text = f"{proposal.instrument.symbol}: market data type {kind} is not live"
+    return Refusal(check="quote_type", observed=str(kind), limit="1 (live)", text=text)
+
+
+def check_price_band(state: State, proposal: Proposal) -> Refusal | None:
+    """The market is near the price the trade was sized at: no trade on a price that can't be right."""
+    mid = proposal.quote.mid if proposal.quote else None
+    if mid is None:
+        return None
+    off, limit = abs(mid / proposal.price - 1), state.settings.price_band_fraction
+    if off <= limit:
+        return None
+    text = f"{proposal.instrument.symbol}: {mid} is {off:.1%} away from the close {proposal.price}, over {limit:.1%}"
+    return Refusal(check="price_band", observed=f"{off:.4f}", limit=str(limit), text=text)
+
+
+def check_min_order_size(state: State, proposal: Proposal) -> Refusal | None:
+    """Worth sending, in shares; an order that closes a position is let through."""
+    limit = state.settings.min_order_size
+    if proposal.quantity >= limit or proposal.closes:
+        return None
+    text = f"{proposal.instrument.symbol}: {proposal.quantity} shares are under {limit}"
+    return Refusal(check="min_order_size", observed=str(proposal.quantity), limit=str(limit), text=text)
+
+
+def check_min_order_value(state: State, proposal: Proposal) -> Refusal | None:
+    """Worth sending, in money; an order that closes a position is let through."""
+    limit = state.settings.min_order_value
+    if proposal.value >= limit or proposal.closes:
+        return None
+    text = f"{proposal.instrument.symbol}: {proposal.value:.2f} is under {limit}"
+    return Refusal(check="min_order_value", observed=f"{proposal.value:.2f}", limit=str(limit), text=text)
+
+
+def check_order_rate(state: State, proposal: Proposal) -> Refusal | None:
+    """Orders of the last minute; a loop gone wrong ends here."""
+    since, count = proposal.tech - timedelta(seconds=60), 0
+    for order in reversed(state.orders.values()):
+        if order.sent_at is None or order.sent_at <= since:
+            break
+        count += 1
+    limit = state.settings.max_orders_per_minute
+    if count < limit:
+        return None
+    text = f"{proposal.instrument.symbol}: {count} orders in the last minute, the limit is {limit}"
+    return Refusal(check="order_rate", observed=str(count), limit=str(limit), text=text)
+
+
+def check_duplicate(state: State, proposal: Proposal) -> Refusal | None:
+    """One order an instrument and decision."""
+    for order in reversed(state.orders.values()):
+        if order.run_id != proposal.run_id:
+            break
+        if order.con_id == proposal.instrument.con_id:
+            text = f"{proposal.instrument.symbol}: {proposal.run_id} already has order {order.ref}"
+            return Refusal(check="duplicate", observed=order.ref, limit="one order a decision", text=text)
+    return None
+
+
+def check_account(state: State, proposal: Proposal) -> Refusal | None:
+    """The account contradicts the mode: a paper account's id begins with D."""
+    paper = state.account.startswith("D")
+    if state.mode not in ("paper", "live") or paper == (state.mode == "paper"):
+        return None
+    text = f"account {state.account} does not belong in mode {state.mode}"
+    return Refusal(check="account", observed=state.account, limit=state.mode, text=text)
+
+
+CHECKS: tuple[CheckRule, ...] = (
+    check_account,
+    check_verbs,
+    check_data,
+    check_trading_hours,
+    check_quote,
+    check_quote_age,
+    check_quote_type,
+    check_price_band,
+    check_min_order_size,
+    check_min_order_value,
+    check_order_rate,
+    check_duplicate,
+)
