@@ -1,0 +1,183 @@
+"""What settings must be to one another, as two tables of small pure functions; asked by the loader.
+
+A rule names the settings it reads: it is not asked while one of them is itself mistaken. It answers a reason, or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from ipaddress import ip_address
+
+from longwatch.config.schema import Settings
+
+Reason = str | None
+Paths = Sequence[tuple[str | int, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule: the settings it reads, the first being the one to blame, and its judgement."""
+
+    reads: tuple[str, ...]
+    judge: Callable[[Settings], Reason]
+
+
+def broken(rules: Iterable[Rule], settings: Settings, mistaken: Paths = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each broken rule as the path it blames, below `trading`, and its reason."""
+    for rule in rules:
+        paths = [tuple(name.split(".")) for name in rule.reads]
+        if not any(_overlap(path, other) for path in paths for other in mistaken):
+            reason = rule.judge(settings)
+            if reason is not None:
+                yield paths[0], reason
+
+
+def _overlap(one: tuple[str | int, ...], other: tuple[str | int, ...]) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
+_PROVIDERS: Mapping[str, tuple[str, ...]] = {"backtest": ("csv",), "paper": ("ib",), "live": ("ib",)}
+_EXECUTORS: Mapping[str, tuple[str, ...]] = {"backtest": ("mock",), "paper": ("ib_paper", "mock"), "live": ("ib_live",)}
+_USUAL_PORTS: Mapping[str, tuple[int, ...]] = {"paper": (4002, 7497), "live": (4001, 7496)}
+
+
+def _provider_fits(s: Settings) -> Reason:
+    return _fits(s.mode, s.data_provider, _PROVIDERS[s.mode])
+
+
+def _executor_fits(s: Settings) -> Reason:
+    return _fits(s.mode, s.executor, _EXECUTORS[s.mode])
+
+
+def _fits(mode: str, found: str, fitting: tuple[str, ...]) -> Reason:
+    return None if found in fitting else f'"{found}" does not go with mode {mode}; use {" or ".join(fitting)}'
+
+
+def _paper_account_given(s: Settings) -> Reason:
+    missing = s.executor == "ib_paper" and s.execution.paper_account is None
+    return "must be given for the executor ib_paper; write the paper account's id, like DU123456" if missing else None
+
+
+def _paper_account_is_paper(s: Settings) -> Reason:
+    account = s.execution.paper_account
+    wrong = account is not None and not account.startswith("D")
+    return f"{account} is a live account's id; paper account ids begin with D" if wrong else None
+
+
+def _live_account_is_live(s: Settings) -> Reason:
+    account = s.execution.live_account
+    wrong = account is not None and account.startswith("D")
+    return f"{account} is a paper account's id; live account ids do not begin with D" if wrong else None
+
+
+def _live_account_given(s: Settings) -> Reason:
+    missing = s.mode == "live" and s.execution.live_account is None
+    return "must be given in mode live; write the live account's id, like U123456" if missing else None
+
+
+def _live_is_armed(s: Settings) -> Reason:
+    wanted, confirmed = s.execution.live_account, s.execution.confirm_live_account
+    if s.mode != "live" or wanted is None or confirmed == wanted:
+        return None
+    found = "nothing" if confirmed is None else confirmed
+    return f"found {found}; mode live must be armed by repeating live_account, {wanted}, here"
+
+
+def _delayed_data_is_paper(s: Settings) -> Reason:
+    delayed = s.mode == "live" and s.ib.market_data_type in (3, 4)
+    return "delayed data is for paper only; use 1 or 2 in mode live" if delayed else None
+
+
+def _live_keeps_real_time(s: Settings) -> Reason:
+    wrong = s.mode == "live" and s.clock.source != "system"
+    return f'"{s.clock.source}" follows a simulated gateway; use system in mode live' if wrong else None
+
+
+def _speed_needs_gateway(s: Settings) -> Reason:
+    wrong = s.clock.source == "system" and s.clock.speed != 1
+    return (
+        f"the system's clock runs at speed 1, found {s.clock.speed:g}; another needs source gateway" if wrong else None
+    )
+
+
+def _backoff_grows(s: Settings) -> Reason:
+    first, most = s.ib.backoff_initial_seconds, s.ib.backoff_max_seconds
+    return None if first <= most else f"{first:g} is above backoff_max_seconds, {most:g}; make it smaller"
+
+
+def _sizes_leave_room(s: Settings) -> Reason:
+    least, most = s.execution.min_order_size, s.execution.max_position_size
+    return None if least <= most else f"{least} is above max_position_size, {most}; nothing could ever be bought"
+
+
+def _order_values_leave_room(s: Settings) -> Reason:
+    least, most = s.execution.min_order_value, s.risk.max_order_value
+    return None if least <= most else f"{least} is above risk.max_order_value, {most}; nothing could ever be bought"
+
+
+def _net_within_gross(s: Settings) -> Reason:
+    net, gross = s.risk.max_net_exposure, s.risk.max_gross_exposure
+    return None if net <= gross else f"{net} is above max_gross_exposure, {gross}; net exposure can't exceed gross"
+
+
+def _strategy_names_differ(s: Settings) -> Reason:
+    names = [strategy.name for strategy in s.strategies]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    return None if twice is None else f'two strategies are called "{twice}"; rename one'
+
+
+def _allocations_fit(s: Settings) -> Reason:
+    total = sum((strategy.allocation for strategy in s.strategies if strategy.enabled), Decimal(0))
+    return None if total <= 1 else f"the allocations of enabled strategies add up to {total}; make it at most 1"
+
+
+MISTAKES: tuple[Rule, ...] = (
+    Rule(reads=("data_provider", "mode"), judge=_provider_fits),
+    Rule(reads=("executor", "mode"), judge=_executor_fits),
+    Rule(reads=("execution.paper_account", "executor"), judge=_paper_account_given),
+    Rule(reads=("execution.paper_account",), judge=_paper_account_is_paper),
+    Rule(reads=("execution.live_account",), judge=_live_account_is_live),
+    Rule(reads=("execution.live_account", "mode"), judge=_live_account_given),
+    Rule(reads=("execution.confirm_live_account", "execution.live_account", "mode"), judge=_live_is_armed),
+    Rule(reads=("ib.market_data_type", "mode"), judge=_delayed_data_is_paper),
+    Rule(reads=("clock.source", "mode"), judge=_live_keeps_real_time),
+    Rule(reads=("clock.speed", "clock.source"), judge=_speed_needs_gateway),
+    Rule(reads=("ib.backoff_initial_seconds", "ib.backoff_max_seconds"), judge=_backoff_grows),
+    Rule(reads=("execution.min_order_size", "execution.max_position_size"), judge=_sizes_leave_room),
+    Rule(reads=("execution.min_order_value", "risk.max_order_value"), judge=_order_values_leave_room),
+    Rule(reads=("risk.max_net_exposure", "risk.max_gross_exposure"), judge=_net_within_gross),
+    Rule(reads=("strategies",), judge=_strategy_names_differ),
+    Rule(reads=("strategies",), judge=_allocations_fit),
+)
+
+
+def _port_is_usual(s: Settings) -> Reason:
+    usual = _USUAL_PORTS.get(s.mode, ())
+    unusual = bool(usual) and s.ib.port not in usual
+    return f"{s.ib.port} is unusual in mode {s.mode}, {' or '.join(map(str, usual))} is usual" if unusual else None
+
+
+def _http_stays_home(s: Settings) -> Reason:
+    host = s.ops.http_host
+    return None if host == "localhost" or _is_loopback(host) else f"{host} lets other machines read this daemon's state"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _something_runs(s: Settings) -> Reason:
+    return None if any(strategy.enabled for strategy in s.strategies) else "no strategy is enabled, nothing is traded"
+
+
+WARNINGS: tuple[Rule, ...] = (
+    Rule(reads=("ib.port", "mode"), judge=_port_is_usual),
+    Rule(reads=("ops.http_host",), judge=_http_stays_home),
+    Rule(reads=("strategies",), judge=_something_runs),
+)

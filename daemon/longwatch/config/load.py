@@ -1,0 +1,218 @@
+"""Reads file, environment and secrets into settings or into every mistake; called by `app`, `check` and reload."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from longwatch.config import checks, document, environment, wording
+from longwatch.config.document import Document
+from longwatch.config.environment import Override
+from longwatch.config.mistakes import ConfigErrors, Mistake, dotted
+from longwatch.config.schema import ROOT, Settings, every_setting, is_secret
+from longwatch.errors import ConfigError
+
+_MOST_BYTES = 1_048_576
+_MOST_ROUNDS = 20
+
+Loc = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Settings that passed every check, what is odd about them, and the SHA-256 of the file's bytes in hexadecimal."""
+
+    settings: Settings
+    warnings: tuple[str, ...]
+    source_text_sha256: str
+
+
+def load(path: Path | str, environ: Mapping[str, str]) -> Loaded:
+    """Reads the file, lays the environment over it and checks the whole.
+
+    Raises ConfigError when there is no such file to read, and ConfigErrors with every mistake at once when it is wrong.
+    """
+    raw = _bytes(Path(path))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        mistake = Mistake(where=str(path), line=line, key="", text="not text in UTF-8", hint="save the file as UTF-8")
+        raise ConfigErrors([mistake]) from None
+    return parse(text, name=str(path), environ=environ, sha256=hashlib.sha256(raw).hexdigest())
+
+
+def parse(text: str, *, name: str, environ: Mapping[str, str], sha256: str | None = None) -> Loaded:
+    """The same for a text; `name` stands before the line numbers. Raises ConfigErrors."""
+    source = document.read(text, name)
+    found, mistakes = environment.overrides(environ)
+    reading = _Reading(source, found)
+    settings = reading.settings([*source.mistakes, *mistakes], environ)
+    return Loaded(
+        settings=settings,
+        warnings=tuple(reading.warnings(settings)),
+        source_text_sha256=sha256 or hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(),
+    )
+
+
+def check(path: Path | str, environ: Mapping[str, str]) -> tuple[list[str], int]:
+    """What `longwatch check` prints and its exit code: a line a mistake and 78, or the warnings, a verdict and 0."""
+    try:
+        loaded = load(path, environ)
+    except ConfigErrors as errors:
+        return errors.lines(), errors.exit_code
+    except ConfigError as error:
+        return [str(error)], error.exit_code
+    s = loaded.settings
+    verdict = f"{path}: good; mode {s.mode}, data from {s.data_provider}, executor {s.executor}"
+    return [*(f"warning: {warning}" for warning in loaded.warnings), verdict], 0
+
+
+def demo_path() -> Path:
+    """The file of the demo's settings, shipped with the package."""
+    return Path(__file__).with_name("demo.yaml")
+
+
+class _Reading:
+    """One source with what the environment lays over it, on its way to settings."""
+
+    def __init__(self, source: Document, found: list[Override]) -> None:
+        self._source = source
+        self._found = found
+
+    def settings(self, mistakes: list[Mistake], environ: Mapping[str, str]) -> Settings:
+        """The settings, when no mistake was and is found."""
+        file_tree = self._file_tree(mistakes)
+        if file_tree is None:
+            raise ConfigErrors(mistakes)
+        tree = environment.laid_over(file_tree, self._found)
+        mistakes += self._secrets_given(tree)
+        settings, errors = _settle(tree)
+        mistakes += [self._mistake(error) for error in errors]
+        for path, reason in checks.broken(checks.MISTAKES, settings, [error["loc"] for error in errors]):
+            text, _, hint = reason.partition("; ")
+            mistakes.append(self._at((ROOT, *path), text, hint))
+        settings = self._with_secrets(settings, environ, mistakes)
+        if mistakes:
+            raise ConfigErrors(mistakes)
+        return settings
+
+    def warnings(self, settings: Settings) -> list[str]:
+        """What is odd but allowed: variables that shadow the file, settings out of the ordinary."""
+        odd = [str(self._at((ROOT, *path), reason)) for path, reason in checks.broken(checks.WARNINGS, settings)]
+        return [*filter(None, map(self._shadow, self._found)), *odd]
+
+    def _file_tree(self, mistakes: list[Mistake]) -> dict[str, Any] | None:
+        """What stands below `trading`; notes what is wrong above that, and is None when nothing stands there."""
+        whole = self._source.value
+        if whole is None and self._source.mistakes:
+            return None
+        if whole is not None and not isinstance(whole, dict):
+            text = f"found {wording.shown(whole)} where settings must stand"
+            mistakes.append(self._at((), text, f"begin with `{ROOT}:`"))
+            return None
+        unknown = [name for name in whole or {} if name != ROOT]
+        mistakes += [self._at((name,), "unknown setting", wording.nearest((), name)) for name in unknown]
+        tree = (whole or {}).get(ROOT)
+        if isinstance(tree, dict):
+            return tree
+        if not unknown:
+            text = f"must be a group of settings, found {wording.shown(tree)}"
+            mistakes.append(self._at((ROOT,), text, f"write the settings below a line `{ROOT}:`"))
+        return None
+
+    def _secrets_given(self, tree: dict[str, Any]) -> list[Mistake]:
+        """A secret in the file itself is a mistake; it is taken out, so that it is never shown."""
+        mistakes = []
+        for path, field in every_setting():
+            if is_secret(field) and isinstance(group := tree.get(path[0]), dict) and path[-1] in group:
+                tree[path[0]] = {name: value for name, value in group.items() if name != path[-1]}
+                hint = f"put it into a file of its own and name that in {path[-1]}_file"
+                mistakes.append(self._at((ROOT, *path), "a secret must not stand here", hint))
+        return mistakes
+
+    def _with_secrets(self, settings: Settings, environ: Mapping[str, str], mistakes: list[Mistake]) -> Settings:
+        for secret in environment.secrets(settings, environ):
+            group, name = secret.path
+            if secret.problem:
+                mistakes.append(self._at((ROOT, group, f"{name}_file"), secret.problem))
+            else:
+                filled = getattr(settings, group).model_copy(update={name: SecretStr(secret.text)})
+                settings = settings.model_copy(update={group: filled})
+        return settings
+
+    def _mistake(self, error: ErrorDetails) -> Mistake:
+        text, hint = wording.said(error)
+        # Only a branch of pydantic's own, inside a strategy's parameters, lies deeper than four steps.
+        return self._at((ROOT, *error["loc"][:4]), text, hint)
+
+    def _at(self, path: Loc, text: str, hint: str = "") -> Mistake:
+        """A mistake in its place: the variable that set it, or the file's line."""
+        below = path[1:]
+        for override in self._found:
+            if below[: len(override.path)] == override.path:
+                return Mistake(where=override.variable, line=None, key=dotted(path), text=text, hint=hint)
+        line = self._source.line_of(path)
+        return Mistake(where=self._source.name, line=line, key=dotted(path), text=text, hint=hint)
+
+    def _shadow(self, override: Override) -> str | None:
+        path = (ROOT, *override.path)
+        line = self._source.lines.get(path)
+        if line is None:
+            return None
+        return f"{override.variable} takes the place of {dotted(path)} on line {line} of {self._source.name}"
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; give the path of a configuration file") from None
+    except OSError as error:
+        reason = (error.strerror or "unreadable").lower()
+        raise ConfigError(f"{path}: the configuration file can't be read: {reason}") from None
+    if len(raw) > _MOST_BYTES:
+        raise ConfigError(f"{path}: larger than {_MOST_BYTES:,} bytes; this is not a configuration file")
+    return raw
+
+
+def _settle(tree: dict[str, Any]) -> tuple[Settings, list[ErrorDetails]]:
+    """Settings from what is right in `tree`, and what is wrong; wrong settings are left at their defaults."""
+    first: list[ErrorDetails] | None = None
+    tree = deepcopy(tree)
+    for _ in range(_MOST_ROUNDS):
+        try:
+            return Settings.model_validate(tree), first or []
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+            first = errors if first is None else first
+            places = {_place_of(error) for error in errors}
+            for place in sorted(places, key=lambda loc: [str(part).rjust(9) for part in loc], reverse=True):
+                _drop(tree, place)
+    return Settings(), first or []
+
+
+def _place_of(error: ErrorDetails) -> Loc:
+    """What must go for the rest to stand: the setting, or what lacks it."""
+    return error["loc"][:-1] if error["type"] == "missing" else error["loc"]
+
+
+def _drop(tree: Any, place: Loc) -> None:
+    """Removes what lies at `place`, or the nearest thing above it."""
+    holder: Any = None
+    last: Any = None
+    for part in place:
+        listed = isinstance(tree, list) and isinstance(part, int) and part < len(tree)
+        if not listed and not (isinstance(tree, dict) and part in tree):
+            break
+        holder, last, tree = tree, part, tree[part]
+    if holder is not None:
+        del holder[last]

@@ -1,0 +1,210 @@
+"""Prepares a reload: reads the new file, compares it with the running settings, accepts or refuses; called by `app`.
+
+Nothing here has a side effect: until the caller puts the accepted settings in force, the old ones run on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from longwatch.config.load import load
+from longwatch.config.mistakes import ConfigErrors
+from longwatch.config.schema import (
+    ROOT,
+    ReloadClass,
+    Settings,
+    StrategySettings,
+    every_setting,
+    is_secret,
+    reload_class,
+)
+from longwatch.config.wording import shown
+from longwatch.errors import ConfigError
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One setting that differs, by its full name; the values of a secret are stars."""
+
+    key: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}: {shown(self.old)} → {shown(self.new)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diff:
+    """What differs: what may change now, what needs a restart, and which of the first loosen a limit."""
+
+    live: tuple[Change, ...]
+    restart: tuple[Change, ...]
+    loosened: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A reload that may be put in force."""
+
+    settings: Settings
+    diff: Diff
+    warnings: tuple[str, ...]
+    source_text_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A reload that must not be, with every reason, one line each."""
+
+    reasons: tuple[str, ...]
+
+
+Against = Callable[[Settings, Diff], Iterable[str]]
+
+
+def prepare(
+    path: Path | str,
+    environ: Mapping[str, str],
+    running: Settings,
+    *,
+    in_session: bool,
+    allow_loosening: bool = False,
+    against: Against = lambda settings, diff: (),
+) -> Accepted | Refused:
+    """Reads, checks and compares; `against` adds the reasons that live state has against the new settings."""
+    try:
+        loaded = load(path, environ)
+    except ConfigErrors as errors:
+        return Refused(reasons=tuple(errors.lines()))
+    except ConfigError as error:
+        return Refused(reasons=(str(error),))
+    diff = classify(running, loaded.settings)
+    reasons = (*_refusals(diff, in_session and not allow_loosening), *against(loaded.settings, diff))
+    if reasons:
+        return Refused(reasons=reasons)
+    return Accepted(
+        settings=loaded.settings,
+        diff=diff,
+        warnings=loaded.warnings,
+        source_text_sha256=loaded.source_text_sha256,
+    )
+
+
+def classify(old: Settings, new: Settings) -> Diff:
+    """Every difference, in the schema's order."""
+    before, after = _values(old), _values(new)
+    keys = [key for key in dict.fromkeys((*before, *after)) if before.get(key, _ABSENT) != after.get(key, _ABSENT)]
+    changes = {key: _change(key, before.get(key, _ABSENT), after.get(key, _ABSENT)) for key in keys}
+    live = [key for key in keys if _class_of(key, before, after) == "live"]
+    return Diff(
+        live=tuple(changes[key] for key in live),
+        restart=tuple(change for key, change in changes.items() if key not in live),
+        loosened=tuple(changes[key] for key in live if _is_loosened(key, before[key], after[key])),
+    )
+
+
+def _rises(old: Any, new: Any) -> bool:
+    """A limit from above: it loosens when it rises, or when it goes."""
+    return bool(_or_endless(new) > _or_endless(old))
+
+
+def _falls(old: Any, new: Any) -> bool:
+    """A limit from below: it loosens when it falls."""
+    return bool(new < old)
+
+
+def _becomes(loose: object) -> Callable[[Any, Any], bool]:
+    """A choice that is looser at one of its values."""
+    return lambda old, new: bool(new == loose)
+
+
+# Which change of a limit loosens it. Every live setting of `risk` and `execution` stands here.
+LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
+    ("data", "stale_sessions"): _rises,
+    ("execution", "min_order_size"): _falls,
+    ("execution", "max_position_size"): _rises,
+    ("execution", "min_order_value"): _falls,
+    ("execution", "order_type"): _becomes("MKT"),
+    ("execution", "limit_offset_bps"): _rises,
+    ("execution", "tif"): _becomes("GTC"),
+    ("execution", "acknowledge_seconds"): _rises,
+    ("execution", "outside_rth"): _becomes(True),
+    ("sizing", "cash_reserve_fraction"): _falls,
+    ("risk", "max_weight"): _rises,
+    ("risk", "max_gross_exposure"): _rises,
+    ("risk", "max_net_exposure"): _rises,
+    ("risk", "max_order_value"): _rises,
+    ("risk", "max_order_shares"): _rises,
+    ("risk", "max_orders_per_minute"): _rises,
+    ("risk", "max_quote_age_seconds"): _rises,
+    ("risk", "price_band_fraction"): _rises,
+    ("risk", "max_capital"): _rises,
+    ("risk", "allow_short"): _becomes(True),
+    ("risk", "trading_hours_only"): _becomes(False),
+}
+
+_ABSENT = "(absent)"
+_STRATEGIES = "strategies"
+_STARS = "***"
+
+
+def _refusals(diff: Diff, loosening_is_refused: bool) -> tuple[str, ...]:
+    restart = [f"{change}; this setting needs a restart, nothing was changed" for change in diff.restart]
+    loosened = [
+        f"{change}; this loosens a limit while a session is open: say so (--allow-loosening), or wait for the close"
+        for change in diff.loosened
+        if loosening_is_refused
+    ]
+    return (*restart, *loosened)
+
+
+def _values(settings: Settings) -> dict[Key, Any]:
+    """Every setting's value by its path; those of a strategy below its name."""
+    values: dict[Key, Any] = {}
+    for path, _ in every_setting():
+        if path == (_STRATEGIES,):
+            for strategy in settings.strategies:
+                values |= {(_STRATEGIES, strategy.name, field): value for field, value in strategy}
+        else:
+            values[path] = _at(settings, path)
+    return values
+
+
+def _at(settings: BaseModel, path: Key) -> Any:
+    value: Any = settings
+    for name in path:
+        value = getattr(value, name)
+    return value
+
+
+def _class_of(key: Key, before: Mapping[Key, Any], after: Mapping[Key, Any]) -> ReloadClass:
+    """The setting's class; a strategy that comes or goes needs a restart."""
+    if key not in before or key not in after:
+        return "restart"
+    if key[0] == _STRATEGIES:
+        return reload_class(StrategySettings.model_fields[key[-1]])
+    return reload_class(dict(every_setting())[key])
+
+
+def _change(key: Key, old: Any, new: Any) -> Change:
+    secret = key[0] != _STRATEGIES and is_secret(dict(every_setting())[key])
+    name = ".".join((ROOT, *key))
+    return Change(key=name, old=_STARS, new=_STARS) if secret else Change(key=name, old=old, new=new)
+
+
+def _is_loosened(key: Key, old: Any, new: Any) -> bool:
+    loosens = LOOSENED_BY.get(key)
+    return loosens is not None and loosens(old, new)
+
+
+def _or_endless(limit: Any) -> Any:
+    return Decimal("Infinity") if limit is None else limit

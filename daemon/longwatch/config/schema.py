@@ -1,0 +1,357 @@
+"""Every setting: name, unit, default, bounds and whether a reload may change it; built by the loader, read by everyone.
+
+A setting is *live* when a reload may change it under a running daemon, and *restart* when it may not. A new setting
+needs one line here, one in `config/trading_config.yaml`, and one in `reload.LOOSENED_BY` when it is a limit; tests hold
+all three.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    Strict,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+ROOT = "trading"
+
+Mode = Literal["backtest", "paper", "live"]
+ProviderName = Literal["csv", "ib", "yahoo"]
+ExecutorName = Literal["mock", "ib_paper", "ib_live"]
+OrderType = Literal["MKT", "LMT"]
+TimeInForce = Literal["DAY", "GTC"]
+ReloadClass = Literal["live", "restart"]
+
+
+def live(default: Any, description: str, **bounds: Any) -> Any:
+    """A setting that a reload may change."""
+    return Field(default, description=description, json_schema_extra={"reload": "live"}, **bounds)
+
+
+def restart(default: Any, description: str, **bounds: Any) -> Any:
+    """A setting that only a restart may change."""
+    return Field(default, description=description, json_schema_extra={"reload": "restart"}, **bounds)
+
+
+def refuse(text: str, hint: str = "") -> PydanticCustomError:
+    """A refusal in our own words, for validators to raise."""
+    return PydanticCustomError("said", "{text}", {"text": text, "hint": hint})
+
+
+def _exact(value: object) -> object:
+    """A number as the Decimal its digits say; 0.1 in the file is exactly 0.1."""
+    match value:
+        case bool():
+            raise PydanticCustomError("decimal_type", "a number")
+        case int() | float():
+            return Decimal(str(value))
+        case _:
+            return value
+
+
+def _whole_path(value: object) -> object:
+    if isinstance(value, str) and (not value.strip() or value.startswith("~")):
+        raise refuse("must be a path written out in full", "`~` and nothing are not expanded")
+    return value
+
+
+def _account(value: str) -> str:
+    if not re.fullmatch(r"[A-Z]{1,4}[0-9]{3,12}", value):
+        raise refuse(f'"{value}" is not an account id', "it looks like DU123456 or U123456")
+    return value
+
+
+_AMOUNT_OF_TIME = r"\d+(\.\d+)? ?(s|seconds?|min|minutes?|h|hours?)"
+_TRIGGERS = re.compile(
+    rf"every {_AMOUNT_OF_TIME}( during the session)?|(at|{_AMOUNT_OF_TIME} (after|before)) the (open|close)"
+    r"|(?P<hour>\d{1,2}):(?P<minute>\d{2}) (?P<zone>\S+)"
+)
+_LAST_HOUR, _LAST_MINUTE = 23, 59
+_TRIGGER_HINT = 'write "5 minutes after the open", "at the close", "every 30 s" or "16:00 America/New_York"'
+
+
+def _trigger(value: str) -> str:
+    """A trigger of one of the scheduler's forms; the scheduler itself gives it its meaning."""
+    matched = _TRIGGERS.fullmatch(value.strip())
+    if matched is None:
+        raise refuse(f'"{value}" is not a time to run at', _TRIGGER_HINT)
+    if matched["zone"] is not None:
+        _clock_time(int(matched["hour"]), int(matched["minute"]), matched["zone"])
+    return value.strip()
+
+
+def _clock_time(hour: int, minute: int, zone: str) -> None:
+    if hour > _LAST_HOUR or minute > _LAST_MINUTE:
+        raise refuse(f"{hour}:{minute:02} is not a time of day", "hours go from 0 to 23, minutes from 00 to 59")
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise refuse(f'"{zone}" is not a time zone', "write one like America/New_York or UTC") from None
+
+
+def _client_id(value: int) -> int:
+    if value == 0:
+        raise refuse("client id 0 would take over orders entered by hand", "choose 1 or more")
+    return value
+
+
+Whole = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
+Amount = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0)]
+Fraction = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=1)]
+Seconds = Annotated[float, Strict(), Field(gt=0, le=86_400)]
+Minutes = Annotated[float, Strict(), Field(ge=0, le=10_080)]
+Place = Annotated[Path, BeforeValidator(_whole_path)]
+Text = Annotated[str, Field(min_length=1, max_length=255)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+AccountId = Annotated[str, AfterValidator(_account)]
+Trigger = Annotated[str, AfterValidator(_trigger)]
+
+
+class Group(BaseModel):
+    """A group of settings: frozen, and closed to names it doesn't know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=False)
+
+
+class IbSettings(Group):
+    """The connection to IB Gateway or TWS."""
+
+    host: Text = restart("127.0.0.1", "Address of IB Gateway or TWS.")
+    port: Whole = restart(4002, "Its port: paper 4002 (Gateway) or 7497 (TWS), live 4001 or 7496.", ge=1, le=65_535)
+    client_id: Annotated[Whole, AfterValidator(_client_id)] = restart(
+        1, "API client id; 0 is refused, it would take over orders entered by hand.", ge=0, le=2_147_483_646
+    )
+    connect_timeout_seconds: Seconds = restart(10.0, "Deadline for one attempt to connect, handshake included.")
+    heartbeat_seconds: Seconds = restart(30.0, "Time between two heartbeats, which find half-open sockets.")
+    heartbeat_timeout_seconds: Seconds = restart(10.0, "Silence after a heartbeat that counts as a lost link.")
+    backoff_initial_seconds: Seconds = restart(1.0, "Upper bound of the first wait before connecting again.")
+    backoff_max_seconds: Seconds = restart(60.0, "Upper bound of every later wait; waits are random below it.")
+    messages_per_second: Whole = restart(40, "Messages sent to IB a second; IB cuts the line above 50.", ge=1, le=49)
+    account_sync_timeout_seconds: Seconds = restart(30.0, "Deadline for the download of account, orders and positions.")
+    clock_skew_seconds: Seconds = restart(5.0, "Difference to IB's clock above which no order leaves.")
+    backend_alert_minutes: Minutes = restart(10.0, "Time without IB's backend after which an alert is raised.")
+    market_data_type: Whole = restart(1, "1 live, 2 frozen; in paper also 3 delayed, 4 both.", ge=1, le=4)
+
+
+class DataSettings(Group):
+    """Market data: where it lies and how old it may be."""
+
+    csv_dir: Place = restart(Path("data/prices"), "Directory of the csv provider's SYMBOL.csv files.")
+    cache_dir: Place = restart(Path("data/cache"), "Directory of the cache of bars.")
+    refresh_deadline_seconds: Seconds = live(600.0, "Deadline for one refresh of every symbol.")
+    stale_sessions: Whole = live(0, "Sessions a symbol's bars may lag behind and still be traded.", ge=0, le=30)
+    history_bars: Whole = live(400, "Bars kept of each symbol; no less than the longest lookback.", ge=2, le=100_000)
+
+
+class ClockSettings(Group):
+    """Where market time comes from."""
+
+    source: Literal["system", "gateway"] = restart(
+        "system", "system, or gateway to follow a simulated gateway; not in live."
+    )
+    speed: Annotated[float, Strict()] = restart(
+        1.0, "Market seconds in a real second, as the simulated gateway counts them; else 1.", gt=0, le=1_000_000
+    )
+
+
+class ExecutionSettings(Group):
+    """Accounts, and how orders are made."""
+
+    paper_account: AccountId | None = restart(None, "Account id of the paper account; begins with D.")
+    live_account: AccountId | None = restart(None, "Account id of the live account.")
+    confirm_live_account: AccountId | None = restart(
+        None, "The live account's id again: the second key that arms live."
+    )
+    min_order_size: Amount = live(Decimal(1), "Smallest order, in shares.")
+    max_position_size: Annotated[Amount, Field(gt=0)] = live(Decimal(10_000), "Largest position, in shares.")
+    min_order_value: Amount = live(Decimal(100), "Smallest order, in base currency.")
+    order_type: OrderType = live("MKT", "MKT, or LMT at the quote plus limit_offset_bps.")
+    limit_offset_bps: Amount = live(Decimal(10), "How far through the quote a limit lies.", le=1_000)
+    tif: TimeInForce = live("DAY", "DAY, or GTC to let entries rest over days.")
+    acknowledge_seconds: Seconds = live(10.0, "Deadline for IB's acknowledgement; past it an order is unknown.")
+    outside_rth: Flag = live(False, "Let orders fill outside regular trading hours.")
+    adopt_existing: Literal["none", "all"] = restart(
+        "none", "Of holdings found at the first start, none or all are ours."
+    )
+
+
+class JobSettings(Group):
+    """One scheduled job; a bare text in its place is its trigger."""
+
+    trigger: Trigger = restart(..., "When it runs, in session time, at an interval, or at a time in a zone.")
+    deadline_seconds: Seconds = restart(600.0, "How long a run may take.")
+    latest_start_minutes: Minutes = restart(60.0, "How late a run that was missed may still start.")
+
+
+class ScheduleSettings(Group):
+    """When the daemon does what."""
+
+    refresh: JobSettings = Field(
+        default=JobSettings(trigger="30 minutes after the close", deadline_seconds=900.0, latest_start_minutes=600.0),
+        description="Download of the completed session's bars.",
+    )
+    signals: JobSettings = Field(
+        default=JobSettings(trigger="45 minutes after the close", deadline_seconds=600.0, latest_start_minutes=900.0),
+        description="Computation of target weights.",
+    )
+    rebalance: JobSettings = Field(
+        default=JobSettings(trigger="5 minutes after the open", deadline_seconds=1_800.0, latest_start_minutes=60.0),
+        description="Orders towards the targets.",
+    )
+    reconcile: JobSettings = Field(
+        default=JobSettings(trigger="every 30 s", deadline_seconds=25.0, latest_start_minutes=1.0),
+        description="Comparison of the broker's positions, orders and cash with ours.",
+    )
+    quote_warmup_seconds: Seconds = restart(30.0, "How long before a rebalance quotes are subscribed to.")
+
+    @field_validator("refresh", "signals", "rebalance", "reconcile", mode="before")
+    @classmethod
+    def _fill_up(cls, given: object, info: ValidationInfo) -> object:
+        """A bare text is the trigger; what is not given keeps the default of that very job."""
+        if not isinstance(given, str | dict):
+            return given
+        default: JobSettings = cls.model_fields[str(info.field_name)].default
+        return default.model_dump() | ({"trigger": given} if isinstance(given, str) else given)
+
+
+class StrategySettings(Group):
+    """One strategy, its parameters and its share of the capital."""
+
+    name: Name = restart(..., "Its name in orders, metrics and logs; unique.")
+    path: Annotated[str, Field(pattern=r"^([^:\s]+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*$")] = restart(
+        ..., "Where its class is: path.py:Class or package.module:Class."
+    )
+    parameters: dict[str, JsonValue] = restart({}, "Its own parameters, checked by its own model.")
+    allocation: Fraction = live(Decimal(1), "Its share of the capital, 0 to 1; together at most 1.")
+    deadline_seconds: Seconds = live(60.0, "How long it may compute before it is killed.")
+    enabled: Flag = live(True, "Whether it runs; false holds its targets at nothing.")
+
+
+class SizingSettings(Group):
+    """From target weights to quantities."""
+
+    cash_reserve_fraction: Fraction = live(Decimal("0.01"), "Share of the capital that stays in cash.")
+    min_trade_value: Amount = live(Decimal(0), "Trades below this value, in base currency, are not proposed.")
+    no_trade_band_weight: Fraction = live(Decimal("0.002"), "Distance from target within which nothing is traded.")
+    lot_size: Annotated[Amount, Field(gt=0)] = live(Decimal(1), "Quantities are whole multiples of this many shares.")
+
+
+class RiskSettings(Group):
+    """Limits that hold in the worst case; tightened at any time, loosened in a session only by an explicit word."""
+
+    max_weight: Fraction = live(Decimal("0.15"), "Largest share of the capital in one instrument.")
+    max_gross_exposure: Amount = live(Decimal("1.0"), "Largest sum of absolute positions, in capitals.", le=10)
+    max_net_exposure: Amount = live(Decimal("1.0"), "Largest sum of signed positions, in capitals.", le=10)
+    max_order_value: Amount = live(Decimal(100_000), "Largest order, in base currency.")
+    max_order_shares: Amount = live(Decimal(10_000), "Largest order, in shares.")
+    max_orders_per_minute: Whole = live(60, "Orders that may leave in one minute.", ge=0, le=2_400)
+    max_quote_age_seconds: Seconds = live(15.0, "Age above which a quote is too old to trade on.")
+    price_band_fraction: Fraction = live(Decimal("0.05"), "Distance of a price from the decision's that is refused.")
+    max_capital: Amount | None = live(None, "Cap on the capital that is traded with, in base currency; null for none.")
+    allow_short: Flag = live(False, "Allow positions below zero.")
+    trading_hours_only: Flag = live(True, "Send orders only while the session is open.")
+
+
+class JournalSettings(Group):
+    """Where what happened is kept."""
+
+    path: Place | None = restart(None, "The journal's file; null for var/<mode>-<account>.sqlite.")
+
+
+class OpsSettings(Group):
+    """Health, metrics, control and logs."""
+
+    http_host: Text = restart("127.0.0.1", "Address that health, status and metrics listen on.")
+    http_port: Whole = restart(9464, "Their port; 0 takes any free one.", ge=0, le=65_535)
+    control_socket: Place = restart(Path("var/control.sock"), "Unix socket that commands come in by.")
+    control_token_file: Place | None = restart(
+        None, "File of the token that allows control by HTTP; null for the systemd credential control_token, or none."
+    )
+    control_token: SecretStr | None = Field(
+        default=None,
+        description="The token itself; only ever read from control_token_file or a systemd credential.",
+        json_schema_extra={"reload": "restart", "secret": True},
+        exclude=True,
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = live("info", "The least severe level that is logged.")
+    log_format: Literal["auto", "json", "console"] = restart("auto", "json, console, or auto: json under systemd.")
+    watchdog: Flag = restart(True, "Feed systemd's watchdog from the event loop.")
+
+
+_MOMENTUM = StrategySettings(name="momentum", path="longwatch.strategies.momentum:Momentum")
+
+
+class Settings(Group):
+    """All settings: what stands under `trading:`."""
+
+    mode: Mode = restart("backtest", "backtest, paper or live.")
+    data_provider: ProviderName = restart("csv", "csv in backtest, ib in paper and live.")
+    executor: ExecutorName = restart("mock", "mock, in paper ib_paper or mock (a dry run), in live ib_live.")
+    initial_capital: Annotated[Amount, Field(gt=0)] = restart(
+        Decimal(100_000), "Starting cash of backtest and mock, in base currency; elsewhere the account's value counts."
+    )
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = restart("USD", "Base currency.")
+    calendar: Annotated[str, Field(pattern=r"^([A-Z]{4}|24/7)$")] = restart("XNYS", "Exchange; 24/7 is always open.")
+    ib: IbSettings = IbSettings()
+    data: DataSettings = DataSettings()
+    clock: ClockSettings = ClockSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    strategies: tuple[StrategySettings, ...] = restart((_MOMENTUM,), "The strategies.")
+    sizing: SizingSettings = SizingSettings()
+    risk: RiskSettings = RiskSettings()
+    journal: JournalSettings = JournalSettings()
+    ops: OpsSettings = OpsSettings()
+
+    @property
+    def account(self) -> str | None:
+        """The account this daemon trades, or None where no broker is asked."""
+        return {"ib_paper": self.execution.paper_account, "ib_live": self.execution.live_account}.get(self.executor)
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's file: the one given, or one named after mode and account."""
+        return self.journal.path or Path("var") / f"{self.mode}-{self.account or self.executor}.sqlite"
+
+    def plain(self) -> dict[str, Any]:
+        """Every setting but secrets as JSON-able values; `Settings.model_validate` reads them back."""
+        return self.model_dump(mode="json")
+
+
+def every_setting(
+    model: type[BaseModel] = Settings, above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    """Each single setting of a model with its path below `trading`; a list of strategies is one setting."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from every_setting(field.annotation, (*above, name))
+        else:
+            yield (*above, name), field
+
+
+def reload_class(field: FieldInfo) -> ReloadClass:
+    """Whether a reload may change this setting; a setting that doesn't say is not to be changed."""
+    extra = field.json_schema_extra
+    return "live" if isinstance(extra, dict) and extra.get("reload") == "live" else "restart"
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether the setting's value must never be shown, nor be given in the file itself."""
+    return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("secret"))
