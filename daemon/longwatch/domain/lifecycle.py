@@ -69,7 +69,9 @@ def advance(
         return
     yield moved
     if revived:
-        yield m.RaiseAlert(key="order_revived", text=f"order {order.ref} was {order.state.value} but lives at the broker")
+        yield m.RaiseAlert(
+            key="order_revived", text=f"order {order.ref} was {order.state.value} but lives at the broker"
+        )
     if target in TERMINAL:
         yield from _after_the_end(state)
 
@@ -100,9 +102,7 @@ def identify(state: State, order: Order, perm_id: int) -> Decided:
 
 def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
     """Message 5: identity and, with a permId, acknowledgement."""
-    intent = intent_of(
-        state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id
-    )
+    intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
     if intent is None:
         yield from _foreign(state, event)
         return
@@ -142,9 +142,7 @@ def _foreign(state: State, event: m.OpenOrderSeen) -> Decided:
 
 def order_status(state: State, event: m.OrderStatusSeen) -> Decided:
     """Message 3: acknowledgement, or the broker's word that the order has ended; executions alone change the book."""
-    intent = intent_of(
-        state, ref="", perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id
-    )
+    intent = intent_of(state, ref="", perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
     if intent is None:
         yield from _foreign_status(state, event)
         return
@@ -183,9 +181,7 @@ def _await_fills(state: State, order: Order, filled: Decimal, tech: datetime) ->
         yield from advance(state, order, Evidence.PART_FILLED, deadline=due, reported=filled)
 
 
-def ended(
-    state: State, order: Order, ending: OrderState, filled: Decimal, text: str, tech: datetime
-) -> Decided:
+def ended(state: State, order: Order, ending: OrderState, filled: Decimal, text: str, tech: datetime) -> Decided:
     """The broker says the order has ended after `filled` shares: so it is once the book holds as many, not before."""
     evidence = _EVIDENCE_OF_END[ending]
     if order.filled >= filled:
@@ -222,9 +218,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
     replaces = _replaced(state, stem, revision)
     if event.exec_id in state.fills or replaces == "newer":
         return
-    intent = intent_of(
-        state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id
-    )
+    intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
     yield m.FillBooked(
         exec_id=event.exec_id,
         intent=intent,
@@ -316,7 +310,9 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
     """Message 4 on an order, by the verdict of broker/codes.py; what is unclear never ends an order."""
     intent = state.by_order_id.get((state.client_id, event.order_id))
     if intent is None:
-        yield m.RaiseAlert(key="error_on_unknown_order", text=f"{event.code} on order id {event.order_id}: {event.text}")
+        yield m.RaiseAlert(
+            key="error_on_unknown_order", text=f"{event.code} on order id {event.order_id}: {event.text}"
+        )
         return
     order, text = state.orders[intent], f"{event.code} {event.text}"
     match event.verdict:
@@ -327,7 +323,9 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
         case "cancelled" | "not found" | "too late" if order.is_live:
             yield m.RequestSnapshot(reason=f"order {order.ref}: {text}")
         case "unclear":
-            yield m.RaiseAlert(key="unclear_code", text=f"order {order.ref}: {text} (an unlisted code; the order goes on)")
+            yield m.RaiseAlert(
+                key="unclear_code", text=f"order {order.ref}: {text} (an unlisted code; the order goes on)"
+            )
     if event.verdict == "rejected":
         yield m.RaiseAlert(key="order_rejected", text=f"{order.side.value} {order.quantity} {order.symbol}: {text}")
 

@@ -129,7 +129,12 @@ def _closing_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
             continue
         price = (quote.mid if quote else None) or holding.average_cost
         yield Wanted(
-            instrument=known[con_id], held=holding.quantity, trade=-holding.quantity, price=price, weight=ZERO, flat=True
+            instrument=known[con_id],
+            held=holding.quantity,
+            trade=-holding.quantity,
+            price=price,
+            weight=ZERO,
+            flat=True,
         )
 
 
@@ -214,9 +219,7 @@ def _fit(state: State, proposal: Proposal) -> Iterator[Proposal | m.TradeClamped
             refusal = Refusal(check=check, observed=f"{cap.observed:.4f}", limit=str(cap.limit), text=text)
             yield _refused(proposal, refusal)
             return
-        clamp = Clamp(
-            check=check, wanted=proposal.quantity, allowed=allowed, observed=cap.observed, limit=cap.limit
-        )
+        clamp = Clamp(check=check, wanted=proposal.quantity, allowed=allowed, observed=cap.observed, limit=cap.limit)
         yield _clamped(proposal.run_id, proposal.instrument.symbol, clamp, proposal.side.sign)
         proposal = replace(proposal, quantity=allowed, closes=False)
     yield proposal

@@ -1,0 +1,229 @@
+"""The account as the broker tells it against our book: what agrees, what is explained, what is quarantined; called by decide.
+
+Fills and positions arrive seconds apart, so a difference counts only when it stands in two whole snapshots with no activity
+between them. A snapshot with a failed part is compared with nothing: failed is not empty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from longwatch.domain import messages as m
+from longwatch.domain.lifecycle import Decided, advance, session_of
+from longwatch.domain.orders import Absence, Evidence, Order, OrderState
+from longwatch.domain.state import State
+
+ZERO = Decimal(0)
+EXCHANGE_ZONE = ZoneInfo("America/New_York")
+
+
+def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
+    """Take in one round of downloads: values, positions, orders that are gone, the comparison, and what follows from it."""
+    if event.net_liquidation is not None and event.cash is not None:
+        yield m.AccountValued(net_liquidation=event.net_liquidation, cash=event.cash, tech=event.tech)
+    if event.failures or event.positions is None or event.open_perm_ids is None:
+        failures = event.failures or (("download", "incomplete"),)
+        yield m.SnapshotFailed(failures=failures, tech=event.tech)
+        text = "; ".join(f"{part}: {why}" for part, why in failures)
+        yield m.RaiseAlert(
+            key="snapshot_failed", text=f"the account could not be read ({text}); no orders until it can"
+        )
+        return
+    yield from _account_positions(state, event.positions)
+    if state.compared is None:
+        yield from _first_sight(state, event.positions)
+    yield from _gone_foreign_orders(state, event)
+    yield from _gone_orders(state, event)
+    yield from _compare(state, event)
+    yield from _settle_unknown(state, event)
+    if state.link is m.Link.SYNCING:
+        yield m.LinkMoved(link=m.Link.READY, reason="", tech=event.tech)
+
+
+def differences(state: State) -> tuple[m.Difference, ...]:
+    """Every instrument in which our book plus what is not ours is not what the account holds."""
+    symbols = {con_id: holding.symbol for con_id, holding in state.book.items()}
+    symbols |= {con_id: symbol for con_id, (symbol, _) in (*state.outside.items(), *state.account_positions.items())}
+    rows = []
+    for con_id, symbol in sorted(symbols.items()):
+        book = state.held(con_id)
+        outside = state.outside.get(con_id, (symbol, ZERO))[1]
+        account = state.account_positions.get(con_id, (symbol, ZERO))[1]
+        if book + outside != account:
+            rows.append(m.Difference(con_id=con_id, symbol=symbol, book=book, outside=outside, account=account))
+    return tuple(rows)
+
+
+def position_seen(state: State, event: m.PositionSeen) -> Decided:
+    """Message 61 outside of a download."""
+    if event.account == state.account and _account_quantity(state, event.con_id) != event.quantity:
+        yield m.AccountPositionSet(con_id=event.con_id, symbol=event.symbol, quantity=event.quantity)
+
+
+def _account_quantity(state: State, con_id: int) -> Decimal:
+    return state.account_positions.get(con_id, ("", ZERO))[1]
+
+
+def _account_positions(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
+    told = {row.con_id: row for row in rows}
+    for row in rows:
+        if _account_quantity(state, row.con_id) != row.quantity:
+            yield m.AccountPositionSet(con_id=row.con_id, symbol=row.symbol, quantity=row.quantity)
+    for con_id, (symbol, _) in list(state.account_positions.items()):
+        if con_id not in told:
+            yield m.AccountPositionSet(con_id=con_id, symbol=symbol, quantity=ZERO)
+
+
+def _first_sight(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
+    """What the account held before our first comparison is not ours, unless the settings say to adopt it."""
+    for row in rows:
+        extra = row.quantity - state.held(row.con_id)
+        if not extra:
+            continue
+        if state.settings.adopt_existing:
+            yield m.HoldingAdopted(
+                con_id=row.con_id,
+                symbol=row.symbol,
+                quantity=extra,
+                average_cost=row.average_cost or ZERO,
+                reason="adopt_existing at the first start",
+            )
+        else:
+            yield m.OutsideSet(
+                con_id=row.con_id, symbol=row.symbol, quantity=extra, reason="held before the first start"
+            )
+
+
+def _gone_foreign_orders(state: State, event: m.SnapshotSeen) -> Decided:
+    for perm_id, order in list(state.foreign_orders.items()):
+        if perm_id not in (event.open_perm_ids or ()):
+            yield m.ForeignOrderSet(
+                perm_id=perm_id,
+                con_id=order.con_id,
+                symbol=order.symbol,
+                side=order.side,
+                remaining=ZERO,
+                status="gone",
+            )
+
+
+def _gone_orders(state: State, event: m.SnapshotSeen) -> Decided:
+    """A working order that neither the open nor the completed orders show any more has an unknown outcome."""
+    shown = {*(event.open_perm_ids or ()), *(event.completed_perm_ids or ())}
+    for order in list(state.live_orders()):
+        sent_before = order.sent_at is not None and order.sent_at < event.started_tech
+        if order.state is not OrderState.WORKING or not sent_before or shown.intersection(order.perm_ids):
+            continue
+        if order.ending is None and event.completed_perm_ids is not None:
+            yield from advance(
+                state, order, Evidence.SILENCE, text="no longer shown by the broker", deadline=event.tech
+            )
+
+
+def _compare(state: State, event: m.SnapshotSeen) -> Decided:
+    former, found = state.compared, differences(state)
+    live = sum(1 for order in state.live_orders())
+    yield m.BookCompared(
+        reason=event.reason,
+        positions=len(state.account_positions),
+        orders=live + len(state.foreign_orders),
+        differences=found,
+        activity=state.activity,
+        tech=event.tech,
+    )
+    standing: tuple[m.Difference, ...] = ()
+    if former is not None and former.activity == state.activity:
+        standing = tuple(row for row in found if row in former.differences)
+    for row in standing:
+        yield from _break(state, row, event.tech)
+    apart = {row.con_id for row in found}
+    for con_id, held in list(state.quarantines.items()):
+        if held.reason.startswith("position") and con_id not in apart:
+            yield m.QuarantineLifted(con_id=con_id, reason="book and account agree")
+    if found and not standing:
+        yield m.RequestSnapshot(reason="a difference is looked at twice")
+
+
+def _break(state: State, row: m.Difference, tech: datetime) -> Decided:
+    """A difference that stands: inferred where exactly one unknown order explains it, else quarantined."""
+    if row.con_id in state.quarantines:
+        return
+    reason = f"position: book {row.book} + outside {row.outside} is not the account's {row.account}"
+    yield m.QuarantineSet(con_id=row.con_id, symbol=row.symbol, reason=reason, tech=tech)
+    yield m.RaiseAlert(
+        key="unexplained_difference", text=f"{row.symbol}: {reason}; no new orders in it", severity="critical"
+    )
+
+
+# ── unknown orders ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
+    apart = {row.con_id for row in differences(state)}
+    for order in [order for order in state.live_orders() if order.state is OrderState.UNKNOWN]:
+        agrees = order.con_id not in apart
+        if agrees and _session_is_over(state, order, event.at):
+            yield from advance(state, order, Evidence.EXPIRED, text="its session has ended and positions agree")
+            continue
+        absence = _next_round(state, order, event)
+        yield m.AbsenceNoted(intent=order.intent, absence=absence)
+        if agrees and (why := _not_proven(state, order, event, absence)) is None:
+            yield from advance(state, state.orders[order.intent], Evidence.PROVEN_ABSENT, text="five proofs of absence")
+            continue
+        again = event.tech + timedelta(seconds=state.settings.absence_round_seconds)
+        why = why if agrees else "positions differ"
+        yield from advance(state, state.orders[order.intent], Evidence.SILENCE, text=why or "", deadline=again)
+        if order.order_id is not None and not absence.cancel_not_found:
+            yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
+
+
+def _session_is_over(state: State, order: Order, at: datetime) -> bool:
+    session = session_of(state, order)
+    return order.tif == "DAY" and session is not None and at > session.close_at + timedelta(minutes=1)
+
+
+def _next_round(state: State, order: Order, event: m.SnapshotSeen) -> Absence:
+    """Another round that shows nothing; rounds closer together than the setting count once."""
+    former = order.absence or Absence(since=event.tech)
+    apart = timedelta(seconds=state.settings.absence_round_seconds)
+    if former.last_round_at is not None and event.started_tech - former.last_round_at < apart:
+        return former
+    return replace(
+        former,
+        rounds=former.rounds + 1,
+        first_round_at=former.first_round_at or event.tech,
+        last_round_at=event.tech,
+    )
+
+
+def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Absence) -> str | None:
+    """What is still missing to prove that the order never reached the broker, or None when nothing is."""
+    quiet = timedelta(seconds=state.settings.absence_quiet_seconds)
+    if state.backend_since is not None and event.tech - state.backend_since < quiet:
+        return "the gateway's own link is not up for long enough"
+    if any(not farm.up or event.tech - farm.tech < quiet for farm in state.farms.values()):
+        return "the farms are not up for long enough"
+    if state.link_since is not None and event.tech - state.link_since < quiet:
+        return "the link is not up for long enough"
+    if absence.rounds < 2:
+        return "two rounds of downloads are needed"
+    if not absence.cancel_not_found:
+        return "its cancel is not yet answered"
+    sent = order.created_at.astimezone(EXCHANGE_ZONE).date()
+    if sent != event.at.astimezone(EXCHANGE_ZONE).date():
+        return "midnight has passed"
+    if order.epoch != state.epoch and not _same_gateway(state, order, event):
+        return "the gateway may have been restarted"
+    return None
+
+
+def _same_gateway(state: State, order: Order, event: m.SnapshotSeen) -> bool:
+    """A restart clears the day's executions: one booked before the send and still shown proves that there was none."""
+    shown = set(event.exec_ids or ())
+    return any(
+        fill.exec_id in shown and order.sent_at is not None and fill.tech < order.sent_at
+        for fill in state.fills.values()
+    )
