@@ -1,0 +1,44 @@
+"""The part of the configuration that decisions are made on, as the domain's own value; made by `app` at start and reload."""
+
+from __future__ import annotations
+
+from longwatch.config.schema import Settings
+from longwatch.domain.settings import TradeSettings
+
+_DELAYED = (3, 4)
+
+
+def trade_settings(settings: Settings, universe: tuple[str, ...]) -> TradeSettings:
+    """What `decide` may ask; `universe` is every symbol the enabled strategies need."""
+    execution, sizing, risk = settings.execution, settings.sizing, settings.risk
+    return TradeSettings(
+        mode=settings.mode,
+        universe=universe,
+        allocations=tuple((strategy.name, strategy.allocation) for strategy in settings.strategies if strategy.enabled),
+        initial_capital=settings.initial_capital,
+        max_capital_value=risk.max_capital,
+        adopt_existing=execution.adopt_existing == "all",
+        order_type=execution.order_type,
+        limit_offset_bps=execution.limit_offset_bps,
+        tif=execution.tif,
+        acknowledge_seconds=execution.acknowledge_seconds,
+        min_order_size=execution.min_order_size,
+        max_position_size=execution.max_position_size,
+        min_order_value=execution.min_order_value,
+        max_order_value=risk.max_order_value,
+        max_order_shares=risk.max_order_shares,
+        max_weight=risk.max_weight,
+        max_gross_exposure=risk.max_gross_exposure,
+        max_net_exposure=risk.max_net_exposure,
+        max_orders_per_minute=risk.max_orders_per_minute,
+        max_quote_age_seconds=risk.max_quote_age_seconds,
+        price_band_fraction=risk.price_band_fraction,
+        allow_delayed_data=settings.mode == "paper" and settings.ib.market_data_type in _DELAYED,
+        allow_short=risk.allow_short,
+        trading_hours_only=risk.trading_hours_only,
+        cash_reserve_fraction=sizing.cash_reserve_fraction,
+        no_trade_band_weight=sizing.no_trade_band_weight,
+        stale_sessions=settings.data.stale_sessions,
+        clock_skew_seconds=settings.ib.clock_skew_seconds,
+        backend_alert_seconds=settings.ib.backend_alert_minutes * 60,
+    )
