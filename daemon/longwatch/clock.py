@@ -27,6 +27,10 @@ class Clock(Protocol):
         """Seconds that never go back, from an arbitrary start."""
         ...
 
+    def seconds_until(self, market: datetime) -> float:
+        """How many seconds of the event loop pass until this market time; negative when it is past."""
+        ...
+
 
 class SystemClock:
     """The machine's clock, for both kinds of time."""
@@ -39,6 +43,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def seconds_until(self, market: datetime) -> float:
+        return (market - self.market()).total_seconds()
 
 
 class SteppedClock:
@@ -70,6 +77,9 @@ class SteppedClock:
 
     def monotonic(self) -> float:
         return self._seconds()
+
+    def seconds_until(self, market: datetime) -> float:
+        return (market - self.market()).total_seconds() / self._speed
 
 
 def real_monotonic() -> float:

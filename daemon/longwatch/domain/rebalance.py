@@ -102,7 +102,7 @@ def _wanted(state: State, instrument: Instrument, weight: Decimal, price: Decima
         weight,
         equity=equity_of(state),
         price=price,
-        lot=instrument.lot,
+        lot=max(instrument.lot, settings.lot_size),
         allow_short=settings.allow_short,
         max_weight=settings.max_weight,
         max_shares=settings.max_position_size,
@@ -167,9 +167,9 @@ def _trade(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | N
 
 
 def _within_band(state: State, wanted: Wanted) -> bool:
-    """Small drifts are not traded: less than the no-trade band of equity, unless the position is to go."""
-    band = state.settings.no_trade_band_weight
-    return bool(band) and not wanted.flat and abs(wanted.trade) * wanted.price < band * equity_of(state)
+    """Small drifts are not proposed: worth less than the band of equity or the least value, unless the position goes."""
+    settings, value = state.settings, abs(wanted.trade) * wanted.price
+    return not wanted.flat and value < max(settings.no_trade_band_weight * equity_of(state), settings.min_trade_value)
 
 
 def _proposal(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | None) -> Proposal:
@@ -242,6 +242,7 @@ def _order(state: State, proposal: Proposal, wanted: Wanted) -> Decided:
         account=state.account,
         mode=state.mode,
         purpose=proposal.purpose,
+        outside_rth=state.settings.outside_rth,
         decision_price=(proposal.quote.mid if proposal.quote else None) or proposal.price,
         allocations=_allocate(state, proposal),
         created_at=proposal.at,

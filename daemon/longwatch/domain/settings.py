@@ -24,6 +24,9 @@ class TradeSettings:
     limit_offset_bps: Decimal = Decimal(20)
     tif: str = "DAY"
     acknowledge_seconds: float = 10.0
+    outside_rth: bool = False
+    lot_size: Decimal = Decimal(1)
+    min_trade_value: Decimal = Decimal(0)
     min_order_size: Decimal = Decimal(1)
     max_position_size: Decimal = Decimal(10_000)
     min_order_value: Decimal = Decimal(0)

@@ -61,6 +61,7 @@ class Engine:
         self._batches: asyncio.Queue[_Batch] = asyncio.Queue(maxsize=IN_FLIGHT)
         self._alarm: asyncio.TimerHandle | None = None
         self._busy = False
+        self._waiting: list[asyncio.Future[None]] = []
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -86,6 +87,18 @@ class Engine:
         if failure is not None:
             return f"the journal can't be written: {failure}"
         return gate(self.state, intent, self._clock.technical())
+
+    async def wait_until(self, holds: Callable[[State], bool], seconds: float) -> bool:
+        """Wait until the committed state satisfies `holds`, looked at after every batch; False after `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not holds(self.state):
+                    changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                    self._waiting.append(changed)
+                    await changed
+        except TimeoutError:
+            return False
+        return True
 
     async def _decide(self) -> None:
         while True:
@@ -157,6 +170,10 @@ class Engine:
             else:
                 self._perform_all(batch.steps)
             self._busy = not self._batches.empty() or len(self.inbox) > 0
+            waiting, self._waiting = self._waiting, []
+            for changed in waiting:
+                if not changed.done():
+                    changed.set_result(None)
 
     def _perform_all(self, steps: Sequence[tuple[m.Event, Step]]) -> None:
         for event, what in steps:

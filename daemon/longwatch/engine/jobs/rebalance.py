@@ -1,0 +1,61 @@
+"""Rebalance: waits for an open gate and fresh quotes within its latest start, then asks for a decision on all of them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from longwatch.domain import messages as m
+from longwatch.domain.readiness import is_ready, reasons
+from longwatch.engine.desk import Desk, Run
+from longwatch.errors import LongwatchError
+
+LOOK_SECONDS = 1.0
+
+
+async def rebalance(desk: Desk, run: Run) -> str:
+    """One decision on every target. Raises LongwatchError when the gate stays shut until the run is no longer valid."""
+    if run.reason == "sells have ended" and desk.current() is None:
+        return "the session is over"
+    await _ready(desk, run)
+    await _fresh_quotes(desk)
+    at, tech = desk.clock.market(), desk.clock.technical()
+    desk.engine.inbox.put(
+        m.RebalanceDue(at=at, tech=tech, run_id=run.run_id, session=desk.current(), quotes=desk.broker.quotes())
+    )
+    decided = await desk.engine.wait_until(lambda state: _came(desk, run), desk.snapshot_deadline_seconds)
+    made = desk.state.rebalance
+    if not decided or made is None:
+        raise LongwatchError("no decision came of the rebalance; look at the log for an event that was not digested")
+    return f"{made.intended} orders, {made.clamped} clamped, {made.refused} refused, {made.waiting} wait for sells"
+
+
+def _came(desk: Desk, run: Run) -> bool:
+    made = desk.state.rebalance
+    return made is not None and made.run_id == run.run_id
+
+
+async def _ready(desk: Desk, run: Run) -> None:
+    while not is_ready(desk.state, desk.clock.technical()):
+        if desk.clock.market() >= run.valid_until:
+            why = "; ".join(reasons(desk.state, desk.clock.technical()))
+            raise LongwatchError(f"the order gate stayed shut until the latest start: {why}")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _fresh_quotes(desk: Desk) -> None:
+    """Give quotes a moment to come; whoever has none by then is refused by the check that says so."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + desk.quote_warmup_seconds
+    while not _all_fresh(desk) and loop.time() < until:
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _all_fresh(desk: Desk) -> bool:
+    now, limit = desk.clock.technical(), desk.state.settings.max_quote_age_seconds
+    quoted = {quote.symbol: quote for quote in desk.broker.quotes()}
+    for symbol in desk.state.instruments:
+        quote = quoted.get(symbol)
+        age = quote.age_seconds(now) if quote else None
+        if quote is None or quote.bid is None or quote.ask is None or age is None or age > limit:
+            return False
+    return True

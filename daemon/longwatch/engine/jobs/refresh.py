@@ -1,0 +1,85 @@
+"""Data refresh: bars of every symbol fetched, cached and judged; what is flawed is named and kept from being traded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+
+from longwatch.data.validation import Flaw, Rules, barring, judge
+from longwatch.domain import messages as m
+from longwatch.domain.bars import BarSeries
+from longwatch.domain.sessions import Session
+from longwatch.engine.desk import Desk, Run
+from longwatch.errors import DataError, LongwatchError
+
+AT_ONCE = 8
+CENT_OF_A_CENT = Decimal("0.0001")
+
+
+async def refresh(desk: Desk, run: Run) -> str:
+    """Fetch, cache and judge every symbol as of the last completed session. Raises DataError when there is none."""
+    session = desk.last_completed()
+    if session is None:
+        raise DataError("the calendar knows no completed session; set trading.calendar to one that covers today")
+    turns = asyncio.Semaphore(AT_ONCE)
+    rows = await asyncio.gather(
+        *(_one(desk, session.date, symbol, size, count, turns) for symbol, size, count in desk.symbols())
+    )
+    now = desk.clock
+    desk.engine.inbox.put(
+        m.DataRefreshed(
+            at=now.market(), tech=now.technical(), run_id=run.run_id, session=session.date, judged=tuple(rows)
+        )
+    )
+    bars, sound = sum(row.bars for row in rows), sum(1 for row in rows if not row.flaws)
+    return f"{bars} bars of {len(rows)} symbols up to {session.date}, {sound} sound, from {desk.provider.name}"
+
+
+async def _one(
+    desk: Desk, session: date, symbol: str, bar_size: str, count: int, turns: asyncio.Semaphore
+) -> m.SeriesJudged:
+    """One symbol's bars and verdict; a failure is a flaw of this symbol alone."""
+    desk.history.pop((symbol, bar_size), None)
+    try:
+        async with turns:
+            series = await desk.provider.bars(symbol, bar_size=bar_size, until=session, count=count)
+        flaws, notes = await _judged(desk, series, session)
+    except LongwatchError as error:
+        return m.SeriesJudged(symbol=symbol, bars=0, last_session=None, close=None, flaws=(str(error),))
+    if not flaws:
+        desk.history[(symbol, bar_size)] = series
+    return m.SeriesJudged(
+        symbol=symbol,
+        bars=len(series),
+        last_session=series.last_session(),
+        close=price_of(series.close[-1]) if not flaws else None,
+        flaws=tuple(flaw.text for flaw in flaws),
+        warnings=notes,
+    )
+
+
+def price_of(close: float) -> Decimal:
+    """A bar's close as an exact price, to a hundredth of a cent, half to even."""
+    return Decimal(repr(close)).quantize(CENT_OF_A_CENT).normalize() + 0
+
+
+async def _judged(desk: Desk, series: BarSeries, session: date) -> tuple[tuple[Flaw, ...], tuple[str, ...]]:
+    first = series.sessions()[0] if len(series) else session
+    sessions = desk.calendar.sessions(first - timedelta(days=7), session)
+    rules = Rules(stale_sessions=desk.stale_sessions, source_adjusts=desk.source_adjusts)
+    found = await desk.workers.run(
+        lambda: _judge_and_cache(desk, series, sessions, session, rules),
+        deadline_seconds=desk.refresh_deadline_seconds,
+    )
+    return barring(found), tuple(flaw.text for flaw in found if not flaw.bars_trading)
+
+
+def _judge_and_cache(
+    desk: Desk, series: BarSeries, sessions: Sequence[Session], session: date, rules: Rules
+) -> tuple[Flaw, ...]:
+    found = judge(series, sessions, as_of_session=session, rules=rules)
+    if desk.cache is not None and not barring(found):
+        desk.cache.merge(series)
+    return found
