@@ -1,7 +1,7 @@
 """Logs over the standard library: JSON for systemd's journal, a calm line for a person; set up once by the commands.
 
-Any part logs with `logging.getLogger("longwatch.<topic>")`; keys given as `extra={...}` become fields. The topic is
-what stands after the dot. Lines for people carry market time, JSON technical time, and market time too where the two differ.
+Any part logs with `logging.getLogger("longwatch.<topic>")`; keys given as `extra={...}` become fields; the topic is
+what stands after the dot. Lines for people carry market time, JSON technical and, where it differs, market time.
 """
 
 from __future__ import annotations

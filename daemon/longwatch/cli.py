@@ -1,0 +1,341 @@
+"""Every command of `longwatch`: options in, one call, an exit code out; each imports what it needs when it runs.
+
+Commands that ask a running daemon go through its control socket. A LongwatchError becomes one sentence on standard error
+and its exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from longwatch.errors import LongwatchError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+DEFAULT_SOCKET = Path("var/control.sock")
+SOCKET_VARIABLE = "LONGWATCH_OPS__CONTROL_SOCKET"
+
+# Without rich, and without shell completion's set-up, `--help` is there in a tenth of a second.
+app = typer.Typer(
+    name="longwatch",
+    help="A trading daemon for Interactive Brokers that a careful person can leave alone for a year.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `longwatch` program."""
+    try:
+        app()
+    except LongwatchError as error:
+        print(f"longwatch: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _unset(text: str, metavar: str | None = None, *names: str, **limits: int) -> Any:
+    """An option that is not set unless given, so that help shows no default."""
+    return typer.Option(*names, metavar=metavar, help=text, show_default=False, **limits)
+
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="FILE", help="The configuration, YAML or JSON.")]
+StartDate = Annotated[str | None, _unset("First day, as 2007-01-03.", "DATE", "--start")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random: the same seed, the same run.")]
+SocketOption = Annotated[
+    Path | None, _unset(f"The daemon's control socket [default: {DEFAULT_SOCKET}]", "PATH", "--socket")
+]
+ConfigOption = Annotated[Path | None, _unset("Take the socket's path from this file.", "FILE", "--config")]
+Reason = Annotated[str, _unset("Why; goes into the journal.", "TEXT", "--reason")]
+
+
+@app.command()
+def demo(
+    days: Annotated[int | None, _unset("End after so many trading days.", min=1)] = None,
+    pace: Annotated[float, typer.Option(min=0.0, help="Real seconds a simulated day; 0: as fast as it goes.")] = 10.0,
+    port: Annotated[int | None, _unset("Let other IB clients in on this port.", min=0, max=65535)] = None,
+    http_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the pages; 0 picks a free one.")] = 9464,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one summary object at the end.")] = False,
+    seed: Seed = 1,
+    keep: Annotated[Path | None, _unset("Keep journal and ledger there.", "DIR")] = None,
+    start: StartDate = None,
+) -> None:
+    """Watch it trade real history against a built-in gateway.
+
+    Example: longwatch demo --days 20 --pace 0 --json
+    """
+    from longwatch.demo import demo as run_demo
+
+    _end(
+        run_demo(
+            days=days,
+            pace_seconds=pace,
+            port=port,
+            http_port=http_port,
+            as_json=as_json,
+            seed=seed,
+            keep=keep,
+            start=_date(start, "--start"),
+        )
+    )
+
+
+@app.command()
+def run(file: ConfigFile) -> None:
+    """Run the daemon until it is told to stop.
+
+    Example: longwatch run config/trading_config.yaml
+    """
+    from longwatch.app import run as run_daemon
+
+    _end(run_daemon(file))
+
+
+@app.command()
+def gateway(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 4002,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    speed: Annotated[float, typer.Option(min=0.001, help="Market seconds a real second.")] = 1.0,
+    ledger: Annotated[Path | None, _unset("Write the ledger there.", "FILE")] = None,
+    around_the_clock: Annotated[bool, typer.Option("--around-the-clock", help="Keep the market always open.")] = False,
+    start: StartDate = None,
+    seed: Seed = 1,
+    hold_acks: Annotated[float, typer.Option(min=0.0, help="Withhold acknowledgements for so many seconds.")] = 0.0,
+    accounts: Annotated[str, typer.Option(metavar="LIST", help="Account ids, with commas.")] = "DU123456",
+    cash: Annotated[float, typer.Option(min=0.0, help="Cash in each account at the start.")] = 1_000_000.0,
+    symbols: Annotated[str, typer.Option(metavar="LIST", help="Symbols of the market, with commas.")] = "",
+) -> None:
+    """Serve a simulated IB Gateway to any IB client.
+
+    Example: longwatch gateway --port 4002 --speed 60
+    """
+    from decimal import Decimal
+
+    from longwatch.app import gateway as run_gateway
+
+    _end(
+        run_gateway(
+            port=port,
+            host=host,
+            speed=speed,
+            ledger=ledger,
+            around_the_clock=around_the_clock,
+            start=_date(start, "--start"),
+            seed=seed,
+            hold_acks_seconds=hold_acks,
+            accounts=_list(accounts),
+            cash=Decimal(str(cash)),
+            symbols=_list(symbols),
+        )
+    )
+
+
+@app.command()
+def backtest(
+    file: ConfigFile,
+    start: StartDate = None,
+    end: Annotated[str | None, _unset("Last day, as 2012-12-31.", "DATE")] = None,
+    as_json: AsJson = False,
+    csv_dir: Annotated[Path | None, _unset("Read SYMBOL.csv files here.", "DIR")] = None,
+    fills_from: Annotated[Path | None, _unset("Fill as this journal did.", "JOURNAL")] = None,
+) -> None:
+    """Run the daemon's own code over history.
+
+    Example: longwatch backtest config/trading_config.yaml --start 2007-01-03 --end 2012-12-31
+    """
+    from longwatch.app import backtest as run_backtest
+
+    _end(
+        run_backtest(
+            file,
+            start=_date(start, "--start"),
+            end=_date(end, "--end"),
+            as_json=as_json,
+            csv_dir=csv_dir,
+            fills_from=fills_from,
+        )
+    )
+
+
+@app.command()
+def check(file: ConfigFile) -> None:
+    """Say what is wrong with a configuration, every mistake at once.
+
+    Example: longwatch check config/trading_config.yaml
+    """
+    from longwatch.config.load import check as check_file
+
+    lines, code = check_file(file, os.environ)
+    for line in lines:
+        print(line, file=sys.stderr if code else sys.stdout)
+    _end(code)
+
+
+@app.command()
+def status(as_json: AsJson = False, socket: SocketOption = None, config: ConfigOption = None) -> None:
+    """Show whether it trades, and if not, why.
+
+    Example: longwatch status --json
+    """
+    from longwatch.ops.tables import status_text
+
+    _show("status", status_text, as_json, socket, config)
+
+
+@app.command()
+def orders(as_json: AsJson = False, socket: SocketOption = None, config: ConfigOption = None) -> None:
+    """List live orders and the last that ended.
+
+    Example: longwatch orders --config config/trading_config.yaml
+    """
+    from longwatch.ops.tables import orders_text
+
+    _show("orders", orders_text, as_json, socket, config)
+
+
+@app.command()
+def positions(as_json: AsJson = False, socket: SocketOption = None, config: ConfigOption = None) -> None:
+    """List positions: ours, other people's, and the account's figure.
+
+    Example: longwatch positions
+    """
+    from longwatch.ops.tables import positions_text
+
+    _show("positions", positions_text, as_json, socket, config)
+
+
+@app.command()
+def reload(
+    loosen: Annotated[bool, typer.Option("--loosen", help="Allow wider limits during a session.")] = False,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Read the configuration again, as SIGHUP does.
+
+    Example: longwatch reload
+    """
+    _tell("reload", socket, config, argument="loosen" if loosen else "")
+
+
+def _verb(name: str, text: str, example: str) -> None:
+    """Enter a command that only sets a verb."""
+
+    def verb(reason: Reason = "", socket: SocketOption = None, config: ConfigOption = None) -> None:
+        _tell(name, socket, config, reason=reason)
+
+    app.command(name, help=f"{text}\n\nExample: longwatch {name}{example}")(verb)
+
+
+_verb("halt", "Send no orders at all; cancels still go. Holds over restarts.", ' --reason "wrong prices"')
+_verb("pause", "Open no new positions; reducing goes on.", ' --reason "on holiday"')
+_verb("resume", "Lift halt, pause and flatten.", "")
+
+
+@app.command()
+def flatten(
+    symbol: Annotated[
+        str, typer.Argument(metavar="[SYMBOL]", help="Only this one; else all.", show_default=False)
+    ] = "",
+    reason: Reason = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Close what is ours and open nothing until `resume`.
+
+    Example: longwatch flatten --yes --reason "end of the trial"
+    """
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Close {symbol or 'every position'} of ours at the market?", abort=True)
+    _tell("flatten", socket, config, argument=symbol, reason=reason)
+
+
+@app.command()
+def reconcile(socket: SocketOption = None, config: ConfigOption = None) -> None:
+    """Compare the book with the broker now.
+
+    Example: longwatch reconcile
+    """
+    _tell("reconcile", socket, config)
+
+
+@app.command()
+def version() -> None:
+    """Print the version.
+
+    Example: longwatch version
+    """
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as version_of
+
+    try:
+        print(version_of("longwatch"))
+    except PackageNotFoundError:
+        print("not installed")
+
+
+def _end(code: int | None) -> None:
+    if code:
+        raise typer.Exit(code)
+
+
+def _date(text: str | None, option: str) -> date | None:
+    from datetime import date
+
+    from longwatch.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option} {text}: not a date; write it as 2007-01-03") from None
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _socket_path(socket: Path | None, config: Path | None) -> Path:
+    if socket is not None:
+        return socket
+    if config is not None:
+        from longwatch.config.load import load
+
+        return load(config, os.environ).settings.ops.control_socket
+    return Path(os.environ.get(SOCKET_VARIABLE) or DEFAULT_SOCKET)
+
+
+def _call(command: str, socket: Path | None, config: Path | None, **request: str) -> dict[str, Any]:
+    from longwatch.ops.control import call
+
+    reply = call(_socket_path(socket, config), {"command": command, **request})
+    if not reply["ok"]:
+        print(f"longwatch: {reply.get('text') or 'refused'}", file=sys.stderr)
+        raise typer.Exit(int(reply.get("exit_code") or 1))
+    return reply
+
+
+def _show(command: str, as_text: Callable[[Any], str], as_json: bool, socket: Path | None, config: Path | None) -> None:
+    data = _call(command, socket, config)["data"]
+    if as_json:
+        import json
+
+        print(json.dumps(data, indent=2, ensure_ascii=False))
+    else:
+        print(as_text(data))
+
+
+def _tell(command: str, socket: Path | None, config: Path | None, **request: str) -> None:
+    print(_call(command, socket, config, **request).get("text") or f"{command}: done")

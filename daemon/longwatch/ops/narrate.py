@@ -1,0 +1,345 @@
+"""Events and facts as lines a person likes to read, one each or none; printed by the demo, logged by the app.
+
+A line is a topic and a text: `orders    BUY 120 AAPL LMT 12.05 DAY`. What happens all the time (a heartbeat's answer,
+a comparison without differences every half minute) has no line. Alerts are told by the alert board, once each.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, cast
+
+from longwatch.domain import messages as m
+from longwatch.domain.orders import Order, OrderState
+from longwatch.domain.state import State
+from longwatch.ops.logs import TOPIC_WIDTH
+from longwatch.ops.runtime import NextRun
+
+Thing = m.Event | m.Fact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What to tell, under which topic, and how loud (a level of logging)."""
+
+    topic: str
+    text: str
+    level: int = logging.INFO
+
+    def __str__(self) -> str:
+        return f"{self.topic:<{TOPIC_WIDTH}}{self.text}"
+
+
+def line_of(thing: Thing, state: State) -> str | None:
+    """The line for an event or fact, `state` being that after it; None for what is not worth one."""
+    told = tell(thing, state)
+    return None if told is None else str(told)
+
+
+def tell(thing: Thing, state: State) -> Line | None:
+    """The same with topic, text and level apart."""
+    teller = TELLERS.get(type(thing))
+    return None if teller is None else teller(thing, state)
+
+
+class Narrator:
+    """Logs what is worth it; remembers what was compared last, to keep still while nothing happens."""
+
+    def __init__(self) -> None:
+        self._compared_activity: int | None = None
+
+    def log(self, thing: Thing, state: State) -> Line | None:
+        """Log the line for `thing`, if there is one, under `longwatch.<topic>`; returns it."""
+        told = None if self._is_routine(thing) else tell(thing, state)
+        if told is not None:
+            logging.getLogger(f"longwatch.{told.topic}").log(told.level, "%s", told.text)
+        return told
+
+    def _is_routine(self, thing: Thing) -> bool:
+        """A comparison that found nothing, with no activity since the last."""
+        if not isinstance(thing, m.BookCompared):
+            return False
+        former, self._compared_activity = self._compared_activity, thing.activity
+        return not thing.differences and thing.activity == former
+
+
+def next_runs(runs: Sequence[NextRun]) -> Line | None:
+    """The next run of each job, soonest first."""
+    if not runs:
+        return None
+    soonest = sorted(runs, key=lambda run: (run.at, run.job))
+    return Line(topic="next", text=", ".join(f"{run.job} {run.at:%Y-%m-%d %H:%M}Z" for run in soonest))
+
+
+def _warning(topic: str, text: str) -> Line:
+    return Line(topic=topic, text=text, level=logging.WARNING)
+
+
+def _run_opened(fact: m.RunOpened, state: State) -> Line:
+    text = f"longwatch {fact.version}, {fact.mode} account {fact.account}, journal {fact.journal_id}, run {state.runs}"
+    return Line(topic="start", text=text)
+
+
+def _config_applied(fact: m.ConfigApplied, state: State) -> Line:
+    what = ", ".join(fact.changed) if fact.changed else "read"
+    return Line(topic="config", text=f"{what} (by {fact.by}, {fact.sha256[:12]})")
+
+
+def _instrument_missing(fact: m.InstrumentMissing, state: State) -> Line:
+    return _warning("data", f"{fact.symbol} can't be traded: {fact.reason}")
+
+
+def _link_moved(fact: m.LinkMoved, state: State) -> Line:
+    text = fact.link.value + (f": {fact.reason}" if fact.reason else "")
+    is_loss = fact.link is m.Link.DISCONNECTED and fact.reason != "starting"
+    return _warning("link", text) if is_loss else Line(topic="link", text=text)
+
+
+def _link_up(event: m.LinkUp, state: State) -> Line:
+    accounts = ", ".join(event.accounts)
+    return Line(
+        topic="link", text=f"connected as client {event.client_id}, account {accounts}, next id {event.next_order_id}"
+    )
+
+
+def _backend_moved(fact: m.BackendMoved, state: State) -> Line:
+    if fact.up:
+        return Line(topic="link", text="the gateway has its link to IB again")
+    return _warning("link", "the gateway lost its link to IB: no orders until it is back")
+
+
+def _farm_moved(fact: m.FarmMoved, state: State) -> Line | None:
+    return None if fact.up else _warning("link", f"data farm {fact.farm} is broken")
+
+
+def _snapshot_failed(fact: m.SnapshotFailed, state: State) -> Line:
+    parts = "; ".join(f"{part}: {reason}" for part, reason in fact.failures)
+    return _warning("account", f"download failed, the order gate stays shut: {parts}")
+
+
+def _outside_set(fact: m.OutsideSet, state: State) -> Line:
+    return Line(topic="book", text=f"{number(fact.quantity)} {fact.symbol} not ours ({fact.reason})")
+
+
+def _holding_adopted(fact: m.HoldingAdopted, state: State) -> Line:
+    return Line(
+        topic="book",
+        text=f"adopted {number(fact.quantity)} {fact.symbol} at {number(fact.average_cost)} ({fact.reason})",
+    )
+
+
+def _foreign_order_set(fact: m.ForeignOrderSet, state: State) -> Line:
+    left = f"{number(fact.remaining)} left" if fact.remaining else "ended"
+    return Line(topic="orders", text=f"not ours: {fact.side.value} {fact.symbol}, {left} ({fact.status})")
+
+
+def _book_compared(fact: m.BookCompared, state: State) -> Line:
+    sizes = f"{counted(fact.positions, 'position')} and {counted(fact.orders, 'order')}"
+    found = "; ".join(
+        f"{row.symbol} book {number(row.book)} + outside {number(row.outside)} against account {number(row.account)}"
+        for row in fact.differences
+    )
+    text = f"compared {sizes} ({fact.reason}): {counted(len(fact.differences), 'difference')}"
+    return _warning("reconcile", f"{text}: {found}") if found else Line(topic="reconcile", text=text)
+
+
+def _quarantine_set(fact: m.QuarantineSet, state: State) -> Line:
+    return _warning("reconcile", f"{fact.symbol} quarantined: {fact.reason}")
+
+
+def _quarantine_lifted(fact: m.QuarantineLifted, state: State) -> Line:
+    return Line(topic="reconcile", text=f"{_symbol(state, fact.con_id)} out of quarantine: {fact.reason}")
+
+
+def _verb_set(fact: m.VerbSet, state: State) -> Line:
+    text = f"{fact.verb.value} {'on' if fact.on else 'off'}, by {fact.by}" + (f": {fact.reason}" if fact.reason else "")
+    return _warning("verb", text) if fact.on else Line(topic="verb", text=text)
+
+
+def _data_judged(fact: m.DataJudged, state: State) -> Line:
+    bars = sum(row.bars for row in fact.judged)
+    text = f"{counted(len(fact.judged), 'symbol')}, {counted(bars, 'bar')} up to {fact.session}"
+    flawed = "; ".join(f"{row.symbol}: {row.flaws[0]}" for row in fact.judged if row.flaws)
+    return _warning("data", f"{text}; flawed, not traded: {flawed}") if flawed else Line(topic="data", text=text)
+
+
+def _targets_set(fact: m.TargetsSet, state: State) -> Line:
+    weights = ", ".join(f"{symbol} {percent(weight)}" for symbol, weight in fact.weights if weight) or "nothing"
+    return Line(topic="signals", text=f"{fact.strategy} wants {weights} (decided on {fact.session})")
+
+
+def _strategy_faulted(fact: m.StrategyFaulted, state: State) -> Line:
+    return _warning("signals", f"{fact.strategy} gave no targets, nothing is traded for it: {fact.reason}")
+
+
+def _equity_set(fact: m.EquitySet, state: State) -> Line:
+    return Line(topic="sizing", text=f"equity {fact.equity:,.2f} at the close of {fact.session}")
+
+
+def _rebalance_decided(fact: m.RebalanceDecided, state: State) -> Line:
+    return Line(
+        topic="sizing",
+        text=f"{counted(fact.intended, 'order')}, {fact.clamped} clamped, {fact.refused} refused ({fact.run_id})",
+    )
+
+
+def _trade_clamped(fact: m.TradeClamped, state: State) -> Line:
+    return Line(
+        topic="risk",
+        text=f"{fact.symbol} clamped by {fact.check}: {number(fact.wanted)} to {number(fact.allowed)} shares"
+        f" ({number(fact.observed)} over {number(fact.limit)})",
+    )
+
+
+def _trade_refused(fact: m.TradeRefused, state: State) -> Line:
+    text = f"{fact.symbol} {number(fact.wanted)} refused by {fact.check}: {fact.text}"
+    return Line(topic="risk", text=f"{text} ({fact.observed} against {fact.limit})")
+
+
+def _order_intended(fact: m.OrderIntended, state: State) -> Line:
+    return Line(topic="orders", text=order_text(fact.order))
+
+
+def _order_moved(fact: m.OrderMoved, state: State) -> Line | None:
+    saying = _MOVES.get(fact.state)
+    if saying is None:
+        return None
+    order = state.orders[fact.intent]
+    why = f": {fact.text or fact.evidence.value}" if fact.state is not OrderState.FILLED else ""
+    at = f" at {number(order.average_price)}" if order.filled else ""
+    text = (
+        f"{order.side.value} {number(order.quantity)} {order.symbol} {saying}, {number(order.filled)} filled{at}{why}"
+    )
+    loud = fact.state in _LOUD
+    return _warning("orders", text) if loud else Line(topic="orders", text=text)
+
+
+def _order_cancel_asked(fact: m.OrderCancelAsked, state: State) -> Line:
+    order = state.orders[fact.intent]
+    return Line(
+        topic="orders", text=f"cancel {order.side.value} {number(order.quantity)} {order.symbol}: {fact.reason}"
+    )
+
+
+def _fill_booked(fact: m.FillBooked, state: State) -> Line:
+    whose = "" if fact.intent is not None else " (not ours)"
+    corrects = f", corrects {fact.replaces}" if fact.replaces else ""
+    text = f"{fact.side.value} {number(fact.quantity)} {fact.symbol} at {number(fact.price)}"
+    return Line(topic="fills", text=f"{text}{whose}{corrects}")
+
+
+def _commission_booked(fact: m.CommissionBooked, state: State) -> Line:
+    fill = state.fills.get(fact.exec_id)
+    of = f" for {fill.symbol} {number(fill.quantity)}" if fill else ""
+    return Line(topic="fills", text=f"commission {number(fact.commission)} {fact.currency}{of}")
+
+
+def _job_noted(fact: m.JobNoted, state: State) -> Line | None:
+    if fact.outcome not in _LOUD_JOBS:
+        return None
+    return _warning("jobs", f"{fact.job} {fact.outcome}" + (f": {fact.text}" if fact.text else ""))
+
+
+def _event_kept(fact: m.EventKept, state: State) -> Line:
+    of = f" about {_symbol(state, fact.con_id)}" if fact.con_id is not None else ""
+    return _warning("journal", f"{fact.kind}{of} could not be digested and is kept raw: {fact.reason}")
+
+
+_MOVES: dict[OrderState, str] = {
+    OrderState.UNSENT: "never sent",
+    OrderState.UNKNOWN: "unknown: counts as exposure until settled",
+    OrderState.FILLED: "done",
+    OrderState.CANCELLED: "cancelled",
+    OrderState.REJECTED: "rejected",
+    OrderState.EXPIRED: "expired",
+    OrderState.ABSENT: "proven absent",
+    OrderState.INFERRED: "settled by the position",
+}
+_LOUD = frozenset({OrderState.UNKNOWN, OrderState.REJECTED, OrderState.ABSENT, OrderState.INFERRED})
+_LOUD_JOBS = frozenset({"failed", "skipped", "missed"})
+
+TELLERS = cast(
+    "dict[type, Callable[[Any, State], Line | None]]",
+    {
+        m.RunOpened: _run_opened,
+        m.ConfigApplied: _config_applied,
+        m.InstrumentMissing: _instrument_missing,
+        m.LinkMoved: _link_moved,
+        m.LinkUp: _link_up,
+        m.BackendMoved: _backend_moved,
+        m.FarmMoved: _farm_moved,
+        m.SnapshotFailed: _snapshot_failed,
+        m.OutsideSet: _outside_set,
+        m.HoldingAdopted: _holding_adopted,
+        m.ForeignOrderSet: _foreign_order_set,
+        m.BookCompared: _book_compared,
+        m.QuarantineSet: _quarantine_set,
+        m.QuarantineLifted: _quarantine_lifted,
+        m.VerbSet: _verb_set,
+        m.DataJudged: _data_judged,
+        m.TargetsSet: _targets_set,
+        m.StrategyFaulted: _strategy_faulted,
+        m.EquitySet: _equity_set,
+        m.RebalanceDecided: _rebalance_decided,
+        m.TradeClamped: _trade_clamped,
+        m.TradeRefused: _trade_refused,
+        m.OrderIntended: _order_intended,
+        m.OrderMoved: _order_moved,
+        m.OrderCancelAsked: _order_cancel_asked,
+        m.FillBooked: _fill_booked,
+        m.CommissionBooked: _commission_booked,
+        m.JobNoted: _job_noted,
+        m.EventKept: _event_kept,
+    },
+)
+
+SILENT: frozenset[type] = frozenset(
+    {
+        m.SessionsKnown,
+        m.InstrumentKnown,
+        m.IdsReserved,
+        m.ClockChecked,
+        m.AccountValued,
+        m.AccountPositionSet,
+        m.OrderSending,
+        m.OrderIdentified,
+        m.AbsenceNoted,
+    }
+)
+"""Facts without a line: each has another fact beside it that has one, or comes all the time."""
+
+
+def order_text(order: Order) -> str:
+    """An order in one breath: `BUY 120 AAPL LMT 12.05 DAY (entry, #7)`."""
+    prices = "".join(f" {number(price)}" for price in (order.limit_price, order.stop_price) if price is not None)
+    what = f"{order.side.value} {number(order.quantity)} {order.symbol} {order.order_type.value}{prices} {order.tif}"
+    return f"{what} ({order.purpose.value}, #{order.intent})"
+
+
+def number(value: Decimal) -> str:
+    """A quantity or price for reading: thousands apart, at most six places, no trailing zeros, but cents whole."""
+    text = f"{value.quantize(Decimal('1.000000')):,f}" if abs(value) < _LARGE else f"{value:,.0f}"
+    whole, _, places = text.partition(".")
+    places = places.rstrip("0")
+    return whole if not places else f"{whole}.{places:0<2}"
+
+
+_LARGE = Decimal(10) ** 18
+
+
+def percent(weight: Decimal) -> str:
+    """A fraction as a percentage to one place."""
+    return f"{weight * 100:.1f} %"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 order`, `2 orders`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _symbol(state: State, con_id: int | None) -> str:
+    names = (name for name, instrument in state.instruments.items() if instrument.con_id == con_id)
+    return next(names, f"contract {con_id}")

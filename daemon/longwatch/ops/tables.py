@@ -1,0 +1,169 @@
+"""The status as aligned text for a terminal: what `longwatch status`, `orders` and `positions` print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+def status_text(status: Json) -> str:
+    """The status in a screenful: identity, readiness, link, account, what is held back, jobs, the latest alerts."""
+    lines = [
+        f"longwatch {status['version']}  {status['mode']} account {status['account']}  {status['market_time']}",
+        *_readiness(status),
+        *_section("link", _links(status["link"])),
+        *_section("account", _account(status)),
+        *_section("held back", _held_back(status)),
+        *_section("positions", positions_text(status["positions"]).splitlines()),
+        *_section("live orders", orders_text([row for row in status["orders"] if row["live"]]).splitlines()),
+        *_section("strategies", _strategies(status)),
+        *_section("data", _data(status["data"])),
+        *_section("jobs", _jobs(status["jobs"])),
+        *_section("alerts", [f"{row['at']}  {row['text']}{_again(row)}" for row in status["alerts"][:5]]),
+        *_section("journal", _journal(status)),
+    ]
+    return "\n".join(lines)
+
+
+def orders_text(orders: Sequence[Json]) -> str:
+    """One row an order."""
+    if not orders:
+        return "no orders"
+    head = ("#", "created", "side", "quantity", "symbol", "type", "price", "tif", "state", "filled", "at", "text")
+    return aligned(head, [_order(row) for row in orders], right={"#", "quantity", "price", "filled", "at"})
+
+
+def positions_text(positions: Sequence[Json]) -> str:
+    """One row an instrument: ours, others', and the broker's figure."""
+    if not positions:
+        return "no positions"
+    head = ("symbol", "ours", "outside", "account", "average cost", "realized", "")
+    rows = [
+        (
+            row["symbol"],
+            row["book"],
+            row["outside"],
+            row["account"],
+            _money(row["average_cost"]),
+            _money(row["realized"]),
+            "quarantined" if row["quarantined"] else "",
+        )
+        for row in positions
+    ]
+    return aligned(head, rows, right={"ours", "outside", "account", "average cost", "realized"})
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: set[str]) -> str:
+    """A table with two spaces between columns; the columns named in `right` end flush."""
+    table = [tuple(head), *(tuple(map(str, row)) for row in rows)]
+    widths = [max(len(row[place]) for row in table) for place in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for name, cell, width in zip(head, row, widths, strict=True)
+        ).rstrip()
+        for row in table
+    )
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", title, *(f"  {line}" for line in lines)] if lines else []
+
+
+def _readiness(status: Json) -> list[str]:
+    return (
+        ["ready to trade"] if status["ready"] else ["not ready to trade:", *(f"  {why}" for why in status["reasons"])]
+    )
+
+
+def _links(link: Json) -> list[str]:
+    parts = [f"{name} {link[name]['state']}" for name in ("socket", "api", "backend", "sync")]
+    broken = [name for name, farm in link["farms"].items() if farm["state"] != "up"]
+    farms = [f"farms broken: {', '.join(broken)}"] if broken else []
+    why = [link["reason"]] if link["reason"] else []
+    since = link["socket"]["since"]
+    return [", ".join([link["state"], *parts, *farms, *why]) + (f" (since {since})" if since else "")]
+
+
+def _account(status: Json) -> list[str]:
+    value, compared = status["account_value"], status["reconciliation"]
+    lines = []
+    if value["net_liquidation"] is not None:
+        lines.append(f"worth {_money(value['net_liquidation'])}, cash {_money(value['cash'])} (at {value['at']})")
+    if compared["at"] is not None:
+        lines.append(
+            f"compared {compared['positions']} positions and {compared['orders']} orders"
+            f" at {compared['at']}: {len(compared['differences'])} differences"
+        )
+    return lines
+
+
+def _held_back(status: Json) -> list[str]:
+    verbs = [f"{row['verb']} by {row['by']}" + _because(row["reason"]) for row in status["verbs"]]
+    return verbs + [
+        f"{row['symbol']} quarantined since {row['since']}{_because(row['reason'])}" for row in status["quarantines"]
+    ]
+
+
+def _strategies(status: Json) -> list[str]:
+    wanted = [
+        f"{name} ({target['session']}): "
+        + (", ".join(f"{symbol} {float(weight):.1%}" for symbol, weight in target["weights"].items()) or "nothing")
+        for name, target in status["targets"].items()
+    ]
+    faults = status["strategy_faults"].items()
+    return wanted + [f"{name} has no targets for {fault['session']}: {fault['reason']}" for name, fault in faults]
+
+
+def _data(data: Json) -> list[str]:
+    flawed = [f"{symbol} not traded: {row['flaws'][0]}" for symbol, row in data["symbols"].items() if row["flaws"]]
+    missing = [f"{symbol} not traded: {reason}" for symbol, reason in data["missing"].items()]
+    judged = [f"{len(data['symbols'])} symbols up to {data['session']}"] if data["session"] else []
+    return [*judged, *flawed, *missing]
+
+
+def _jobs(jobs: Json) -> list[str]:
+    if not jobs:
+        return []
+    rows = [
+        (name, "running" if job["running"] else job["outcome"] or "-", job["at"] or "-", job["next_run"] or "-")
+        for name, job in jobs.items()
+    ]
+    return aligned(("job", "last", "at", "next"), rows, right=set()).splitlines()
+
+
+def _journal(status: Json) -> list[str]:
+    journal = status["journal"]
+    error = [f"CAN'T BE WRITTEN: {journal['error']}"] if journal["error"] else []
+    return [f"{journal['id']}, {journal['sequence']} records", *error]
+
+
+def _order(row: Json) -> tuple[str, ...]:
+    return (
+        str(row["intent"]),
+        row["created_at"][:19],
+        row["side"],
+        row["quantity"],
+        row["symbol"],
+        row["type"],
+        row["limit_price"] or row["stop_price"] or "",
+        row["tif"],
+        row["state"],
+        row["filled"],
+        _money(row["average_price"]),
+        row["text"] or "",
+    )
+
+
+def _again(alert: Json) -> str:
+    return f" (and {alert['repeats']} times more)" if alert["repeats"] else ""
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _money(text: str | None) -> str:
+    return "" if text is None else f"{float(text):,.2f}"
