@@ -7,7 +7,7 @@ from operator import call
 from typing import Any
 
 from longwatch.errors import ProtocolError
-from longwatch.wire.framing import frame_text
+from longwatch.wire.framing import HIGHEST_SERVER_VERSION, LOWEST_SERVER_VERSION, frame_text
 from longwatch.wire.layout import Field, Literal, Message, names, present
 from longwatch.wire.reading import reader
 from longwatch.wire.writing import Values, writer
@@ -19,6 +19,11 @@ class Codec:
     __slots__ = ("_known", "_read", "_write", "fields", "message", "server_version")
 
     def __init__(self, message: Message, server_version: int) -> None:
+        if not LOWEST_SERVER_VERSION <= server_version <= HIGHEST_SERVER_VERSION:
+            raise ProtocolError(
+                f"server version {server_version} is not spoken: "
+                f"use {LOWEST_SERVER_VERSION} to {HIGHEST_SERVER_VERSION}"
+            )
         if server_version < message.since:
             raise ProtocolError(f"{message.name} begins at server version {message.since}, not {server_version}")
         self.message = message

@@ -81,17 +81,15 @@ def parse_decimal(text: str) -> Decimal | None:
 
 def show_decimal(value: Decimal | float | str) -> str:
     """A number without an exponent, its digits kept: Decimal('96.90') is `96.90`. Text is taken as it stands."""
-    match value:
-        case str():
-            return _clean(value)
-        case Decimal():
-            text = str(value)
-            return text if "E" not in text else _plain(value)
-        case int():
-            return int.__repr__(value)
-        case _:
-            text = repr(float(value))
-            return text if "e" not in text and "n" not in text else _plain(Decimal(text))
+    if type(value) is Decimal:
+        text = str(value)
+        return _plain(value) if "E" in text or text[-1] > "9" else text
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    text = repr(float(value))
+    return _plain(Decimal(text)) if "e" in text or "n" in text else text
 
 
 def show_double(value: Decimal | float | str) -> str:

@@ -69,8 +69,7 @@ class Frames:
             start = at + _HEADER
             length = int.from_bytes(data[at:start], "big")
             if not 0 < length <= self._limit:
-                self._broken = f"a frame announces {length} bytes, not 1 to {self._limit}: close the connection"
-                break
+                return payloads, at, f"a frame announces {length} bytes, not 1 to {self._limit}: close the connection"
             end = start + length
             if end > size:
                 self._needed = _HEADER + length

@@ -3,7 +3,7 @@
     Field      one value under a name           Repeat     a count, then that many groups of rows → list of dicts
     Literal    a constant, the version number   Each       a count, then that many single values  → list
     When       rows present if a value says so  Pairs      a count, then (tag, value) twos       → tuple of pairs
-    Switch     rows chosen by a value           Optional   a 0/1 flag, then rows if 1            → dict or None
+    Switch     rows chosen by a value           Maybe      a 0/1 flag, then rows if 1            → dict or None
 
 `since` is the first server version with the row, `until` the first without it.
 """
@@ -131,7 +131,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Optional:
+class Maybe:
     """A flag, 0 or 1, and the rows if it is 1: a dict or None."""
 
     name: str
@@ -140,7 +140,7 @@ class Optional:
     until: int = field(default=NEVER_ENDS, kw_only=True)
 
 
-Row = Field | Literal | When | Switch | Repeat | Each | Pairs | Optional
+Row = Field | Literal | When | Switch | Repeat | Each | Pairs | Maybe
 Rows = tuple[Row, ...]
 
 

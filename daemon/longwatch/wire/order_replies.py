@@ -1,4 +1,4 @@
-"""openOrder and completedOrder, the two long replies, with the constants real gateways fill them with; used by replies."""
+"""openOrder and completedOrder, the two long replies, with the constants real gateways put in them; used by replies."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from longwatch.wire.layout import (
     Each,
     Field,
     Literal,
-    Optional,
+    Maybe,
     Pairs,
     Repeat,
     Rows,
@@ -58,8 +58,8 @@ def _read_step(run: Rows, server_version: int) -> Read:
             return _read_each(row)
         case Pairs() as row:
             return _read_pairs(row)
-        case Optional() as row:
-            return _read_optional(row, server_version)
+        case Maybe() as row:
+            return _read_maybe(row, server_version)
         case _ as row:
             assert_never(row)
 
@@ -103,10 +103,10 @@ def _read_one(kind: Kind, name: str, fields: Sequence[str], at: int) -> Any:
         raise UnreadableField(label(name), text) from None
 
 
-def _read_count(name: str, fields: Sequence[str], at: int) -> int:
-    """A count of groups; one that the fields left over can't hold is unreadable, before anything is built of it."""
+def _read_count(name: str, fields: Sequence[str], at: int, width: int = 1) -> int:
+    """A count of groups of `width` fields or more; one that what is left can't hold is refused, not tried."""
     count: int = _read_one(INT, name, fields, at) or 0
-    if not 0 <= count < len(fields) - at:
+    if not 0 <= count * width < len(fields) - at:
         raise UnreadableField(label(name), fields[at])
     return count
 
@@ -137,9 +137,10 @@ def _read_switch(row: Switch, server_version: int) -> Read:
 def _read_repeat(row: Repeat, server_version: int) -> Read:
     inner = reader(row.rows, server_version)
     name = row.name
+    width = sum(1 for inside in present(row.rows, server_version) if isinstance(inside, Field))
 
     def read(fields: Sequence[str], at: int, values: dict[str, Any]) -> int:
-        count = _read_count(name, fields, at)
+        count = _read_count(name, fields, at, width)
         at += 1
         groups: list[dict[str, Any]] = []
         for _ in range(count):
@@ -167,17 +168,14 @@ def _read_pairs(row: Pairs) -> Read:
     name = row.name
 
     def read(fields: Sequence[str], at: int, values: dict[str, Any]) -> int:
-        count = _read_count(name, fields, at)
-        end = at + 1 + 2 * count
-        if end > len(fields):
-            raise UnreadableField(label(name), fields[at])
+        end = at + 1 + 2 * _read_count(name, fields, at, 2)
         values[name] = tuple(zip(fields[at + 1 : end : 2], fields[at + 2 : end : 2], strict=True))
         return end
 
     return read
 
 
-def _read_optional(row: Optional, server_version: int) -> Read:
+def _read_maybe(row: Maybe, server_version: int) -> Read:
     inner = reader(row.rows, server_version)
     name = row.name
 

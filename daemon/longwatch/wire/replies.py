@@ -11,11 +11,12 @@ from functools import cache
 from typing import Any
 
 from longwatch.errors import ProtocolError
-from longwatch.wire.codec import Codec, Values
+from longwatch.wire.codec import Codec
 from longwatch.wire.fields import BOOL, DECIMAL, DOUBLE, IMAX, INT, LONG, MAX, TEXT, UnreadableField
 from longwatch.wire.layout import REQ_ID, Each, Field, Literal, Message, Pairs, Repeat, Rows, Switch, may
 from longwatch.wire.order_replies import COMPLETED_ORDER, OPEN_ORDER
 from longwatch.wire.shared import CON_ID, CONTRACT_11
+from longwatch.wire.writing import Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from longwatch.errors import ProtocolError
-from longwatch.wire.codec import Codec, Values
+from longwatch.wire.codec import Codec
 from longwatch.wire.fields import BOOL, CHOICE, DECIMAL, DOUBLE, INT, TAGS, TEXT, UnreadableField
 from longwatch.wire.layout import (
     REQ_ID,
@@ -39,6 +39,7 @@ from longwatch.wire.shared import (
     QUOTE_LEGS,
     SCALE_DETAILS,
 )
+from longwatch.wire.writing import Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from longwatch.wire.fields import BOOL, DECIMAL, DOUBLE, IMAX, INT, TEXT
-from longwatch.wire.layout import Each, Field, Optional, Pairs, Repeat, Rows, Switch, When, is_one_of, is_set, may
+from longwatch.wire.layout import Each, Field, Maybe, Pairs, Repeat, Rows, Switch, When, is_one_of, is_set, may
 
 CON_ID = may("conId", INT, 0)
 
@@ -71,7 +71,7 @@ ORDER_LEGS: Rows = (
 )
 """Legs of a combination order, their prices, and routing parameters."""
 
-DELTA_NEUTRAL = Optional(
+DELTA_NEUTRAL = Maybe(
     "deltaNeutralContract",
     (Field("conId", INT), may("delta", DOUBLE, 0), may("price", DOUBLE, 0)),
 )

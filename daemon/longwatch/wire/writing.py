@@ -11,7 +11,7 @@ from longwatch.wire.layout import (
     Each,
     Field,
     Literal,
-    Optional,
+    Maybe,
     Pairs,
     Repeat,
     Rows,
@@ -60,8 +60,8 @@ def _write_step(run: Rows, server_version: int, visible: Rows) -> Write:
             return _write_each(row)
         case Pairs() as row:
             return _write_pairs(row)
-        case Optional() as row:
-            return _write_optional(row, server_version)
+        case Maybe() as row:
+            return _write_maybe(row, server_version)
         case _ as row:
             assert_never(row)
 
@@ -169,7 +169,7 @@ def _write_pairs(row: Pairs) -> Write:
     return write
 
 
-def _write_optional(row: Optional, server_version: int) -> Write:
+def _write_maybe(row: Maybe, server_version: int) -> Write:
     inner = writer(row.rows, server_version)
     name = row.name
 
