@@ -57,8 +57,8 @@ def _fits(mode: str, found: str, fitting: tuple[str, ...]) -> Reason:
 
 
 def _paper_account_given(s: Settings) -> Reason:
-    missing = s.executor == "ib_paper" and s.execution.paper_account is None
-    return "must be given for the executor ib_paper; write the paper account's id, like DU123456" if missing else None
+    missing = (s.mode, s.executor) == ("paper", "ib_paper") and s.execution.paper_account is None
+    return "must be given for the executor ib_paper; write the account's id, like DU123456" if missing else None
 
 
 def _paper_account_is_paper(s: Settings) -> Reason:
@@ -137,7 +137,7 @@ def _allocations_fit(s: Settings) -> Reason:
 MISTAKES: tuple[Rule, ...] = (
     Rule(reads=("data_provider", "mode"), judge=_provider_fits),
     Rule(reads=("executor", "mode"), judge=_executor_fits),
-    Rule(reads=("execution.paper_account", "executor"), judge=_paper_account_given),
+    Rule(reads=("execution.paper_account", "executor", "mode"), judge=_paper_account_given),
     Rule(reads=("execution.paper_account",), judge=_paper_account_is_paper),
     Rule(reads=("execution.live_account",), judge=_live_account_is_live),
     Rule(reads=("execution.live_account", "mode"), judge=_live_account_given),

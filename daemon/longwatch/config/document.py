@@ -107,10 +107,11 @@ class _Reader:
     def _entries(self, node: Any, path: Path) -> Iterator[tuple[str, Any]]:
         seen: dict[str, int] = {}
         for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
             if key_node.id != "scalar":
                 self._note(path, key_node, "a key must be a single word", "")
-            elif key in seen:
+                continue
+            key, line = _joined(key_node.value), key_node.start_mark.line + 1
+            if key in seen:
                 self._note((*path, key), key_node, f"given twice, first on line {seen[key]}", "keep one of them")
             else:
                 seen[key] = self.lines[(*path, key)] = line
@@ -128,8 +129,11 @@ class _Reader:
 def _scalar(node: ScalarNode) -> Any:
     if not node.style:
         return plain(node.value)
-    text: str = node.value
-    # JSON writes characters beyond U+FFFF as two surrogates, which YAML keeps apart.
+    return _joined(node.value)
+
+
+def _joined(text: str) -> str:
+    """The text with surrogate pairs made one character: JSON writes those beyond U+FFFF so, YAML keeps them apart."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from longwatch.config.document import plain, read
 from longwatch.config.mistakes import Mistake
 from longwatch.config.schema import Settings, every_setting, is_secret
-from longwatch.config.wording import clipped, did_you_mean
+from longwatch.config.wording import clipped, closest
 
 PREFIX = "LONGWATCH_"
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
@@ -132,5 +132,6 @@ def _place(tree: dict[str, Any], path: SettingPath, value: Any) -> None:
 
 
 def _unknown(variable: str) -> Mistake:
-    hint = did_you_mean(variable, variables()) or f"every variable that begins with {PREFIX} must name a setting"
+    near = closest(variable[len(PREFIX) :], (known.removeprefix(PREFIX) for known in variables()))
+    hint = f"did you mean {PREFIX}{near}?" if near else f"every variable that begins with {PREFIX} must name a setting"
     return Mistake(where=clipped(variable), line=None, key="", text="no setting has this name", hint=hint)

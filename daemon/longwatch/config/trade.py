@@ -1,4 +1,4 @@
-"""The part of the configuration that decisions are made on, as the domain's own value; made by `app` at start and reload."""
+"""What decisions are made on, taken from the configuration; called by `app` at start and reload."""
 
 from __future__ import annotations
 

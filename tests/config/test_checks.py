@@ -1,0 +1,177 @@
+"""What settings must be to one another."""
+
+from __future__ import annotations
+
+import pytest
+
+from longwatch.config import checks
+from longwatch.config.load import parse
+from longwatch.config.mistakes import ConfigErrors
+from longwatch.config.schema import Settings, every_setting
+
+PAPER = {"mode": "paper", "data_provider": "ib", "executor": "ib_paper", "execution.paper_account": "DU123456"}
+LIVE = {
+    "mode": "live",
+    "data_provider": "ib",
+    "executor": "ib_live",
+    "ib.port": "4001",
+    "execution.live_account": "U123456",
+    "execution.confirm_live_account": "U123456",
+}
+
+
+def judged(*layers: dict[str, str]) -> list[str]:
+    """The mistakes of settings given one a line, without their place; the last layer wins, `-` leaves one out."""
+    merged = {name: value for layer in layers for name, value in layer.items()}
+    environ = {f"LONGWATCH_{k.upper().replace('.', '__')}": v for k, v in merged.items() if v != "-"}
+    try:
+        return list(parse("trading: {}", name="f", environ=environ).warnings)
+    except ConfigErrors as errors:
+        return [
+            f"{mistake.key.removeprefix('trading.')}: {mistake.text}; {mistake.hint}" for mistake in errors.mistakes
+        ]
+
+
+def test_each_mode_has_its_providers_and_executors() -> None:
+    """The matrix of modes, whole: every combination that is not in it is refused by name."""
+    fitting = {
+        ("backtest", "csv", "mock"),
+        ("paper", "ib", "ib_paper"),
+        ("paper", "ib", "mock"),
+        ("live", "ib", "ib_live"),
+    }
+    found = set()
+    for mode in ("backtest", "paper", "live"):
+        for provider in ("csv", "ib", "yahoo"):
+            for executor in ("mock", "ib_paper", "ib_live"):
+                chosen = {"mode": mode, "data_provider": provider, "executor": executor, "ib.port": "4001"}
+                said = judged(PAPER, LIVE, chosen)
+                if not any("does not go with mode" in line for line in said):
+                    found.add((mode, provider, executor))
+    assert found == fitting
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        (
+            (PAPER, {"execution.paper_account": "-"}),
+            "execution.paper_account: must be given for the executor ib_paper; write the account's id, like DU123456",
+        ),
+        (
+            (PAPER, {"execution.paper_account": "U123456"}),
+            "execution.paper_account: U123456 is a live account's id; paper account ids begin with D",
+        ),
+        (
+            (LIVE, {"execution.live_account": "DU123456", "execution.confirm_live_account": "DU123456"}),
+            "execution.live_account: DU123456 is a paper account's id; live account ids do not begin with D",
+        ),
+        (
+            (LIVE, {"execution.live_account": "-"}),
+            "execution.live_account: must be given in mode live; write the live account's id, like U123456",
+        ),
+        (
+            (LIVE, {"execution.confirm_live_account": "-"}),
+            "execution.confirm_live_account: found nothing; mode live must be armed by repeating "
+            "live_account, U123456, here",
+        ),
+        (
+            (LIVE, {"execution.confirm_live_account": "U654321"}),
+            "execution.confirm_live_account: found U654321; mode live must be armed by repeating "
+            "live_account, U123456, here",
+        ),
+        (
+            (LIVE, {"ib.market_data_type": "3"}),
+            "ib.market_data_type: delayed data is for paper only; use 1 or 2 in mode live",
+        ),
+        (
+            (LIVE, {"clock.source": "gateway"}),
+            'clock.source: "gateway" follows a simulated gateway; use system in mode live',
+        ),
+        (
+            ({"clock.speed": "60"},),
+            "clock.speed: the system's clock runs at speed 1, found 60; another needs source gateway",
+        ),
+        (
+            ({"ib.backoff_initial_seconds": "90"},),
+            "ib.backoff_initial_seconds: 90 is above backoff_max_seconds, 60; make it smaller",
+        ),
+        (
+            ({"execution.min_order_size": "20000"},),
+            "execution.min_order_size: 20000 is above max_position_size, 10000; nothing could ever be bought",
+        ),
+        (
+            ({"execution.min_order_value": "200000"},),
+            "execution.min_order_value: 200000 is above risk.max_order_value, 100000; nothing could ever be bought",
+        ),
+        (
+            ({"risk.max_net_exposure": "2"},),
+            "risk.max_net_exposure: 2 is above max_gross_exposure, 1.0; net exposure can't exceed gross",
+        ),
+        (
+            (
+                {
+                    "strategies": '[{"name":"a","path":"a.py:A","allocation":0.5},{"name":"a","path":"b.py:B","allocation":0}]'
+                },
+            ),
+            'strategies: two strategies are called "a"; rename one',
+        ),
+        (
+            ({"strategies": '[{"name":"a","path":"a.py:A"},{"name":"b","path":"b.py:B","allocation":0.1}]'},),
+            "strategies: the allocations of enabled strategies add up to 1.1; make it at most 1",
+        ),
+    ],
+)
+def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) -> None:
+    """One contradiction, one line; the first part says what is wrong and the second what to do."""
+    assert judged(*layers) == [said]
+
+
+def test_every_rule_is_shown_above() -> None:
+    """A rule without a case here would be a rule nobody has seen refuse."""
+    assert len(checks.MISTAKES) == 2 + 14
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        (
+            (PAPER, {"ib.port": "7496"}),
+            "LONGWATCH_IB__PORT: trading.ib.port: 7496 is unusual in mode paper, 4002 or 7497 is usual",
+        ),
+        (
+            (LIVE, {"ib.port": "4002"}),
+            "LONGWATCH_IB__PORT: trading.ib.port: 4002 is unusual in mode live, 4001 or 7496 is usual",
+        ),
+        (
+            ({"ops.http_host": "0.0.0.0"},),
+            "LONGWATCH_OPS__HTTP_HOST: trading.ops.http_host: 0.0.0.0 lets other machines read this daemon's state",
+        ),
+        (
+            ({"strategies": "[]"},),
+            "LONGWATCH_STRATEGIES: trading.strategies: no strategy is enabled, nothing is traded",
+        ),
+    ],
+)
+def test_what_is_odd_is_a_warning_and_no_mistake(layers: tuple[dict[str, str], ...], said: str) -> None:
+    """An unusual port, a page open to the network, nothing to run."""
+    assert judged(*layers) == [said]
+
+
+def test_an_armed_live_file_and_a_dry_run_pass_without_a_warning() -> None:
+    """The two keys are the mode and the repeated account; a dry run needs no account; "
+    "delayed data is paper's choice."""
+    assert judged(LIVE) == []
+    assert judged({"mode": "paper", "data_provider": "ib", "executor": "mock", "ib.market_data_type": "3"}) == []
+
+
+def test_rules_read_settings_that_exist() -> None:
+    """A rule's names are the schema's names."""
+    names = {".".join(path) for path, _ in every_setting()}
+    assert {name for rule in (*checks.MISTAKES, *checks.WARNINGS) for name in rule.reads} <= names
+
+
+def test_a_rule_is_not_asked_while_a_setting_it_reads_is_mistaken() -> None:
+    """A misspelt mode is one mistake, not three."""
+    assert [line.split(":")[0] for line in judged(PAPER, {"mode": "papr"})] == ["mode"]
+    assert list(checks.broken(checks.MISTAKES, Settings(mode="live"), [("mode",)])) == []

@@ -1,0 +1,98 @@
+"""The commented reference and the demo's file are what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from longwatch.config import document
+from longwatch.config.load import check, demo_path, load
+from longwatch.config.schema import Settings, StrategySettings, every_setting, is_secret, reload_class
+from longwatch.config.trade import trade_settings
+from longwatch.strategies.momentum import MomentumParameters
+
+
+def reference(root: Path) -> Path:
+    return root / "config" / "trading_config.yaml"
+
+
+def at(tree: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        tree = tree[name]
+    return tree
+
+
+def test_the_reference_loads_to_the_defaults_without_a_warning(root: Path) -> None:
+    """Every value in it is the schema's default."""
+    loaded = load(reference(root), {})
+    assert loaded.settings == Settings()
+    assert loaded.warnings == ()
+
+
+def test_the_reference_names_every_setting_with_a_value_of_its_own(root: Path) -> None:
+    """None is left out, so the file is the list of all settings."""
+    lines = document.read(reference(root).read_text(), "reference").lines
+    named = {("trading", *path) for path, field in every_setting() if not is_secret(field)}
+    named |= {("trading", "strategies", 0, name) for name in StrategySettings.model_fields}
+    assert named <= set(lines)
+
+
+def test_the_reference_says_of_each_setting_whether_it_is_live(root: Path) -> None:
+    """The mark in the comment is the schema's class; jobs after the first carry none."""
+    text = reference(root).read_text()
+    source, rows = document.read(text, "reference"), text.splitlines()
+    for path, field in [
+        *every_setting(),
+        *((("strategies", 0, name), f) for name, f in StrategySettings.model_fields.items()),
+    ]:
+        marked = path[:2] in {("schedule", job) for job in ("signals", "rebalance", "reconcile")} or path == (
+            "strategies",
+        )
+        if not is_secret(field) and not marked:
+            row = rows[source.lines["trading", *path] - 1]
+            assert f"# [{reload_class(field)}] " in row, row
+
+
+def test_the_demo_is_a_paper_run_on_four_names(root: Path) -> None:
+    """Its file ships inside the package, checks without a warning, and its parameters are the strategy's own."""
+    assert check(demo_path(), {})[0] == [f"{demo_path()}: good; mode paper, data from ib, executor ib_paper"]
+    settings = load(demo_path(), {}).settings
+    (strategy,) = settings.strategies
+    parameters = MomentumParameters.model_validate(strategy.parameters)
+    assert set(parameters.universe) == {"AAPL", "MSFT", "IBM", "GOOG"}
+    assert parameters.lookback + 1 <= settings.data.history_bars
+    assert str(settings.risk.max_weight) == "0.4"
+
+
+def test_what_decisions_depend_on_follows_the_configuration() -> None:
+    """Each live limit and rule of trading changes the value that decisions are made on."""
+    tight = load(demo_path(), {"LONGWATCH_RISK__MAX_WEIGHT": "0.11", "LONGWATCH_IB__MARKET_DATA_TYPE": "3"}).settings
+    trade = trade_settings(tight, ("AAPL",))
+    assert (trade.mode, trade.universe, trade.order_type, str(trade.max_weight)) == ("paper", ("AAPL",), "MKT", "0.11")
+    assert trade.allocations == (("momentum", 1),)
+    assert trade.allow_delayed_data
+    assert trade.backend_alert_seconds == 600
+    assert not trade_settings(Settings(), ()).allow_delayed_data
+
+
+def test_defaults_of_the_configuration_are_those_decisions_have_by_themselves() -> None:
+    """Where the domain names a default for a limit, the configuration names the same."""
+    from longwatch.domain.settings import TradeSettings
+
+    ours, theirs = trade_settings(Settings(), ()), TradeSettings()
+    names = [
+        "max_weight",
+        "min_order_size",
+        "max_position_size",
+        "order_type",
+        "limit_offset_bps",
+        "price_band_fraction",
+    ]
+    names += [
+        "max_gross_exposure",
+        "max_net_exposure",
+        "max_orders_per_minute",
+        "max_quote_age_seconds",
+        "stale_sessions",
+    ]
+    assert {name: getattr(ours, name) for name in names} == {name: getattr(theirs, name) for name in names}
