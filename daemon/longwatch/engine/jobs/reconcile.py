@@ -11,10 +11,10 @@ async def reconcile(desk: Desk, run: Run) -> str:
     """One comparison. Raises LongwatchError when the account could not be read in time."""
     if desk.state.link is not Link.READY:
         return "no link; the account is read when it is back"
-    before = desk.clock.technical()
+    former = desk.state.compared
     desk.broker.request_snapshot(run.reason or "scheduled")
     came = await desk.engine.wait_until(
-        lambda state: state.compared is not None and state.compared.tech > before, desk.snapshot_deadline_seconds
+        lambda state: state.compared is not former, desk.snapshot_deadline_seconds
     )
     compared = desk.state.compared
     if not came or compared is None:

@@ -74,10 +74,10 @@ def _request(desk: Desk, task: StrategyTask, session: date) -> Request:
 
 async def _value(desk: Desk, run: Run, session: date) -> None:
     """Read the account once more, so that sizing starts from its value at the close."""
-    before = desk.clock.technical()
+    former = desk.state.compared
     desk.broker.request_snapshot("signals")
     fresh = await desk.engine.wait_until(
-        lambda state: state.compared is not None and state.compared.tech > before, desk.snapshot_deadline_seconds
+        lambda state: state.compared is not former, desk.snapshot_deadline_seconds
     )
     if not fresh:
         raise LongwatchError("the account could not be read after the signals; targets stay unsized until the next run")

@@ -1,0 +1,170 @@
+"""Starts jobs when they are due or asked for, one run of each at a time, each in a named task with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+from longwatch.domain import messages as m
+from longwatch.domain.sessions import Session
+from longwatch.engine.desk import Desk, Run
+from longwatch.engine.schedule import DueRun, Job, NotRun, Reason, Scheduler, run_id
+from longwatch.errors import LongwatchError
+
+Work = Callable[[Desk, Run], Awaitable[str]]
+
+CALM = frozenset({"reconcile"})
+"""Jobs so frequent that only their failures are journalled."""
+
+LONGEST_SLEEP_SECONDS = 3600.0
+CALENDAR_LEFT = timedelta(days=20)
+
+_LOG = logging.getLogger("longwatch.jobs")
+
+
+class JobRunner:
+    """Owner of the schedule. `narrate` is told (job, outcome, text) of every run's end, journalled or not."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        jobs: tuple[Job, ...],
+        work: Mapping[str, Work],
+        narrate: Callable[[str, str, str], None],
+    ) -> None:
+        self.crashed = 0
+        self._desk = desk
+        self._work = work
+        self._narrate = narrate
+        self._latest = {job.name: job for job in jobs}
+        self._again: dict[str, str] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        now = desk.clock.market()
+        behind = max((job.latest_start for job in jobs), default=timedelta(0))
+        self._fresh = not desk.state.jobs
+        self._sessions: tuple[Session, ...] = ()
+        self._scheduler = Scheduler(jobs, desk.sessions_around(now.date()), now - behind)
+        self._draining = False
+
+    async def run(self) -> None:
+        """Start what is due until cancelled; running jobs are cancelled with it."""
+        try:
+            while True:
+                self._start_due()
+                self._wake.clear()
+                try:
+                    async with asyncio.timeout(self._sleep_seconds()):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            for task in list(self._running.values()):
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    def run_now(self, job: str, reason: str) -> None:
+        """Run a job beside its schedule; while it runs already, once more right after."""
+        if job in self._running:
+            self._again[job] = reason
+            return
+        now = self._desk.clock.market()
+        if self._draining or job not in self._latest:
+            return
+        spec = self._latest[job]
+        run = Run(job=job, run_id=run_id(job, now), due_at=now, valid_until=now + spec.latest_start, reason=reason)
+        self._scheduler.started(run.run_id)
+        self._start(run, spec.deadline_seconds)
+
+    def drain(self) -> None:
+        """Start nothing more."""
+        self._draining = True
+
+    def agenda(self) -> tuple[tuple[str, datetime], ...]:
+        """The next run of every job, soonest first, market time."""
+        return tuple((name, due.at) for name, due in self._scheduler.agenda())
+
+    def running(self) -> tuple[str, ...]:
+        """Names of the jobs that run now."""
+        return tuple(sorted(self._running))
+
+    def _start_due(self) -> None:
+        now = self._desk.clock.market()
+        self._extend_calendar(now)
+        for due in self._scheduler.due(now):
+            noted = self._desk.state.jobs.get(due.job)
+            if self._draining or (noted is not None and noted.run_id == due.run_id and noted.outcome == "finished"):
+                self._scheduler.finished(due.run_id)
+                continue
+            self._start(_run_of(due), due.deadline_seconds)
+        for not_run in self._scheduler.take_not_run():
+            if not self._fresh:
+                self._report(not_run)
+        self._fresh = False
+
+    def _extend_calendar(self, now: datetime) -> None:
+        """Keep the sessions known to the state reaching well ahead."""
+        if self._sessions and self._sessions[-1].close_at - now > CALENDAR_LEFT:
+            return
+        sessions = self._sessions = tuple(self._desk.sessions_around(now.date()))
+        self._scheduler.set_sessions(sessions)
+        self._desk.engine.inbox.put(m.CalendarLoaded(at=now, tech=self._desk.clock.technical(), sessions=sessions))
+
+    def _report(self, not_run: NotRun) -> None:
+        outcome = "missed" if not_run.reason is Reason.MISSED else "skipped"
+        self._note(not_run.job, run_id(not_run.job, not_run.last_due_at), outcome, not_run.reason.value)
+
+    def _start(self, run: Run, deadline_seconds: float) -> None:
+        if run.job not in CALM:
+            self._put(run.job, run.run_id, "started", run.reason, run.valid_until)
+        task = asyncio.get_running_loop().create_task(self._guard(run, deadline_seconds), name=f"job-{run.job}")
+        self._running[run.job] = task
+
+    async def _guard(self, run: Run, deadline_seconds: float) -> None:
+        """The edge of every job: whatever happens inside ends here, counted and told."""
+        outcome, text = "failed", "cancelled"
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                text = await self._work[run.job](self._desk, run)
+            outcome = "finished"
+        except TimeoutError:
+            text = f"not done within its deadline of {deadline_seconds:g} s"
+        except LongwatchError as error:
+            text = str(error)
+        except Exception as error:
+            self.crashed += 1
+            _LOG.exception("job %s failed", run.run_id)
+            text = f"{type(error).__name__}: {error}"
+        finally:
+            self._ended(run, outcome, text)
+
+    def _ended(self, run: Run, outcome: str, text: str) -> None:
+        self._running.pop(run.job, None)
+        self._scheduler.finished(run.run_id)
+        self._note(run.job, run.run_id, outcome, text)
+        self._wake.set()
+        if run.job in self._again:
+            self.run_now(run.job, self._again.pop(run.job))
+
+    def _note(self, job: str, name: str, outcome: str, text: str) -> None:
+        if job not in CALM or outcome == "failed":
+            self._put(job, name, outcome, text, None)
+        self._narrate(job, outcome, text)
+
+    def _put(self, job: str, name: str, outcome: str, text: str, valid_until: datetime | None) -> None:
+        at, tech = self._desk.clock.market(), self._desk.clock.technical()
+        self._desk.engine.inbox.put(
+            m.JobSeen(at=at, tech=tech, job=job, run_id=name, outcome=outcome, text=text, valid_until=valid_until)
+        )
+
+    def _sleep_seconds(self) -> float:
+        due = self._scheduler.next_at(self._desk.clock.market())
+        if due is None:
+            return LONGEST_SLEEP_SECONDS
+        return min(max(self._desk.clock.seconds_until(due), 0.0), LONGEST_SLEEP_SECONDS)
+
+
+def _run_of(due: DueRun) -> Run:
+    return Run(job=due.job, run_id=due.run_id, due_at=due.due_at, valid_until=due.valid_until)
