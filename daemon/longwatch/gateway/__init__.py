@@ -1,1 +1,15 @@
+"""A simulated IB Gateway that speaks the real wire protocol; used by the demo, `longwatch gateway`, simulation and tests.
 
+What a caller needs:
+
+    app        Gateway(config, market, clock): start, protocol_factory, refuse_connections, trade_by_hand, close
+    desk       GatewayConfig; Gateway.desk: lose_backend, restore_backend, break_farm, mend_farm
+    market     Market(sources, hours, seed=, path_points=, spread_bps=), Replay(instrument, bars), Instrument
+    path       DayBar: one session of one instrument
+    synthetic  synthetic_market(seed=, first=): any symbol trades, round the clock
+    faults     Faults, as Gateway.faults: what it does wrong, on demand
+    ledger     Ledger, as Gateway.ledger: the true books, and their file
+
+Bars are handed in, time comes from a Clock, and every choice is seeded: the same requests at the same times give the
+same bytes.
+"""

@@ -1,0 +1,164 @@
+"""Every order the simulated exchange knows, by the ids clients use, over restarts; kept by the exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zlib import crc32
+
+from longwatch.errors import JournalError
+from longwatch.gateway.ledger import Entry, Ledger
+from longwatch.gateway.market import Market
+from longwatch.gateway.orders import Order, Status, Ticket
+
+FIRST_PERM_ID = 600_000_000
+ENDED_KEPT = timedelta(hours=36)
+
+
+class OrderBook:
+    """Orders by (client id, order id), and the counters that outlive them."""
+
+    def __init__(self, seed: int, at: datetime) -> None:
+        self._orders: dict[tuple[int, int], Order] = {}
+        self._highest: dict[int, int] = {}
+        self._perm_id = FIRST_PERM_ID + crc32(str(seed).encode()) % 100_000_000
+        self._venue = f"{crc32(str(seed).encode()) & 0xFFFF:08x}"
+        self._fill_number = int(at.timestamp())
+
+    def get(self, client_id: int, order_id: int) -> Order | None:
+        return self._orders.get((client_id, order_id))
+
+    def add(self, ticket: Ticket, at: datetime) -> Order:
+        """A new order with the next permanent id."""
+        self._perm_id += 1
+        order = Order(perm_id=self._perm_id, ticket=ticket, placed_at=at)
+        self._orders[ticket.client_id, ticket.order_id] = order
+        self.use(ticket.client_id, ticket.order_id)
+        return order
+
+    def use(self, client_id: int, order_id: int) -> None:
+        """Remember that a client has used an order id."""
+        self._highest[client_id] = max(order_id, self._highest.get(client_id, 0))
+
+    def highest(self, client_id: int) -> int:
+        """The highest order id a client has used; 0 before its first."""
+        return self._highest.get(client_id, 0)
+
+    def live(self) -> Iterator[Order]:
+        """Orders that have not ended, oldest first."""
+        return (order for order in list(self._orders.values()) if order.is_live)
+
+    def ended(self) -> Iterator[Order]:
+        """Orders that have ended lately, oldest first."""
+        return (order for order in list(self._orders.values()) if not order.is_live)
+
+    def next_exec_id(self) -> str:
+        """An execution id no earlier fill has had, in the form real ones have: venue, number, part, revision."""
+        self._fill_number += 1
+        return f"{self._venue}.{self._fill_number:08x}.01.01"
+
+    def forget_ended(self, at: datetime) -> None:
+        """Drop orders that ended long before `at`; their ids stay used."""
+        for key, order in list(self._orders.items()):
+            if order.ended_at is not None and at - order.ended_at > ENDED_KEPT:
+                del self._orders[key]
+
+    def restore(self, ledger: Ledger, market: Market) -> None:
+        """Take up the orders of a reloaded ledger, and its fills; raises JournalError for an instrument not listed."""
+        by_perm_id: dict[int, Order] = {}
+        for entry in ledger.orders:
+            match entry["kind"]:
+                case "order":
+                    by_perm_id[entry["perm_id"]] = self._restore_order(entry, market)
+                case "modified":
+                    order = by_perm_id[entry["perm_id"]]
+                    order.ticket = replace(order.ticket, **_terms_of(entry))
+                    order.revision += 1
+                case "triggered":
+                    by_perm_id[entry["perm_id"]].is_triggered = True
+                case "ended":
+                    order = by_perm_id[entry["perm_id"]]
+                    order.status = Status(entry["status"])
+                    order.ended_at = datetime.fromisoformat(entry["at"])
+                    order.ending = entry["ending"]
+                case _:
+                    continue
+        self._restore_fills(ledger, by_perm_id)
+
+    def _restore_order(self, entry: Entry, market: Market) -> Order:
+        instrument = market.find(entry["symbol"], entry["con_id"])
+        if instrument is None:
+            raise JournalError(
+                f"The gateway's ledger has an order in {entry['symbol']}, which this market does not list; "
+                "start it with the market it was written with."
+            )
+        ticket = Ticket(
+            order_id=entry["order_id"],
+            client_id=entry["client_id"],
+            account=entry["account"],
+            instrument=instrument,
+            action=entry["action"],
+            exchange=entry["exchange"],
+            order_ref=entry["order_ref"],
+            outside_rth=entry["outside_rth"],
+            **_terms_of(entry),
+        )
+        order = Order(perm_id=entry["perm_id"], ticket=ticket, placed_at=datetime.fromisoformat(entry["at"]))
+        order.is_acknowledged = True
+        self._orders[ticket.client_id, ticket.order_id] = order
+        self.use(ticket.client_id, ticket.order_id)
+        self._perm_id = max(self._perm_id, order.perm_id)
+        return order
+
+    def _restore_fills(self, ledger: Ledger, by_perm_id: dict[int, Order]) -> None:
+        for execution in ledger.executions:
+            self._fill_number = max(self._fill_number, int(execution.exec_id.split(".")[1], 16))
+            order = by_perm_id.get(execution.perm_id)
+            if order is not None:
+                order.filled += execution.quantity
+                order.spent += execution.quantity * execution.price
+                order.last_price = execution.price
+                order.commission += ledger.commissions[execution.exec_id].amount
+                order.status = Status.SUBMITTED if order.is_live else order.status
+
+
+def order_facts(order: Order) -> dict[str, Any]:
+    """What a ledger needs to take an order up again."""
+    ticket = order.ticket
+    return {
+        "perm_id": order.perm_id,
+        "client_id": ticket.client_id,
+        "order_id": ticket.order_id,
+        "account": ticket.account,
+        "con_id": ticket.instrument.con_id,
+        "symbol": ticket.instrument.symbol,
+        "exchange": ticket.exchange,
+        "action": ticket.action,
+        "order_ref": ticket.order_ref,
+        "outside_rth": ticket.outside_rth,
+        **terms(ticket),
+    }
+
+
+def terms(ticket: Ticket) -> dict[str, Any]:
+    """What a modification may change."""
+    return {
+        "quantity": str(ticket.quantity),
+        "order_type": ticket.order_type,
+        "limit": None if ticket.limit is None else str(ticket.limit),
+        "stop": None if ticket.stop is None else str(ticket.stop),
+        "tif": ticket.tif,
+    }
+
+
+def _terms_of(entry: Entry) -> dict[str, Any]:
+    return {
+        "quantity": Decimal(entry["quantity"]),
+        "order_type": entry["order_type"],
+        "limit": None if entry["limit"] is None else Decimal(entry["limit"]),
+        "stop": None if entry["stop"] is None else Decimal(entry["stop"]),
+        "tif": entry["tif"],
+    }

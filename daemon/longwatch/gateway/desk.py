@@ -1,0 +1,338 @@
+"""The simulated gateway's shared state: market, exchange, clients and faults; every session and request works on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, assert_never
+from zoneinfo import ZoneInfo
+
+from longwatch.clock import Clock
+from longwatch.gateway import wording
+from longwatch.gateway.account_values import Statement, account_values
+from longwatch.gateway.exchange import Conduct, Exchange, Latencies
+from longwatch.gateway.faults import Faults
+from longwatch.gateway.ledger import Account, Execution, Holding, Ledger
+from longwatch.gateway.market import Instrument, Market
+from longwatch.gateway.pulse import Pulse
+from longwatch.gateway.reports import (
+    CommissionShown,
+    FillShown,
+    OrderNotice,
+    OrderShown,
+    PreviewShown,
+    Report,
+    StatusShown,
+)
+from longwatch.gateway.session import Session
+from longwatch.gateway.timeline import Timeline
+
+ACCOUNT_REFRESH = timedelta(minutes=3)
+MARKET_FARMS = ("cashfarm", "usfarm")
+HISTORY_FARM = "ushmds"
+DEFINITION_FARM = "secdefnj"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """How the gateway is set up.
+
+    `server_version` is the highest it speaks. `accounts` all start with `cash`. `speed` is market seconds per second
+    and must be the clock's. With `ledger_path` the books are kept in a file and taken up again. `delayed_data` sends
+    quotes of fifteen minutes ago, and only to clients that asked for delayed data.
+    """
+
+    server_version: int = 176
+    accounts: tuple[str, ...] = ("DU123456",)
+    cash: Decimal = Decimal(1_000_000)
+    currency: str = "USD"
+    zone: str = "US/Eastern"
+    speed: float = 1.0
+    seed: int = 0
+    ledger_path: Path | None = None
+    latencies: Latencies = field(default_factory=Latencies)
+    conduct: Conduct = field(default_factory=Conduct)
+    delayed_data: bool = False
+    market_data_lines: int = 100
+
+
+class Desk:
+    """One gateway at work."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        market: Market,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        answer: Callable[[Session, str, dict[str, Any]], None],
+    ) -> None:
+        self.config = config
+        self.market = market
+        self.loop = loop
+        self.faults = Faults()
+        self.timeline = Timeline(loop, clock, config.speed)
+        self.pulse = Pulse(self.timeline, market)
+        opening = dict.fromkeys(config.accounts, config.cash)
+        self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now())
+        self.exchange = Exchange(
+            market,
+            self.ledger,
+            self.timeline,
+            self.pulse,
+            self.report,
+            seed=config.seed,
+            latencies=config.latencies,
+            conduct=config.conduct,
+        )
+        self.connections: dict[Session, None] = {}
+        self.clients: dict[int, Session] = {}
+        self._answer = answer
+        self._held: deque[Callable[[], None]] = deque()
+        self._held_until = 0.0
+        self._unsaid: list[Callable[[], None]] = []
+        self._unsent: list[Callable[[], None]] = []
+        self._muted: set[int] = set()
+        self._refreshed_at = self.timeline.now()
+        self.pulse.follow(self._beat, self._is_needed)
+
+    # -- clients -------------------------------------------------------------------------------------------------
+
+    def joined(self, session: Session) -> None:
+        self.connections[session] = None
+
+    def left(self, session: Session) -> None:
+        self.connections.pop(session, None)
+        if self.clients.get(session.client_id) is session:
+            del self.clients[session.client_id]
+
+    def answer(self, session: Session, name: str, values: dict[str, Any]) -> None:
+        """Answer one request of a client."""
+        self._answer(session, name, values)
+
+    def everyone(self) -> Iterator[Session]:
+        """All clients that have started."""
+        return iter(list(self.clients.values()))
+
+    def announce(self, code: int, text: str) -> None:
+        """Send a notice to every client."""
+        for session in self.everyone():
+            session.error(code, text)
+
+    # -- what is known -------------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        return self.timeline.now()
+
+    def connect_time(self) -> str:
+        """The gateway's time in its greeting, with Java's name of the zone, which here is always this."""
+        return f"{self.now():%Y%m%d %H:%M:%S} Greenwich Mean Time"
+
+    def today(self) -> datetime:
+        """Midnight at the gateway: where the day's executions and completed orders begin."""
+        local = self.now().astimezone(ZoneInfo(self.config.zone))
+        return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def executions_today(self) -> list[Execution]:
+        """The day's fills of all clients, oldest first, without those a fault has lost."""
+        start, found = self.today(), []
+        for execution in reversed(self.ledger.executions):
+            if execution.at < start:
+                break
+            if execution.exec_id not in self.faults.lost_fills:
+                found.append(execution)
+        return found[::-1]
+
+    def holdings(self, account: str) -> list[tuple[Holding, Instrument]]:
+        """An account's positions by contract number, with those closed today."""
+        traded = {execution.con_id for execution in self.executions_today()}
+        found = []
+        for number, holding in sorted(self.ledger.accounts[account].holdings.items()):
+            instrument = self.market.find(holding.symbol, number)
+            if instrument is not None and (holding.quantity or number in traded):
+                found.append((holding, instrument))
+        return found
+
+    def books(self, account: str) -> Account:
+        return self.ledger.accounts[account]
+
+    def statement(self, account: str) -> Statement:
+        """What an account's values are made from, now."""
+        return Statement(
+            name=account,
+            currency=self.config.currency,
+            books=self.books(account),
+            standing=self.exchange.standing(account),
+        )
+
+    # -- reports from the exchange -------------------------------------------------------------------------------
+
+    def report(self, report: Report) -> None:
+        """Tell the client whose order it is, unless a fault holds it back or loses it."""
+        match report:
+            case OrderShown(order=order):
+                self._say_order(order.ticket.client_id, order.perm_id, "openOrder", wording.open_order(order))
+            case StatusShown(order=order):
+                self._say_order(order.ticket.client_id, order.perm_id, "orderStatus", wording.order_status(order))
+            case FillShown(order=order, execution=execution):
+                self._mute(order.perm_id, is_lost=self.faults.loses(execution.exec_id))
+                self._say_fill(order.ticket.client_id, order.perm_id, execution, order.ticket.instrument)
+            case CommissionShown(order=order, execution=execution, commission=commission):
+                if not self.faults.loses(execution.exec_id):
+                    values = wording.commission_report(commission)
+                    self._say_order(order.ticket.client_id, order.perm_id, "commissionReport", values)
+                self._later(lambda: self._holding_moved(execution))
+            case OrderNotice(client_id=client_id, order_id=order_id, code=code, text=text, perm_id=perm_id):
+                values = {"reqId": max(order_id, 0), "errorCode": code, "errorString": text}
+                self._say_order(client_id, perm_id, "error", values)
+            case PreviewShown(ticket=ticket):
+                self._say_order(ticket.client_id, 0, "openOrder", wording.preview(report))
+            case _:
+                assert_never(report)
+
+    def _mute(self, perm_id: int, *, is_lost: bool) -> None:
+        (self._muted.add if is_lost else self._muted.discard)(perm_id)
+
+    def _say_order(self, client_id: int, perm_id: int, name: str, values: dict[str, Any]) -> None:
+        if perm_id not in self._muted:
+            self._later(lambda: self._say(client_id, name, values))
+
+    def _say_fill(self, client_id: int, perm_id: int, execution: Execution, instrument: Instrument) -> None:
+        def say() -> None:
+            session = self.clients.get(client_id)
+            if session is not None:
+                session.send("execDetails", wording.exec_details(execution, instrument, session.server_version))
+
+        if perm_id not in self._muted:
+            self._later(say)
+
+    def _say(self, client_id: int, name: str, values: dict[str, Any]) -> None:
+        session = self.clients.get(client_id)
+        if session is not None:
+            session.send(name, values)
+
+    def _later(self, say: Callable[[], None]) -> None:
+        """Say it now, or when a held order or a lost backend lets it through; never out of order."""
+        if self.faults.backend_down:
+            self._unsaid.append(say)
+        elif self.faults.hold_orders_seconds > 0 or self._held:
+            self._held.append(say)
+            self._held_until = max(self._held_until, self.loop.time() + self.faults.hold_orders_seconds)
+            self.loop.call_at(self._held_until, self._say_held)
+        else:
+            say()
+
+    def _say_held(self) -> None:
+        if self._held:
+            self._held.popleft()()
+
+    # -- positions and account values ----------------------------------------------------------------------------
+
+    def _holding_moved(self, execution: Execution) -> None:
+        """Tell everyone who follows positions or the account."""
+        holding = self.books(execution.account).holdings[execution.con_id]
+        instrument = self.market.find(execution.symbol, execution.con_id)
+        for session in self.everyone():
+            if session.wants_positions and instrument is not None:
+                session.send("position", wording.position(holding, instrument, execution.account))
+            if session.account_updates == execution.account:
+                self.refresh_account(session)
+
+    def refresh_account(self, session: Session) -> None:
+        """Send a client what has changed in the account it follows, and the time."""
+        account, shown = session.account_updates, session.account_shown
+        for row in account_values(self.statement(account)):
+            if shown.get((row.key, row.currency)) != row.value:
+                shown[row.key, row.currency] = row.value
+                values = {"key": row.key, "value": row.value, "currency": row.currency, "account": account}
+                session.send("updateAccountValue", values)
+        for holding, instrument in self.holdings(account):
+            price = self.market.quote(instrument, self.now()).last or Decimal(0)
+            values = wording.portfolio(holding, instrument, account, price)
+            if shown.get(("", instrument.symbol)) != values:
+                shown["", instrument.symbol] = values
+                session.send("updatePortfolio", values)
+                session.send("updateAccountTime", {"time": self.account_time()})
+        session.send("updateAccountTime", {"time": self.account_time()})
+
+    def account_time(self) -> str:
+        return f"{self.now().astimezone(ZoneInfo(self.config.zone)):%H:%M}"
+
+    # -- the beat ------------------------------------------------------------------------------------------------
+
+    def _is_needed(self) -> bool:
+        return any(session.streams or session.account_updates for session in self.clients.values())
+
+    def _beat(self, instant: datetime) -> None:
+        if self.faults.backend_down:
+            return
+        for session in self.everyone():
+            for stream in list(session.streams.values()):
+                stream.follow(self.market, instant)
+        if instant - self._refreshed_at >= ACCOUNT_REFRESH:
+            self._refreshed_at = instant
+            for session in self.everyone():
+                if session.account_updates:
+                    self.refresh_account(session)
+
+    # -- outages -------------------------------------------------------------------------------------------------
+
+    def lose_backend(self) -> None:
+        """Cut the gateway off from the broker: 1100, and nothing of orders, quotes or history until it is restored."""
+        self.faults.backend_down = True
+        self.announce(1100, "Connectivity between IB and Trader Workstation has been lost.")
+        for farm in MARKET_FARMS:
+            self.announce(2103, f"Market data farm connection is broken:{farm}")
+        self.announce(2105, f"HMDS data farm connection is broken:{HISTORY_FARM}")
+
+    def restore_backend(self, *, data_lost: bool = False) -> None:
+        """Join gateway and broker again: 1102, or 1101 and all subscriptions gone; what was held back follows."""
+        self.faults.backend_down = False
+        self.announce_farms(self.announce)
+        if data_lost:
+            for session in self.everyone():
+                session.streams.clear()
+            self.announce(1101, "Connectivity between IB and Trader Workstation has been restored - data lost.")
+        else:
+            farms = "; ".join((*MARKET_FARMS, HISTORY_FARM, DEFINITION_FARM))
+            text = "Connectivity between IB and Trader Workstation has been restored - data maintained."
+            self.announce(1102, f"{text} All data farms are connected: {farms}.")
+        waiting, self._unsaid = self._unsaid, []
+        requests, self._unsent = self._unsent, []
+        for say in (*waiting, *requests):
+            say()
+
+    def when_connected(self, action: Callable[[], None]) -> None:
+        """Do it now, or when the broker can be reached again: orders are kept meanwhile."""
+        if self.faults.backend_down:
+            self._unsent.append(action)
+        else:
+            action()
+
+    def break_farm(self, farm: str = "usfarm") -> None:
+        """One market data farm is lost alone."""
+        self.announce(2103, f"Market data farm connection is broken:{farm}")
+
+    def mend_farm(self, farm: str = "usfarm") -> None:
+        """The farm is back."""
+        self.announce(2104, f"Market data farm connection is OK:{farm}")
+
+    @staticmethod
+    def announce_farms(announce: Callable[[int, str], None]) -> None:
+        """The notices that all farms are connected."""
+        for farm in MARKET_FARMS:
+            announce(2104, f"Market data farm connection is OK:{farm}")
+        announce(2106, f"HMDS data farm connection is OK:{HISTORY_FARM}")
+        announce(2158, f"Sec-def data farm connection is OK:{DEFINITION_FARM}")
+
+    def close(self) -> None:
+        """Cut every client off and close the books."""
+        for session in list(self.connections):
+            session.close()
+        self.timeline.close()
+        self.exchange.close()

@@ -1,0 +1,149 @@
+"""Requests about orders and executions: place, cancel, and the downloads of both; part of the table in requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from longwatch.gateway import wording
+from longwatch.gateway.ledger import Execution
+from longwatch.gateway.market import Instrument
+from longwatch.gateway.orders import Order, Ticket, cause
+from longwatch.gateway.session import Session
+
+Values = dict[str, Any]
+
+UNSUPPORTED_FLAGS = {
+    "eTradeOnly": (2168, "The 'EtradeOnly' order attribute is not supported."),
+    "firmQuoteOnly": (2169, "The 'FirmQuoteOnly' order attribute is not supported."),
+}
+"""Attributes that old clients set by default: cleared with a warning, and the order goes on."""
+
+SIDES = {"BUY": True, "BOT": True, "SELL": False, "SLD": False}
+
+
+def place_order(session: Session, values: Values) -> None:
+    """Hand an order to the exchange, once contract and account are clear."""
+    desk, order_id = session.desk, values["orderId"] or 0
+    instrument = desk.market.find(values["symbol"], values["conId"] or 0)
+    account = values["account"] or (desk.config.accounts[0] if len(desk.config.accounts) == 1 else "")
+    if instrument is None or values["secType"] not in {"", instrument.sec_type}:
+        session.error(200, "No security definition has been found for the request", order_id)
+    elif account not in desk.config.accounts:
+        text = f"Invalid account code '{account}'." if account else "You must specify an account."
+        session.error(321, cause(text), order_id)
+    else:
+        ticket = _ticket(session.client_id, order_id, account, instrument, values)
+        for flag, (code, text) in UNSUPPORTED_FLAGS.items():
+            if values[flag]:
+                session.error(code, text, order_id)
+        desk.when_connected(lambda: desk.exchange.place(ticket))
+
+
+def cancel_order(session: Session, values: Values) -> None:
+    desk, client_id = session.desk, session.client_id
+    desk.when_connected(lambda: desk.exchange.cancel(client_id, values["orderId"] or 0))
+
+
+def global_cancel(session: Session, _: Values) -> None:
+    session.desk.when_connected(session.desk.exchange.cancel_all)
+
+
+def open_orders(session: Session, _: Values) -> None:
+    """A client's own orders; client 0 gets those typed by hand too, which are its own here."""
+    _send_orders(session, session.desk.exchange.shown_live(session.client_id))
+
+
+def all_open_orders(session: Session, _: Values) -> None:
+    _send_orders(session, session.desk.exchange.shown_live())
+
+
+def auto_open_orders(session: Session, values: Values) -> None:
+    """Only client 0 may bind orders typed by hand; here they are its own anyway and keep order id 0."""
+    if session.client_id != 0:
+        text = "Only API connections with clientId set to 0 can set the auto bind orders property."
+        session.error(327, text)
+
+
+def completed_orders(session: Session, values: Values) -> None:
+    """The day's ended orders of all clients."""
+    desk = session.desk
+    today = desk.today()
+    for order in desk.exchange.book.ended():
+        is_manual = order.ticket.order_id <= 0
+        if order.ended_at is not None and order.ended_at >= today and not (values["apiOnly"] and is_manual):
+            session.send("completedOrder", wording.completed_order(order))
+    session.send("completedOrdersEnd")
+
+
+def executions(session: Session, values: Values) -> None:
+    """The day's fills that pass the filter: all execDetails, then all commissionReports, then the end."""
+    desk, req_id = session.desk, values["reqId"]
+    found = [fill for fill in desk.executions_today() if _passes(fill, values, desk.config.zone)]
+    for fill in found:
+        instrument = desk.market.find(fill.symbol, fill.con_id)
+        if instrument is not None and _is_kind(instrument, values):
+            session.send("execDetails", wording.exec_details(fill, instrument, session.server_version, req_id))
+    for fill in found:
+        session.send("commissionReport", wording.commission_report(desk.ledger.commissions[fill.exec_id]))
+    session.send("execDetailsEnd", {"reqId": req_id})
+
+
+def _send_orders(session: Session, orders: Iterator[Order]) -> None:
+    for order in orders:
+        session.send("openOrder", wording.open_order(order))
+        session.send("orderStatus", wording.order_status(order))
+    session.send("openOrderEnd")
+
+
+def _ticket(client_id: int, order_id: int, account: str, instrument: Instrument, values: Values) -> Ticket:
+    quantity: Decimal = values["totalQuantity"] or Decimal(0)
+    return Ticket(
+        order_id=order_id,
+        client_id=client_id,
+        account=account,
+        instrument=instrument,
+        action=values["action"],
+        quantity=quantity.to_integral_value() if quantity == quantity.to_integral_value() else quantity,
+        order_type=values["orderType"],
+        limit=values["lmtPrice"],
+        stop=values["auxPrice"],
+        tif=values["tif"] or "DAY",
+        outside_rth=values["outsideRth"],
+        order_ref=values["orderRef"],
+        transmit=values["transmit"],
+        what_if=values["whatIf"],
+        parent_id=values["parentId"] or 0,
+        oca_group=values["ocaGroup"],
+        exchange=values["exchange"] or "SMART",
+    )
+
+
+def _passes(fill: Execution, values: Values, zone: str) -> bool:
+    """Whether a fill is asked for; an empty filter field asks for all."""
+    since = wording.instant_of(values["time"], zone) if values["time"] else None
+    side = SIDES.get(values["side"].upper())
+    return (
+        values["clientId"] in {None, 0, fill.client_id}
+        and values["acctCode"] in {"", fill.account}
+        and values["symbol"] in {"", fill.symbol}
+        and (since is None or fill.at >= since)
+        and side in {None, fill.is_buy}
+    )
+
+
+def _is_kind(instrument: Instrument, values: Values) -> bool:
+    return values["secType"] in {"", instrument.sec_type}
+
+
+ANSWERS = {
+    "placeOrder": place_order,
+    "cancelOrder": cancel_order,
+    "reqGlobalCancel": global_cancel,
+    "reqOpenOrders": open_orders,
+    "reqAllOpenOrders": all_open_orders,
+    "reqAutoOpenOrders": auto_open_orders,
+    "reqCompletedOrders": completed_orders,
+    "reqExecutions": executions,
+}

@@ -1,0 +1,112 @@
+"""The way a price takes inside one daily bar: open first, close last, high and low between; used by the market."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import accumulate, pairwise
+from random import Random
+
+FEWEST_POINTS = 4
+CLOSING_POINT = timedelta(seconds=1)
+"""The last point comes this long before the close, and is the closing price."""
+
+LOT = 100
+MOST_LOTS_SHOWN = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayBar:
+    """One instrument's session: date, opening and closing instants (UTC), unadjusted prices, shares traded."""
+
+    date: date
+    open_at: datetime
+    close_at: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayPath:
+    """The points of one session: price, shares shown at bid and ask, and shares traded so far at each."""
+
+    bar: DayBar
+    prices: tuple[float, ...]
+    bid_sizes: tuple[int, ...]
+    ask_sizes: tuple[int, ...]
+    volumes: tuple[int, ...]
+    last_sizes: tuple[int, ...]
+    highs: tuple[float, ...]
+    lows: tuple[float, ...]
+
+
+def trace(bar: DayBar, points: int, decimals: int, random: Random) -> DayPath:
+    """The path of a bar: `points` prices spread evenly from the open, then the close; all within low and high."""
+    last = max(points, FEWEST_POINTS)
+    prices = _prices(bar, last, decimals, random)
+    shares = _shares(bar.volume, last + 1, random)
+    return DayPath(
+        bar=bar,
+        prices=prices,
+        bid_sizes=_sizes(last + 1, random),
+        ask_sizes=_sizes(last + 1, random),
+        volumes=tuple(accumulate(shares)),
+        last_sizes=tuple(max(1, min(LOT * random.randint(1, 5), share)) for share in shares),
+        highs=tuple(accumulate(prices, max)),
+        lows=tuple(accumulate(prices, min)),
+    )
+
+
+def place_of(bar_open: datetime, bar_close: datetime, points: int, at: datetime) -> int:
+    """The number of the newest point at `at`, counted from 0; -1 before the open."""
+    last = max(points, FEWEST_POINTS)
+    if at < bar_open:
+        return -1
+    if at >= bar_close - CLOSING_POINT:
+        return last
+    return min(int((at - bar_open) / ((bar_close - bar_open) / last)), last - 1)
+
+
+def instant_of(bar_open: datetime, bar_close: datetime, points: int, place: int) -> datetime:
+    """When point number `place` of a session happens."""
+    last = max(points, FEWEST_POINTS)
+    if place >= last:
+        return bar_close - CLOSING_POINT
+    return bar_open + place * ((bar_close - bar_open) / last)
+
+
+def _prices(bar: DayBar, last: int, decimals: int, random: Random) -> tuple[float, ...]:
+    high_at, low_at = random.sample(range(1, last), 2)
+    anchors = sorted([(0, bar.open), (high_at, bar.high), (low_at, bar.low), (last, bar.close)])
+    prices = [bar.open]
+    for (start, first), (end, second) in pairwise(anchors):
+        prices.extend(_bridge(first, second, end - start, bar, decimals, random))
+    return tuple(prices)
+
+
+def _bridge(first: float, second: float, steps: int, bar: DayBar, decimals: int, random: Random) -> list[float]:
+    """Prices after `first` up to and with `second`, wandering between but never outside the bar."""
+    wander = (bar.high - bar.low) / 4
+    prices = []
+    for step in range(1, steps):
+        share = step / steps
+        noise = random.gauss(0.0, wander) * (share * (1 - share)) ** 0.5
+        price = round(first + (second - first) * share + noise, decimals)
+        prices.append(min(max(price, bar.low), bar.high))
+    return [*prices, second]
+
+
+def _sizes(count: int, random: Random) -> tuple[int, ...]:
+    return tuple(LOT * random.randint(1, MOST_LOTS_SHOWN) for _ in range(count))
+
+
+def _shares(volume: float, count: int, random: Random) -> list[int]:
+    """The day's volume cut into seeded parts, one a point."""
+    weights = [random.uniform(0.5, 1.5) for _ in range(count)]
+    whole = sum(weights)
+    parts = [int(volume * weight / whole) for weight in weights]
+    parts[-1] += max(0, int(volume) - sum(parts))
+    return parts

@@ -1,0 +1,65 @@
+"""What the exchange tells about orders, as values; made by the exchange, turned into messages by the desk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from longwatch.gateway.ledger import Commission, Execution
+from longwatch.gateway.orders import Order, Ticket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderShown:
+    """An openOrder message is due."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusShown:
+    """An orderStatus message is due."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillShown:
+    """An execDetails message is due."""
+
+    order: Order
+    execution: Execution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommissionShown:
+    """A commissionReport message is due, and the holding's new size and cost."""
+
+    order: Order
+    execution: Execution
+    commission: Commission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderNotice:
+    """An error message about an order is due to the client that asked."""
+
+    client_id: int
+    order_id: int
+    code: int
+    text: str
+    perm_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewShown:
+    """The margins and the cost an order would have, for a what-if."""
+
+    ticket: Ticket
+    margin_before: Decimal
+    margin_after: Decimal
+    equity: Decimal
+    commission: Decimal
+
+
+Report = OrderShown | StatusShown | FillShown | CommissionShown | OrderNotice | PreviewShown

@@ -1,0 +1,132 @@
+"""What the gateway does with each request: one table from the request's name to its function; called by the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from longwatch.gateway import account_requests, data_requests, order_requests
+from longwatch.gateway.session import Session
+
+Values = dict[str, Any]
+Answer = Callable[[Session, Values], None]
+
+LOG_LEVELS = range(1, 6)
+
+
+def answer(session: Session, name: str, values: Values) -> None:
+    """Answer one request. Before startApi nothing else is heard, as with a real gateway."""
+    if name == "startApi":
+        start_api(session, values)
+    elif session.is_started:
+        ANSWERS.get(name, _not_available)(session, values)
+
+
+def start_api(session: Session, values: Values) -> None:
+    """Let a client in: accounts, next order id, the farms; or turn it away when its id is taken."""
+    desk, client_id = session.desk, values["clientId"] or 0
+    if session.is_started:
+        return
+    if client_id in desk.clients:
+        text = "Unable to connect as the client id is already in use. Retry with a unique client id."
+        session.error(326, text)
+        session.close()
+        return
+    session.client_id = client_id
+    desk.clients[client_id] = session
+    managed_accounts(session, values)
+    next_id(session, values)
+    desk.announce_farms(session.error)
+
+
+def managed_accounts(session: Session, _: Values) -> None:
+    session.send("managedAccounts", {"accountsList": ",".join(session.desk.config.accounts)})
+
+
+def next_id(session: Session, _: Values) -> None:
+    session.send("nextValidId", {"orderId": session.desk.exchange.book.highest(session.client_id) + 1})
+
+
+def current_time(session: Session, _: Values) -> None:
+    session.send("currentTime", {"time": int(session.desk.now().timestamp())})
+
+
+def log_level(session: Session, values: Values) -> None:
+    if values["logLevel"] not in LOG_LEVELS:
+        session.error(319, "Invalid log level")
+
+
+def nothing(session: Session, values: Values) -> None:
+    """A request that a real gateway takes without a word."""
+
+
+def family_codes(session: Session, _: Values) -> None:
+    codes = [{"account": account, "familyCode": ""} for account in session.desk.config.accounts]
+    session.send("familyCodes", {"codes": codes})
+
+
+def _not_available(session: Session, values: Values) -> None:
+    text = "Error validating request.-'bX' : cause - This request is not available at this gateway."
+    session.error(321, text, values.get("reqId") or -1)
+
+
+def _empty(name: str) -> Answer:
+    """The answer of a request that has nothing to show: its end message, or the message itself without rows."""
+
+    def reply(session: Session, values: Values) -> None:
+        req_id = values.get("reqId")
+        session.send(name, {} if req_id is None else {"reqId": req_id})
+
+    return reply
+
+
+def _refuse(code: int, text: str) -> Answer:
+    """The answer of a request that always fails, with the code a real gateway uses for it."""
+
+    def reply(session: Session, values: Values) -> None:
+        session.error(code, text, values.get("reqId") or -1)
+
+    return reply
+
+
+ANSWERS: dict[str, Answer] = {
+    "reqIds": next_id,
+    "reqManagedAccts": managed_accounts,
+    "reqCurrentTime": current_time,
+    "setServerLogLevel": log_level,
+    "reqFamilyCodes": family_codes,
+    **order_requests.ANSWERS,
+    **account_requests.ANSWERS,
+    **data_requests.ANSWERS,
+    "reqSoftDollarTiers": _empty("softDollarTiers"),
+    "reqUserInfo": _empty("userInfo"),
+    "reqNewsProviders": _empty("newsProviders"),
+    "reqMktDepthExchanges": _empty("mktDepthExchanges"),
+    "reqSmartComponents": _empty("smartComponents"),
+    "reqHistoricalNews": _empty("historicalNewsEnd"),
+    "reqSecDefOptParams": _empty("securityDefinitionOptionParameterEnd"),
+    "queryDisplayGroups": _empty("displayGroupList"),
+    "reqFundamentalData": _refuse(430, "The fundamentals data for the security specified is not available."),
+    "reqRealTimeBars": _refuse(420, "Invalid Real-time Query:No market data permissions for this instrument"),
+    "reqTickByTickData": _refuse(10189, "Failed to request tick-by-tick data:No market data permissions"),
+    "reqHistoricalTicks": _refuse(10187, "Failed to request historical ticks:No market data permissions"),
+    "reqPnL": _refuse(10183, "Failed to request PNL"),
+    "reqPnLSingle": _refuse(10184, "Failed to request PNL single"),
+    "cancelPnL": _refuse(10185, "Failed to cancel PNL (not subscribed)"),
+    "cancelPnLSingle": _refuse(10186, "Failed to cancel PNL single (not subscribed)"),
+    "reqNewsBulletins": nothing,
+    "cancelNewsBulletins": nothing,
+    "verifyRequest": nothing,
+    "verifyMessage": nothing,
+    "verifyAndAuthRequest": nothing,
+    "verifyAndAuthMessage": nothing,
+    "subscribeToGroupEvents": nothing,
+    "unsubscribeFromGroupEvents": nothing,
+    "updateDisplayGroup": nothing,
+    "cancelRealTimeBars": nothing,
+    "cancelTickByTickData": nothing,
+    "cancelHeadTimeStamp": nothing,
+    "cancelHistogramData": nothing,
+    "cancelFundamentalData": nothing,
+    "cancelMktDepth": nothing,
+}

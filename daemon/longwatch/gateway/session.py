@@ -1,0 +1,163 @@
+"""One client's connection to the simulated gateway: handshake, frames in, frames out; made for each connection."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from longwatch.errors import ProtocolError
+from longwatch.gateway.faults import UNREADABLE
+from longwatch.wire.fields import UnreadableField
+from longwatch.wire.framing import Frames, frame, greeting, negotiate, split, take_hello
+from longwatch.wire.replies import encode_reply
+from longwatch.wire.requests import Request, UnknownRequest, decode_request
+
+if TYPE_CHECKING:
+    from longwatch.gateway.desk import Desk
+    from longwatch.gateway.quotes import Stream
+
+BUFFER_LIMIT = 32 * 1024 * 1024
+"""A client that leaves so many bytes unread is cut off."""
+
+SPOILED_FIELDS = {"position": 15, "openOrder": 14, "completedOrder": 13, "execDetails": 19, "historicalData": 6}
+"""The field made unreadable in each message, counted from 0; in others the last one."""
+
+
+class Session(asyncio.Protocol):
+    """A client from its first byte to its last. `client_id` is -1 until startApi."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.client_id = -1
+        self.server_version = 0
+        self.is_open = False
+        self.wants_positions = False
+        self.account_updates = ""
+        self.account_shown: dict[tuple[str, str], object] = {}
+        self.summaries: dict[int, str] = {}
+        self.streams: dict[int, Stream] = {}
+        self.market_data_type = 1
+        self._frames = Frames()
+        self._opening: bytes | None = b""
+        self._transport: asyncio.Transport | None = None
+        self._outbox: list[bytes] = []
+        self._left: int | None = None
+
+    @property
+    def is_started(self) -> bool:
+        return self.client_id >= 0
+
+    def send(self, name: str, values: dict[str, Any] | None = None) -> None:
+        """Send one reply."""
+        packet = self.pack(name, values or {})
+        if packet is not None:
+            self.write(packet)
+
+    def pack(self, name: str, values: dict[str, Any]) -> bytes | None:
+        """The frame of a reply as this client reads it, or None when a fault keeps it back."""
+        faults = self.desk.faults
+        if not faults.lets_pass(name, values):
+            return None
+        packet = encode_reply(name, values, self.server_version)
+        return _spoiled(name, packet) if faults.spoils(name) else packet
+
+    def write(self, packet: bytes) -> None:
+        """Send a finished frame; frames of one turn of the loop travel together."""
+        if not self.is_open or self.desk.faults.half_open:
+            return
+        if not self._outbox:
+            self.desk.loop.call_soon(self._flush)
+        self._outbox.append(packet)
+
+    def error(self, code: int, text: str, req_id: int = -1) -> None:
+        """Send an error or a notice."""
+        self.send("error", {"reqId": req_id, "errorCode": code, "errorString": text})
+
+    def close(self) -> None:
+        """Send what is waiting, then close the connection."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection at once."""
+        self._outbox.clear()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- asyncio.Protocol ----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.is_open = True
+        self._left = self.desk.faults.drop_after
+        self.desk.joined(self)
+        if self.desk.faults.refuse:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_open = False
+        self._transport = None
+        self._outbox.clear()
+        self.desk.left(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.desk.faults.silent or self.desk.faults.half_open:
+            return
+        try:
+            rest = self._open(data) if self._opening is not None else data
+            for payload in self._frames.feed(rest) if rest else ():
+                if self.is_open:
+                    self._receive(split(payload))
+        except ProtocolError:
+            # Whoever is at the other end does not speak the protocol; a real gateway closes without a word.
+            self.abort()
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _open(self, data: bytes) -> bytes:
+        """Take part in the handshake; returns what follows it."""
+        received = (self._opening or b"") + data
+        opening = take_hello(received)
+        if opening is None:
+            self._opening = received
+            return b""
+        hello, rest = opening
+        self.server_version = negotiate(self.desk.config.server_version, hello.lowest, hello.highest)
+        self._opening = None
+        self.write(greeting(self.server_version, self.desk.connect_time()))
+        return rest
+
+    def _receive(self, fields: list[str]) -> None:
+        try:
+            request = decode_request(fields, self.server_version)
+        except UnreadableField as error:
+            self.error(320, f"Error reading request. {error}")
+            return
+        match request:
+            case Request():
+                self.desk.answer(self, request.name, request.values)
+            case UnknownRequest():
+                self.error(320, f"Error reading request. Unknown message id {request.id}.")
+
+    def _flush(self) -> None:
+        if not self._outbox or self._transport is None:
+            return
+        data = b"".join(self._outbox)
+        self._outbox.clear()
+        if self._left is not None:
+            data, self._left = data[: self._left], self._left - len(data)
+        self._transport.write(data)
+        if self._left is not None and self._left <= 0:
+            # Closing gives the bytes already written time to leave; the message they belong to stays cut short.
+            self._transport.close()
+        elif self._transport.get_write_buffer_size() > BUFFER_LIMIT:
+            self._transport.abort()
+
+
+def _spoiled(name: str, packet: bytes) -> bytes:
+    """The same message with one number that is none."""
+    fields = split(packet[4:])
+    place = min(SPOILED_FIELDS.get(name, len(fields) - 1), len(fields) - 1)
+    fields[place] = UNREADABLE
+    return frame(fields)

@@ -1,0 +1,244 @@
+"""Orders, executions and contracts in the words of the wire: values for reply messages; used by requests and reports.
+
+Which constants real gateways fill in stands in the message tables; here is only what an order or instrument decides.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from longwatch.gateway.ledger import Commission, Execution, Holding
+from longwatch.gateway.market import Instrument
+from longwatch.gateway.orders import Order, Status, Ticket
+from longwatch.gateway.reports import PreviewShown
+
+Values = dict[str, Any]
+
+ZONES_IN_TIMES = 174
+SHARES_IN_HISTORY = 175
+SHARES_IN_QUOTES = 159
+MAINTENANCE_SHARE = Decimal("0.5")
+"""Maintenance margin is half of the initial one here."""
+
+_TIME = re.compile(r"(\d{8})[ -]+(\d\d:\d\d:\d\d)(?: +(\S+))?", re.ASCII)
+
+
+def open_order(order: Order) -> Values:
+    """An openOrder message's values; the commission shows once the order has ended."""
+    ticket, ended = order.ticket, order.status is Status.FILLED and order.commission > 0
+    return {
+        **_ordered(ticket),
+        "orderId": shown_id(ticket),
+        "totalQuantity": ticket.quantity,
+        "clientId": ticket.client_id,
+        "permId": order.perm_id,
+        "outsideRth": ticket.outside_rth,
+        "sharesAllocation": f"{order.perm_id}.{order.revision}/{ticket.account}/100",
+        "status": order.status.value,
+        "stopPrice": _shown_stop(ticket),
+        "minCompeteSize": 100,
+        "competeAgainstBestOffset": 0.02,
+        "commission": order.commission if ended else None,
+        "commissionCurrency": ticket.instrument.currency if ended else "",
+    }
+
+
+def order_status(order: Order) -> Values:
+    """An orderStatus message's values."""
+    return {
+        "orderId": shown_id(order.ticket),
+        "status": order.status.value,
+        "filled": order.filled,
+        "remaining": order.remaining,
+        "avgFillPrice": rounded(order.average),
+        "permId": order.perm_id,
+        "parentId": order.ticket.parent_id,
+        "lastFillPrice": order.last_price,
+        "clientId": order.ticket.client_id,
+        "whyHeld": order.why_held,
+    }
+
+
+def completed_order(order: Order) -> Values:
+    """A completedOrder message's values; a filled order shows its size as filled only."""
+    ticket = order.ticket
+    filled = order.status is Status.FILLED
+    ended_at = order.ended_at or order.placed_at
+    return {
+        **_ordered(ticket),
+        "totalQuantity": 0 if filled else ticket.quantity,
+        "permId": order.perm_id,
+        "outsideRth": ticket.outside_rth,
+        "status": "Filled" if filled else "Cancelled",
+        "stopPrice": _shown_stop(ticket),
+        "filledQuantity": order.filled,
+        "completedTime": zoned(ended_at, ticket.instrument.zone),
+        "completedStatus": order.ending,
+    }
+
+
+def preview(shown: PreviewShown, next_perm_id: int = 0) -> Values:
+    """An openOrder message's values for a what-if."""
+    ticket = shown.ticket
+    change = shown.margin_after - shown.margin_before
+    before, after = shown.margin_before, shown.margin_after
+    return {
+        **_ordered(ticket),
+        "orderId": ticket.order_id,
+        "totalQuantity": ticket.quantity,
+        "clientId": ticket.client_id,
+        "permId": next_perm_id,
+        "whatIf": True,
+        "status": Status.PRE_SUBMITTED.value,
+        "initMarginBefore": before,
+        "maintMarginBefore": before * MAINTENANCE_SHARE,
+        "equityWithLoanBefore": shown.equity,
+        "initMarginChange": change,
+        "maintMarginChange": change * MAINTENANCE_SHARE,
+        "equityWithLoanChange": -shown.commission,
+        "initMarginAfter": after,
+        "maintMarginAfter": after * MAINTENANCE_SHARE,
+        "equityWithLoanAfter": shown.equity - shown.commission,
+        "commission": shown.commission,
+        "commissionCurrency": ticket.instrument.currency,
+    }
+
+
+def exec_details(execution: Execution, instrument: Instrument, server_version: int, req_id: int = -1) -> Values:
+    """An execDetails message's values; `req_id` -1 marks a live one."""
+    return {
+        "reqId": req_id,
+        "orderId": max(execution.order_id, 0),
+        **_contract(instrument, exchange="SMART"),
+        "execId": execution.exec_id,
+        "time": moment(execution.at, instrument.zone, server_version),
+        "acctNumber": execution.account,
+        "executionExchange": instrument.primary_exchange,
+        "side": "BOT" if execution.is_buy else "SLD",
+        "shares": execution.quantity,
+        "price": execution.price,
+        "permId": execution.perm_id,
+        "clientId": execution.client_id,
+        "cumQty": execution.total,
+        "avgPrice": rounded(execution.average),
+        "orderRef": execution.order_ref,
+    }
+
+
+def commission_report(commission: Commission) -> Values:
+    """A commissionReport message's values; an opening fill has no realised profit."""
+    return {
+        "execId": commission.exec_id,
+        "commission": commission.amount,
+        "currency": commission.currency,
+        "realizedPNL": commission.realised,
+    }
+
+
+def position(holding: Holding, instrument: Instrument, account: str) -> Values:
+    """A position message's values."""
+    return {
+        "account": account,
+        **_contract(instrument, exchange=instrument.primary_exchange),
+        "position": holding.quantity,
+        "avgCost": holding.average,
+    }
+
+
+def portfolio(holding: Holding, instrument: Instrument, account: str, price: Decimal) -> Values:
+    """An updatePortfolio message's values at a market price."""
+    contract = _contract(instrument, exchange="")
+    del contract["exchange"]
+    value = holding.quantity * price
+    return {
+        **contract,
+        "strike": 0,
+        "primaryExchange": instrument.primary_exchange,
+        "position": holding.quantity,
+        "marketPrice": price,
+        "marketValue": round(value, 2),
+        "averageCost": round(holding.average, 7),
+        "unrealizedPNL": round(value - holding.cost, 2),
+        "realizedPNL": round(holding.realised, 2),
+        "account": account,
+    }
+
+
+def moment(at: datetime, zone: str, server_version: int) -> str:
+    """A time as messages carry it: `20231115 09:20:44 GB-Eire`, without the zone and with two blanks before 174."""
+    if server_version >= ZONES_IN_TIMES:
+        return zoned(at, zone)
+    return f"{at.astimezone(ZoneInfo(zone)):%Y%m%d  %H:%M:%S}"
+
+
+def zoned(at: datetime, zone: str) -> str:
+    """A time with its zone's name: `20231115 09:20:44 GB-Eire`."""
+    return f"{at.astimezone(ZoneInfo(zone)):%Y%m%d %H:%M:%S} {zone}"
+
+
+def instant_of(text: str, zone: str) -> datetime | None:
+    """A time of a request, in any of its three forms, in UTC; None when it is none of them.
+
+    `yyyymmdd-hh:mm:ss` is UTC; with a blank it is in the zone named after it, or else in `zone`.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        return None
+    day, time, named = match.groups()
+    try:
+        local = ZoneInfo(named or ("UTC" if "-" in text else zone))
+        return datetime.strptime(f"{day} {time}", "%Y%m%d %H:%M:%S").replace(tzinfo=local).astimezone(UTC)
+    except (ValueError, ZoneInfoNotFoundError):
+        return None
+
+
+def has_zone(text: str) -> bool:
+    """Whether a time of a request says its zone."""
+    match = _TIME.fullmatch(text.strip())
+    return match is None or bool(match.group(3)) or "-" in text
+
+
+def rounded(price: Decimal) -> Decimal:
+    """An average price with the digits a double would carry, not more."""
+    return round(price, 8).normalize() + Decimal("0.00")
+
+
+def shown_id(ticket: Ticket) -> int:
+    """The order id clients see: orders typed by hand have none."""
+    return max(ticket.order_id, 0)
+
+
+def _contract(instrument: Instrument, exchange: str) -> Values:
+    return {
+        "conId": instrument.con_id,
+        "symbol": instrument.symbol,
+        "secType": instrument.sec_type,
+        "exchange": exchange,
+        "currency": instrument.currency,
+        "localSymbol": instrument.symbol,
+        "tradingClass": instrument.trading_class,
+    }
+
+
+def _ordered(ticket: Ticket) -> Values:
+    return {
+        **_contract(ticket.instrument, ticket.exchange),
+        "action": ticket.action,
+        "orderType": ticket.order_type,
+        "lmtPrice": ticket.limit or 0,
+        "auxPrice": ticket.stop or 0,
+        "tif": ticket.tif,
+        "account": ticket.account,
+        "orderRef": ticket.order_ref,
+    }
+
+
+def _shown_stop(ticket: Ticket) -> Decimal | None:
+    """The field that repeats a stop price; for a plain limit real gateways show the limit plus one there."""
+    if ticket.order_type == "LMT" and ticket.limit is not None:
+        return ticket.limit + 1
+    return ticket.stop
