@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pydantic
-from numpy.typing import NDArray
 
 from longwatch.strategies.base import Bars, Context, Needs, Parameters, Strategy
 
@@ -68,31 +67,28 @@ class Momentum(Strategy):
         return weights, {"month": month, "weights": weights}
 
     def _chosen(self, bars: Bars, context: Context) -> dict[str, float]:
-        scores = {}
+        scores: dict[str, tuple[float, float]] = {}
         for symbol in self.parameters.universe:
-            prices = self._prices(symbol, bars, context)
-            if prices is not None:
-                scores[symbol] = self._score(prices)
+            score = self._score(symbol, bars, context)
+            if score is not None:
+                scores[symbol] = score
         ranked = sorted(scores, key=lambda symbol: (-scores[symbol][0], symbol))[: self.parameters.top]
         held = [symbol for symbol in ranked if scores[symbol][0] > 0 or not self.parameters.positive_only]
         inverse = {symbol: 1.0 / scores[symbol][1] for symbol in held}
         whole, cap = sum(inverse.values()), self.parameters.max_weight or 1.0
         return {symbol: min(part / whole, cap) for symbol, part in inverse.items()}
 
-    def _score(self, prices: NDArray[np.float64]) -> tuple[float, float]:
-        """Momentum and volatility, both as fractions, the second a day's."""
-        momentum = prices[-1 - self.parameters.skip] / prices[-1 - self.parameters.lookback] - 1.0
-        recent = prices[-1 - self.parameters.volatility_window :]
-        return float(momentum), float(np.std(recent[1:] / recent[:-1] - 1.0, ddof=1))
-
-    def _prices(self, symbol: str, bars: Bars, context: Context) -> NDArray[np.float64] | None:
-        """The adjusted closes the formula reads, or None when the symbol is to be skipped."""
+    def _score(self, symbol: str, bars: Bars, context: Context) -> tuple[float, float] | None:
+        """Momentum and volatility, both as fractions, the second a day's; None when the symbol is to be skipped."""
         if symbol not in bars or bars[symbol].last_session() != context.session:
             return None
         prices = bars.column(symbol, "adjusted")[-self._bars() :]
         if len(prices) < self._bars() or not (np.isfinite(prices).all() and (prices > 0).all()):
             return None
-        return prices if self._score(prices)[1] > 0 else None
+        momentum = prices[-1 - self.parameters.skip] / prices[-1 - self.parameters.lookback] - 1.0
+        recent = prices[-1 - self.parameters.volatility_window :]
+        volatility = np.std(recent[1:] / recent[:-1] - 1.0, ddof=1)
+        return (float(momentum), float(volatility)) if volatility > 0 else None
 
     def _bars(self) -> int:
         return max(self.parameters.lookback, self.parameters.volatility_window) + 1
