@@ -109,11 +109,7 @@ def test_each_mode_has_its_providers_and_executors() -> None:
             "risk.max_net_exposure: 2 is above max_gross_exposure, 1.0; net exposure can't exceed gross",
         ),
         (
-            (
-                {
-                    "strategies": '[{"name":"a","path":"a.py:A","allocation":0.5},{"name":"a","path":"b.py:B","allocation":0}]'
-                },
-            ),
+            ({"strategies": '[{"name":"a","path":"a.py:A"},{"name":"a","path":"b.py:B","allocation":0}]'},),
             'strategies: two strategies are called "a"; rename one',
         ),
         (

@@ -77,7 +77,7 @@ def test_a_loosened_limit_needs_a_word_during_a_session_and_none_outside(running
     assert running.reload(wider) == Refused(
         reasons=(
             "trading.risk.max_weight: 0.15 → 0.2; this loosens a limit while a session is open: "
-            "say so (--allow-loosening), or wait for the close",
+            "say so (reload --loosen), or wait for the close",
         )
     )
     assert isinstance(running.reload(wider, allow_loosening=True), Accepted)

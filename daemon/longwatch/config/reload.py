@@ -160,7 +160,7 @@ _STARS = "***"
 def _refusals(diff: Diff, loosening_is_refused: bool) -> tuple[str, ...]:
     restart = [f"{change}; this setting needs a restart, nothing was changed" for change in diff.restart]
     loosened = [
-        f"{change}; this loosens a limit while a session is open: say so (--allow-loosening), or wait for the close"
+        f"{change}; this loosens a limit while a session is open: say so (reload --loosen), or wait for the close"
         for change in diff.loosened
         if loosening_is_refused
     ]

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +27,9 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
+
+from longwatch.domain.triggers import parse_trigger
+from longwatch.errors import ConfigError
 
 ROOT = "trading"
 
@@ -77,32 +79,13 @@ def _account(value: str) -> str:
     return value
 
 
-_AMOUNT_OF_TIME = r"\d+(\.\d+)? ?(s|seconds?|min|minutes?|h|hours?)"
-_TRIGGERS = re.compile(
-    rf"every {_AMOUNT_OF_TIME}( during the session)?|(at|{_AMOUNT_OF_TIME} (after|before)) the (open|close)"
-    r"|(?P<hour>\d{1,2}):(?P<minute>\d{2}) (?P<zone>\S+)"
-)
-_LAST_HOUR, _LAST_MINUTE = 23, 59
-_TRIGGER_HINT = 'write "5 minutes after the open", "at the close", "every 30 s" or "16:00 America/New_York"'
-
-
 def _trigger(value: str) -> str:
-    """A trigger of one of the scheduler's forms; the scheduler itself gives it its meaning."""
-    matched = _TRIGGERS.fullmatch(value.strip())
-    if matched is None:
-        raise refuse(f'"{value}" is not a time to run at', _TRIGGER_HINT)
-    if matched["zone"] is not None:
-        _clock_time(int(matched["hour"]), int(matched["minute"]), matched["zone"])
-    return value.strip()
-
-
-def _clock_time(hour: int, minute: int, zone: str) -> None:
-    if hour > _LAST_HOUR or minute > _LAST_MINUTE:
-        raise refuse(f"{hour}:{minute:02} is not a time of day", "hours go from 0 to 23, minutes from 00 to 59")
     try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise refuse(f'"{zone}" is not a time zone', "write one like America/New_York or UTC") from None
+        parse_trigger(value)
+    except ConfigError as error:
+        said, _, way_out = str(error).removesuffix(".").partition("; ")
+        raise refuse(f"{said[:1].lower()}{said[1:]}", way_out) from None
+    return value
 
 
 def _client_id(value: int) -> int:
