@@ -1,7 +1,7 @@
 """Every command of `longwatch`: options in, one call, an exit code out; each imports what it needs when it runs.
 
-Commands that ask a running daemon go through its control socket. A LongwatchError becomes one sentence on standard error
-and its exit code.
+Commands that ask a running daemon go through its control socket. A LongwatchError becomes one sentence on standard
+error and its exit code.
 """
 
 from __future__ import annotations
@@ -44,9 +44,11 @@ def main() -> None:
         raise SystemExit(130) from None
 
 
-def _unset(text: str, metavar: str | None = None, *names: str, **limits: int) -> Any:
+def _unset(
+    text: str, metavar: str | None = None, *names: str, least: int | None = None, most: int | None = None
+) -> Any:
     """An option that is not set unless given, so that help shows no default."""
-    return typer.Option(*names, metavar=metavar, help=text, show_default=False, **limits)
+    return typer.Option(*names, metavar=metavar, help=text, show_default=False, min=least, max=most)
 
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="FILE", help="The configuration, YAML or JSON.")]
@@ -62,9 +64,9 @@ Reason = Annotated[str, _unset("Why; goes into the journal.", "TEXT", "--reason"
 
 @app.command()
 def demo(
-    days: Annotated[int | None, _unset("End after so many trading days.", min=1)] = None,
+    days: Annotated[int | None, _unset("End after so many trading days.", least=1)] = None,
     pace: Annotated[float, typer.Option(min=0.0, help="Real seconds a simulated day; 0: as fast as it goes.")] = 10.0,
-    port: Annotated[int | None, _unset("Let other IB clients in on this port.", min=0, max=65535)] = None,
+    port: Annotated[int | None, _unset("Let other IB clients in on this port.", least=0, most=65535)] = None,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the pages; 0 picks a free one.")] = 9464,
     as_json: Annotated[bool, typer.Option("--json", help="Print one summary object at the end.")] = False,
     seed: Seed = 1,
