@@ -85,7 +85,7 @@ def blamed(reference: str) -> Iterator[None]:
         yield
     except StrategyError:
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # firewall "task": a strategy's own code may raise anything
         raise StrategyError(f"strategy {reference} raised {_told(error)}") from error
 
 
