@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -62,7 +61,6 @@ class Desk:
     refresh_deadline_seconds: float
     quote_warmup_seconds: float
     snapshot_deadline_seconds: float
-    jitter: random.Random
     history: dict[tuple[str, str], BarSeries] = field(default_factory=dict)
 
     @property

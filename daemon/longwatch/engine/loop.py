@@ -34,10 +34,16 @@ _LOG = logging.getLogger("longwatch.engine")
 class _Batch:
     committed: Awaitable[None]
     steps: Sequence[tuple[m.Event, Step]]
+    records: int
+    began: float
 
 
 class Engine:
-    """Owner of the state. `perform` acts on one effect at once and never waits; `observe` is told what was committed."""
+    """Owner of the state.
+
+    `perform` acts on one effect at once and never waits; `observe` is told what was decided, once it is durable;
+    `committed` of each commit's number of records and seconds.
+    """
 
     def __init__(
         self,
@@ -48,6 +54,7 @@ class Engine:
         clock: Clock,
         perform: Perform,
         observe: Observe,
+        committed: Callable[[int, float], None] = lambda records, seconds: None,
     ) -> None:
         self.state = state
         self.inbox = inbox
@@ -56,6 +63,7 @@ class Engine:
         self._clock = clock
         self._perform = perform
         self._observe = observe
+        self._told_commit = committed
         self._sequence = journal.last_sequence
         self._unsaved: list[Record] = []
         self._batches: asyncio.Queue[_Batch] = asyncio.Queue(maxsize=IN_FLIGHT)
@@ -106,7 +114,8 @@ class Engine:
             self._busy = True
             steps = [(event, self._digest(event)) for event in events]
             records = self._records(steps)
-            await self._batches.put(_Batch(self._append(records), steps))
+            began = self._clock.monotonic()
+            await self._batches.put(_Batch(self._append(records), steps, len(records), began))
             self._set_alarm()
 
     def _digest(self, event: m.Event) -> Step:
@@ -168,6 +177,7 @@ class Engine:
             except JournalError:
                 self._perform_without_journal(batch.steps)
             else:
+                self._told_commit(batch.records, self._clock.monotonic() - batch.began)
                 self._perform_all(batch.steps)
             self._busy = not self._batches.empty() or len(self.inbox) > 0
             waiting, self._waiting = self._waiting, []
