@@ -1,0 +1,268 @@
+"""The only module that imports the IB library: its request encoders and its decoder, made strict; used by line.py.
+
+Of the library we use `Client` to put requests into bytes and `Decoder` to read messages, with a wrapper object of our
+own; never its `IB` façade, its throttle or its socket. The library is imported late, inside the running loop, since
+eventkit binds itself to the loop that is current at that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from longwatch.broker.contracts import Wanted
+from longwatch.broker.figures import plain
+from longwatch.broker.heard import Columns, Heard
+from longwatch.broker.translate import FIGURES, Translator
+from longwatch.domain.instruments import Instrument
+from longwatch.domain.messages import SubmitOrder
+from longwatch.errors import ConfigError
+from longwatch.wire.framing import frame_text
+
+UNDECODABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, StopIteration)
+"""What reading a message that is not as it should be can raise."""
+
+BAR_FIELDS = 8
+EXECUTION_TIME_FIELD = 15
+
+_CASTS: dict[type, Callable[[str], object]] = {
+    str: str,
+    int: lambda field: int(field or 0),
+    float: lambda field: float(field or 0),
+    bool: lambda field: bool(int(field or 0)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """What is used of the IB library, and the server versions it can read."""
+
+    client: Any
+    decoder: Any
+    contract: Any
+    order: Any
+    execution_filter: Any
+    lowest_version: int
+    highest_version: int
+
+
+@cache
+def load(name: str) -> Library:
+    """Import the IB library. Call it inside the running loop. Raises ConfigError for a name not known or not installed.
+
+    This is the one place that knows how the libraries differ.
+    """
+    asyncio.set_event_loop(asyncio.get_running_loop())
+    try:
+        if name == "ib_insync":
+            import ib_insync as library
+            from ib_insync.decoder import Decoder
+        elif name == "ib_async":
+            import ib_async as library  # type: ignore[no-redef]
+            from ib_async.decoder import Decoder  # type: ignore[no-redef]
+        else:
+            raise ConfigError(f"the IB library {name!r} is not known: ib_insync or ib_async")
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the IB library {name} is not installed: pip install 'longwatch[ib]'") from error
+    return Library(
+        client=library.client.Client,
+        decoder=type("StrictDecoder", (Decoder,), {"wrap": _strict_wrap}),
+        contract=library.Contract,
+        order=library.Order,
+        execution_filter=library.ExecutionFilter,
+        lowest_version=library.client.Client.MinClientVersion,
+        highest_version=library.client.Client.MaxClientVersion,
+    )
+
+
+class Reader:
+    """Turns the fields of one message into words to the connection's owner. Raises one of UNDECODABLE."""
+
+    def __init__(self, library: Library, translator: Translator, heard: Heard, server_version: int) -> None:
+        self._translator = translator
+        self._heard = heard
+        decoder = library.decoder(translator, server_version)
+        self._library_reads = decoder.handlers
+        self._own: dict[int, Callable[[Sequence[str]], None]] = {
+            1: self._tick_price,
+            2: self._tick_size,
+            11: self._execution,
+            17: self._history,
+        }
+
+    def read(self, message_id: int, fields: list[str]) -> None:
+        """Decode the message and tell it, whole."""
+        own = self._own.get(message_id)
+        if own is not None:
+            own(fields)
+            return
+        self._translated(message_id, fields)
+
+    def _translated(self, message_id: int, fields: Sequence[str]) -> None:
+        self._translator.begin()
+        self._library_reads[message_id](fields)
+        self._translator.tell()
+
+    def _execution(self, fields: Sequence[str]) -> None:
+        # The library takes a time without a zone for the machine's own, and the form that means UTC has none.
+        known = [*fields]
+        known[EXECUTION_TIME_FIELD] = self._translator.epoch_of(fields[EXECUTION_TIME_FIELD])
+        self._translated(11, known)
+
+    def _tick_price(self, fields: Sequence[str]) -> None:
+        _, _, request, tick_type, price, size, _ = fields
+        if price:
+            self._heard.tick_price(int(request), int(tick_type), _finite(price), _finite(size) if size else None)
+
+    def _tick_size(self, fields: Sequence[str]) -> None:
+        self._heard.tick_size(int(fields[2]), int(fields[3]), _finite(fields[4] or "0"))
+
+    def _history(self, fields: Sequence[str]) -> None:
+        self._heard.history(int(fields[1]), columns(fields))
+
+
+def columns(fields: Sequence[str]) -> Columns:
+    """Message 17 as columns, without an object a bar. Raises ValueError when the count and the fields disagree."""
+    count, rows = int(fields[4]), fields[5:]
+    if count < 0 or len(rows) != count * BAR_FIELDS:
+        raise ValueError(f"{count} bars are announced, {len(rows)} fields follow where {BAR_FIELDS} a bar are due")
+    opened, high, low, close, volume = (array("d", map(float, rows[at::BAR_FIELDS])) for at in range(1, 6))
+    return Columns(dates=list(rows[0::BAR_FIELDS]), open=opened, high=high, low=low, close=close, volume=volume)
+
+
+class Writer:
+    """Puts requests into the bytes of one frame, by the library's encoders; nothing is sent."""
+
+    def __init__(self, library: Library, client_id: int, server_version: int) -> None:
+        self._library = library
+        client = library.client(None)
+        client.clientId = client_id
+        client.connState = client.CONNECTED
+        client._serverVersion = server_version
+        client.sendMsg = self._catch
+        self._client = client
+        self._caught = ""
+
+    def start(self) -> bytes:
+        return self._encoded(self._client.startApi)
+
+    def current_time(self) -> bytes:
+        return self._encoded(self._client.reqCurrentTime)
+
+    def positions(self) -> bytes:
+        return self._encoded(self._client.reqPositions)
+
+    def all_open_orders(self) -> bytes:
+        return self._encoded(self._client.reqAllOpenOrders)
+
+    def completed_orders(self) -> bytes:
+        return self._encoded(self._client.reqCompletedOrders, False)
+
+    def executions(self, request_id: int) -> bytes:
+        return self._encoded(self._client.reqExecutions, request_id, self._library.execution_filter())
+
+    def account_summary(self, request_id: int) -> bytes:
+        return self._encoded(self._client.reqAccountSummary, request_id, "All", ",".join(sorted(FIGURES)))
+
+    def cancel_account_summary(self, request_id: int) -> bytes:
+        return self._encoded(self._client.cancelAccountSummary, request_id)
+
+    def contract_details(self, request_id: int, wanted: Wanted) -> bytes:
+        contract = self._library.contract(
+            symbol=wanted.symbol,
+            secType=wanted.sec_type,
+            exchange=wanted.exchange,
+            currency=wanted.currency,
+            primaryExchange=wanted.primary_exchange,
+        )
+        return self._encoded(self._client.reqContractDetails, request_id, contract)
+
+    def market_data_type(self, kind: int) -> bytes:
+        return self._encoded(self._client.reqMarketDataType, kind)
+
+    def market_data(self, request_id: int, instrument: Instrument) -> bytes:
+        return self._encoded(self._client.reqMktData, request_id, self._contract(instrument), "", False, False, [])
+
+    def cancel_market_data(self, request_id: int) -> bytes:
+        return self._encoded(self._client.cancelMktData, request_id)
+
+    def history(self, request_id: int, instrument: Instrument, *, end: str, duration: str, bar_size: str) -> bytes:
+        return self._encoded(
+            self._client.reqHistoricalData,
+            request_id,
+            self._contract(instrument),
+            end,
+            duration,
+            bar_size,
+            "TRADES",
+            1,
+            1,
+            False,
+            [],
+        )
+
+    def cancel_history(self, request_id: int) -> bytes:
+        return self._encoded(self._client.cancelHistoricalData, request_id)
+
+    def cancel_order(self, order_id: int) -> bytes:
+        return self._encoded(self._client.cancelOrder, order_id)
+
+    def order(self, effect: SubmitOrder) -> bytes:
+        """A new order; what IB would otherwise fill in is said outright. Raises ValueError without an order id."""
+        wanted = effect.order
+        if wanted.order_id is None:
+            raise ValueError(f"order {wanted.ref} has no reserved order id")
+        order = self._library.order(
+            action=wanted.side.value,
+            totalQuantity=plain(wanted.quantity),
+            orderType=wanted.order_type.value,
+            tif=wanted.tif,
+            account=wanted.account,
+            orderRef=wanted.ref,
+            outsideRth=wanted.outside_rth,
+            openClose="",
+        )
+        if wanted.limit_price is not None:
+            order.lmtPrice = plain(wanted.limit_price)
+        if wanted.stop_price is not None:
+            order.auxPrice = plain(wanted.stop_price)
+        return self._encoded(self._client.placeOrder, wanted.order_id, self._contract(effect.instrument), order)
+
+    def _contract(self, instrument: Instrument) -> Any:
+        return self._library.contract(
+            conId=instrument.con_id,
+            symbol=instrument.symbol,
+            secType=instrument.sec_type,
+            exchange=instrument.exchange,
+            primaryExchange=instrument.primary_exchange,
+            currency=instrument.currency,
+        )
+
+    def _encoded(self, request: Callable[..., None], *arguments: object) -> bytes:
+        self._caught = ""
+        request(*arguments)
+        return frame_text(self._caught)
+
+    def _catch(self, message: str) -> None:
+        self._caught = message
+
+
+def _strict_wrap(decoder: Any, name: str, types: Sequence[type], skip: int = 2) -> Callable[[Sequence[str]], None]:
+    """The library's reader of flat messages, except that what goes wrong is raised and not just logged."""
+
+    def read(fields: Sequence[str]) -> None:
+        arguments = [_CASTS[kind](field) for kind, field in zip(types, fields[skip:], strict=False)]
+        getattr(decoder.wrapper, name)(*arguments)
+
+    return read
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value != 0:
+        raise ValueError(f"{text!r} is not a finite number")
+    return value

@@ -1,0 +1,343 @@
+"""The broker as the engine knows it, over one connection to IB's gateway; made by the composition root.
+
+It owns the parts (link, budget, downloads, universe, market data, histories), routes what the connection hears to them
+or into the inbox, and sends what the engine asks for. It decides nothing about orders.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from random import Random
+
+from longwatch.broker import codes
+from longwatch.broker.account import AccountSync
+from longwatch.broker.board import QuoteBoard
+from longwatch.broker.budget import Frame, Priority
+from longwatch.broker.channel import Channel
+from longwatch.broker.contracts import DetailsRow
+from longwatch.broker.heard import Columns, Greeting, Part
+from longwatch.broker.histories import Histories
+from longwatch.broker.ids import Owner, RequestIds
+from longwatch.broker.line import Line
+from longwatch.broker.lines import MarketData
+from longwatch.broker.link import Link
+from longwatch.broker.settings import LinkSettings
+from longwatch.broker.universe import Universe
+from longwatch.clock import Clock
+from longwatch.domain import messages as m
+from longwatch.domain.bars import BarSeries
+from longwatch.domain.instruments import Instrument
+from longwatch.domain.quotes import Quote
+from longwatch.errors import DataError, LinkError
+from longwatch.ports import OrderGate, Sink
+
+REQUEST_ID_AT = {10: (1, 2), 17: (1,), 52: (2,), 55: (2,), 63: (2,), 64: (2,)}
+"""Message id -> where its request id may stand, by server version."""
+
+CON_ID_AT = {5: 2, 7: 2, 11: 3, 61: 3, 101: 1}
+TICKS = frozenset({1, 2, 45, 46, 58, 81})
+# What the gateway answers to the cancel of a history request is no news.
+ANSWERS_TO_CANCELS = frozenset({162, 366})
+
+
+class IbBroker:
+    """Implements the port Broker. Make it inside the running loop; `run` keeps the connection.
+
+    `sink` takes what is heard, `gate` is asked at the write of each order, `random` draws the pauses between attempts.
+    """
+
+    def __init__(
+        self,
+        settings: LinkSettings,
+        *,
+        sink: Sink,
+        gate: OrderGate,
+        clock: Clock,
+        random: Random,
+        log: logging.Logger | None = None,
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._clock = clock
+        self._log = log or logging.getLogger("longwatch.link")
+        self._channel = Channel(settings, sink, clock)
+        self._line: Line | None = None
+        self._link = Link(settings, self, random, self._log)
+        self._board = QuoteBoard(self._channel.loop.time)
+        self._universe = Universe(self._channel, done=self._instruments_known)
+        self._account = AccountSync(self._channel, done=self._round_over, drop=self.drop)
+        self._market = MarketData(settings, self, self._universe.instruments, self._board)
+        self._histories = Histories(self._channel)
+        self._is_synced = False
+        self._time_asked: datetime | None = None
+        self._cancelled: set[int] = set()
+        self._broken_farms: set[str] = set()
+        self._spoilt_ticks: set[int] = set()
+
+    # ── the port ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        await self._link.run()
+
+    def begin_sync(self, effect: m.BeginSync) -> None:
+        if not self._channel.is_open:
+            return
+        self._channel.ids = RequestIds(effect.first_request_id, effect.count)
+        self._account.begin(effect.account)
+
+    def submit(self, effect: m.SubmitOrder) -> None:
+        intent = effect.order.intent
+        withheld = partial(self._withheld, intent)
+        try:
+            data = self._channel.writer.order(effect)
+        except (LinkError, ValueError) as error:
+            withheld(str(error))
+            return
+        frame = Frame(
+            priority=Priority.ORDER,
+            data=data,
+            key=intent,
+            gate=partial(self._gate, intent),
+            written=partial(self._channel.emit, m.OrderHanded, intent=intent),
+            withheld=withheld,
+        )
+        self._channel.budget.put(frame)
+
+    def cancel(self, effect: m.CancelOrder) -> None:
+        # A cancel goes first: it must not overtake the very order it is about.
+        if self._channel.budget.withdraw(effect.intent, "it was cancelled before it was sent"):
+            return
+        if not self._channel.is_open:
+            self._log.info("cancel of order %d not sent: no link", effect.order_id)
+            return
+        frame = Frame(
+            priority=Priority.CANCEL,
+            data=self._channel.writer.cancel_order(effect.order_id),
+            written=partial(self._cancelled.add, effect.order_id),
+        )
+        self._channel.budget.put(frame)
+
+    def request_snapshot(self, reason: str) -> None:
+        self._account.request(reason)
+
+    def drop(self, reason: str) -> None:
+        self._link.end(reason)
+
+    def watch(self, symbols: Sequence[str]) -> None:
+        self._market.watch(symbols)
+
+    def quotes(self) -> tuple[Quote, ...]:
+        return self._market.quotes(self._clock.technical())
+
+    async def bars(self, symbol: str, bar_size: str, until: date, count: int) -> BarSeries:
+        instrument = self._universe.instruments.get(symbol)
+        if instrument is None and not self._channel.is_open:
+            raise LinkError(f"{symbol}: no history: there is no link to the gateway")
+        if instrument is None:
+            raise DataError(f"{symbol}: {self._universe.missing.get(symbol, 'its contract is not known yet')}")
+        return await self._histories.bars(instrument, bar_size, until, count)
+
+    async def close(self) -> None:
+        await self._link.close()
+
+    def counters(self) -> Mapping[str, int]:
+        """Figures for metrics: attempts to connect, messages written, ticks heard, and frames queued by priority."""
+        queued = {f"queued_{priority.name.lower()}": count for priority, count in self._channel.budget.queued().items()}
+        return {
+            "attempts": self._link.attempts,
+            "written": self._channel.budget.written,
+            "ticks": self._board.ticks,
+            **queued,
+        }
+
+    # ── the link's owner ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def opening(self, attempt: int) -> Line:
+        self._channel.emit(m.LinkOpening, attempt=attempt)
+        self._line = Line(self._settings, self, self._clock)
+        return self._line
+
+    def ask_time(self) -> None:
+        frame = Frame(priority=Priority.ACCOUNT, data=self._channel.writer.current_time(), written=self._time_is_asked)
+        self._channel.budget.put(frame)
+
+    def ended(self, reason: str) -> None:
+        self._log.warning("link lost: %s", reason)
+        self._line = None
+        self._is_synced = False
+        self._channel.close(reason)
+        self._account.stop()
+        self._universe.stop()
+        self._market.stop()
+        self._histories.stop(reason)
+        self._cancelled.clear()
+        self._broken_farms.clear()
+        self._spoilt_ticks.clear()
+        self._channel.emit(m.LinkLost, reason=reason)
+
+    # ── what the connection hears ───────────────────────────────────────────────────────────────────────────────────
+
+    def greeted(self, greeting: Greeting) -> None:
+        if self._line is None:
+            return
+        self._channel.open(self._line)
+        self._log.info("link up: server version %d", greeting.server_version)
+        self._channel.emit(
+            m.LinkUp,
+            client_id=self._settings.client_id,
+            next_order_id=greeting.next_order_id,
+            accounts=greeting.accounts,
+            server_version=greeting.server_version,
+        )
+
+    def event(self, event: m.Event) -> None:
+        self._channel.sink(event)
+        self._account.heard(event)
+
+    def position(self, account: str, row: m.PositionRow) -> None:
+        if not self._account.position(account, row):
+            self._channel.emit(
+                m.PositionSeen,
+                account=account,
+                con_id=row.con_id,
+                symbol=row.symbol,
+                quantity=row.quantity,
+                average_cost=row.average_cost,
+            )
+
+    def part_ended(self, part: Part, request_id: int | None) -> None:
+        self._account.ended(part, request_id)
+
+    def account_value(self, request_id: int, account: str, tag: str, value: Decimal | None) -> None:
+        self._account.value(request_id, account, tag, value)
+
+    def details(self, request_id: int, row: DetailsRow) -> None:
+        self._universe.row(request_id, row)
+
+    def details_ended(self, request_id: int) -> None:
+        self._universe.ended(request_id)
+
+    def history(self, request_id: int, columns: Columns) -> None:
+        self._histories.answered(request_id, columns)
+
+    def market_data_type(self, request_id: int, kind: int) -> None:
+        self._board.kind(request_id, kind)
+
+    def tick_price(self, request_id: int, tick_type: int, price: float, size: float | None) -> None:
+        self._board.price(request_id, tick_type, price, size)
+
+    def tick_size(self, request_id: int, tick_type: int, size: float) -> None:
+        self._board.size(request_id, tick_type, size)
+
+    def server_time(self, epoch_seconds: int) -> None:
+        self._link.answered()
+        if self._time_asked is not None:
+            skew = skew_seconds(epoch_seconds, self._time_asked.timestamp(), self._clock.market().timestamp())
+            self._channel.emit(m.ClockSeen, skew_seconds=skew)
+            self._time_asked = None
+
+    def error(self, about: int, code: int, text: str) -> None:
+        row = codes.CODES.get(code)
+        if code in codes.BACKEND:
+            self._backend(*codes.BACKEND[code])
+        elif code in codes.FARMS:
+            self._farm(codes.farm_of(text), codes.FARMS[code])
+        elif row is not None and row.kind is codes.Kind.SESSION_ENDS:
+            self.drop(f"{row.meaning}: {text} ({code})")
+        elif self._channel.ids is not None and about in self._channel.ids:
+            self._request_error(about, code, text)
+        elif about > 0:
+            asked = codes.Asked.CANCEL if about in self._cancelled else codes.Asked.NEW
+            verdict = codes.verdict_of(code, asked).value
+            self._channel.emit(m.OrderErrorSeen, order_id=about, code=code, text=text, verdict=verdict)
+        else:
+            self._account.complaint(code, text)
+            self._channel.emit(m.NoticeSeen, code=code, text=text)
+
+    def undecodable(self, message_id: int, fields: tuple[str, ...], reason: str) -> None:
+        self._account.undecodable(message_id, reason)
+        for request_id in self._request_ids(message_id, fields):
+            if self._universe.undecodable(request_id, reason) or self._histories.undecodable(request_id, reason):
+                break
+        # Ticks come by the thousand: one spoilt one of a kind is enough to know of.
+        if message_id in TICKS and message_id in self._spoilt_ticks:
+            return
+        self._spoilt_ticks.add(message_id)
+        self._log.warning("message %d could not be decoded: %s", message_id, reason)
+        con_id = _number_at(fields, CON_ID_AT.get(message_id, len(fields)))
+        self._channel.emit(m.MessageUndecodable, message_id=message_id, raw=fields, reason=reason, con_id=con_id)
+
+    # ── what market data asks for ───────────────────────────────────────────────────────────────────────────────────
+
+    def subscribe(self, owner: Owner, instrument: Instrument) -> int:
+        request_id = self._channel.take(owner)
+        self._channel.send(Priority.DATA, self._channel.writer.market_data(request_id, instrument))
+        return request_id
+
+    def unsubscribe(self, request_id: int, *, tell: bool) -> None:
+        self._channel.give_back(request_id)
+        if tell and self._channel.is_open:
+            self._channel.send(Priority.DATA, self._channel.writer.cancel_market_data(request_id))
+
+    def complain(self, name: str, code: int, text: str) -> None:
+        self._channel.emit(m.NoticeSeen, code=code, text=text, request=name)
+
+    # ── the rest ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _withheld(self, intent: int, reason: str) -> None:
+        self._channel.emit(m.OrderWithheld, intent=intent, reason=reason)
+
+    def _time_is_asked(self) -> None:
+        self._time_asked = self._clock.market()
+
+    def _round_over(self) -> None:
+        if not self._is_synced and self._channel.is_open:
+            self._is_synced = True
+            self._universe.start()
+
+    def _instruments_known(self) -> None:
+        if self._channel.is_open:
+            self._channel.send(Priority.DATA, self._channel.writer.market_data_type(self._settings.market_data_type))
+            self._market.start()
+
+    def _backend(self, up: bool, data_kept: bool) -> None:
+        self._channel.emit(m.BackendSeen, up=up, data_kept=data_kept)
+        if up and not data_kept:
+            self._market.restart()
+
+    def _farm(self, farm: str, up: bool) -> None:
+        self._channel.emit(m.FarmSeen, farm=farm, up=up)
+        if not up:
+            self._broken_farms.add(farm)
+        elif farm in self._broken_farms:
+            self._broken_farms.discard(farm)
+            self._market.farm_is_back()
+
+    def _request_error(self, request_id: int, code: int, text: str) -> None:
+        owner = self._channel.ids.owner(request_id) if self._channel.ids is not None else None
+        if owner is not None and codes.fails_request(code):
+            owner.failed(code, text)
+        elif owner is not None or code not in ANSWERS_TO_CANCELS:
+            self.complain(owner.name if owner is not None else "a request that has ended", code, text)
+
+    def _request_ids(self, message_id: int, fields: tuple[str, ...]) -> list[int]:
+        found = (_number_at(fields, at) for at in REQUEST_ID_AT.get(message_id, ()))
+        return [request_id for request_id in found if request_id is not None]
+
+
+def skew_seconds(epoch_seconds: int, asked: float, heard: float) -> float:
+    """The gateway's clock less ours: the least that explains its answer, which is cut to whole seconds and took a while.
+
+    `asked` and `heard` are our market time in epoch seconds at the question and at the answer.
+    """
+    if epoch_seconds > heard:
+        return epoch_seconds - heard
+    return min(0.0, epoch_seconds + 1 - asked)
+
+
+def _number_at(fields: tuple[str, ...], at: int) -> int | None:
+    return int(fields[at]) if at < len(fields) and fields[at].isdecimal() else None

@@ -1,0 +1,241 @@
+"""The wrapper given to the library's decoder: each callback becomes an event or a word to the connection's owner.
+
+What the callbacks have to say is held back until their message is decoded whole: a message is told entirely or not at
+all. Sentinels become None, floats exact decimals, times UTC. Callback names are the library's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from longwatch.broker.contracts import DetailsRow
+from longwatch.broker.figures import amount, identity, instant, number
+from longwatch.broker.heard import Heard, Part
+from longwatch.clock import Clock
+from longwatch.domain.instruments import Side
+from longwatch.domain.messages import (
+    CommissionSeen,
+    CompletedOrderSeen,
+    ExecutionSeen,
+    OpenOrderSeen,
+    OrderStatusSeen,
+    PositionRow,
+)
+
+SIDES = {"BUY": Side.BUY, "BOT": Side.BUY, "SELL": Side.SELL, "SLD": Side.SELL, "SSHORT": Side.SELL}
+"""Actions of orders, and sides of executions."""
+
+LIMITED = frozenset({"LMT", "STP LMT", "LOC", "LIT", "TRAIL LIMIT", "REL", "MIDPRICE"})
+STOPPED = frozenset({"STP", "STP LMT", "TRAIL", "TRAIL LIMIT", "MIT", "LIT", "STP PRT"})
+"""Order types whose lmtPrice and auxPrice mean a limit and a stop; on others IB fills them with something else."""
+
+
+class Translator:
+    """The wrapper. `zone` is the one of times that name none."""
+
+    def __init__(self, heard: Heard, clock: Clock, zone: str) -> None:
+        self._heard = heard
+        self._clock = clock
+        self._zone = zone
+        self._held: list[Callable[[], None]] = []
+        self.next_order_id: int | None = None
+        self.accounts: tuple[str, ...] = ()
+        self.ignored: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Any other callback the decoder may know: counted, and nothing more."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def counted(*arguments: object) -> None:
+            self.ignored[name] += 1
+
+        return counted
+
+    def begin(self) -> None:
+        """A message is about to be decoded."""
+        self._held.clear()
+
+    def tell(self) -> None:
+        """The message was decoded whole: say what it said."""
+        held, self._held = self._held, []
+        for say in held:
+            say()
+
+    # ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def nextValidId(self, reqId: int) -> None:
+        self.next_order_id = reqId
+
+    def managedAccounts(self, accountsList: str) -> None:
+        self.accounts = tuple(account for account in accountsList.split(",") if account)
+
+    def currentTime(self, time: int) -> None:
+        self._say(self._heard.server_time, time)
+
+    def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str = "") -> None:
+        self._say(self._heard.error, reqId, errorCode, errorString)
+
+    # ── the account ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def position(self, account: str, contract: Any, posSize: float, avgCost: float) -> None:
+        row = PositionRow(
+            con_id=contract.conId, symbol=contract.symbol, quantity=amount(posSize), average_cost=number(avgCost)
+        )
+        self._say(self._heard.position, account, row)
+
+    def positionEnd(self) -> None:
+        self._say(self._heard.part_ended, Part.POSITIONS, None)
+
+    def accountSummary(self, reqId: int, account: str, tag: str, value: str, currency: str) -> None:
+        figure = number(value) if tag in FIGURES else None
+        self._say(self._heard.account_value, reqId, account, tag, figure)
+
+    def accountSummaryEnd(self, reqId: int) -> None:
+        self._say(self._heard.part_ended, Part.ACCOUNT, reqId)
+
+    # ── orders and executions ───────────────────────────────────────────────────────────────────────────────────────
+
+    def openOrder(self, orderId: int, contract: Any, order: Any, orderState: Any) -> None:
+        self._event(
+            OpenOrderSeen,
+            order_id=identity(orderId),
+            client_id=identity(order.clientId),
+            perm_id=identity(order.permId),
+            ref=order.orderRef,
+            account=order.account,
+            con_id=contract.conId,
+            symbol=contract.symbol,
+            side=SIDES[order.action],
+            quantity=amount(order.totalQuantity),
+            order_type=order.orderType,
+            limit_price=number(order.lmtPrice) if order.orderType in LIMITED else None,
+            stop_price=number(order.auxPrice) if order.orderType in STOPPED else None,
+            tif=order.tif,
+            status=orderState.status,
+        )
+
+    def openOrderEnd(self) -> None:
+        self._say(self._heard.part_ended, Part.OPEN_ORDERS, None)
+
+    def orderStatus(
+        self,
+        orderId: int,
+        status: str,
+        filled: float,
+        remaining: float,
+        avgFillPrice: float,
+        permId: int,
+        parentId: int,
+        lastFillPrice: float,
+        clientId: int,
+        whyHeld: str,
+        mktCapPrice: float = 0.0,
+    ) -> None:
+        self._event(
+            OrderStatusSeen,
+            order_id=identity(orderId),
+            client_id=identity(clientId),
+            perm_id=identity(permId),
+            status=status,
+            filled=amount(filled),
+            remaining=amount(remaining),
+            average_price=number(avgFillPrice) or Decimal(0),
+            why_held=whyHeld,
+        )
+
+    def completedOrder(self, contract: Any, order: Any, orderState: Any) -> None:
+        self._event(
+            CompletedOrderSeen,
+            perm_id=identity(order.permId),
+            ref=order.orderRef,
+            account=order.account,
+            con_id=contract.conId,
+            symbol=contract.symbol,
+            side=SIDES[order.action],
+            status=orderState.status,
+            filled=number(order.filledQuantity) or Decimal(0),
+            text=orderState.completedStatus,
+        )
+
+    def completedOrdersEnd(self) -> None:
+        self._say(self._heard.part_ended, Part.COMPLETED_ORDERS, None)
+
+    def execDetails(self, reqId: int, contract: Any, execution: Any) -> None:
+        self._event(
+            ExecutionSeen,
+            exec_id=_present(execution.execId),
+            order_id=identity(execution.orderId),
+            client_id=identity(execution.clientId),
+            perm_id=identity(execution.permId),
+            ref=execution.orderRef,
+            account=execution.acctNumber,
+            con_id=contract.conId,
+            symbol=contract.symbol,
+            side=SIDES[execution.side],
+            quantity=amount(execution.shares),
+            price=amount(execution.price),
+            cumulative=amount(execution.cumQty),
+            executed_at=execution.time,
+        )
+
+    def execDetailsEnd(self, reqId: int) -> None:
+        self._say(self._heard.part_ended, Part.EXECUTIONS, reqId)
+
+    def commissionReport(self, report: Any) -> None:
+        self._event(
+            CommissionSeen,
+            exec_id=_present(report.execId),
+            commission=amount(report.commission),
+            currency=report.currency,
+            realized_pnl=number(report.realizedPNL),
+        )
+
+    def epoch_of(self, text: str) -> str:
+        """A time of the broker as epoch seconds, the one form that the library's decoder reads without a guess."""
+        return str(int(instant(text, self._zone).timestamp()))
+
+    # ── contracts and market data ───────────────────────────────────────────────────────────────────────────────────
+
+    def contractDetails(self, reqId: int, contractDetails: Any) -> None:
+        contract = contractDetails.contract
+        row = DetailsRow(
+            con_id=contract.conId,
+            symbol=contract.symbol,
+            sec_type=contract.secType,
+            currency=contract.currency,
+            exchange=contract.exchange,
+            primary_exchange=contract.primaryExchange,
+            tick=number(contractDetails.minTick),
+            size_increment=number(contractDetails.sizeIncrement) or None,
+            multiplier=number(contract.multiplier),
+            zone=contractDetails.timeZoneId,
+        )
+        self._say(self._heard.details, reqId, row)
+
+    def contractDetailsEnd(self, reqId: int) -> None:
+        self._say(self._heard.details_ended, reqId)
+
+    def marketDataType(self, reqId: int, marketDataId: int) -> None:
+        self._say(self._heard.market_data_type, reqId, marketDataId)
+
+    def _say(self, word: Callable[..., None], *arguments: object) -> None:
+        self._held.append(partial(word, *arguments))
+
+    def _event(self, kind: Callable[..., Any], **fields: object) -> None:
+        event = kind(at=self._clock.market(), tech=self._clock.technical(), **fields)
+        self._held.append(partial(self._heard.event, event))
+
+
+FIGURES = frozenset({"NetLiquidation", "TotalCashValue", "AvailableFunds"})
+"""The account summary's tags that are asked for; other tags may hold words."""
+
+
+def _present(text: str) -> str:
+    if not text:
+        raise ValueError("an execution without an execId")
+    return text

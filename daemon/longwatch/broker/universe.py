@@ -1,0 +1,119 @@
+"""The instruments of the universe, asked for once in a process; part of live.IbBroker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from longwatch.broker.budget import Priority
+from longwatch.broker.channel import Channel
+from longwatch.broker.contracts import DetailsRow, Wanted, chosen
+from longwatch.broker.ids import Owner
+from longwatch.domain import messages as m
+from longwatch.domain.instruments import Instrument
+from longwatch.errors import LinkError
+
+
+class Universe:
+    """What is known stays known; what was missing is asked for again on the next connection."""
+
+    def __init__(self, channel: Channel, *, done: Callable[[], None]) -> None:
+        self._channel = channel
+        self._done = done
+        # request id -> what was asked, and the rows that came
+        self._asked: dict[int, tuple[Wanted, list[DetailsRow]]] = {}
+        self._found: list[Instrument] = []
+        self._deadline: asyncio.TimerHandle | None = None
+        self.instruments: dict[str, Instrument] = {}
+        self.missing: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Ask for what is not known yet; InstrumentsSeen follows unless there is nothing to ask."""
+        unknown = [wanted for wanted in self._channel.settings.universe if wanted.symbol not in self.instruments]
+        if self._asked:
+            return
+        if not unknown:
+            self._done()
+            return
+        self._found.clear()
+        self.missing.clear()
+        for wanted in unknown:
+            self._ask(wanted)
+        self._wait()
+        self._finish()
+
+    def stop(self) -> None:
+        """The connection is gone."""
+        self._asked.clear()
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def row(self, request_id: int, row: DetailsRow) -> None:
+        """Message 10."""
+        if request_id in self._asked:
+            self._asked[request_id][1].append(row)
+
+    def ended(self, request_id: int) -> None:
+        """Message 52: one symbol's answer is whole."""
+        if request_id in self._asked:
+            wanted, rows = self._asked[request_id]
+            self._settle(request_id, chosen(wanted, rows))
+
+    def undecodable(self, request_id: int, reason: str) -> bool:
+        """Whether a message that could not be decoded was an answer to one of ours: it is then missing."""
+        if request_id not in self._asked:
+            return False
+        self._settle(request_id, f"its contract details could not be decoded ({reason})")
+        return True
+
+    def _ask(self, wanted: Wanted) -> None:
+        def failed(code: int, text: str) -> None:
+            self._settle(request_id, f"{text} ({code})")
+
+        try:
+            request_id = self._channel.take(Owner(name=f"contract details of {wanted.symbol}", failed=failed))
+        except LinkError as error:
+            self.missing[wanted.symbol] = str(error)
+            return
+        self._asked[request_id] = (wanted, [])
+        self._channel.send(Priority.ACCOUNT, self._channel.writer.contract_details(request_id, wanted))
+
+    def _settle(self, request_id: int, answer: Instrument | str) -> None:
+        if request_id not in self._asked:
+            return
+        wanted, _ = self._asked.pop(request_id)
+        self._channel.give_back(request_id)
+        if isinstance(answer, str):
+            self.missing[wanted.symbol] = answer
+        else:
+            self.instruments[wanted.symbol] = answer
+            self._found.append(answer)
+        self._wait()
+        self._finish()
+
+    def _wait(self) -> None:
+        """The deadline is for the next answer: many symbols may take long, silence may not."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._channel.loop.call_later(self._channel.settings.details_seconds, self._late)
+
+    def _late(self) -> None:
+        self._deadline = None
+        reason = f"no contract details within {self._channel.settings.details_seconds:g} s"
+        for request_id, (wanted, _) in list(self._asked.items()):
+            self._channel.give_back(request_id)
+            self.missing[wanted.symbol] = reason
+        self._asked.clear()
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._asked:
+            return
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._channel.emit(
+            m.InstrumentsSeen, instruments=tuple(self._found), missing=tuple(sorted(self.missing.items()))
+        )
+        self._done()
