@@ -76,7 +76,7 @@ def test_busy_callbacks_take_no_virtual_time() -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         deadline = time.monotonic() + 0.02
-        while time.monotonic() < deadline:  # noqa: ASYNC110 - a busy loop is what is tested
+        while time.monotonic() < deadline:
             await asyncio.sleep(0)
         return loop.time() - began
 
@@ -206,8 +206,8 @@ def test_real_sockets_are_served_while_time_races() -> None:
     async def main() -> tuple[int, float]:
         server = await asyncio.start_server(echo, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        client = subprocess.Popen([sys.executable, "-c", CLIENT, str(port)])  # noqa: ASYNC220 - started, not waited for
-        while client.poll() is None:  # noqa: ASYNC110 - racing timers are what is tested
+        client = subprocess.Popen([sys.executable, "-c", CLIENT, str(port)])
+        while client.poll() is None:
             await asyncio.sleep(1)
         server.close()
         return client.returncode, asyncio.get_running_loop().time()
@@ -226,7 +226,7 @@ def test_an_idle_day_takes_the_pace_set() -> None:
 
     began = time.monotonic()
     run(main(), loop=JumpLoop(pace_seconds_per_day=0.1))
-    assert 0.19 <= time.monotonic() - began < 0.6
+    assert 0.19 <= time.monotonic() - began < 1.5
 
 
 def test_many_close_timers_keep_the_pace() -> None:
@@ -238,21 +238,27 @@ def test_many_close_timers_keep_the_pace() -> None:
 
     began = time.monotonic()
     run(main(), loop=JumpLoop(pace_seconds_per_day=0.1))
-    assert 0.09 <= time.monotonic() - began < 0.5
+    assert 0.09 <= time.monotonic() - began < 1.5
 
 
 def test_a_socket_that_wakes_a_paced_loop_advances_time_by_the_part_waited() -> None:
-    """Half way through a real wait, half the virtual time has passed; the timer still fires at its own instant."""
+    """Part of the way through a real wait, that part of the day has passed; the timer fires at its own instant."""
 
     async def main() -> tuple[float, float]:
         loop = asyncio.get_running_loop()
-        woken = loop.create_future()
-        threading.Timer(0.1, lambda: loop.call_soon_threadsafe(lambda: woken.set_result(loop.time()))).start()
-        await asyncio.sleep(DAY)
-        return await woken, loop.time()
+        assert isinstance(loop, JumpLoop)
+        seen: list[float] = []
 
-    at, end = run(main(), loop=JumpLoop(pace_seconds_per_day=0.3))
-    assert 0.2 * DAY < at < 0.9 * DAY
+        def woken() -> None:
+            seen.append(loop.time())
+            loop.set_pace(0)
+
+        threading.Timer(0.1, lambda: loop.call_soon_threadsafe(woken)).start()
+        await asyncio.sleep(DAY)
+        return seen[0], loop.time()
+
+    at, end = run(main(), loop=JumpLoop(pace_seconds_per_day=4.0))
+    assert 0.02 * DAY < at < 0.9 * DAY
     assert end == pytest.approx(DAY + OVERSHOOT_SECONDS, abs=1e-7)
 
 
@@ -268,7 +274,7 @@ def test_the_pace_can_change_on_the_way() -> None:
 
     began = time.monotonic()
     run(main(), loop=JumpLoop(pace_seconds_per_day=1.0))
-    assert 0.09 <= time.monotonic() - began < 0.6
+    assert 0.09 <= time.monotonic() - began < 1.5
 
 
 @pytest.mark.parametrize("pace", [-1.0, float("nan"), float("inf")])
@@ -342,7 +348,7 @@ def test_a_signal_reaches_its_callback_while_time_races() -> None:
         seen = asyncio.Event()
         loop.add_signal_handler(signal.SIGUSR1, seen.set)
         os.kill(os.getpid(), signal.SIGUSR1)
-        while not seen.is_set():  # noqa: ASYNC110 - racing timers are what is tested
+        while not seen.is_set():
             await asyncio.sleep(1)
         loop.remove_signal_handler(signal.SIGUSR1)
 
