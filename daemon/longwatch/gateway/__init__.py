@@ -1,4 +1,4 @@
-"""A simulated IB Gateway that speaks the real wire protocol; used by the demo, `longwatch gateway`, simulation and tests.
+"""A simulated IB Gateway that speaks the real wire protocol; used by the demo, the simulation and tests.
 
 What a caller needs:
 

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from longwatch.clock import Clock
 from longwatch.gateway import wording
 from longwatch.gateway.account_values import Statement, account_values
+from longwatch.gateway.courier import Courier
 from longwatch.gateway.exchange import Conduct, Exchange, Latencies
 from longwatch.gateway.faults import Faults
 from longwatch.gateway.ledger import Account, Execution, Holding, Ledger
 from longwatch.gateway.market import Instrument, Market
 from longwatch.gateway.pulse import Pulse
-from longwatch.gateway.reports import (
-    CommissionShown,
-    FillShown,
-    OrderNotice,
-    OrderShown,
-    PreviewShown,
-    Report,
-    StatusShown,
-)
 from longwatch.gateway.session import Session
 from longwatch.gateway.timeline import Timeline
 
-ACCOUNT_REFRESH = timedelta(minutes=3)
 MARKET_FARMS = ("cashfarm", "usfarm")
 HISTORY_FARM = "ushmds"
 DEFINITION_FARM = "secdefnj"
@@ -44,7 +34,8 @@ class GatewayConfig:
 
     `server_version` is the highest it speaks. `accounts` all start with `cash`. `speed` is market seconds per second
     and must be the clock's. With `ledger_path` the books are kept in a file and taken up again. `delayed_data` sends
-    quotes of fifteen minutes ago, and only to clients that asked for delayed data.
+    quotes of fifteen minutes ago, and only to clients that asked for delayed data. Account values that prices have
+    changed are sent at a point of the path, `account_refresh_seconds` after the last time at the earliest.
     """
 
     server_version: int = 176
@@ -58,6 +49,7 @@ class GatewayConfig:
     latencies: Latencies = field(default_factory=Latencies)
     conduct: Conduct = field(default_factory=Conduct)
     delayed_data: bool = False
+    account_refresh_seconds: float = 180.0
     market_data_lines: int = 100
 
 
@@ -78,6 +70,9 @@ class Desk:
         self.faults = Faults()
         self.timeline = Timeline(loop, clock, config.speed)
         self.pulse = Pulse(self.timeline, market)
+        self.connections: dict[Session, None] = {}
+        self.clients: dict[int, Session] = {}
+        self.courier = Courier(loop, self.faults, self.clients, self._holding_moved)
         opening = dict.fromkeys(config.accounts, config.cash)
         self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now())
         self.exchange = Exchange(
@@ -85,19 +80,13 @@ class Desk:
             self.ledger,
             self.timeline,
             self.pulse,
-            self.report,
+            self.courier.carry,
             seed=config.seed,
             latencies=config.latencies,
             conduct=config.conduct,
         )
-        self.connections: dict[Session, None] = {}
-        self.clients: dict[int, Session] = {}
         self._answer = answer
-        self._held: deque[Callable[[], None]] = deque()
-        self._held_until = 0.0
-        self._unsaid: list[Callable[[], None]] = []
         self._unsent: list[Callable[[], None]] = []
-        self._muted: set[int] = set()
         self._refreshed_at = self.timeline.now()
         self.pulse.follow(self._beat, self._is_needed)
 
@@ -110,6 +99,7 @@ class Desk:
         self.connections.pop(session, None)
         if self.clients.get(session.client_id) is session:
             del self.clients[session.client_id]
+            self.exchange.forget_client(session.client_id)
 
     def answer(self, session: Session, name: str, values: dict[str, Any]) -> None:
         """Answer one request of a client."""
@@ -170,67 +160,6 @@ class Desk:
             standing=self.exchange.standing(account),
         )
 
-    # -- reports from the exchange -------------------------------------------------------------------------------
-
-    def report(self, report: Report) -> None:
-        """Tell the client whose order it is, unless a fault holds it back or loses it."""
-        match report:
-            case OrderShown(order=order):
-                self._say_order(order.ticket.client_id, order.perm_id, "openOrder", wording.open_order(order))
-            case StatusShown(order=order):
-                self._say_order(order.ticket.client_id, order.perm_id, "orderStatus", wording.order_status(order))
-            case FillShown(order=order, execution=execution):
-                self._mute(order.perm_id, is_lost=self.faults.loses(execution.exec_id))
-                self._say_fill(order.ticket.client_id, order.perm_id, execution, order.ticket.instrument)
-            case CommissionShown(order=order, execution=execution, commission=commission):
-                if not self.faults.loses(execution.exec_id):
-                    values = wording.commission_report(commission)
-                    self._say_order(order.ticket.client_id, order.perm_id, "commissionReport", values)
-                self._later(lambda: self._holding_moved(execution))
-            case OrderNotice(client_id=client_id, order_id=order_id, code=code, text=text, perm_id=perm_id):
-                values = {"reqId": max(order_id, 0), "errorCode": code, "errorString": text}
-                self._say_order(client_id, perm_id, "error", values)
-            case PreviewShown(ticket=ticket):
-                self._say_order(ticket.client_id, 0, "openOrder", wording.preview(report))
-            case _:
-                assert_never(report)
-
-    def _mute(self, perm_id: int, *, is_lost: bool) -> None:
-        (self._muted.add if is_lost else self._muted.discard)(perm_id)
-
-    def _say_order(self, client_id: int, perm_id: int, name: str, values: dict[str, Any]) -> None:
-        if perm_id not in self._muted:
-            self._later(lambda: self._say(client_id, name, values))
-
-    def _say_fill(self, client_id: int, perm_id: int, execution: Execution, instrument: Instrument) -> None:
-        def say() -> None:
-            session = self.clients.get(client_id)
-            if session is not None:
-                session.send("execDetails", wording.exec_details(execution, instrument, session.server_version))
-
-        if perm_id not in self._muted:
-            self._later(say)
-
-    def _say(self, client_id: int, name: str, values: dict[str, Any]) -> None:
-        session = self.clients.get(client_id)
-        if session is not None:
-            session.send(name, values)
-
-    def _later(self, say: Callable[[], None]) -> None:
-        """Say it now, or when a held order or a lost backend lets it through; never out of order."""
-        if self.faults.backend_down:
-            self._unsaid.append(say)
-        elif self.faults.hold_orders_seconds > 0 or self._held:
-            self._held.append(say)
-            self._held_until = max(self._held_until, self.loop.time() + self.faults.hold_orders_seconds)
-            self.loop.call_at(self._held_until, self._say_held)
-        else:
-            say()
-
-    def _say_held(self) -> None:
-        if self._held:
-            self._held.popleft()()
-
     # -- positions and account values ----------------------------------------------------------------------------
 
     def _holding_moved(self, execution: Execution) -> None:
@@ -274,7 +203,7 @@ class Desk:
         for session in self.everyone():
             for stream in list(session.streams.values()):
                 stream.follow(self.market, instant)
-        if instant - self._refreshed_at >= ACCOUNT_REFRESH:
+        if instant - self._refreshed_at >= timedelta(seconds=self.config.account_refresh_seconds):
             self._refreshed_at = instant
             for session in self.everyone():
                 if session.account_updates:
@@ -302,10 +231,10 @@ class Desk:
             farms = "; ".join((*MARKET_FARMS, HISTORY_FARM, DEFINITION_FARM))
             text = "Connectivity between IB and Trader Workstation has been restored - data maintained."
             self.announce(1102, f"{text} All data farms are connected: {farms}.")
-        waiting, self._unsaid = self._unsaid, []
+        self.courier.catch_up()
         requests, self._unsent = self._unsent, []
-        for say in (*waiting, *requests):
-            say()
+        for request in requests:
+            request()
 
     def when_connected(self, action: Callable[[], None]) -> None:
         """Do it now, or when the broker can be reached again: orders are kept meanwhile."""
@@ -335,4 +264,4 @@ class Desk:
         for session in list(self.connections):
             session.close()
         self.timeline.close()
-        self.exchange.close()
+        self.ledger.close()

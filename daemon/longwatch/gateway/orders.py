@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -28,7 +28,8 @@ ORDER_TYPES = frozenset({"MKT", "LMT", "STP", "STP LMT", "MOC", "LOC"})
 WITH_LIMIT = frozenset({"LMT", "STP LMT", "LOC"})
 WITH_STOP = frozenset({"STP", "STP LMT"})
 AT_THE_CLOSE = frozenset({"MOC", "LOC"})
-TIMES_IN_FORCE = frozenset({"DAY", "GTC", "IOC", "FOK"})
+AT_ONCE = frozenset({"IOC", "FOK"})
+TIMES_IN_FORCE = frozenset({"DAY", "GTC"}) | AT_ONCE
 
 PER_SHARE = Decimal("0.005")
 LEAST_PER_ORDER = Decimal("1.00")
@@ -82,8 +83,8 @@ class Order:
     is_cancelling: bool = False
     is_triggered: bool = False
     is_resting: bool = False
+    is_settled: bool = False
     ending: str = ""
-    fills: int = field(default=0)
 
     @property
     def remaining(self) -> Decimal:

@@ -28,8 +28,8 @@ _TIME = re.compile(r"(\d{8})[ -]+(\d\d:\d\d:\d\d)(?: +(\S+))?", re.ASCII)
 
 
 def open_order(order: Order) -> Values:
-    """An openOrder message's values; the commission shows once the order has ended."""
-    ticket, ended = order.ticket, order.status is Status.FILLED and order.commission > 0
+    """An openOrder message's values; the commission shows in the last copy only."""
+    ticket = order.ticket
     return {
         **_ordered(ticket),
         "orderId": shown_id(ticket),
@@ -42,8 +42,8 @@ def open_order(order: Order) -> Values:
         "stopPrice": _shown_stop(ticket),
         "minCompeteSize": 100,
         "competeAgainstBestOffset": 0.02,
-        "commission": order.commission if ended else None,
-        "commissionCurrency": ticket.instrument.currency if ended else "",
+        "commission": order.commission if order.is_settled else None,
+        "commissionCurrency": ticket.instrument.currency if order.is_settled else "",
     }
 
 
