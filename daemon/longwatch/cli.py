@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from longwatch.errors import LongwatchError
+from longwatch.ops.ask import DEFAULT_SOCKET, show, tell
 
 if TYPE_CHECKING:
     from datetime import date
-
-DEFAULT_SOCKET = Path("var/control.sock")
-SOCKET_VARIABLE = "LONGWATCH_OPS__CONTROL_SOCKET"
 
 # Without rich, and without shell completion's set-up, `--help` is there in a tenth of a second.
 app = typer.Typer(
@@ -33,15 +31,35 @@ app = typer.Typer(
 )
 
 
-def main() -> None:
+def main(command_line: Callable[[], Any] = app) -> None:
     """Run the command line; the entry point of the `longwatch` program."""
     try:
-        app()
+        command_line()
     except LongwatchError as error:
-        print(f"longwatch: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
+        raise SystemExit(_told(error)) from None
+    except ExceptionGroup as group:
+        # A task group wraps what ended it; when that is an error of ours alone, its sentence is all there is to say.
+        ours, others = group.split(LongwatchError)
+        if ours is None or others is not None:
+            raise
+        raise SystemExit(_told(*_leaves(ours))) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def _told(*errors: LongwatchError) -> int:
+    """Each error's sentence on standard error; the first one's exit code."""
+    for error in errors:
+        print(f"longwatch: {error}", file=sys.stderr)
+    return errors[0].exit_code
+
+
+def _leaves(group: ExceptionGroup[LongwatchError]) -> Iterator[LongwatchError]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def _unset(
@@ -77,7 +95,8 @@ def demo(
 
     Example: longwatch demo --days 20 --pace 0 --json
     """
-    from longwatch.demo import demo as run_demo
+    first = _date(start, "--start")
+    from longwatch.simulation.demo import demo as run_demo
 
     _end(
         run_demo(
@@ -88,7 +107,7 @@ def demo(
             as_json=as_json,
             seed=seed,
             keep=keep,
-            start=_date(start, "--start"),
+            start=first,
         )
     )
 
@@ -122,6 +141,7 @@ def gateway(
 
     Example: longwatch gateway --port 4002 --speed 60
     """
+    first = _date(start, "--start")
     from decimal import Decimal
 
     from longwatch.app import gateway as run_gateway
@@ -133,7 +153,7 @@ def gateway(
             speed=speed,
             ledger=ledger,
             around_the_clock=around_the_clock,
-            start=_date(start, "--start"),
+            start=first,
             seed=seed,
             hold_acks_seconds=hold_acks,
             accounts=_list(accounts),
@@ -156,13 +176,14 @@ def backtest(
 
     Example: longwatch backtest config/trading_config.yaml --start 2007-01-03 --end 2012-12-31
     """
+    first, last = _date(start, "--start"), _date(end, "--end")
     from longwatch.app import backtest as run_backtest
 
     _end(
         run_backtest(
             file,
-            start=_date(start, "--start"),
-            end=_date(end, "--end"),
+            start=first,
+            end=last,
             as_json=as_json,
             csv_dir=csv_dir,
             fills_from=fills_from,
@@ -192,7 +213,7 @@ def status(as_json: AsJson = False, socket: SocketOption = None, config: ConfigO
     """
     from longwatch.ops.tables import status_text
 
-    _show("status", status_text, as_json, socket, config)
+    show("status", status_text, as_json, socket, config)
 
 
 @app.command()
@@ -203,7 +224,7 @@ def orders(as_json: AsJson = False, socket: SocketOption = None, config: ConfigO
     """
     from longwatch.ops.tables import orders_text
 
-    _show("orders", orders_text, as_json, socket, config)
+    show("orders", orders_text, as_json, socket, config)
 
 
 @app.command()
@@ -214,7 +235,7 @@ def positions(as_json: AsJson = False, socket: SocketOption = None, config: Conf
     """
     from longwatch.ops.tables import positions_text
 
-    _show("positions", positions_text, as_json, socket, config)
+    show("positions", positions_text, as_json, socket, config)
 
 
 @app.command()
@@ -227,14 +248,14 @@ def reload(
 
     Example: longwatch reload
     """
-    _tell("reload", socket, config, argument="loosen" if loosen else "")
+    tell("reload", socket, config, argument="loosen" if loosen else "")
 
 
 def _verb(name: str, text: str, example: str) -> None:
     """Enter a command that only sets a verb."""
 
     def verb(reason: Reason = "", socket: SocketOption = None, config: ConfigOption = None) -> None:
-        _tell(name, socket, config, reason=reason)
+        tell(name, socket, config, reason=reason)
 
     app.command(name, help=f"{text}\n\nExample: longwatch {name}{example}")(verb)
 
@@ -260,7 +281,7 @@ def flatten(
     """
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Close {symbol or 'every position'} of ours at the market?", abort=True)
-    _tell("flatten", socket, config, argument=symbol, reason=reason)
+    tell("flatten", socket, config, argument=symbol, reason=reason)
 
 
 @app.command()
@@ -269,7 +290,7 @@ def reconcile(socket: SocketOption = None, config: ConfigOption = None) -> None:
 
     Example: longwatch reconcile
     """
-    _tell("reconcile", socket, config)
+    tell("reconcile", socket, config)
 
 
 @app.command()
@@ -307,37 +328,3 @@ def _date(text: str | None, option: str) -> date | None:
 
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _socket_path(socket: Path | None, config: Path | None) -> Path:
-    if socket is not None:
-        return socket
-    if config is not None:
-        from longwatch.config.load import load
-
-        return load(config, os.environ).settings.ops.control_socket
-    return Path(os.environ.get(SOCKET_VARIABLE) or DEFAULT_SOCKET)
-
-
-def _call(command: str, socket: Path | None, config: Path | None, **request: str) -> dict[str, Any]:
-    from longwatch.ops.control import call
-
-    reply = call(_socket_path(socket, config), {"command": command, **request})
-    if not reply["ok"]:
-        print(f"longwatch: {reply.get('text') or 'refused'}", file=sys.stderr)
-        raise typer.Exit(int(reply.get("exit_code") or 1))
-    return reply
-
-
-def _show(command: str, as_text: Callable[[Any], str], as_json: bool, socket: Path | None, config: Path | None) -> None:
-    data = _call(command, socket, config)["data"]
-    if as_json:
-        import json
-
-        print(json.dumps(data, indent=2, ensure_ascii=False))
-    else:
-        print(as_text(data))
-
-
-def _tell(command: str, socket: Path | None, config: Path | None, **request: str) -> None:
-    print(_call(command, socket, config, **request).get("text") or f"{command}: done")

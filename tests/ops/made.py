@@ -52,7 +52,10 @@ def judged(symbol: str, *flaws: str) -> m.SeriesJudged:
 READY: tuple[m.Fact, ...] = (
     m.RunOpened(journal_id="k7q2", account="DU123456", mode="paper", client_id=1, version="0.1.0", at=NOW),
     m.ConfigApplied(
-        settings=TradeSettings(universe=("AAPL", "MSFT"), stale_sessions=0), sha256="c0ffee" * 10, changed=(), by="start"
+        settings=TradeSettings(universe=("AAPL", "MSFT"), stale_sessions=0),
+        sha256="c0ffee" * 10,
+        changed=(),
+        by="start",
     ),
     m.SessionsKnown(sessions=SESSIONS),
     m.InstrumentKnown(instrument=Instrument(con_id=AAPL, symbol="AAPL")),
@@ -194,7 +197,9 @@ def runtime_of(clock: HandClock) -> RuntimeView:
         reload=Reload(ok=True, at=NOW),
         commit=Commit(sequence=42, records=42, at=NOW),
         quotes=(
-            Quote(con_id=AAPL, symbol="AAPL", bid=Decimal("85.60"), ask=Decimal("85.80"), at=NOW - timedelta(seconds=2)),
+            Quote(
+                con_id=AAPL, symbol="AAPL", bid=Decimal("85.60"), ask=Decimal("85.80"), at=NOW - timedelta(seconds=2)
+            ),
             Quote(con_id=MSFT, symbol="MSFT"),
         ),
         http_address="http://127.0.0.1:9464",

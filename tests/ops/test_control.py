@@ -201,11 +201,11 @@ async def test_somebody_else_may_not_ask(server: ControlServer, desk: Desk) -> N
 
 def test_no_daemon_is_told_in_one_sentence(path: Path) -> None:
     """Whether the socket is missing or left behind by a dead daemon."""
-    with pytest.raises(LinkError, match="no daemon answers at .*; is it running"):
+    with pytest.raises(LinkError, match=r"no daemon answers at .*; is it running"):
         call(path, {"command": "status"})
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    with pytest.raises(LinkError, match="no daemon answers at .*; is it running"):
+    with pytest.raises(LinkError, match=r"no daemon answers at .*; is it running"):
         call(path, {"command": "status"})
 
 

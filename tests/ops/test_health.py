@@ -113,7 +113,7 @@ def test_an_account_read_too_long_ago_is_a_reason() -> None:
 
 
 def test_data_are_given_until_the_next_open_to_be_refreshed() -> None:
-    """Between a close and the next open yesterday's judgement still stands; a minute into the next session it does not."""
+    """Between a close and the next open the judgement still stands; a minute into the next session it does not."""
     clock = HandClock()
     state, runtime = ready_state(), runtime_of(clock)
     check = health.READINESS["data_are_judged"]
@@ -133,7 +133,9 @@ def test_data_never_judged_is_a_reason() -> None:
 
 def test_one_flawed_symbol_leaves_the_rest_tradable() -> None:
     """A flaw stops its own symbol only."""
-    state = fold([m.DataJudged(session=date(2007, 1, 4), judged=(judged("AAPL", "a hole"), judged("MSFT")))], ready_state())
+    state = fold(
+        [m.DataJudged(session=date(2007, 1, 4), judged=(judged("AAPL", "a hole"), judged("MSFT")))], ready_state()
+    )
     assert health.readyz(state, runtime_of(HandClock())) == []
 
 

@@ -25,7 +25,10 @@ class Content:
 
     def pages(self) -> Pages:
         return Pages(
-            livez=lambda: self.against_life, readyz=lambda: self.against_trading, status=self.status, metrics=self.metrics
+            livez=lambda: self.against_life,
+            readyz=lambda: self.against_trading,
+            status=self.status,
+            metrics=self.metrics,
         )
 
     def status(self) -> Mapping[str, Any]:
@@ -51,7 +54,10 @@ async def server(content: Content) -> AsyncIterator[HttpServer]:
 
 
 async def get(server: HttpServer, path: str, method: str = "GET", **headers: str) -> tuple[int, str, str]:
-    async with aiohttp.ClientSession() as session, session.request(method, server.address + path, headers=headers) as got:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, server.address + path, headers=headers) as got,
+    ):
         return got.status, got.headers["Content-Type"], await got.text()
 
 
@@ -84,9 +90,7 @@ async def test_life_is_apart_from_readiness(server: HttpServer, content: Content
 async def test_status_and_metrics_are_served(server: HttpServer) -> None:
     """Status as JSON in UTF-8, metrics with Prometheus' own content type."""
     status, kind, body = await get(server, "/status")
-    assert (status, kind, json.loads(body)) == (
-        200, "application/json; charset=utf-8", {"mode": "paper", "text": "…"}
-    )
+    assert (status, kind, json.loads(body)) == (200, "application/json; charset=utf-8", {"mode": "paper", "text": "…"})
     assert await get(server, "/metrics") == (200, "text/plain; version=0.0.4; charset=utf-8", "longwatch_ready 1\n")
 
 
@@ -123,7 +127,8 @@ async def test_a_port_in_use_is_one_sentence(server: HttpServer, content: Conten
     with pytest.raises(LongwatchError) as caught:
         await HttpServer(content.pages(), port=port).start()
     assert str(caught.value) == (
-        f"port {port} on 127.0.0.1 is in use by another program; stop that one, or set trading.ops.http_port (0 picks a free one)"
+        f"port {port} on 127.0.0.1 is in use by another program; stop that one, "
+        "or set trading.ops.http_port (0 picks a free one)"
     )
 
 

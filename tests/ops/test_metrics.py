@@ -104,9 +104,7 @@ async def test_events_and_facts_are_counted() -> None:
     metrics.concluded(m.LinkMoved(link=m.Link.SYNCING, reason="", tech=NOW))
     metrics.concluded(m.SnapshotFailed(failures=(("positions", "late"), ("orders", "late")), tech=NOW))
     off = m.Difference(con_id=AAPL, symbol="AAPL", book=Decimal(1), outside=Decimal(0), account=Decimal(2))
-    metrics.concluded(
-        m.BookCompared(reason="start", positions=1, orders=0, differences=(off,), activity=1, tech=NOW)
-    )
+    metrics.concluded(m.BookCompared(reason="start", positions=1, orders=0, differences=(off,), activity=1, tech=NOW))
     samples = await scrape(metrics)
     assert value(samples, "events_total", kind="backend_seen") == 2
     assert value(samples, "fills_total", side="sell") == 1

@@ -180,10 +180,9 @@ def _equity_set(fact: m.EquitySet, state: State) -> Line:
 
 
 def _rebalance_decided(fact: m.RebalanceDecided, state: State) -> Line:
-    return Line(
-        topic="sizing",
-        text=f"{counted(fact.intended, 'order')}, {fact.clamped} clamped, {fact.refused} refused ({fact.run_id})",
-    )
+    came = f"{counted(fact.intended, 'order')}, {fact.clamped} clamped, {fact.refused} refused"
+    waiting = f", {fact.waiting} waiting for sells to end" if fact.waiting else ""
+    return Line(topic="sizing", text=f"{came}{waiting} ({fact.run_id})")
 
 
 def _trade_clamped(fact: m.TradeClamped, state: State) -> Line:
