@@ -154,6 +154,8 @@ class Daemon:
                 group.create_task(self.broker.run(), name="link"),
                 group.create_task(self.runner.run(), name="jobs"),
             ]
+            if self.state.equity is None:
+                self.runner.run_now("signals", "first start")
             if self.ports.watches_lag:
                 working.append(group.create_task(self._watch_loop(), name="lag"))
             await self._stop.wait()

@@ -43,7 +43,16 @@ async def _ready(desk: Desk, run: Run) -> None:
 
 
 async def _fresh_quotes(desk: Desk) -> None:
-    """Give quotes a moment to come; whoever has none by then is refused by the check that says so."""
+    """Ask anew for quotes that have stood still, and give them a moment; whoever has none then is refused by a check.
+
+    Ticks come when something changes: an old quote may be a quiet market or a dead subscription. A new one starts with
+    the quote as it stands, and tells which.
+    """
+    if _all_fresh(desk):
+        return
+    symbols = tuple(sorted(desk.state.instruments))
+    desk.broker.watch(())
+    desk.broker.watch(symbols)
     loop = asyncio.get_running_loop()
     until = loop.time() + desk.quote_warmup_seconds
     while not _all_fresh(desk) and loop.time() < until:
