@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -10,6 +9,7 @@ from typing import Protocol
 
 from longwatch.broker.contracts import DetailsRow
 from longwatch.domain.messages import Event, PositionRow
+from longwatch.wire.bulk import BarColumns
 
 
 class Part(StrEnum):
@@ -29,18 +29,6 @@ class Greeting:
     server_version: int
     next_order_id: int
     accounts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
-    """Message 17: the bars of one answer, oldest first; `dates` as the broker wrote them, the rest as floats."""
-
-    dates: list[str]
-    open: array[float]
-    high: array[float]
-    low: array[float]
-    close: array[float]
-    volume: array[float]
 
 
 class Heard(Protocol):
@@ -74,7 +62,7 @@ class Heard(Protocol):
         """Message 52."""
         ...
 
-    def history(self, request_id: int, columns: Columns) -> None:
+    def history(self, request_id: int, columns: BarColumns) -> None:
         """Message 17."""
         ...
 

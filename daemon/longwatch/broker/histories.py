@@ -7,13 +7,13 @@ from datetime import date
 
 from longwatch.broker.budget import Frame, Priority
 from longwatch.broker.channel import NO_LINK, Channel
-from longwatch.broker.heard import Columns
 from longwatch.broker.history import duration_of, end_of, series_of
 from longwatch.broker.ids import Owner
 from longwatch.broker.pacing import pace_of
 from longwatch.domain.bars import BarSeries
 from longwatch.domain.instruments import Instrument
 from longwatch.errors import DataError, LinkError
+from longwatch.wire.bulk import BarColumns
 
 
 class Histories:
@@ -40,7 +40,7 @@ class Histories:
             asked.lose(reason)
         self._asked.clear()
 
-    def answered(self, request_id: int, columns: Columns) -> None:
+    def answered(self, request_id: int, columns: BarColumns) -> None:
         """Message 17."""
         if request_id in self._asked:
             self._asked[request_id].answer(columns)
@@ -52,7 +52,7 @@ class Histories:
         self._asked[request_id].refuse(f"its answer could not be decoded: {reason}")
         return True
 
-    async def _columns(self, instrument: Instrument, bar_size: str, until: date, count: int) -> Columns:
+    async def _columns(self, instrument: Instrument, bar_size: str, until: date, count: int) -> BarColumns:
         channel = self._channel
         asked = _Asked(channel, instrument.symbol)
         if not channel.is_open:
@@ -92,7 +92,7 @@ class _Asked:
         self._channel = channel
         self._symbol = symbol
         self._timer: asyncio.TimerHandle | None = None
-        self.answered: asyncio.Future[Columns] = channel.loop.create_future()
+        self.answered: asyncio.Future[BarColumns] = channel.loop.create_future()
         self.is_at_gateway = False
 
     def gate(self) -> str | None:
@@ -102,7 +102,7 @@ class _Asked:
         self.is_at_gateway = True
         self._timer = self._channel.loop.call_later(self._channel.settings.history_seconds, self._late)
 
-    def answer(self, columns: Columns) -> None:
+    def answer(self, columns: BarColumns) -> None:
         self.is_at_gateway = False
         if not self.answered.done():
             self.answered.set_result(columns)

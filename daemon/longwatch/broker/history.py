@@ -7,8 +7,8 @@ from datetime import date
 from math import ceil
 
 from longwatch.broker.figures import instant
-from longwatch.broker.heard import Columns
 from longwatch.domain.bars import BarSeries, stamp_of
+from longwatch.wire.bulk import BarColumns
 
 DAILY = "1 day"
 MOST_DAYS = 365
@@ -30,7 +30,7 @@ def end_of(until: date, today: date) -> str:
     return "" if until >= today else f"{until:%Y%m%d}-23:59:59"
 
 
-def series_of(symbol: str, bar_size: str, columns: Columns, *, until: date, count: int, zone: str) -> BarSeries:
+def series_of(symbol: str, bar_size: str, columns: BarColumns, *, until: date, count: int, zone: str) -> BarSeries:
     """The last `count` bars up to and with `until`. Raises ValueError or KeyError on a date that is none."""
     stamps = array("q", [_stamp(text, zone) for text in columns.dates])
     last = stamp_of(until) + (0 if bar_size == DAILY else 86_399)

@@ -8,7 +8,6 @@ eventkit binds itself to the loop that is current at that moment.
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,17 +15,18 @@ from typing import Any
 
 from longwatch.broker.contracts import Wanted
 from longwatch.broker.figures import plain
-from longwatch.broker.heard import Columns, Heard
+from longwatch.broker.heard import Heard
 from longwatch.broker.translate import FIGURES, Translator
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.messages import SubmitOrder
 from longwatch.errors import ConfigError
+from longwatch.wire.bulk import bar_columns
+from longwatch.wire.fields import UnreadableField
 from longwatch.wire.framing import frame_text
 
-UNDECODABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, StopIteration)
+UNDECODABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, StopIteration, UnreadableField)
 """What reading a message that is not as it should be can raise."""
 
-BAR_FIELDS = 8
 EXECUTION_TIME_FIELD = 15
 
 _CASTS: dict[type, Callable[[str], object]] = {
@@ -122,16 +122,8 @@ class Reader:
         self._heard.tick_size(int(fields[2]), int(fields[3]), _finite(fields[4] or "0"))
 
     def _history(self, fields: Sequence[str]) -> None:
-        self._heard.history(int(fields[1]), columns(fields))
-
-
-def columns(fields: Sequence[str]) -> Columns:
-    """Message 17 as columns, without an object a bar. Raises ValueError when the count and the fields disagree."""
-    count, rows = int(fields[4]), fields[5:]
-    if count < 0 or len(rows) != count * BAR_FIELDS:
-        raise ValueError(f"{count} bars are announced, {len(rows)} fields follow where {BAR_FIELDS} a bar are due")
-    opened, high, low, close, volume = (array("d", map(float, rows[at::BAR_FIELDS])) for at in range(1, 6))
-    return Columns(dates=list(rows[0::BAR_FIELDS]), open=opened, high=high, low=low, close=close, volume=volume)
+        bars = bar_columns(fields)
+        self._heard.history(bars.req_id, bars)
 
 
 class Writer:

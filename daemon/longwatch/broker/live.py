@@ -19,7 +19,7 @@ from longwatch.broker.board import QuoteBoard
 from longwatch.broker.budget import Frame, Priority
 from longwatch.broker.channel import Channel
 from longwatch.broker.contracts import DetailsRow
-from longwatch.broker.heard import Columns, Greeting, Part
+from longwatch.broker.heard import Greeting, Part
 from longwatch.broker.histories import Histories
 from longwatch.broker.ids import Owner, RequestIds
 from longwatch.broker.line import Line
@@ -34,12 +34,14 @@ from longwatch.domain.instruments import Instrument
 from longwatch.domain.quotes import Quote
 from longwatch.errors import DataError, LinkError
 from longwatch.ports import OrderGate, Sink
+from longwatch.wire.bulk import BarColumns
 
 REQUEST_ID_AT = {10: (1, 2), 17: (1,), 52: (2,), 55: (2,), 63: (2,), 64: (2,)}
 """Message id -> where its request id may stand, by server version."""
 
 CON_ID_AT = {5: 2, 7: 2, 11: 3, 61: 3, 101: 1}
 TICKS = frozenset({1, 2, 45, 46, 58, 81})
+SKEW_NEWS_SECONDS = 0.5
 # What the gateway answers to the cancel of a history request is no news.
 ANSWERS_TO_CANCELS = frozenset({162, 366})
 
@@ -74,6 +76,8 @@ class IbBroker:
         self._histories = Histories(self._channel)
         self._is_synced = False
         self._time_asked: datetime | None = None
+        self._skew: float | None = None
+        self._skew_due = 0.0
         self._cancelled: set[int] = set()
         self._broken_farms: set[str] = set()
         self._spoilt_ticks: set[int] = set()
@@ -169,6 +173,7 @@ class IbBroker:
         self._log.warning("link lost: %s", reason)
         self._line = None
         self._is_synced = False
+        self._time_asked = self._skew = None
         self._channel.close(reason)
         self._account.stop()
         self._universe.stop()
@@ -221,7 +226,7 @@ class IbBroker:
     def details_ended(self, request_id: int) -> None:
         self._universe.ended(request_id)
 
-    def history(self, request_id: int, columns: Columns) -> None:
+    def history(self, request_id: int, columns: BarColumns) -> None:
         self._histories.answered(request_id, columns)
 
     def market_data_type(self, request_id: int, kind: int) -> None:
@@ -237,8 +242,8 @@ class IbBroker:
         self._link.answered()
         if self._time_asked is not None:
             skew = skew_seconds(epoch_seconds, self._time_asked.timestamp(), self._clock.market().timestamp())
-            self._channel.emit(m.ClockSeen, skew_seconds=skew)
             self._time_asked = None
+            self._tell_skew(skew)
 
     def error(self, about: int, code: int, text: str) -> None:
         row = codes.CODES.get(code)
@@ -294,6 +299,13 @@ class IbBroker:
     def _time_is_asked(self) -> None:
         self._time_asked = self._clock.market()
 
+    def _tell_skew(self, skew: float) -> None:
+        """Most heartbeats bring no news of the clock: tell a change, else no more than the clock check asks for."""
+        now = self._channel.loop.time()
+        if self._skew is None or now >= self._skew_due or abs(skew - self._skew) >= SKEW_NEWS_SECONDS:
+            self._skew, self._skew_due = skew, now + self._settings.clock_check_seconds
+            self._channel.emit(m.ClockSeen, skew_seconds=skew)
+
     def _round_over(self) -> None:
         if not self._is_synced and self._channel.is_open:
             self._is_synced = True
@@ -330,7 +342,7 @@ class IbBroker:
 
 
 def skew_seconds(epoch_seconds: int, asked: float, heard: float) -> float:
-    """The gateway's clock less ours: the least that explains its answer, which is cut to whole seconds and took a while.
+    """The gateway's clock less ours: the least that explains its answer, which is cut to whole seconds and took time.
 
     `asked` and `heard` are our market time in epoch seconds at the question and at the answer.
     """

@@ -44,5 +44,6 @@ class LinkSettings:
     def __post_init__(self) -> None:
         if self.client_id <= 0:
             raise ConfigError(
-                f"client id {self.client_id} would take over the owner's manual orders: set trading.ib.client_id to 1 or more"
+                f"client id {self.client_id} would take over the owner's manual orders: "
+                "set trading.ib.client_id to 1 or more"
             )
