@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from random import Random
@@ -26,6 +26,7 @@ from longwatch.broker.line import Line
 from longwatch.broker.lines import MarketData
 from longwatch.broker.link import Link
 from longwatch.broker.settings import LinkSettings
+from longwatch.broker.skew import ClockCheck
 from longwatch.broker.universe import Universe
 from longwatch.clock import Clock
 from longwatch.domain import messages as m
@@ -41,7 +42,6 @@ REQUEST_ID_AT = {10: (1, 2), 17: (1,), 52: (2,), 55: (2,), 63: (2,), 64: (2,)}
 
 CON_ID_AT = {5: 2, 7: 2, 11: 3, 61: 3, 101: 1}
 TICKS = frozenset({1, 2, 45, 46, 58, 81})
-SKEW_NEWS_SECONDS = 0.5
 # What the gateway answers to the cancel of a history request is no news.
 ANSWERS_TO_CANCELS = frozenset({162, 366})
 
@@ -75,9 +75,7 @@ class IbBroker:
         self._market = MarketData(settings, self, self._universe.instruments, self._board)
         self._histories = Histories(self._channel)
         self._is_synced = False
-        self._time_asked: datetime | None = None
-        self._skew: float | None = None
-        self._skew_due = 0.0
+        self._clock_check = ClockCheck(settings.clock_check_seconds)
         self._cancelled: set[int] = set()
         self._broken_farms: set[str] = set()
         self._spoilt_ticks: set[int] = set()
@@ -173,7 +171,7 @@ class IbBroker:
         self._log.warning("link lost: %s", reason)
         self._line = None
         self._is_synced = False
-        self._time_asked = self._skew = None
+        self._clock_check.forget()
         self._channel.close(reason)
         self._account.stop()
         self._universe.stop()
@@ -240,10 +238,9 @@ class IbBroker:
 
     def server_time(self, epoch_seconds: int) -> None:
         self._link.answered()
-        if self._time_asked is not None:
-            skew = skew_seconds(epoch_seconds, self._time_asked.timestamp(), self._clock.market().timestamp())
-            self._time_asked = None
-            self._tell_skew(skew)
+        skew = self._clock_check.answered(epoch_seconds, self._clock.market(), self._channel.loop.time())
+        if skew is not None:
+            self._channel.emit(m.ClockSeen, skew_seconds=skew)
 
     def error(self, about: int, code: int, text: str) -> None:
         row = codes.CODES.get(code)
@@ -297,14 +294,7 @@ class IbBroker:
         self._channel.emit(m.OrderWithheld, intent=intent, reason=reason)
 
     def _time_is_asked(self) -> None:
-        self._time_asked = self._clock.market()
-
-    def _tell_skew(self, skew: float) -> None:
-        """Most heartbeats bring no news of the clock: tell a change, else no more than the clock check asks for."""
-        now = self._channel.loop.time()
-        if self._skew is None or now >= self._skew_due or abs(skew - self._skew) >= SKEW_NEWS_SECONDS:
-            self._skew, self._skew_due = skew, now + self._settings.clock_check_seconds
-            self._channel.emit(m.ClockSeen, skew_seconds=skew)
+        self._clock_check.asked(self._clock.market())
 
     def _round_over(self) -> None:
         if not self._is_synced and self._channel.is_open:
@@ -339,16 +329,6 @@ class IbBroker:
     def _request_ids(self, message_id: int, fields: tuple[str, ...]) -> list[int]:
         found = (_number_at(fields, at) for at in REQUEST_ID_AT.get(message_id, ()))
         return [request_id for request_id in found if request_id is not None]
-
-
-def skew_seconds(epoch_seconds: int, asked: float, heard: float) -> float:
-    """The gateway's clock less ours: the least that explains its answer, which is cut to whole seconds and took time.
-
-    `asked` and `heard` are our market time in epoch seconds at the question and at the answer.
-    """
-    if epoch_seconds > heard:
-        return epoch_seconds - heard
-    return min(0.0, epoch_seconds + 1 - asked)
 
 
 def _number_at(fields: tuple[str, ...], at: int) -> int | None:
