@@ -1,0 +1,146 @@
+"""The ledger's books balance after any fills, and a file gives the same books again."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longwatch.errors import JournalError
+from longwatch.gateway.ledger import Execution, Ledger
+from longwatch.gateway.orders import commission_so_far
+from tests.gateway.made import JANUARY_3
+
+ACCOUNT = "DU123456"
+CASH = Decimal(1_000_000)
+FILLS = st.lists(
+    st.tuples(
+        st.booleans(),
+        st.integers(1, 5000),
+        st.integers(1, 100_000).map(lambda cents: Decimal(cents) / 100),
+        st.integers(1, 3),
+    ),
+    max_size=25,
+)
+
+
+def fill(number: int, is_buy: bool, quantity: int, price: Decimal, con_id: int) -> Execution:
+    return Execution(
+        exec_id=f"0000abcd.{number:08x}.01.01",
+        perm_id=number,
+        order_id=number,
+        client_id=1,
+        account=ACCOUNT,
+        con_id=con_id,
+        symbol=f"S{con_id}",
+        is_buy=is_buy,
+        quantity=Decimal(quantity),
+        price=price,
+        total=Decimal(quantity),
+        average=price,
+        at=JANUARY_3 + timedelta(seconds=number),
+    )
+
+
+def booked(ledger: Ledger, fills: list[tuple[bool, int, Decimal, int]]) -> Ledger:
+    for number, (is_buy, quantity, price, con_id) in enumerate(fills, 1):
+        execution = fill(number, is_buy, quantity, price, con_id)
+        ledger.book(execution, commission_so_far(execution.quantity, execution.quantity * price), "USD")
+    return ledger
+
+
+@given(FILLS)
+def test_cash_and_positions_are_what_the_fills_say(fills: list[tuple[bool, int, Decimal, int]]) -> None:
+    """Recomputed by hand from the fills alone, cash and shares agree exactly; cost and gains explain the cash."""
+    ledger = booked(Ledger({ACCOUNT: CASH}, at=JANUARY_3), fills)
+    books = ledger.accounts[ACCOUNT]
+    cash, shares = CASH, {1: Decimal(0), 2: Decimal(0), 3: Decimal(0)}
+    for is_buy, quantity, price, con_id in fills:
+        signed = Decimal(quantity if is_buy else -quantity)
+        shares[con_id] += signed
+        cash -= signed * price
+    cash -= sum((one.amount for one in ledger.commissions.values()), Decimal(0))
+    assert books.cash == cash
+    assert {number: one.quantity for number, one in books.holdings.items()} == {
+        number: quantity for number, quantity in shares.items() if number in books.holdings
+    }
+    for price in (Decimal("0.01"), Decimal("123.45")):
+        equity = cash + sum(quantity * price for quantity in shares.values())
+        unrealised = sum(one.quantity * price - one.cost for one in books.holdings.values())
+        assert abs(equity - CASH - books.realised - unrealised) < Decimal("0.01")
+    assert all(one.cost == 0 for one in books.holdings.values() if one.quantity == 0)
+
+
+@given(fills=FILLS)
+def test_a_ledger_read_again_is_the_same(fills: list[tuple[bool, int, Decimal, int]], tmp_path_factory: object) -> None:
+    """Cash, holdings, executions and commissions survive the file; new opening cash does not replace the old."""
+    path = tmp_path_factory.mktemp("ledger") / "books.jsonl"  # type: ignore[attr-defined]
+    first = booked(Ledger({ACCOUNT: CASH}, path, at=JANUARY_3), fills)
+    first.close()
+    again = Ledger({ACCOUNT: Decimal(5)}, path, at=JANUARY_3)
+    assert again.accounts == first.accounts
+    assert (again.executions, again.commissions) == (first.executions, first.commissions)
+    again.close()
+
+
+@pytest.mark.parametrize("cut", [1, 40, 300])
+def test_what_a_crash_cut_short_is_dropped_and_the_rest_goes_on(tmp_path: Path, cut: int) -> None:
+    """Half a line, or a fill without its commission, never happened: nobody was told of it."""
+    path = tmp_path / "books.jsonl"
+    fills = [(True, 100, Decimal("10.00"), 1), (True, 50, Decimal("11.00"), 1)]
+    booked(Ledger({ACCOUNT: CASH}, path, at=JANUARY_3), fills).close()
+    path.write_bytes(path.read_bytes()[:-cut])
+    ledger = Ledger({ACCOUNT: CASH}, path, at=JANUARY_3)
+    assert [one.quantity for one in ledger.executions] == [Decimal(100)]
+    ledger.book(fill(9, False, 100, Decimal(12), 1), Decimal(1), "USD")
+    ledger.close()
+    again = Ledger({ACCOUNT: CASH}, path, at=JANUARY_3)
+    assert again.accounts[ACCOUNT].holdings[1].quantity == 0
+    again.close()
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    """A line in the middle that is no entry stops the start, with its number."""
+    path = tmp_path / "books.jsonl"
+    path.write_text('{"kind":"opening","at":"x","account":"DU1","cash":"1"}\nrubbish\n')
+    with pytest.raises(JournalError, match="Line 2"):
+        Ledger({}, path, at=JANUARY_3)
+
+
+def test_anybody_can_add_up_the_file(tmp_path: Path) -> None:
+    """A reader that knows only JSON finds the ledger's cash from opening, executions and commissions."""
+    path = tmp_path / "books.jsonl"
+    ledger = booked(Ledger({ACCOUNT: CASH}, path, at=JANUARY_3), [(True, 300, Decimal("10.01"), 1)])
+    cash = Decimal(0)
+    for line in path.read_text().splitlines():
+        entry = json.loads(line)
+        match entry["kind"]:
+            case "opening":
+                cash += Decimal(entry["cash"])
+            case "execution":
+                value = Decimal(entry["quantity"]) * Decimal(entry["price"])
+                cash += value if entry["side"] == "SLD" else -value
+            case "commission":
+                cash -= Decimal(entry["amount"])
+    assert cash == ledger.accounts[ACCOUNT].cash
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value", "cost"),
+    [
+        (100, "8522", "1.00"),
+        (200, "17000", "1.000"),
+        (1000, "85000", "5.000"),
+        (10, "50", "0.50"),
+        (133, "9999", "1.00"),
+    ],
+)
+def test_commissions_follow_the_fixed_schedule(quantity: int, value: str, cost: str) -> None:
+    """Half a cent a share, at least a dollar, at most one per cent of the value."""
+    assert commission_so_far(Decimal(quantity), Decimal(value)) == Decimal(cost)
