@@ -97,6 +97,11 @@ def test_each_mode_has_its_providers_and_executors() -> None:
             "ib.backoff_initial_seconds: 90 is above backoff_max_seconds, 60; make it smaller",
         ),
         (
+            ({"ib.account_age_seconds": "300", "schedule.reconcile.trigger": "every 5 min during the session"},),
+            "ib.account_age_seconds: 300 is not above the 300 s between reconciliations; "
+            "raise it, or reconcile more often",
+        ),
+        (
             ({"execution.min_order_size": "20000"},),
             "execution.min_order_size: 20000 is above max_position_size, 10000; nothing could ever be bought",
         ),
@@ -125,7 +130,7 @@ def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) 
 
 def test_every_rule_is_shown_above() -> None:
     """A rule without a case here would be a rule nobody has seen refuse."""
-    assert len(checks.MISTAKES) == 2 + 14
+    assert len(checks.MISTAKES) == 2 + 15
 
 
 @pytest.mark.parametrize(
@@ -159,6 +164,19 @@ def test_an_armed_live_file_and_a_dry_run_pass_without_a_warning() -> None:
     "delayed data is paper's choice."""
     assert judged(LIVE) == []
     assert judged({"mode": "paper", "data_provider": "ib", "executor": "mock", "ib.market_data_type": "3"}) == []
+
+
+def test_an_account_reading_may_be_any_age_where_reconciling_has_no_interval() -> None:
+    """Before and after a session, or once a day, nothing says how old the last reading will be."""
+    for trigger in ("15 minutes before the close", "16:00 America/New_York"):
+        assert judged({"ib.account_age_seconds": "1", "schedule.reconcile.trigger": trigger}) == []
+    assert judged({"ib.account_age_seconds": "301", "schedule.reconcile.trigger": "every 5 min"}) == []
+
+
+def test_a_trigger_that_cannot_be_read_is_one_mistake() -> None:
+    """The rule that reads it too is not asked."""
+    (said,) = judged({"schedule.reconcile.trigger": "every 5 fortnights"})
+    assert said.startswith("schedule.reconcile.trigger: the trigger ")
 
 
 def test_rules_read_settings_that_exist() -> None:

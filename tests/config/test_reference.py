@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from longwatch.config import document
 from longwatch.config.load import check, demo_path, load
 from longwatch.config.schema import Settings, StrategySettings, every_setting, is_secret, reload_class
 from longwatch.config.trade import trade_settings
+from longwatch.domain.triggers import EveryTrigger, parse_trigger
 from longwatch.strategies.momentum import MomentumParameters
 
 
@@ -62,16 +64,30 @@ def test_the_demo_is_a_paper_run_on_four_names(root: Path) -> None:
     assert set(parameters.universe) == {"AAPL", "MSFT", "IBM", "GOOG"}
     assert parameters.lookback + 1 <= settings.data.history_bars
     assert str(settings.risk.max_weight) == "0.4"
+    assert (settings.execution.order_type, settings.execution.limit_offset_bps) == ("LMT", 30)
+
+
+def test_the_demo_reconciles_in_the_session_and_does_the_rest_at_its_usual_times() -> None:
+    """Half an hour after the close bars, then signals; orders five minutes after the open."""
+    schedule, usual = load(demo_path(), {}).settings.schedule, Settings().schedule
+    assert parse_trigger(schedule.reconcile.trigger) == EveryTrigger(every=timedelta(minutes=15), in_session=True)
+    assert (schedule.refresh, schedule.signals, schedule.rebalance) == (usual.refresh, usual.signals, usual.rebalance)
+    assert (usual.refresh.trigger, usual.signals.trigger, usual.rebalance.trigger) == (
+        "30 minutes after the close",
+        "45 minutes after the close",
+        "5 minutes after the open",
+    )
 
 
 def test_what_decisions_depend_on_follows_the_configuration() -> None:
     """Each live limit and rule of trading changes the value that decisions are made on."""
     tight = load(demo_path(), {"LONGWATCH_RISK__MAX_WEIGHT": "0.11", "LONGWATCH_IB__MARKET_DATA_TYPE": "3"}).settings
     trade = trade_settings(tight, ("AAPL",))
-    assert (trade.mode, trade.universe, trade.order_type, str(trade.max_weight)) == ("paper", ("AAPL",), "MKT", "0.11")
+    assert (trade.mode, trade.universe, trade.order_type, str(trade.max_weight)) == ("paper", ("AAPL",), "LMT", "0.11")
     assert trade.allocations == (("momentum", 1),)
     assert trade.allow_delayed_data
     assert trade.backend_alert_seconds == 600
+    assert trade.account_age_seconds == 90_000
     assert not trade_settings(Settings(), ()).allow_delayed_data
 
 
@@ -94,5 +110,9 @@ def test_defaults_of_the_configuration_are_those_decisions_have_by_themselves() 
         "max_orders_per_minute",
         "max_quote_age_seconds",
         "stale_sessions",
+        "acknowledge_seconds",
+        "account_age_seconds",
+        "absence_quiet_seconds",
+        "absence_round_seconds",
     ]
     assert {name: getattr(ours, name) for name in names} == {name: getattr(theirs, name) for name in names}

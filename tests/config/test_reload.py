@@ -96,6 +96,24 @@ def test_a_restart_setting_refuses_the_whole_reload_by_name(running: Running) ->
     )
 
 
+def test_what_is_set_up_once_at_the_start_needs_a_restart(running: Running) -> None:
+    """Taken in when the parts are put together, these would only seem to change."""
+    strategy = "name: momentum, path: longwatch.strategies.momentum:Momentum, deadline_seconds: 5"
+    result = running.reload(
+        BASE
+        + "  data: {refresh_deadline_seconds: 5, history_bars: 300}\n"
+        + f"  ops: {{log_level: debug}}\n  strategies: [{{{strategy}}}]\n",
+        in_session=False,
+    )
+    assert isinstance(result, Refused)
+    assert [reason.partition(": ")[0].removeprefix("trading.") for reason in result.reasons] == [
+        "data.refresh_deadline_seconds",
+        "data.history_bars",
+        "strategies.momentum.deadline_seconds",
+        "ops.log_level",
+    ]
+
+
 def test_a_malformed_file_is_refused_with_every_line(running: Running) -> None:
     """The reasons are the lines `check` would print."""
     result = running.reload("trading:\n  risk:\n    max_weigth: 0.1\n    allow_short: no\n")
@@ -187,7 +205,10 @@ def test_every_live_limit_has_a_direction() -> None:
         (("execution", "limit_offset_bps"), Decimal(1), Decimal(50)),
         (("execution", "tif"), None, "GTC"),
         (("execution", "acknowledge_seconds"), 1.0, 60.0),
+        (("execution", "absence_quiet_seconds"), 90.0, 10.0),
+        (("execution", "absence_round_seconds"), 90.0, 10.0),
         (("execution", "outside_rth"), None, True),
+        (("ib", "account_age_seconds"), 60.0, 600.0),
         (("data", "stale_sessions"), 0, 5),
         (("sizing", "cash_reserve_fraction"), Decimal("0.5"), Decimal(0)),
     ],

@@ -11,6 +11,7 @@ from decimal import Decimal
 from ipaddress import ip_address
 
 from longwatch.config.schema import Settings
+from longwatch.domain.triggers import EveryTrigger, parse_trigger
 
 Reason = str | None
 Paths = Sequence[tuple[str | int, ...]]
@@ -108,6 +109,15 @@ def _backoff_grows(s: Settings) -> Reason:
     return None if first <= most else f"{first:g} is above backoff_max_seconds, {most:g}; make it smaller"
 
 
+def _account_outlives_reconciling(s: Settings) -> Reason:
+    """A reading that is too old before the next one comes would shut the order gate for no reason, again and again."""
+    age, reconcile = s.ib.account_age_seconds, parse_trigger(s.schedule.reconcile.trigger)
+    every = reconcile.every.total_seconds() if isinstance(reconcile, EveryTrigger) else 0.0
+    if age > every:
+        return None
+    return f"{age:g} is not above the {every:g} s between reconciliations; raise it, or reconcile more often"
+
+
 def _sizes_leave_room(s: Settings) -> Reason:
     least, most = s.execution.min_order_size, s.execution.max_position_size
     return None if least <= most else f"{least} is above max_position_size, {most}; nothing could ever be bought"
@@ -146,6 +156,7 @@ MISTAKES: tuple[Rule, ...] = (
     Rule(reads=("clock.source", "mode"), judge=_live_keeps_real_time),
     Rule(reads=("clock.speed", "clock.source"), judge=_speed_needs_gateway),
     Rule(reads=("ib.backoff_initial_seconds", "ib.backoff_max_seconds"), judge=_backoff_grows),
+    Rule(reads=("ib.account_age_seconds", "schedule.reconcile.trigger"), judge=_account_outlives_reconciling),
     Rule(reads=("execution.min_order_size", "execution.max_position_size"), judge=_sizes_leave_room),
     Rule(reads=("execution.min_order_value", "risk.max_order_value"), judge=_order_values_leave_room),
     Rule(reads=("risk.max_net_exposure", "risk.max_gross_exposure"), judge=_net_within_gross),

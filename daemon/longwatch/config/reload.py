@@ -129,6 +129,7 @@ def _becomes(loose: object) -> Callable[[Any, Any], bool]:
 
 # Which change of a limit loosens it. Every live setting of `risk` and `execution` stands here.
 LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
+    ("ib", "account_age_seconds"): _rises,
     ("data", "stale_sessions"): _rises,
     ("execution", "min_order_size"): _falls,
     ("execution", "max_position_size"): _rises,
@@ -137,6 +138,8 @@ LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
     ("execution", "limit_offset_bps"): _rises,
     ("execution", "tif"): _becomes("GTC"),
     ("execution", "acknowledge_seconds"): _rises,
+    ("execution", "absence_quiet_seconds"): _falls,
+    ("execution", "absence_round_seconds"): _falls,
     ("execution", "outside_rth"): _becomes(True),
     ("sizing", "cash_reserve_fraction"): _falls,
     ("risk", "max_weight"): _rises,

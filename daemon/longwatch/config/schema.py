@@ -38,6 +38,7 @@ ProviderName = Literal["csv", "ib", "yahoo"]
 ExecutorName = Literal["mock", "ib_paper", "ib_live"]
 OrderType = Literal["MKT", "LMT"]
 TimeInForce = Literal["DAY", "GTC"]
+ClientLibrary = Literal["ib_insync"]
 ReloadClass = Literal["live", "restart"]
 
 
@@ -88,6 +89,12 @@ def _trigger(value: str) -> str:
     return value
 
 
+def _client_library(value: object) -> object:
+    if value == "ib_async":
+        raise refuse('"ib_async" is not in this version', "use ib_insync")
+    return value
+
+
 def _client_id(value: int) -> int:
     if value == 0:
         raise refuse("client id 0 would take over orders entered by hand", "choose 1 or more")
@@ -121,6 +128,9 @@ class IbSettings(Group):
     client_id: Annotated[Whole, AfterValidator(_client_id)] = restart(
         1, "API client id; 0 is refused, it would take over orders entered by hand.", ge=0, le=2_147_483_646
     )
+    client_library: Annotated[ClientLibrary, BeforeValidator(_client_library)] = restart(
+        "ib_insync", "Client library; ib_insync is the only one in this version."
+    )
     connect_timeout_seconds: Seconds = restart(10.0, "Deadline for one attempt to connect, handshake included.")
     heartbeat_seconds: Seconds = restart(30.0, "Time between two heartbeats, which find half-open sockets.")
     heartbeat_timeout_seconds: Seconds = restart(10.0, "Silence after a heartbeat that counts as a lost link.")
@@ -128,6 +138,9 @@ class IbSettings(Group):
     backoff_max_seconds: Seconds = restart(60.0, "Upper bound of every later wait; waits are random below it.")
     messages_per_second: Whole = restart(40, "Messages sent to IB a second; IB cuts the line above 50.", ge=1, le=49)
     account_sync_timeout_seconds: Seconds = restart(30.0, "Deadline for the download of account, orders and positions.")
+    account_age_seconds: Annotated[float, Strict(), Field(gt=0, le=1_209_600)] = live(
+        180.0, "Age of the last account reading above which no order leaves; above the time between reconciliations."
+    )
     clock_skew_seconds: Seconds = restart(5.0, "Difference to IB's clock above which no order leaves.")
     backend_alert_minutes: Minutes = restart(10.0, "Time without IB's backend after which an alert is raised.")
     market_data_type: Whole = restart(1, "1 live, 2 frozen; in paper also 3 delayed, 4 both.", ge=1, le=4)
@@ -138,9 +151,9 @@ class DataSettings(Group):
 
     csv_dir: Place = restart(Path("data/prices"), "Directory of the csv provider's SYMBOL.csv files.")
     cache_dir: Place = restart(Path("data/cache"), "Directory of the cache of bars.")
-    refresh_deadline_seconds: Seconds = live(600.0, "Deadline for one refresh of every symbol.")
+    refresh_deadline_seconds: Seconds = restart(600.0, "Deadline for one refresh of every symbol.")
     stale_sessions: Whole = live(1, "Sessions a symbol's bars may lag behind and still be traded.", ge=0, le=30)
-    history_bars: Whole = live(400, "Bars kept of each symbol; no less than the longest lookback.", ge=2, le=100_000)
+    history_bars: Whole = restart(400, "Bars kept of each symbol; no less than the longest lookback.", ge=2, le=100_000)
 
 
 class ClockSettings(Group):
@@ -169,6 +182,10 @@ class ExecutionSettings(Group):
     limit_offset_bps: Amount = live(Decimal(20), "How far through the quote a limit lies.", le=1_000)
     tif: TimeInForce = live("DAY", "DAY, or GTC to let entries rest over days.")
     acknowledge_seconds: Seconds = live(10.0, "Deadline for IB's acknowledgement; past it an order is unknown.")
+    absence_quiet_seconds: Seconds = live(
+        60.0, "How long backend and farms must be up before silence proves that an unknown order is absent."
+    )
+    absence_round_seconds: Seconds = live(30.0, "Time between the two downloads that must both not show such an order.")
     outside_rth: Flag = live(False, "Let orders fill outside regular trading hours.")
     adopt_existing: Literal["none", "all"] = restart(
         "none", "Of holdings found at the first start, none or all are ours."
@@ -223,7 +240,7 @@ class StrategySettings(Group):
     )
     parameters: dict[str, JsonValue] = restart({}, "Its own parameters, checked by its own model.")
     allocation: Fraction = live(Decimal(1), "Its share of the capital, 0 to 1; together at most 1.")
-    deadline_seconds: Seconds = live(60.0, "How long it may compute before it is killed.")
+    deadline_seconds: Seconds = restart(60.0, "How long it may compute before it is killed.")
     enabled: Flag = live(True, "Whether it runs; false holds its targets at nothing.")
 
 
@@ -273,7 +290,7 @@ class OpsSettings(Group):
         json_schema_extra={"reload": "restart", "secret": True},
         exclude=True,
     )
-    log_level: Literal["debug", "info", "warning", "error"] = live("info", "The least severe level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = restart("info", "The least severe level that is logged.")
     log_format: Literal["auto", "json", "console"] = restart("auto", "json, console, or auto: json under systemd.")
     watchdog: Flag = restart(True, "Feed systemd's watchdog from the event loop.")
 

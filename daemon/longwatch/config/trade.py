@@ -22,6 +22,8 @@ def trade_settings(settings: Settings, universe: tuple[str, ...]) -> TradeSettin
         limit_offset_bps=execution.limit_offset_bps,
         tif=execution.tif,
         acknowledge_seconds=execution.acknowledge_seconds,
+        absence_quiet_seconds=execution.absence_quiet_seconds,
+        absence_round_seconds=execution.absence_round_seconds,
         outside_rth=execution.outside_rth,
         lot_size=sizing.lot_size,
         min_trade_value=sizing.min_trade_value,
@@ -42,6 +44,7 @@ def trade_settings(settings: Settings, universe: tuple[str, ...]) -> TradeSettin
         cash_reserve_fraction=sizing.cash_reserve_fraction,
         no_trade_band_weight=sizing.no_trade_band_weight,
         stale_sessions=settings.data.stale_sessions,
+        account_age_seconds=settings.ib.account_age_seconds,
         clock_skew_seconds=settings.ib.clock_skew_seconds,
         backend_alert_seconds=settings.ib.backend_alert_minutes * 60,
     )
