@@ -9,11 +9,14 @@ from longwatch.broker.settings import LinkSettings
 from longwatch.ports import Broker
 
 
+def broker_for(needs: BrokerNeeds) -> Broker:
+    """The broker of the configured executor."""
+    return ib_broker(needs)
+
+
 def ib_broker(needs: BrokerNeeds) -> Broker:
     """The connection to IB's gateway, real or simulated."""
-    return IbBroker(
-        link_settings(needs), sink=needs.sink, gate=needs.gate, clock=needs.clock, random=needs.random
-    )
+    return IbBroker(link_settings(needs), sink=needs.sink, gate=needs.gate, clock=needs.clock, random=needs.random)
 
 
 def link_settings(needs: BrokerNeeds) -> LinkSettings:

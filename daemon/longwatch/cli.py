@@ -118,7 +118,7 @@ def run(file: ConfigFile) -> None:
 
     Example: longwatch run config/trading_config.yaml
     """
-    from longwatch.app import run as run_daemon
+    from longwatch.production import run as run_daemon
 
     _end(run_daemon(file))
 
@@ -144,7 +144,7 @@ def gateway(
     first = _date(start, "--start")
     from decimal import Decimal
 
-    from longwatch.app import gateway as run_gateway
+    from longwatch.simulation.serve import gateway as run_gateway
 
     _end(
         run_gateway(

@@ -69,6 +69,10 @@ class SteppedClock:
         self._technical_start = technical_start or market_start
         self._speed = speed
 
+    def shift(self, seconds: float) -> None:
+        """Set market time forward (or back) by so many market seconds: the clock it follows has been read again."""
+        self._market_start += timedelta(seconds=seconds)
+
     def market(self) -> datetime:
         return self._market_start + timedelta(seconds=(self._seconds() - self._zero) * self._speed)
 

@@ -18,6 +18,8 @@ from longwatch.domain.state import State
 
 ZERO = Decimal(0)
 BPS = Decimal("0.0001")
+WAITING = "once what is under way has ended"
+"""The limit of a refusal that is looked at again as soon as sells and cancels under way have ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         for item in _trade(state, event, wanted, quotes.get(wanted.instrument.symbol)):
             if type(item) in tally:
                 tally[type(item)] += 1
-            waiting += isinstance(item, m.TradeRefused) and item.limit == "sells under way"
+            waiting += isinstance(item, m.TradeRefused) and item.limit == WAITING
             yield item
     yield m.RebalanceDecided(
         run_id=event.run_id,
@@ -154,6 +156,10 @@ def _trade(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | N
         yield _clamped(event.run_id, wanted.instrument.symbol, clamp)
     if not wanted.trade or _within_band(state, wanted):
         return
+    against = [order for order in state.live_in(wanted.instrument.con_id) if (order.side.sign > 0) != (wanted.trade > 0)]
+    if against:
+        yield from _withdraw(event.run_id, wanted, against)
+        return
     proposal = _proposal(state, event, wanted, quote)
     refusal = first_refusal(state, proposal)
     if refusal is not None:
@@ -164,6 +170,24 @@ def _trade(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | N
             yield from _order(state, item, wanted)
         else:
             yield item
+
+
+def _withdraw(run_id: str, wanted: Wanted, against: list[Order]) -> Decided:
+    """What works in the other direction is cancelled first: two sides at once could end in a reversal."""
+    for order in against:
+        if not order.cancel_asked and order.order_id is not None:
+            yield m.OrderCancelAsked(intent=order.intent, reason="the target has turned")
+            yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
+    symbol, refs = wanted.instrument.symbol, ", ".join(order.ref for order in against)
+    yield m.TradeRefused(
+        run_id=run_id,
+        symbol=symbol,
+        check="opposite_order",
+        wanted=wanted.trade,
+        observed=refs,
+        limit=WAITING,
+        text=f"{symbol}: {refs} works the other way and is cancelled first",
+    )
 
 
 def _within_band(state: State, wanted: Wanted) -> bool:
@@ -211,7 +235,7 @@ def _fit(state: State, proposal: Proposal) -> Iterator[Proposal | m.TradeClamped
         allowed = max(to_lot(cap.allowed, proposal.instrument.lot), ZERO)
         if check in WAITS_FOR_SELLS and any(order.side is not proposal.side for order in state.live_orders()):
             text = f"{proposal.instrument.symbol}: {check} leaves room only once the sells under way have filled"
-            refusal = Refusal(check=check, observed=f"{cap.observed:.4f}", limit="sells under way", text=text)
+            refusal = Refusal(check=check, observed=f"{cap.observed:.4f}", limit=WAITING, text=text)
             yield _refused(proposal, refusal)
             return
         if allowed < max(state.settings.min_order_size, proposal.instrument.lot):

@@ -157,7 +157,25 @@ def cap_net_exposure(state: State, proposal: Proposal) -> Cap | None:
     return _room(state, proposal, net=True)
 
 
+def cap_reversal(state: State, proposal: Proposal) -> Cap | None:
+    """A reducing order, with every live order on its side, ends at zero: it never turns a position round."""
+    if proposal.purpose is not Purpose.REDUCE:
+        return None
+    held, con_id = abs(state.held(proposal.instrument.con_id)), proposal.instrument.con_id
+    same_side = sum((o.remaining for o in state.live_in(con_id) if o.side is proposal.side), ZERO)
+    return Cap(allowed=held - same_side, observed=same_side + proposal.quantity, limit=held)
+
+
+def cap_long_only(state: State, proposal: Proposal) -> Cap | None:
+    """Without leave to sell short, nothing is sold that is not held."""
+    if state.settings.allow_short or proposal.side is Side.BUY or proposal.purpose is not Purpose.ENTRY:
+        return None
+    return Cap(allowed=ZERO, observed=-proposal.quantity, limit=ZERO)
+
+
 ORDER_CAPS: tuple[tuple[str, CapRule], ...] = (
+    ("reversal", cap_reversal),
+    ("long_only", cap_long_only),
     ("max_order_shares", cap_order_shares),
     ("max_order_value", cap_order_value),
 )

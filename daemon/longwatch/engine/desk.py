@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from longwatch.clock import Clock
 from longwatch.data.cache import Cache
 from longwatch.domain.bars import BarSeries
+from longwatch.domain.messages import Link
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
 from longwatch.engine.loop import Engine
@@ -67,6 +68,15 @@ class Desk:
     def state(self) -> State:
         """The engine's state."""
         return self.engine.state
+
+    async def connected(self) -> None:
+        """Wait until the account is read and every symbol is a known contract or known to be none; not for ever."""
+
+        def is_known(state: State) -> bool:
+            told = state.instruments.keys() | state.missing.keys()
+            return state.link is Link.READY and told.issuperset(state.settings.universe)
+
+        await self.engine.wait_until(is_known, self.snapshot_deadline_seconds)
 
     def symbols(self) -> tuple[tuple[str, str, int], ...]:
         """Every (symbol, bar size, bars needed) of every strategy, once each, in order."""

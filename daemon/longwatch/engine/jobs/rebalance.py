@@ -14,7 +14,7 @@ LOOK_SECONDS = 1.0
 
 async def rebalance(desk: Desk, run: Run) -> str:
     """One decision on every target. Raises LongwatchError when the gate stays shut until the run is no longer valid."""
-    if run.reason == "sells have ended" and desk.current() is None:
+    if run.reason.endswith("have ended") and desk.current() is None:
         return "the session is over"
     await _ready(desk, run)
     await _fresh_quotes(desk)
@@ -26,7 +26,7 @@ async def rebalance(desk: Desk, run: Run) -> str:
     made = desk.state.rebalance
     if not decided or made is None:
         raise LongwatchError("no decision came of the rebalance; look at the log for an event that was not digested")
-    return f"{made.intended} orders, {made.clamped} clamped, {made.refused} refused, {made.waiting} wait for sells"
+    return f"{made.intended} orders, {made.clamped} clamped, {made.refused} refused, {made.waiting} to be looked at again"
 
 
 def _came(desk: Desk, run: Run) -> bool:

@@ -20,6 +20,7 @@ CENT_OF_A_CENT = Decimal("0.0001")
 
 async def refresh(desk: Desk, run: Run) -> str:
     """Fetch, cache and judge every symbol as of the last completed session. Raises DataError when there is none."""
+    await desk.connected()
     session = desk.last_completed()
     if session is None:
         raise DataError("the calendar knows no completed session; set trading.calendar to one that covers today")

@@ -9,7 +9,6 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.bars import BarSeries
-from longwatch.domain.messages import Link
 from longwatch.engine.desk import Desk, Run, StrategyTask
 from longwatch.engine.jobs.refresh import refresh
 from longwatch.errors import DataError, LongwatchError, StrategyError
@@ -19,7 +18,7 @@ from longwatch.strategies.worker import Request
 
 async def signals(desk: Desk, run: Run) -> str:
     """Ask every strategy, then value the account. Raises DataError when the bars are not of the last session."""
-    await desk.engine.wait_until(lambda state: state.link is Link.READY, desk.snapshot_deadline_seconds)
+    await desk.connected()
     session = desk.last_completed()
     if session is None:
         raise DataError("the calendar knows no completed session; set trading.calendar to one that covers today")

@@ -1,0 +1,153 @@
+"""`longwatch run`: the daemon as a service, on the machine's clock, with a durable journal and real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+from longwatch.app import Ports, account_of, build, handle_signals
+from longwatch.brokers import broker_for
+from longwatch.clock import Clock, SteppedClock, SystemClock, real_monotonic
+from longwatch.config.load import Loaded, load
+from longwatch.config.schema import IbSettings, Settings
+from longwatch.data.calendar import AlwaysOpen, ExchangeCalendar
+from longwatch.domain import messages as m
+from longwatch.domain.decide import Step
+from longwatch.engine.workers import ThreadWorkers
+from longwatch.errors import ProtocolError, UsageError
+from longwatch.journal.codec import decode
+from longwatch.journal.sqlite import ThreadedJournal
+from longwatch.ops import logs
+from longwatch.ports import Calendar
+from longwatch.strategies.host import ProcessHost
+from longwatch.wire.framing import Frames, hello, split
+from longwatch.wire.replies import Reply, decode_reply
+from longwatch.wire.requests import encode_request
+
+PROBE_SECONDS = 3.0
+PROBE_CLIENT_ID = 31_999
+ALWAYS_OPEN = "24/7"
+GC_THRESHOLD = 50_000
+"""Objects between two young collections: a full one inside a decision costs more than the decision."""
+
+_LOG = logging.getLogger("longwatch.start")
+
+
+def run(path: Path) -> int:
+    """Run the daemon until it is told to stop; the exit code is 0. Raises ConfigError, JournalError, LongwatchError."""
+    loaded = load(path, os.environ)
+    if loaded.settings.mode == "backtest":
+        raise UsageError(f"{path} says mode: backtest; run it with `longwatch backtest {path}`, or set mode to paper")
+    asyncio.run(serve(loaded, path, os.environ))
+    return 0
+
+
+async def serve(loaded: Loaded, path: Path, environ: Mapping[str, str]) -> None:
+    """Build the daemon with the ports of production and run it."""
+    settings = loaded.settings
+    logs.setup(SystemClock(), level=settings.ops.log_level, style=settings.ops.log_format)
+    for warning in loaded.warnings:
+        _LOG.warning("%s", warning)
+    journal = ThreadedJournal.open(
+        settings.journal_path, account=account_of(settings), mode=settings.mode, fresh_id=secrets.token_hex(8)
+    )
+    clock = await clock_of(settings, journal)
+    follower = _Follower(clock)
+    daemon = build(
+        loaded,
+        Ports(
+            clock=clock,
+            journal=journal,
+            workers=ThreadWorkers(),
+            host=ProcessHost(),
+            calendar=calendar_of(settings.calendar),
+            broker=broker_for,
+            random=Random(secrets.randbits(64)),
+        ),
+        config_path=path,
+        environ=environ,
+        on_step=follower.heard,
+    )
+    handle_signals(daemon)
+    # What start-up made lives as long as the daemon: collections need not look at it again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
+    await daemon.run()
+
+
+def calendar_of(name: str) -> Calendar:
+    """The calendar a configuration names; `24/7` is always open."""
+    return AlwaysOpen() if name == ALWAYS_OPEN else ExchangeCalendar(name)
+
+
+async def clock_of(settings: Settings, journal: ThreadedJournal) -> Clock:
+    """The machine's clock, or one that follows a simulated gateway's market time from the first answer it gives.
+
+    While that gateway is away market time goes on from the journal's last record.
+    """
+    if settings.clock.source == "system":
+        return SystemClock()
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            start = await gateway_time(settings.ib)
+    except (OSError, TimeoutError, ProtocolError, asyncio.IncompleteReadError) as error:
+        start = _last_time(journal)
+        _LOG.warning("the gateway's time is not known (%s); market time goes on from %s", error, start)
+    technical = SystemClock().technical()
+    return SteppedClock(real_monotonic, market_start=start, technical_start=technical, speed=settings.clock.speed)
+
+
+async def gateway_time(ib: IbSettings) -> datetime:
+    """What the gateway says the time is, asked over a connection of its own. Raises OSError, ProtocolError, TimeoutError."""
+    reader, writer = await asyncio.open_connection(ib.host, ib.port)
+    try:
+        writer.write(hello(157, 176))
+        frames = Frames()
+        version = int(split((await _next(reader, frames))[0])[0])
+        writer.write(encode_request("startApi", {"clientId": PROBE_CLIENT_ID}, version))
+        writer.write(encode_request("reqCurrentTime", {}, version))
+        while True:
+            for payload in await _next(reader, frames):
+                reply = decode_reply(split(payload), version)
+                if isinstance(reply, Reply) and reply.name == "currentTime":
+                    return datetime.fromtimestamp(int(reply.values["time"]), UTC)
+    finally:
+        writer.close()
+
+
+async def _next(reader: asyncio.StreamReader, frames: Frames) -> list[bytes]:
+    while True:
+        data = await reader.read(65_536)
+        if not data:
+            raise ProtocolError("the gateway closed the connection")
+        if found := frames.feed(data):
+            return found
+
+
+def _last_time(journal: ThreadedJournal) -> datetime:
+    last = SystemClock().market()
+    for record in journal.read(max(1, journal.last_sequence - 200)):
+        at = getattr(decode(record), "at", None)
+        last = at if isinstance(at, datetime) else last
+    return last
+
+
+@dataclass(slots=True)
+class _Follower:
+    """Keeps a followed clock with the gateway's: a simulated gateway that was away has its own idea of time."""
+
+    clock: Clock
+
+    def heard(self, event: m.Event, what: Step) -> None:
+        """Shift market time by a skew that is more than the answer's own resolution."""
+        if isinstance(self.clock, SteppedClock) and isinstance(event, m.ClockSeen) and abs(event.skew_seconds) > 2:
+            self.clock.shift(event.skew_seconds)

@@ -1,0 +1,101 @@
+"""`longwatch gateway`: the simulated gateway alone, on a TCP port and the machine's clock, for anybody's IB client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from longwatch.clock import SteppedClock, SystemClock, real_monotonic
+from longwatch.errors import UsageError
+from longwatch.gateway.app import Gateway
+from longwatch.gateway.desk import GatewayConfig
+from longwatch.gateway.ledger import last_instant
+from longwatch.gateway.market import Market
+from longwatch.gateway.synthetic import synthetic_market
+from longwatch.ops import logs
+from longwatch.simulation.replay import opening, replayed_market
+
+SYNTHETIC_HISTORY = timedelta(days=1000)
+
+_LOG = logging.getLogger("longwatch.gateway")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """What `longwatch gateway` was asked for; seconds are the machine's, `speed` is market seconds in one of them."""
+
+    port: int = 4002
+    host: str = "127.0.0.1"
+    speed: float = 1.0
+    ledger: Path | None = None
+    around_the_clock: bool = False
+    start: date | None = None
+    seed: int = 1
+    hold_acks_seconds: float = 0.0
+    accounts: tuple[str, ...] = ("DU123456",)
+    cash: Decimal = Decimal(1_000_000)
+    symbols: tuple[str, ...] = ()
+
+
+def gateway(**options: Any) -> int:
+    """Serve until SIGINT or SIGTERM; the exit code is 0. Raises LinkError when the port is taken."""
+    asyncio.run(serve(GatewayOptions(**options)))
+    return 0
+
+
+async def serve(asked: GatewayOptions) -> None:
+    """Serve as asked, until a signal says to stop."""
+    begins = _begins(asked)
+    clock = SteppedClock(
+        real_monotonic, market_start=begins, technical_start=SystemClock().technical(), speed=asked.speed
+    )
+    logs.setup(clock, style="auto")
+    config = GatewayConfig(
+        accounts=asked.accounts, cash=asked.cash, speed=asked.speed, seed=asked.seed, ledger_path=asked.ledger
+    )
+    served = Gateway(config, _market(asked), clock)
+    served.faults.hold_orders_seconds = asked.hold_acks_seconds
+    port = await served.start(asked.host, asked.port)
+    _LOG.info(
+        "serving %s on %s:%d, market time %s, speed %g",
+        ", ".join(asked.accounts),
+        asked.host,
+        port,
+        begins,
+        asked.speed,
+    )
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        await served.close()
+
+
+def _market(asked: GatewayOptions) -> Market:
+    if asked.around_the_clock:
+        return synthetic_market(seed=asked.seed, first=_synthetic_first(asked))
+    return replayed_market(seed=asked.seed, symbols=asked.symbols)
+
+
+def _begins(asked: GatewayOptions) -> datetime:
+    """Where market time starts: as asked, or where the ledger's last run ended when that is later."""
+    if asked.around_the_clock:
+        if asked.symbols:
+            raise UsageError("--symbols and --around-the-clock exclude each other: any symbol trades round the clock")
+        begins = datetime.combine(asked.start or date(2020, 1, 2), datetime.min.time(), tzinfo=UTC) + timedelta(hours=1)
+    else:
+        begins = opening(asked.start)
+    former = last_instant(asked.ledger) if asked.ledger is not None else None
+    return begins if former is None else max(begins, former)
+
+
+def _synthetic_first(asked: GatewayOptions) -> date:
+    return (asked.start or date(2020, 1, 2)) - SYNTHETIC_HISTORY
