@@ -133,13 +133,7 @@ def test_anybody_can_add_up_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("quantity", "value", "cost"),
-    [
-        (100, "8522", "1.00"),
-        (200, "17000", "1.000"),
-        (1000, "85000", "5.000"),
-        (10, "50", "0.50"),
-        (133, "9999", "1.00"),
-    ],
+    [(100, "8522", "1"), (200, "17000", "1"), (1000, "85000", "5"), (10, "50", "0.5"), (333, "9999", "1.665")],
 )
 def test_commissions_follow_the_fixed_schedule(quantity: int, value: str, cost: str) -> None:
     """Half a cent a share, at least a dollar, at most one per cent of the value."""

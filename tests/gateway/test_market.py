@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -161,5 +162,5 @@ def test_a_synthetic_market_is_open_at_all_hours_and_its_days_join() -> None:
     for hours in range(0, 24 * 9, 7):
         assert market.quote(instrument, JANUARY_3 + timedelta(hours=hours)).bid is not None
     past = market.completed(instrument, JANUARY_3 + timedelta(days=9))
-    assert all(one.close == other.open for one, other in zip(past, past[1:], strict=False))
+    assert all(one.close == other.open for one, other in pairwise(past))
     assert market.find("no such") is None

@@ -87,7 +87,7 @@ def test_a_resting_limit_is_cancelled_as_recorded() -> None:
 
 
 def test_an_order_larger_than_what_is_shown_fills_over_several_points() -> None:
-    """Each point gives at most its displayed size; executions add up, cost one order's commission, and stay at quotes."""
+    """Each point gives at most its displayed size; executions add up, cost one commission, stay at quotes."""
 
     async def scenario(gateway: Gateway) -> None:
         client = await PlainClient.connect()

@@ -107,7 +107,7 @@ class OrderBook:
             **_terms_of(entry),
         )
         order = Order(perm_id=entry["perm_id"], ticket=ticket, placed_at=datetime.fromisoformat(entry["at"]))
-        order.is_acknowledged = True
+        order.is_accepted = order.is_acknowledged = True
         self._orders[ticket.client_id, ticket.order_id] = order
         self.use(ticket.client_id, ticket.order_id)
         self._perm_id = max(self._perm_id, order.perm_id)

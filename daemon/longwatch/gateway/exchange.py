@@ -148,13 +148,14 @@ class Exchange:
         if not order.is_live:
             return
         ticket, now = order.ticket, self._timeline.now()
-        others = [other for other in self._orders_of(ticket.account) if other is not order]
+        others = list(self._orders_of(ticket.account))
         account = self._ledger.accounts[ticket.account]
         before = standing(account, others, self._market, now)
         needed = initial_with(account, others, ticket, self._market, now)
         if needed > before.equity and needed > before.initial:
             self._reject(order, before.equity, needed)
         else:
+            order.is_accepted = True
             rest = self._vary(order, "acknowledge", self._latencies.acknowledge) - self._latencies.reject
             self._later(order, max(rest, 0.0), self._acknowledge)
 
@@ -281,7 +282,8 @@ class Exchange:
         self._pulse.wake()
 
     def _orders_of(self, account: str) -> Iterator[Order]:
-        return (order for order in self.book.live() if order.ticket.account == account)
+        """The orders that bind an account's margin: accepted and not ended."""
+        return (order for order in self.book.live() if order.is_accepted and order.ticket.account == account)
 
     def _tell(self, client_id: int, order_id: int, code: int, text: str) -> None:
         self._report(OrderNotice(client_id=client_id, order_id=order_id, code=code, text=text))

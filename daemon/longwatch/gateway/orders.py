@@ -79,6 +79,7 @@ class Order:
     busy_until: datetime | None = None
     expires_at: datetime | None = None
     ended_at: datetime | None = None
+    is_accepted: bool = False
     is_acknowledged: bool = False
     is_cancelling: bool = False
     is_triggered: bool = False
