@@ -1,0 +1,67 @@
+"""What every bench prints: one JSON line a figure, the median of its runs with their spread."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tell(
+    name: str,
+    runs: Sequence[float],
+    unit: str,
+    *,
+    peer: str = "",
+    peer_runs: Sequence[float] = (),
+    goal: str = "",
+    note: str = "",
+) -> None:
+    """Print one figure; `ratio` is ours by the peer's, medians of both."""
+    value = statistics.median(runs)
+    theirs = statistics.median(peer_runs) if peer_runs else None
+    line = {
+        "name": name,
+        "value": rounded(value),
+        "unit": unit,
+        "spread": [rounded(min(runs)), rounded(max(runs))],
+        "runs": len(runs),
+        "peer": peer,
+        "peer_value": rounded(theirs) if theirs is not None else None,
+        "peer_spread": [rounded(min(peer_runs)), rounded(max(peer_runs))] if peer_runs else None,
+        "ratio": rounded(value / theirs) if theirs else None,
+        "goal": goal,
+        "note": note,
+    }
+    print(json.dumps(line), flush=True)
+
+
+def rounded(value: float) -> float:
+    """Four significant digits."""
+    return float(f"{value:.4g}")
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value that `share` of all values do not pass."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long `work` takes."""
+    began = perf_counter()
+    work()
+    return perf_counter() - began
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """A child process of this interpreter at the project's root, its pipes as text."""
+    return subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
