@@ -65,6 +65,7 @@ class BrokerNeeds:
     """What a broker is made with: where it puts what it hears, whom it asks before an order's bytes, and its universe."""
 
     settings: Settings
+    state: State
     account: str
     universe: tuple[str, ...]
     sink: Sink
@@ -203,6 +204,7 @@ class Daemon:
         self.broker = ports.broker(
             BrokerNeeds(
                 settings=settings,
+                state=self.state,
                 account=self.account,
                 universe=universe,
                 sink=self.inbox.put,

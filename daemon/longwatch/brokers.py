@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from longwatch.app import BrokerNeeds
 from longwatch.broker.contracts import Wanted
+from longwatch.broker.dry import DryRunBroker
+from longwatch.broker.exchange import Held, MockExchange
 from longwatch.broker.live import IbBroker
 from longwatch.broker.settings import LinkSettings
-from longwatch.ports import Broker
+from longwatch.domain.state import State
+from longwatch.ports import Broker, Sink
 
 
 def broker_for(needs: BrokerNeeds) -> Broker:
-    """The broker of the configured executor."""
-    return ib_broker(needs)
+    """The broker of the configured executor: `mock` is a dry run on a real gateway's data."""
+    return dry_run_broker(needs) if needs.settings.executor == "mock" else ib_broker(needs)
+
+
+def dry_run_broker(needs: BrokerNeeds) -> Broker:
+    """A mock account that trades on what IB's gateway quotes; nothing is ever sent to a real account."""
+    state = needs.state
+    exchange = MockExchange(
+        account=needs.account,
+        cash=needs.settings.initial_capital - spent(state),
+        client_id=needs.settings.ib.client_id,
+        positions={
+            holding.con_id: Held(symbol=holding.symbol, quantity=holding.quantity, average_cost=holding.average_cost)
+            for holding in state.book.values()
+        },
+        exec_ids=list(state.fills),
+    )
+
+    def connect(sink: Sink) -> Broker:
+        return IbBroker(link_settings(needs), sink=sink, gate=needs.gate, clock=needs.clock, random=needs.random)
+
+    return DryRunBroker(exchange, connect, sink=needs.sink, gate=needs.gate, clock=needs.clock)
+
+
+def spent(state: State) -> Decimal:
+    """What our fills and commissions so far have cost, less what sales brought: a mock account lives in the journal."""
+    ours = [fill for fill in state.fills.values() if fill.intent is not None]
+    paid = sum((state.commissions.get(fill.exec_id, Decimal(0)) for fill in ours), Decimal(0))
+    return paid + sum((fill.quantity * fill.price for fill in ours), Decimal(0))
 
 
 def ib_broker(needs: BrokerNeeds) -> Broker:
