@@ -13,6 +13,7 @@ import pytest
 from longwatch.errors import JournalError
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.exchange import Conduct
+from longwatch.gateway.ledger import newest_entry_at
 from longwatch.gateway.market import Market
 from longwatch.gateway.wording import instant_of
 from tests.gateway.made import IBM, JANUARY_3, PlainClient, on_a_gateway, small_market, stock, until
@@ -523,6 +524,8 @@ def test_a_gateway_started_again_with_its_ledger_goes_on(tmp_path: Path) -> None
         assert fill["permId"] > max(seen["perm"].values())
 
     on_a_gateway(first, ledger_path=path)
+    newest = newest_entry_at(path)
+    assert newest is not None and JANUARY_3 < newest < NEXT_OPEN
     on_a_gateway(second, ledger_path=path, at=NEXT_OPEN + timedelta(minutes=5))
 
 

@@ -33,12 +33,12 @@ async def gateway() -> AsyncIterator[Gateway]:
     await made.close()
 
 
-async def connected(gateway: Gateway, client_id: int) -> Any:
+async def connected(gateway: Gateway, client_id: int, timeout: float = 4) -> Any:
     import ib_insync
 
     ib = ib_insync.IB()
     ib.RaiseRequestErrors = True
-    await ib.connectAsync("127.0.0.1", gateway.port, clientId=client_id)
+    await ib.connectAsync("127.0.0.1", gateway.port, clientId=client_id, timeout=timeout)
     return ib
 
 
@@ -114,7 +114,7 @@ async def test_unknown_contracts_and_a_taken_id_fail_as_the_library_expects(gate
     with pytest.raises(RequestError):
         await ib.reqContractDetailsAsync(Stock("NOT A SYMBOL", "SMART", "USD"))
     with pytest.raises((ConnectionError, asyncio.TimeoutError)):
-        await connected(gateway, 3)
+        await connected(gateway, 3, timeout=0.3)
     assert ib.isConnected()
     ib.disconnect()
 

@@ -2,13 +2,13 @@
 
 What a caller needs:
 
-    app        Gateway(config, market, clock): start, protocol_factory, refuse_connections, trade_by_hand, close
+    app        Gateway(config, market, clock, faults=): start, protocol_factory, refuse_connections, trade_by_hand, close
     desk       GatewayConfig; Gateway.desk: lose_backend, restore_backend, break_farm, mend_farm
     market     Market(sources, hours, seed=, path_points=, spread_bps=), Replay(instrument, bars), Instrument
     path       DayBar: one session of one instrument
     synthetic  synthetic_market(seed=, first=): any symbol trades, round the clock
     faults     Faults, as Gateway.faults: what it does wrong, on demand
-    ledger     Ledger, as Gateway.ledger: the true books, and their file
+    ledger     Ledger, as Gateway.ledger: the true books; newest_entry_at(path): where a restarted clock begins
 
 Bars are handed in, time comes from a Clock, and every choice is seeded: the same requests at the same times give the
 same bytes.

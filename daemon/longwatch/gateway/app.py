@@ -20,11 +20,14 @@ CLOSING_SECONDS = 2.0
 
 
 class Gateway:
-    """One gateway. It needs a running loop; `clock.market()` is its time, which `config.speed` must agree with."""
+    """One gateway. It needs a running loop; `clock.market()` is its time, which `config.speed` must agree with.
 
-    def __init__(self, config: GatewayConfig, market: Market, clock: Clock) -> None:
+    Raises JournalError when the ledger file can't be read, or belongs to another market.
+    """
+
+    def __init__(self, config: GatewayConfig, market: Market, clock: Clock, faults: Faults | None = None) -> None:
         self.config = config
-        self.desk = Desk(config, market, clock, asyncio.get_running_loop(), answer)
+        self.desk = Desk(config, market, clock, asyncio.get_running_loop(), answer, faults or Faults())
         self._server: asyncio.Server | None = None
         self._address: tuple[str, int] | None = None
         self._by_hand = count(1)
@@ -102,5 +105,13 @@ class Gateway:
             server.close()
         self.desk.close()
         if server is not None:
+            await self._wait_for(server)
+
+    async def _wait_for(self, server: asyncio.Server) -> None:
+        """Give clients a moment to take their last bytes; who does not is cut off."""
+        try:
             async with asyncio.timeout(CLOSING_SECONDS):
                 await server.wait_closed()
+        except TimeoutError:
+            for session in list(self.desk.connections):
+                session.abort()

@@ -23,6 +23,9 @@ from longwatch.gateway.pulse import Pulse
 from longwatch.gateway.session import Session
 from longwatch.gateway.timeline import Timeline
 
+ACCOUNT_SECONDS = 0.25
+"""Account values follow a fill this much later, so that fills of one moment are one refresh."""
+
 MARKET_FARMS = ("cashfarm", "usfarm")
 HISTORY_FARM = "ushmds"
 DEFINITION_FARM = "secdefnj"
@@ -63,11 +66,12 @@ class Desk:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         answer: Callable[[Session, str, dict[str, Any]], None],
+        faults: Faults,
     ) -> None:
         self.config = config
         self.market = market
         self.loop = loop
-        self.faults = Faults()
+        self.faults = faults
         self.timeline = Timeline(loop, clock, config.speed)
         self.pulse = Pulse(self.timeline, market)
         self.connections: dict[Session, None] = {}
@@ -87,6 +91,7 @@ class Desk:
         )
         self._answer = answer
         self._unsent: list[Callable[[], None]] = []
+        self._stale: set[str] = set()
         self._refreshed_at = self.timeline.now()
         self.pulse.follow(self._beat, self._is_needed)
 
@@ -169,7 +174,15 @@ class Desk:
         for session in self.everyone():
             if session.wants_positions and instrument is not None:
                 session.send("position", wording.position(holding, instrument, execution.account))
-            if session.account_updates == execution.account:
+        if execution.account not in self._stale:
+            self._stale.add(execution.account)
+            self.timeline.after(ACCOUNT_SECONDS, self._refresh_stale, execution.account)
+
+    def _refresh_stale(self, account: str) -> None:
+        """One refresh for all fills of a moment."""
+        self._stale.discard(account)
+        for session in self.everyone():
+            if session.account_updates == account:
                 self.refresh_account(session)
 
     def refresh_account(self, session: Session) -> None:
@@ -180,14 +193,15 @@ class Desk:
                 shown[row.key, row.currency] = row.value
                 values = {"key": row.key, "value": row.value, "currency": row.currency, "account": account}
                 session.send("updateAccountValue", values)
+        time = {"time": self.account_time()}
         for holding, instrument in self.holdings(account):
             price = self.market.quote(instrument, self.now()).last or Decimal(0)
             values = wording.portfolio(holding, instrument, account, price)
             if shown.get(("", instrument.symbol)) != values:
                 shown["", instrument.symbol] = values
                 session.send("updatePortfolio", values)
-                session.send("updateAccountTime", {"time": self.account_time()})
-        session.send("updateAccountTime", {"time": self.account_time()})
+                session.send("updateAccountTime", time)
+        session.send("updateAccountTime", time)
 
     def account_time(self) -> str:
         return f"{self.now().astimezone(ZoneInfo(self.config.zone)):%H:%M}"

@@ -168,6 +168,12 @@ class Ledger:
                 self.orders.append(entry)
 
 
+def newest_entry_at(path: Path) -> datetime | None:
+    """The market time of a ledger file's last entry, where a restarted gateway's clock goes on; None without one."""
+    entries = _read(path)
+    return datetime.fromisoformat(entries[-1]["at"]) if entries else None
+
+
 def _move(holding: Holding, execution: Execution, commission: Decimal) -> Decimal | None:
     """Change a holding by a fill; returns the gain when it closed something, else None.
 

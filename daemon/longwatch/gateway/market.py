@@ -105,6 +105,9 @@ class Quote:
     volume: int = 0
 
 
+Moment = tuple[TradingDay | None, int]
+
+
 class Market:
     """All instruments on one exchange calendar.
 
@@ -125,8 +128,10 @@ class Market:
     ) -> None:
         self._sources: dict[int, Source] = {}
         self._by_symbol: dict[str, Source] = {}
-        self._paths: dict[tuple[int, date], DayPath] = {}
-        self._quotes: dict[int, tuple[date | None, int, Quote]] = {}
+        self._paths: dict[int, dict[date, DayPath]] = {}
+        self._closes: dict[int, tuple[date, Decimal | None]] = {}
+        self._quotes: dict[int, tuple[Moment, Quote]] = {}
+        self._moment: tuple[datetime, Moment] | None = None
         self._seed = seed
         self._points = max(path_points, FEWEST_POINTS)
         self._spread = Decimal(str(spread_bps))
@@ -139,14 +144,16 @@ class Market:
 
     def quote(self, instrument: Instrument, at: datetime) -> Quote:
         """Everything an observer may know of an instrument at an instant."""
-        session = self.hours.at(at)
-        place = -1 if session is None else place_of(session.open_at, session.close_at, self._points, at)
-        day = session.date if session else None
+        moment = self._moment_of(at)
         kept = self._quotes.get(instrument.con_id)
-        if session is not None and kept is not None and kept[:2] == (day, place):
-            return kept[2]
-        quote = self._closed_quote(instrument, at) if session is None else self._open_quote(instrument, session, place)
-        self._quotes[instrument.con_id] = (day, place, quote)
+        if kept is not None and kept[0] == moment:
+            return kept[1]
+        session, place = moment
+        if session is None or place < 0:
+            quote = self._closed_quote(instrument, at)
+        else:
+            quote = self._open_quote(instrument, session, place)
+        self._quotes[instrument.con_id] = (moment, quote)
         return quote
 
     def find(self, symbol: str, con_id: int = 0) -> Instrument | None:
@@ -172,15 +179,17 @@ class Market:
 
     def path(self, instrument: Instrument, day: date) -> DayPath | None:
         """The whole path of one session, for readers that cut it off at an instant themselves."""
-        key = (instrument.con_id, day)
-        path = self._paths.get(key)
+        mine = self._paths.setdefault(instrument.con_id, {})
+        path = mine.get(day)
         if path is None:
             bar = self._sources[instrument.con_id].on(day)
             if bar is None:
                 return None
             random = Random(f"{self._seed}|{instrument.symbol}|{day.isoformat()}")
             path = trace(bar, self._points, -instrument.min_tick.as_tuple().exponent, random)  # type: ignore[operator]
-            self._keep(key, path)
+            if len(mine) >= PATHS_KEPT:
+                del mine[next(iter(mine))]
+            mine[day] = path
         return path
 
     def points(self, session: TradingDay, until: datetime) -> list[datetime]:
@@ -203,11 +212,24 @@ class Market:
         self._sources[source.instrument.con_id] = source
         self._by_symbol[source.instrument.symbol] = source
 
-    def _keep(self, key: tuple[int, date], path: DayPath) -> None:
-        mine = [kept for kept in self._paths if kept[0] == key[0]]
-        if len(mine) >= PATHS_KEPT:
-            del self._paths[mine[0]]
-        self._paths[key] = path
+    def _moment_of(self, at: datetime) -> Moment:
+        """The session and point at an instant, or the next session and -1 while closed; many ask about one instant."""
+        if self._moment is not None and self._moment[0] == at:
+            return self._moment[1]
+        session = self.hours.at(at)
+        if session is None:
+            moment: Moment = (self.hours.following(at), -1)
+        else:
+            moment = (session, place_of(session.open_at, session.close_at, self._points, at))
+        self._moment = (at, moment)
+        return moment
+
+    def _close_before(self, instrument: Instrument, day: date) -> Decimal | None:
+        kept = self._closes.get(instrument.con_id)
+        if kept is None or kept[0] != day:
+            past = self._sources[instrument.con_id].before(day)
+            kept = self._closes[instrument.con_id] = (day, money(past[-1].close) if past else None)
+        return kept[1]
 
     def _closed_quote(self, instrument: Instrument, at: datetime) -> Quote:
         past = self.completed(instrument, at)
@@ -229,8 +251,7 @@ class Market:
 
     def _open_quote(self, instrument: Instrument, session: TradingDay, place: int) -> Quote:
         path = self.path(instrument, session.date)
-        past = self._sources[instrument.con_id].before(session.date)
-        close = money(past[-1].close) if past else None
+        close = self._close_before(instrument, session.date)
         if path is None:
             return Quote(place=place, day=session.date, last=close, close=close)
         bid, ask = self._spread_round(path.prices[place], instrument.min_tick)

@@ -106,12 +106,14 @@ class Session(asyncio.Protocol):
             return
         try:
             rest = self._open(data) if self._opening is not None else data
-            for payload in self._frames.feed(rest) if rest else ():
-                if self.is_open:
-                    self._receive(split(payload))
+            payloads = self._frames.feed(rest) if rest else []
         except ProtocolError:
             # Whoever is at the other end does not speak the protocol; a real gateway closes without a word.
             self.abort()
+            return
+        for payload in payloads:
+            if self.is_open:
+                self._receive(split(payload))
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
