@@ -2,7 +2,7 @@
 
 What a caller needs:
 
-    app        Gateway(config, market, clock, faults=): start, protocol_factory, refuse_connections, trade_by_hand, close
+    app        Gateway(config, market, clock, faults=): start, protocol_factory, trade_by_hand, refuse_connections
     desk       GatewayConfig; Gateway.desk: lose_backend, restore_backend, break_farm, mend_farm
     market     Market(sources, hours, seed=, path_points=, spread_bps=), Replay(instrument, bars), Instrument
     path       DayBar: one session of one instrument
