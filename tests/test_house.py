@@ -27,7 +27,11 @@ LONGEST_FUNCTION = 60
 MEDIAN_FUNCTION = 9
 
 # A pip name whose import name differs, and those that are used without being imported by us.
-IMPORT_NAMES = {"prometheus-client": "prometheus_client", "ruamel.yaml": "ruamel"}
+IMPORT_NAMES = {
+    "prometheus-client": "prometheus_client",
+    "pydantic-settings": "pydantic_settings",
+    "ruamel.yaml": "ruamel",
+}
 NEVER_IMPORTED = {"tzdata"}  # the time zones of machines that have none
 BROUGHT_ALONG = {"pydantic_core"}  # pydantic pins it to the digit and names it in its own interface
 

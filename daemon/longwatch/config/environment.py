@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 from longwatch.config.document import plain, read
+from longwatch.config.layers import Tree
 from longwatch.config.mistakes import Mistake
-from longwatch.config.schema import Settings, every_setting, is_secret
+from longwatch.config.schema import JOBS, Settings, every_setting, is_secret
 from longwatch.config.wording import clipped, closest
 
 PREFIX = "LONGWATCH_"
@@ -59,12 +60,25 @@ def overrides(environ: Mapping[str, str]) -> tuple[list[Override], list[Mistake]
     return found, mistakes
 
 
-def laid_over(tree: dict[str, Any], found: list[Override]) -> dict[str, Any]:
-    """The settings below `trading` with each override in its place; `tree` itself stays as it is."""
-    merged = dict(tree)
+def spelled_out(file: Tree) -> Tree:
+    """The file's tree with each job that is given as its trigger alone as a group, so a variable may complete it."""
+    schedule = file.get("schedule")
+    if not isinstance(schedule, dict):
+        return dict(file)
+    jobs = {name: {"trigger": job} for name, job in schedule.items() if name in JOBS and isinstance(job, str)}
+    return file | {"schedule": schedule | jobs}
+
+
+def as_tree(found: Iterable[Override], file: Tree) -> Tree:
+    """The overrides as a tree; one whose group the file gives as something else stays out, or it would hide that."""
+    tree: Tree = {}
     for override in found:
-        _place(merged, override.path, override.value)
-    return merged
+        if _has_room(file, override.path):
+            group = tree
+            for name in override.path[:-1]:
+                group = group.setdefault(name, {})
+            group[override.path[-1]] = override.value
+    return tree
 
 
 @cache
@@ -118,17 +132,14 @@ def _takes_text(annotation: object) -> bool:
     return annotation in (str, Path) or isinstance(annotation, str) or any(map(_takes_text, get_args(annotation)))
 
 
-def _place(tree: dict[str, Any], path: SettingPath, value: Any) -> None:
-    name, below = path[0], path[1:]
-    if not below:
-        tree[name] = value
-        return
-    group = tree.get(name)
-    if isinstance(group, str) and len(below) == 1:
-        group = {"trigger": group}  # a job may be given as its trigger alone
-    if group is None or isinstance(group, dict):
-        tree[name] = dict(group or {})
-        _place(tree[name], below, value)
+def _has_room(file: Tree, path: SettingPath) -> bool:
+    """Whether everything above `path` is a group in the file, or not given."""
+    group: Any = file
+    for name in path[:-1]:
+        group = group.get(name)
+        if not isinstance(group, dict):
+            return group is None
+    return True
 
 
 def _unknown(variable: str) -> Mistake:

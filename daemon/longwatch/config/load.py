@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from pydantic_core import ErrorDetails
 
 from longwatch.config import checks, document, environment, wording
 from longwatch.config.document import Document
 from longwatch.config.environment import Override
+from longwatch.config.layers import Layers, Loc, Tree, settle
 from longwatch.config.mistakes import ConfigErrors, Mistake, dotted
 from longwatch.config.schema import ROOT, Settings, every_setting, is_secret
 from longwatch.errors import ConfigError
 
 _MOST_BYTES = 1_048_576
-_MOST_ROUNDS = 20
-
-Loc = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,24 +88,25 @@ class _Reading:
         file_tree = self._file_tree(mistakes)
         if file_tree is None:
             raise ConfigErrors(mistakes)
-        tree = environment.laid_over(file_tree, self._found)
-        mistakes += self._secrets_given(tree)
-        settings, errors = _settle(tree)
+        file_tree = environment.spelled_out(file_tree)
+        mistakes += self._secrets_given(file_tree)
+        layers = Layers(variables=environment.as_tree(self._found, file_tree), file=file_tree)
+        settings, errors = settle(layers)
         mistakes += [self._mistake(error) for error in errors]
         for path, reason in checks.broken(checks.MISTAKES, settings, [error["loc"] for error in errors]):
             text, _, hint = reason.partition("; ")
             mistakes.append(self._at((ROOT, *path), text, hint))
-        settings = self._with_secrets(settings, environ, mistakes)
+        secrets = self._secrets(settings, environ, mistakes)
         if mistakes:
             raise ConfigErrors(mistakes)
-        return settings
+        return settle(replace(layers, secrets=secrets))[0] if secrets else settings
 
     def warnings(self, settings: Settings) -> list[str]:
         """What is odd but allowed: variables that shadow the file, settings out of the ordinary."""
         odd = [str(self._at((ROOT, *path), reason)) for path, reason in checks.broken(checks.WARNINGS, settings)]
         return [*filter(None, map(self._shadow, self._found)), *odd]
 
-    def _file_tree(self, mistakes: list[Mistake]) -> dict[str, Any] | None:
+    def _file_tree(self, mistakes: list[Mistake]) -> Tree | None:
         """What stands below `trading`; notes what is wrong above that, and is None when nothing stands there."""
         whole = self._source.value
         if whole is None and self._source.mistakes:
@@ -128,7 +125,7 @@ class _Reading:
             mistakes.append(self._at((ROOT,), text, f"write the settings below a line `{ROOT}:`"))
         return None
 
-    def _secrets_given(self, tree: dict[str, Any]) -> list[Mistake]:
+    def _secrets_given(self, tree: Tree) -> list[Mistake]:
         """A secret in the file itself is a mistake; it is taken out, so that it is never shown."""
         mistakes = []
         for path, field in every_setting():
@@ -138,15 +135,16 @@ class _Reading:
                 mistakes.append(self._at((ROOT, *path), "a secret must not stand here", hint))
         return mistakes
 
-    def _with_secrets(self, settings: Settings, environ: Mapping[str, str], mistakes: list[Mistake]) -> Settings:
+    def _secrets(self, settings: Settings, environ: Mapping[str, str], mistakes: list[Mistake]) -> Tree:
+        """The secrets that could be read; where they lie is itself a setting, so settings come before them."""
+        tree: Tree = {}
         for secret in environment.secrets(settings, environ):
             group, name = secret.path
             if secret.problem:
                 mistakes.append(self._at((ROOT, group, f"{name}_file"), secret.problem))
             else:
-                filled = getattr(settings, group).model_copy(update={name: SecretStr(secret.text)})
-                settings = settings.model_copy(update={group: filled})
-        return settings
+                tree.setdefault(group, {})[name] = SecretStr(secret.text)
+        return tree
 
     def _mistake(self, error: ErrorDetails) -> Mistake:
         text, hint = wording.said(error)
@@ -182,37 +180,3 @@ def _bytes(path: Path) -> bytes:
     if len(raw) > _MOST_BYTES:
         raise ConfigError(f"{path}: larger than {_MOST_BYTES:,} bytes; this is not a configuration file")
     return raw
-
-
-def _settle(tree: dict[str, Any]) -> tuple[Settings, list[ErrorDetails]]:
-    """Settings from what is right in `tree`, and what is wrong; wrong settings are left at their defaults."""
-    first: list[ErrorDetails] | None = None
-    tree = deepcopy(tree)
-    for _ in range(_MOST_ROUNDS):
-        try:
-            return Settings.model_validate(tree), first or []
-        except ValidationError as error:
-            errors = error.errors(include_url=False)
-            first = errors if first is None else first
-            places = {_place_of(error) for error in errors}
-            for place in sorted(places, key=lambda loc: [str(part).rjust(9) for part in loc], reverse=True):
-                _drop(tree, place)
-    return Settings(), first or []
-
-
-def _place_of(error: ErrorDetails) -> Loc:
-    """What must go for the rest to stand: the setting, or what lacks it."""
-    return error["loc"][:-1] if error["type"] == "missing" else error["loc"]
-
-
-def _drop(tree: Any, place: Loc) -> None:
-    """Removes what lies at `place`, or the nearest thing above it."""
-    holder: Any = None
-    last: Any = None
-    for part in place:
-        listed = isinstance(tree, list) and isinstance(part, int) and part < len(tree)
-        if not listed and not (isinstance(tree, dict) and part in tree):
-            break
-        holder, last, tree = tree, part, tree[part]
-    if holder is not None:
-        del holder[last]

@@ -231,6 +231,9 @@ class ScheduleSettings(Group):
         return default.model_dump() | ({"trigger": given} if isinstance(given, str) else given)
 
 
+JOBS = frozenset(name for name, info in ScheduleSettings.model_fields.items() if info.annotation is JobSettings)
+
+
 class StrategySettings(Group):
     """One strategy, its parameters and its share of the capital."""
 
