@@ -168,7 +168,7 @@ class IbBroker:
         self._channel.budget.put(frame)
 
     def ended(self, reason: str) -> None:
-        self._log.warning("link lost: %s", reason)
+        self._log.debug("link lost: %s", reason)
         self._line = None
         self._is_synced = False
         self._clock_check.forget()
@@ -188,7 +188,7 @@ class IbBroker:
         if self._line is None:
             return
         self._channel.open(self._line)
-        self._log.info("link up: server version %d", greeting.server_version)
+        self._log.debug("link up: server version %d", greeting.server_version)
         self._channel.emit(
             m.LinkUp,
             client_id=self._settings.client_id,

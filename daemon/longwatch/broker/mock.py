@@ -1,4 +1,4 @@
-"""A broker without a gateway: the port Broker over a MockExchange, the executor `mock`; made by the composition root."""
+"""A broker without a gateway: the port Broker over a MockExchange, the executor `mock`; made by app.py."""
 
 from __future__ import annotations
 

@@ -1,0 +1,370 @@
+"""Account downloads: whole, or failed with a reason; empty and failed are never confused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.orders import OrderType
+from longwatch.gateway.app import Gateway
+from tests.broker.bench import (
+    ACCOUNT,
+    Bench,
+    Script,
+    Scripted,
+    an_empty_account,
+    order,
+    with_gateway,
+    with_script,
+)
+
+PARTS = {
+    "positions": "positions",
+    "open orders": "open_perm_ids",
+    "completed orders": "completed_perm_ids",
+    "executions": "exec_ids",
+    "account": "net_liquidation",
+}
+REQUESTS = {
+    "positions": "reqPositions",
+    "open orders": "reqAllOpenOrders",
+    "completed orders": "reqCompletedOrders",
+    "executions": "reqExecutions",
+    "account": "reqAccountSummary",
+}
+UNNUMBERED = ["positions", "open orders", "completed orders"]
+
+
+def say(name: str, **values: object) -> Callable[[Scripted], None]:
+    return lambda gateway: gateway.say(name, **values)
+
+
+def position(con_id: int = 1, quantity: str = "10", account: str = ACCOUNT) -> dict[str, object]:
+    return {
+        "account": account,
+        "conId": con_id,
+        "symbol": "AAPL",
+        "secType": "STK",
+        "currency": "USD",
+        "position": Decimal(quantity),
+        "avgCost": Decimal("99.5"),
+    }
+
+
+def snapshot_of(script: Script, **changed: object) -> m.SnapshotSeen:
+    async def work(bench: Bench, script: Script) -> m.SnapshotSeen:
+        await bench.up()
+        return await bench.inbox.until(m.SnapshotSeen)
+
+    return with_script(work, script, **changed)
+
+
+def test_an_empty_account_is_a_whole_snapshot() -> None:
+    """Nothing there is an answer: every part is empty, none has failed."""
+    snapshot = snapshot_of(an_empty_account())
+    assert snapshot.failures == ()
+    assert (snapshot.positions, snapshot.open_perm_ids, snapshot.completed_perm_ids, snapshot.exec_ids) == ((),) * 4
+    assert (snapshot.net_liquidation, snapshot.cash) == (Decimal("1000"), Decimal("1000"))
+
+
+def test_a_snapshot_lists_what_the_gateway_holds() -> None:
+    """After a fill and a resting order the snapshot shows both, and the rows came before it as events."""
+
+    async def work(bench: Bench, gateway: Gateway) -> None:
+        await bench.synced()
+        aapl = bench.inbox.of(m.InstrumentsSeen)[0].instruments[0]
+        bench.broker.submit(order(1, order_id=90_000, instrument=aapl))
+        limit = {"order_type": OrderType.LIMIT, "limit_price": Decimal("1.00"), "tif": "GTC"}
+        bench.broker.submit(order(2, order_id=90_001, instrument=aapl, **limit))
+        await bench.inbox.until(m.CommissionSeen)
+        await bench.inbox.until(m.OpenOrderSeen, 4)
+        bench.broker.request_snapshot("test")
+        snapshot = await bench.inbox.until(m.SnapshotSeen, 2)
+        assert snapshot.reason == "test"
+        assert [(row.symbol, row.quantity) for row in snapshot.positions or ()] == [("AAPL", Decimal(100))]
+        filled = bench.inbox.of(m.ExecutionSeen)[0]
+        resting = next(each for each in bench.inbox.of(m.OpenOrderSeen) if each.order_id == 90_001)
+        assert snapshot.exec_ids == (filled.exec_id,)
+        assert snapshot.open_perm_ids == (resting.perm_id,)
+        assert snapshot.completed_perm_ids == (filled.perm_id,)
+        assert snapshot.cash == gateway.ledger.accounts[ACCOUNT].cash
+        before = bench.inbox.events.index(snapshot)
+        assert any(isinstance(each, m.CompletedOrderSeen) for each in bench.inbox.events[:before])
+
+    with_gateway(work)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_missing_end_mark_fails_its_part_at_the_deadline(part: str) -> None:
+    """What never ends is None with the reason, the other parts are whole (C38)."""
+    script = an_empty_account()
+    if part == "account":
+        script.answers["reqAccountSummary"] = lambda gateway, values: None
+    else:
+        del script.answers[REQUESTS[part]]
+    snapshot = snapshot_of(script, download_seconds=5.0)
+    assert snapshot.failures == ((part, "no end mark within 5 s"),)
+    assert getattr(snapshot, PARTS[part]) is None
+    assert all(getattr(snapshot, field) is not None for other, field in PARTS.items() if other != part)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_download_without_an_id_that_times_out_ends_the_connection(part: str) -> None:
+    """A late end mark would close the next request early: the connection is dropped. One with an id may stay."""
+    script = an_empty_account()
+    del script.answers[REQUESTS[part]]
+
+    async def work(bench: Bench, script: Script) -> list[m.LinkLost]:
+        await bench.up()
+        await bench.inbox.until(m.SnapshotSeen)
+        await asyncio.sleep(0.1)
+        return bench.inbox.of(m.LinkLost)
+
+    losses = with_script(work, script, download_seconds=5.0)
+    expected = [f"the gateway did not end its download of {part} within 5 s"] if part in UNNUMBERED else []
+    assert [each.reason for each in losses] == expected
+
+
+SPOILT = {
+    "positions": ("61", "3", ACCOUNT, "4711", "AAPL", "STK", "", "0", "", "", "", "USD", "", "", "many", "1"),
+    "open orders": ("5", "1", "4711", "AAPL"),
+    "completed orders": ("101", "4711", "AAPL", "STK"),
+    "executions": ("11", "-1", "3", "4711", "AAPL", "STK"),
+    "account": ("63", "1", "{id}", ACCOUNT, "NetLiquidation", "plenty", "USD"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_row_that_cannot_be_decoded_fails_its_part_and_is_kept_raw(part: str) -> None:
+    """One spoilt row: the part is None, never a shorter list; the row is told with its contract (C39)."""
+    script = an_empty_account()
+    whole = script.answers[REQUESTS[part]]
+
+    def spoilt(gateway: Scripted, values: dict[str, object]) -> None:
+        gateway.raw(*(text.replace("{id}", str(values.get("reqId"))) for text in SPOILT[part]))
+        whole(gateway, values)
+
+    script.answers[REQUESTS[part]] = spoilt
+
+    async def work(bench: Bench, script: Script) -> tuple[m.SnapshotSeen, list[m.MessageUndecodable]]:
+        await bench.up()
+        return await bench.inbox.until(m.SnapshotSeen), bench.inbox.of(m.MessageUndecodable)
+
+    snapshot, undecodable = with_script(work, script)
+    assert [each[0] for each in snapshot.failures] == [part]
+    assert "a row could not be decoded" in snapshot.failures[0][1]
+    assert getattr(snapshot, PARTS[part]) is None
+    assert [each.message_id for each in undecodable] == [int(SPOILT[part][0])]
+    assert undecodable[0].con_id == (None if part == "account" else 4711)
+    assert undecodable[0].raw[0] == SPOILT[part][0]
+
+
+@pytest.mark.parametrize("part", ["executions", "account"])
+def test_an_error_fails_the_download_it_answers_at_once(part: str) -> None:
+    """An error with the request's id ends that part with the gateway's words."""
+    script = an_empty_account()
+    script.answers[REQUESTS[part]] = lambda gateway, values: gateway.say(
+        "error", reqId=values["reqId"], errorCode=322, errorString="Error processing request"
+    )
+    snapshot = snapshot_of(script)
+    assert snapshot.failures == ((part, "Error processing request (322)"),)
+
+
+def test_an_error_without_an_id_is_quoted_when_a_download_times_out() -> None:
+    """A read-only API answers a download without id by an error about nothing: the failure repeats it."""
+    script = an_empty_account()
+    script.answers["reqCompletedOrders"] = lambda gateway, values: gateway.say(
+        "error", reqId=-1, errorCode=321, errorString="The API interface is currently in Read-Only mode."
+    )
+    snapshot = snapshot_of(script, download_seconds=5.0)
+    reason = "no end mark within 5 s; the gateway said: The API interface is currently in Read-Only mode. (321)"
+    assert snapshot.failures == (("completed orders", reason),)
+
+
+def test_a_figure_that_is_missing_fails_the_account() -> None:
+    """An account summary that ends without its figures is no account of zero."""
+    script = an_empty_account()
+    script.answers["reqAccountSummary"] = lambda gateway, values: gateway.say(
+        "accountSummaryEnd", reqId=values["reqId"]
+    )
+    snapshot = snapshot_of(script)
+    assert snapshot.failures == (
+        ("account", f"the broker gave no NetLiquidation and no TotalCashValue for account {ACCOUNT}"),
+    )
+    assert (snapshot.net_liquidation, snapshot.cash) == (None, None)
+
+
+def test_rows_of_another_account_are_left_out() -> None:
+    """With several accounts behind one login, only ours is compared."""
+    script = an_empty_account()
+
+    def positions(gateway: Scripted, values: dict[str, object]) -> None:
+        gateway.say("position", **position(1, "10"))
+        gateway.say("position", **position(2, "99", account="DU999"))
+        gateway.say("positionEnd")
+
+    script.answers["reqPositions"] = positions
+    rows = snapshot_of(script).positions
+    assert [(row.con_id, row.quantity, row.average_cost) for row in rows or ()] == [(1, Decimal(10), Decimal("99.5"))]
+
+
+def test_a_position_outside_a_download_is_news() -> None:
+    """Message 61 belongs to the download while one runs, and is an event after it."""
+
+    async def work(bench: Bench, script: Script) -> None:
+        await bench.synced()
+        assert bench.inbox.of(m.PositionSeen) == []
+        script.connections[0].say("position", **position(1, "-0.5"))
+        seen = await bench.inbox.until(m.PositionSeen)
+        assert (seen.account, seen.con_id, seen.quantity) == (ACCOUNT, 1, Decimal("-0.5"))
+
+    with_script(work, an_empty_account())
+
+
+def test_requests_during_a_round_are_joined_with_it() -> None:
+    """One of a kind in flight: ten wishes for a snapshot make one download, a later one another."""
+
+    async def work(bench: Bench, script: Script) -> None:
+        await bench.up()
+        for _ in range(10):
+            bench.broker.request_snapshot("again")
+        await bench.inbox.until(m.SnapshotSeen)
+        assert script.names().count("reqPositions") == 1
+        bench.broker.request_snapshot("later")
+        assert (await bench.inbox.until(m.SnapshotSeen, 2)).reason == "later"
+        assert [script.names().count(name) for name in REQUESTS.values()] == [2] * 5
+
+    with_script(work, an_empty_account())
+
+
+def test_account_summaries_are_cancelled() -> None:
+    """Only two summaries may be open at a time: each is cancelled when it has ended."""
+
+    async def work(bench: Bench, script: Script) -> None:
+        await bench.synced()
+        for count in range(2, 6):
+            bench.broker.request_snapshot("again")
+            await bench.inbox.until(m.SnapshotSeen, count)
+        await asyncio.sleep(1.0)
+        asked = [values["reqId"] for name, values in script.requests if name == "reqAccountSummary"]
+        ended = [values["reqId"] for name, values in script.requests if name == "cancelAccountSummary"]
+        assert asked == ended
+        assert len(set(asked)) == 5
+
+    with_script(work, an_empty_account())
+
+
+def test_request_ids_stay_in_their_block() -> None:
+    """Every id used lies in the block that the engine reserved, however many requests are made."""
+
+    async def work(bench: Bench, script: Script) -> None:
+        await bench.inbox.until(m.LinkUp)
+        bench.broker.begin_sync(m.BeginSync(epoch=1, first_request_id=500, count=6, account=ACCOUNT))
+        for count in range(1, 12):
+            await bench.inbox.until(m.SnapshotSeen, count)
+            bench.broker.request_snapshot("again")
+        used = {values["reqId"] for _, values in script.requests if "reqId" in values}
+        assert used <= set(range(500, 506))
+
+    with_script(work, an_empty_account())
+
+
+def test_nothing_is_asked_before_the_engine_has_given_ids() -> None:
+    """Between the handshake and the sync only the heartbeat goes out, and a snapshot is not begun."""
+
+    async def work(bench: Bench, script: Script) -> None:
+        await bench.inbox.until(m.LinkUp)
+        bench.broker.request_snapshot("early")
+        await asyncio.sleep(5.0)
+        assert script.names() == ["startApi", "reqCurrentTime"]
+
+    with_script(work, an_empty_account())
+
+
+def test_a_link_lost_in_the_middle_of_a_round_begins_afresh() -> None:
+    """The next connection downloads everything again; the broken round gives no snapshot."""
+    script = an_empty_account()
+    whole = script.answers["reqPositions"]
+    script.answers["reqPositions"] = lambda gateway, values: gateway.transport.abort()
+
+    async def work(bench: Bench, script: Script) -> None:
+        await bench.up()
+        await bench.inbox.until(m.LinkLost)
+        assert bench.inbox.of(m.SnapshotSeen) == []
+        script.answers["reqPositions"] = whole
+        await bench.up()
+        assert (await bench.inbox.until(m.SnapshotSeen)).failures == ()
+
+    with_script(work, script)
+
+
+def test_contracts_are_asked_for_once() -> None:
+    """What is known stays known over a reconnect."""
+
+    async def work(bench: Bench, gateway: Gateway) -> None:
+        await bench.synced()
+        seen = bench.inbox.of(m.InstrumentsSeen)[0]
+        assert [one.symbol for one in seen.instruments] == ["AAPL", "MSFT"]
+        bench.broker.drop("test")
+        await bench.up()
+        await bench.inbox.until(m.SnapshotSeen, 2)
+        await asyncio.sleep(10)
+        assert len(bench.inbox.of(m.InstrumentsSeen)) == 1
+
+    with_gateway(work)
+
+
+def test_a_symbol_nobody_knows_is_missing_with_the_reason() -> None:
+    """200 is told in the gateway's words; an answer that never comes is told as that."""
+    script = an_empty_account()
+    refuse = script.answers["reqContractDetails"]
+
+    def details(gateway: Scripted, values: dict[str, object]) -> None:
+        if values["symbol"] == "AAPL":
+            refuse(gateway, values)
+
+    script.answers["reqContractDetails"] = details
+
+    async def work(bench: Bench, script: Script) -> m.InstrumentsSeen:
+        await bench.up()
+        return await bench.inbox.until(m.InstrumentsSeen)
+
+    seen = with_script(work, script, details_seconds=8.0)
+    assert seen.instruments == ()
+    assert seen.missing == (
+        ("AAPL", "No security definition has been found (200)"),
+        ("MSFT", "no contract details within 8 s"),
+    )
+
+
+def test_a_missing_symbol_is_asked_for_again_on_the_next_connection() -> None:
+    """What failed once may come: only the missing symbol is asked for, and found."""
+
+    async def work(bench: Bench, gateway: Gateway) -> None:
+        gateway.faults.spoil["contractDetails"] = 1
+        await bench.up()
+        await bench.inbox.until(m.InstrumentsSeen)
+        bench.broker.drop("test")
+        await bench.up()
+        again = await bench.inbox.until(m.InstrumentsSeen, 2)
+        assert ([one.symbol for one in again.instruments], again.missing) == (["AAPL"], ())
+
+    with_gateway(work)
+
+
+def test_a_spoilt_contract_is_missing_and_the_others_live() -> None:
+    """A contract that can't be decoded takes only its own symbol out of the universe."""
+
+    async def work(bench: Bench, gateway: Gateway) -> m.InstrumentsSeen:
+        gateway.faults.spoil["contractDetails"] = 1
+        await bench.up()
+        return await bench.inbox.until(m.InstrumentsSeen)
+
+    seen = with_gateway(work)
+    assert [one.symbol for one in seen.instruments] == ["MSFT"]
+    assert [symbol for symbol, _ in seen.missing] == ["AAPL"]
+    assert "could not be decoded" in seen.missing[0][1]
