@@ -55,6 +55,8 @@ from longwatch.strategies.worker import Code
 NEEDS_SECONDS = 30.0
 DRAIN_SECONDS = 15.0
 LAG_SECONDS = 0.5
+TELLS_AGENDA = "signals"
+"""After this job, once a day, the log says what runs next."""
 WORK = {"refresh": refresh, "signals": signals, "rebalance": rebalance, "reconcile": reconcile}
 
 _LOG = logging.getLogger("longwatch.app")
@@ -303,6 +305,8 @@ class Daemon:
         self.narrator.log(event, self.state)
         for fact in what.facts:
             self.narrator.log(fact, self.state)
+            if isinstance(fact, m.JobNoted) and fact.job == TELLS_AGENDA and fact.outcome != "started":
+                self.narrator.agenda(self._agenda())
         if self.metrics is not None:
             self.metrics.heard(event)
             for fact in what.facts:
@@ -315,8 +319,11 @@ class Daemon:
             self.metrics.committed(records, seconds)
 
     def _job_ended(self, job: str, outcome: str, text: str) -> None:
-        level = logging.DEBUG if job == "reconcile" and outcome == "finished" else logging.INFO
-        logging.getLogger("longwatch.jobs").log(level, "%s %s: %s", job, outcome, text)
+        """What a job did is told by its facts, and its failure by one of them."""
+        logging.getLogger("longwatch.jobs").debug("%s %s: %s", job, outcome, text)
+
+    def _agenda(self) -> tuple[NextRun, ...]:
+        return tuple(NextRun(job=job, at=at) for job, at in self.runner.agenda())
 
     def _run_job(self, effect: m.RunJob) -> None:
         self.runner.run_now(effect.job, effect.reason)
@@ -345,7 +352,7 @@ class Daemon:
         )
         if hasattr(self, "runner"):
             runtime.running = self.runner.running()
-            runtime.next_runs = tuple(NextRun(job=job, at=at) for job, at in self.runner.agenda())
+            runtime.next_runs = self._agenda()
             runtime.quotes = self.broker.quotes()
         return runtime
 

@@ -32,16 +32,15 @@ def test_a_day_reads_like_this() -> None:
     assert lines == [
         "start     longwatch 0.1.0, paper account DU123456, journal k7q2, run 1",
         "config    read (by start, c0ffeec0ffee)",
-        "link      ready",
+        "link      ready: the account is read and compared",
         "reconcile compared 0 positions and 0 orders (start): 0 differences",
-        "data      2 symbols, 504 bars up to 2007-01-04",
+        "data      refreshed: 504 bars of 2 symbols up to 2007-01-04, all sound",
         "signals   momentum wants AAPL 40.0 %, MSFT 25.0 % (decided on 2007-01-04)",
         "sizing    equity 1,000,000.00 at the close of 2007-01-04",
         "risk      AAPL clamped by max_weight: 4,669 to 1,751 shares (0.40 over 0.15)",
         "risk      IBM 3 refused by min_order_value: the order is too small (295.20 against 1000)",
         "orders    BUY 1,751 AAPL LMT 85.83 DAY (entry, #1)",
         "fills     BUY 1,751 AAPL at 85.70",
-        "orders    BUY 1,751 AAPL done, 1,751 filled at 85.70",
         "fills     commission 8.755 USD for AAPL 1,751",
         "orders    BUY 800 MSFT LMT 85.83 DAY (entry, #2)",
         "book      100 AAPL not ours (held before the first start)",
@@ -56,7 +55,7 @@ OFF = m.Difference(con_id=AAPL, symbol="AAPL", book=Decimal(5), outside=Decimal(
 @pytest.mark.parametrize(
     ("thing", "line"),
     [
-        (m.LinkMoved(link=m.Link.DISCONNECTED, reason="refused", tech=NOW), "link      disconnected: refused"),
+        (m.LinkMoved(link=m.Link.DISCONNECTED, reason="refused", tech=NOW), "link      lost: refused"),
         (m.BackendMoved(up=True, tech=NOW), "link      the gateway has its link to IB again"),
         (m.FarmMoved(farm="usfarm", up=False, tech=NOW), "link      data farm usfarm is broken"),
         (
@@ -66,7 +65,7 @@ OFF = m.Difference(con_id=AAPL, symbol="AAPL", book=Decimal(5), outside=Decimal(
         (m.InstrumentMissing(symbol="XYZ", reason="code 200"), "data      XYZ can't be traded: code 200"),
         (
             m.DataJudged(session=NOW.date(), judged=(judged("AAPL", "a hole"), judged("MSFT"))),
-            "data      2 symbols, 504 bars up to 2007-01-05; flawed, not traded: AAPL: a hole",
+            "data      refreshed: 504 bars of 2 symbols up to 2007-01-05; flawed, not traded: AAPL: a hole",
         ),
         (
             m.StrategyFaulted(strategy="loops", session=NOW.date(), reason="killed after 5 s"),
@@ -87,7 +86,7 @@ OFF = m.Difference(con_id=AAPL, symbol="AAPL", book=Decimal(5), outside=Decimal(
         ),
         (
             moved(1, OrderState.REJECTED, Evidence.REJECTED, "201 no margin"),
-            "orders    BUY 1,751 AAPL rejected, 1,751 filled at 85.70: 201 no margin",
+            "orders    BUY 1,751 AAPL rejected, 1,751 filled at 85.7000: 201 no margin",
         ),
         (m.OrderCancelAsked(intent=2, reason="flatten"), "orders    cancel BUY 800 MSFT: flatten"),
         (
@@ -178,3 +177,18 @@ def test_the_next_runs_are_one_line_soonest_first() -> None:
 def test_numbers_are_written_for_reading(value: str, text: str) -> None:
     """Thousands apart, cents whole, no exponents."""
     assert number(Decimal(value)) == text
+
+
+def test_a_part_of_an_order_says_how_far_the_order_has_come() -> None:
+    """Several fills of one order: each tells the sum so far; a fill that was all of it needs no more words."""
+    part = replace(fill("00.01", 1, AAPL, "AAPL", Side.BUY, 500, "85.7"))
+    assert line_of(part, traded_state()) == (
+        "fills     BUY 500 AAPL at 85.70 (1,751 of 1,751, on average at 85.7000)"
+    )
+
+
+def test_a_link_to_ib_that_never_was_down_is_not_back() -> None:
+    """Every connection assumes the gateway's own link to be up: that is news only after it was down."""
+    narrator, state = Narrator(), ready_state()
+    up, down = (m.BackendMoved(up=is_up, tech=NOW) for is_up in (True, False))
+    assert [narrator.log(fact, state) is not None for fact in (up, down, up, up)] == [False, True, True, False]

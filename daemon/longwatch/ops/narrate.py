@@ -20,6 +20,9 @@ from longwatch.ops.runtime import NextRun
 
 Thing = m.Event | m.Fact
 
+STARTING = "starting"
+"""The reason of a link that was never up, see decide."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -46,24 +49,37 @@ def tell(thing: Thing, state: State) -> Line | None:
 
 
 class Narrator:
-    """Logs what is worth it; remembers what was compared last, to keep still while nothing happens."""
+    """Logs what is worth it; remembers what was told last, to keep still while nothing happens."""
 
     def __init__(self) -> None:
         self._compared_activity: int | None = None
+        self._backend_is_up = True
 
     def log(self, thing: Thing, state: State) -> Line | None:
         """Log the line for `thing`, if there is one, under `longwatch.<topic>`; returns it."""
-        told = None if self._is_routine(thing) else tell(thing, state)
-        if told is not None:
-            logging.getLogger(f"longwatch.{told.topic}").log(told.level, "%s", told.text)
-        return told
+        return _logged(None if self._is_routine(thing) else tell(thing, state))
+
+    def agenda(self, runs: Sequence[NextRun]) -> Line | None:
+        """Log when each job runs next; returns the line."""
+        return _logged(next_runs(runs))
 
     def _is_routine(self, thing: Thing) -> bool:
-        """A comparison that found nothing, with no activity since the last."""
-        if not isinstance(thing, m.BookCompared):
-            return False
-        former, self._compared_activity = self._compared_activity, thing.activity
-        return not thing.differences and thing.activity == former
+        """A comparison that found nothing with no activity since the last; a link to IB that never was down."""
+        match thing:
+            case m.BookCompared(activity=activity, differences=differences):
+                former, self._compared_activity = self._compared_activity, activity
+                return not differences and activity == former
+            case m.BackendMoved(up=up):
+                was_up, self._backend_is_up = self._backend_is_up, up
+                return up and was_up
+            case _:
+                return False
+
+
+def _logged(line: Line | None) -> Line | None:
+    if line is not None:
+        logging.getLogger(f"longwatch.{line.topic}").log(line.level, "%s", line.text)
+    return line
 
 
 def next_runs(runs: Sequence[NextRun]) -> Line | None:
@@ -92,10 +108,17 @@ def _instrument_missing(fact: m.InstrumentMissing, state: State) -> Line:
     return _warning("data", f"{fact.symbol} can't be traded: {fact.reason}")
 
 
-def _link_moved(fact: m.LinkMoved, state: State) -> Line:
-    text = fact.link.value + (f": {fact.reason}" if fact.reason else "")
-    is_loss = fact.link is m.Link.DISCONNECTED and fact.reason != "starting"
-    return _warning("link", text) if is_loss else Line(topic="link", text=text)
+def _link_moved(fact: m.LinkMoved, state: State) -> Line | None:
+    """A loss with its reason, and readiness; the steps between are told by what happens in them."""
+    match fact.link:
+        case m.Link.DISCONNECTED if fact.reason != STARTING:
+            return _warning("link", f"lost: {fact.reason}")
+        case m.Link.READY:
+            return Line(topic="link", text="ready: the account is read and compared")
+        case m.Link.CONNECTING if fact.reason == STARTING:
+            return Line(topic="link", text="connecting")
+        case _:
+            return None
 
 
 def _link_up(event: m.LinkUp, state: State) -> Line:
@@ -161,9 +184,11 @@ def _verb_set(fact: m.VerbSet, state: State) -> Line:
 
 def _data_judged(fact: m.DataJudged, state: State) -> Line:
     bars = sum(row.bars for row in fact.judged)
-    text = f"{counted(len(fact.judged), 'symbol')}, {counted(bars, 'bar')} up to {fact.session}"
+    text = f"refreshed: {counted(bars, 'bar')} of {counted(len(fact.judged), 'symbol')} up to {fact.session}"
     flawed = "; ".join(f"{row.symbol}: {row.flaws[0]}" for row in fact.judged if row.flaws)
-    return _warning("data", f"{text}; flawed, not traded: {flawed}") if flawed else Line(topic="data", text=text)
+    if flawed:
+        return _warning("data", f"{text}; flawed, not traded: {flawed}")
+    return Line(topic="data", text=f"{text}, all sound")
 
 
 def _targets_set(fact: m.TargetsSet, state: State) -> Line:
@@ -207,8 +232,8 @@ def _order_moved(fact: m.OrderMoved, state: State) -> Line | None:
     if saying is None:
         return None
     order = state.orders[fact.intent]
-    why = f": {fact.text or fact.evidence.value}" if fact.state is not OrderState.FILLED else ""
-    at = f" at {number(order.average_price)}" if order.filled else ""
+    why = f": {fact.text or fact.evidence.value}"
+    at = f" at {order.average_price:,.4f}" if order.filled else ""
     text = (
         f"{order.side.value} {number(order.quantity)} {order.symbol} {saying}, {number(order.filled)} filled{at}{why}"
     )
@@ -224,16 +249,26 @@ def _order_cancel_asked(fact: m.OrderCancelAsked, state: State) -> Line:
 
 
 def _fill_booked(fact: m.FillBooked, state: State) -> Line:
-    whose = "" if fact.intent is not None else " (not ours)"
     corrects = f", corrects {fact.replaces}" if fact.replaces else ""
     text = f"{fact.side.value} {number(fact.quantity)} {fact.symbol} at {number(fact.price)}"
-    return Line(topic="fills", text=f"{text}{whose}{corrects}")
+    return Line(topic="fills", text=f"{text}{_standing(fact, state)}{corrects}")
+
+
+def _standing(fact: m.FillBooked, state: State) -> str:
+    """How far the fill's order has come; nothing when one fill was all of it."""
+    if fact.intent is None:
+        return " (not ours)"
+    order = state.orders[fact.intent]
+    if order.quantity == fact.quantity:
+        return ""
+    return f" ({number(order.filled)} of {number(order.quantity)}, on average at {order.average_price:,.4f})"
 
 
 def _commission_booked(fact: m.CommissionBooked, state: State) -> Line:
     fill = state.fills.get(fact.exec_id)
     of = f" for {fill.symbol} {number(fill.quantity)}" if fill else ""
-    return Line(topic="fills", text=f"commission {number(fact.commission)} {fact.currency}{of}")
+    text = f"commission {number(fact.commission)} {fact.currency}{of}"
+    return Line(topic="fills", text=text, level=logging.DEBUG)
 
 
 def _job_noted(fact: m.JobNoted, state: State) -> Line | None:
@@ -247,10 +282,10 @@ def _event_kept(fact: m.EventKept, state: State) -> Line:
     return _warning("journal", f"{fact.kind}{of} could not be digested and is kept raw: {fact.reason}")
 
 
+# What its fills have told already, FILLED, is not said twice.
 _MOVES: dict[OrderState, str] = {
     OrderState.UNSENT: "never sent",
     OrderState.UNKNOWN: "unknown: counts as exposure until settled",
-    OrderState.FILLED: "done",
     OrderState.CANCELLED: "cancelled",
     OrderState.REJECTED: "rejected",
     OrderState.EXPIRED: "expired",
