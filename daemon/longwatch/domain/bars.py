@@ -1,4 +1,4 @@
-"""Bars of one instrument as columns; made by data providers, read by validation, strategies, sizing and the backtest."""
+"""Bars of one instrument as columns; made by data providers, read by validation, strategies and the backtest."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""What follows from an event: `decide` yields facts and effects, `step` folds the facts as they come; the engine's only rule book.
+"""What follows from an event: `decide` yields facts and effects, `follow` folds the facts as they come.
 
-`decide` is pure: it reads the state and the event, nothing else. It is a generator so that what it yields next is judged by
-what it has just concluded.
+The engine's only rule book, and the backtest's.
+
+`decide` is pure: it reads the state and the event, nothing else. It is a generator so that what it yields next is
+judged by what it has just concluded.
 """
 
 from __future__ import annotations
@@ -11,17 +13,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from longwatch.domain import lifecycle, reconcile
+from longwatch.domain import commands, lifecycle, reconcile
 from longwatch.domain import messages as m
-from longwatch.domain.lifecycle import Decided
-from longwatch.domain.orders import Evidence, Order
+from longwatch.domain.evidence import Decided
+from longwatch.domain.orders import Evidence, OrderState
 from longwatch.domain.readiness import is_ready, reasons
 from longwatch.domain.rebalance import rebalance
 from longwatch.domain.state import State, evolve, is_fact
-from longwatch.domain.verbs import ACTIONS, forbidden_by
+from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
 
 REQUEST_IDS = 2_000
 """Ids set aside for requests at each connection; an order's id is never among them."""
+
+SYNC_AGAIN = timedelta(seconds=30)
+"""After this long a first account download that failed is asked for once more; later ones have their job."""
 
 GATE_ALERT = "the order gate is shut"
 
@@ -38,6 +43,12 @@ def step(state: State, event: m.Event) -> Step:
     """Decide on one event and fold its facts into the state."""
     facts: list[m.Fact] = []
     effects: list[m.Effect] = []
+    follow(state, event, facts, effects)
+    return Step(tuple(facts), tuple(effects))
+
+
+def follow(state: State, event: m.Event, facts: list[m.Fact], effects: list[m.Effect]) -> None:
+    """As `step`, into the lists given: what was folded before an exception is in them, and in the state."""
     for item in decide(state, event):
         if is_fact(item):
             fact = cast(m.Fact, item)
@@ -45,7 +56,6 @@ def step(state: State, event: m.Event) -> Step:
             facts.append(fact)
         else:
             effects.append(cast(m.Effect, item))
-    return Step(tuple(facts), tuple(effects))
 
 
 def decide(state: State, event: m.Event) -> Decided:
@@ -56,6 +66,8 @@ def decide(state: State, event: m.Event) -> Decided:
 def next_deadline(state: State) -> datetime | None:
     """The earliest technical time at which silence itself means something."""
     due = [order.deadline for order in state.live_orders() if order.deadline is not None]
+    if state.link is m.Link.SYNCING and state.snapshot_failed is not None:
+        due.append(state.snapshot_failed.tech + SYNC_AGAIN)
     if not state.backend_up and state.backend_since is not None:
         due.append(state.backend_since + timedelta(seconds=state.settings.backend_alert_seconds))
     return min(due) if due else None
@@ -64,15 +76,18 @@ def next_deadline(state: State) -> datetime | None:
 def gate(state: State, intent: int, tech: datetime) -> str | None:
     """Asked when the bytes of an order are about to be written: None lets them pass, a reason withholds them."""
     order = state.orders.get(intent)
-    if order is None or not order.is_live:
-        return "the order is not live"
+    if order is None:
+        return "the order is not known"
+    if order.state is not OrderState.SENDING:
+        # One that waited past its deadline is unknown by now, and may be proven absent: it must not leave any more.
+        return f"the order is {order.state.value}"
     if order.cancel_asked:
         return "its cancel was asked for"
     why = reasons(state, tech)
     held_by = forbidden_by(state, order.con_id, ACTIONS[order.purpose], ready=not why, besides=intent)
-    if held_by is None:
-        return None
-    return held_by.value + (f": {why[0]}" if why else "")
+    if held_by is Condition.NOT_READY:
+        return f"{held_by.value}: {why[0]}"
+    return None if held_by is None else held_by.value
 
 
 def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:
@@ -218,6 +233,10 @@ def _job_seen(state: State, event: m.JobSeen) -> Decided:
 
 def _time_reached(state: State, event: m.TimeReached) -> Decided:
     yield from lifecycle.overdue(state, event.tech)
+    failed = state.snapshot_failed
+    if state.link is m.Link.SYNCING and failed is not None and failed.tech + SYNC_AGAIN <= event.tech:
+        yield m.SnapshotFailed(failures=failed.failures, tech=event.tech)
+        yield m.RequestSnapshot(reason="the first download failed")
     if state.backend_up or state.backend_since is None:
         return
     down = (event.tech - state.backend_since).total_seconds()
@@ -225,62 +244,6 @@ def _time_reached(state: State, event: m.TimeReached) -> Decided:
         yield m.BackendMoved(up=False, tech=event.tech)
         text = f"the gateway has had no link to IB for {down:.0f} s"
         yield m.RaiseAlert(key="backend_down", text=text, severity="critical")
-
-
-def _control_requested(state: State, event: m.ControlRequested) -> Decided:
-    match event.command:
-        case "pause":
-            yield from _verb(state, event, m.Verb.PAUSE)
-        case "halt":
-            yield from _verb(state, event, m.Verb.HALT)
-            yield from _cancel(state, list(state.live_orders()), "halt")
-        case "flatten":
-            yield from _verb(state, event, m.Verb.FLATTEN)
-            yield from _cancel(state, list(state.live_orders()), "flatten")
-            if not state.live:
-                yield m.RunJob(job="rebalance", reason="flatten")
-        case "resume":
-            for verb in list(state.verbs):
-                yield m.VerbSet(verb=verb, on=False, by=event.by, reason=event.reason)
-        case "cancel":
-            chosen = [o for o in state.live_orders() if event.argument in ("all", str(o.intent), o.ref)]
-            yield from _cancel(state, chosen, "asked for by a person")
-        case "adopt":
-            yield from _adopt(state, event)
-        case "unquarantine":
-            for con_id, held in list(state.quarantines.items()):
-                if event.argument in (held.symbol, str(con_id)):
-                    yield m.QuarantineLifted(con_id=con_id, reason=f"{event.by}: {event.reason}")
-        case "reconcile":
-            yield m.RequestSnapshot(reason="asked for by a person")
-
-
-def _verb(state: State, event: m.ControlRequested, verb: m.Verb) -> Decided:
-    if not state.is_on(verb):
-        yield m.VerbSet(verb=verb, on=True, by=event.by, reason=event.reason)
-
-
-def _cancel(state: State, orders: list[Order], reason: str) -> Decided:
-    """Ask for the end of orders; one not yet sent is stopped by the gate, which sees the same mark."""
-    for order in orders:
-        yield m.OrderCancelAsked(intent=order.intent, reason=reason)
-        if order.order_id is not None:
-            yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
-
-
-def _adopt(state: State, event: m.ControlRequested) -> Decided:
-    for con_id, (symbol, quantity) in list(state.outside.items()):
-        if event.argument in (symbol, "all"):
-            yield m.OutsideSet(con_id=con_id, symbol=symbol, quantity=quantity - quantity, reason="adopted")
-            yield m.HoldingAdopted(
-                con_id=con_id,
-                symbol=symbol,
-                quantity=quantity,
-                average_cost=dict(state.equity.prices).get(symbol, quantity - quantity)
-                if state.equity
-                else quantity - quantity,
-                reason=f"{event.by}: {event.reason}",
-            )
 
 
 def _notice(state: State, event: m.NoticeSeen) -> Decided:
@@ -325,6 +288,6 @@ DECIDERS = cast(
         m.RebalanceDue: _rebalance_due,
         m.JobSeen: _job_seen,
         m.TimeReached: _time_reached,
-        m.ControlRequested: _control_requested,
+        m.ControlRequested: commands.obey,
     },
 )

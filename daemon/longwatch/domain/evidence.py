@@ -1,5 +1,7 @@
-"""Evidence about one order: whose it is, where it moves it by the table in orders.py, when it has ended; used by lifecycle
-and reconcile."""
+"""Evidence about one order: whose it is, where it leads by the table in orders.py, when the order has ended.
+
+Used by lifecycle and reconcile.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from longwatch.domain.state import State
 
 Decided = Iterator[m.Fact | m.Effect]
 
-_EVIDENCE_OF_END = {
+TAKEN_FOR_GONE = frozenset({OrderState.UNSENT, OrderState.REJECTED, OrderState.ABSENT, OrderState.INFERRED})
+"""Ends concluded without a fill or a cancel: when the broker speaks of such an order again, a person must know."""
+
+EVIDENCE_OF_END = {
     OrderState.FILLED: Evidence.ALL_FILLED,
     OrderState.CANCELLED: Evidence.CANCELLED,
     OrderState.EXPIRED: Evidence.EXPIRED,
@@ -64,7 +69,7 @@ def advance(
         reported=known,
         ending=None if target in TERMINAL else (ending or order.ending),
     )
-    revived = order.state in TERMINAL and target not in TERMINAL
+    revived = order.state in TAKEN_FOR_GONE and target is not order.state
     if (target, deadline, known, moved.ending) == (order.state, order.deadline, order.reported, order.ending) and (
         evidence is not Evidence.HANDED
     ):
@@ -72,21 +77,39 @@ def advance(
     yield moved
     if revived:
         yield m.RaiseAlert(
-            key="order_revived", text=f"order {order.ref} was {order.state.value} but lives at the broker"
+            key="order_revived",
+            text=f"order {order.ref} was {order.state.value}, yet the broker says: {evidence.value}",
+            severity="critical",
         )
     if target in TERMINAL:
-        yield from _after_the_end(state)
+        yield from _after_the_end(state, state.orders[order.intent])
 
 
-def _after_the_end(state: State) -> Decided:
-    """What waits for orders to end: the buys put off until sells are done, and the closing orders of a flatten."""
+def _after_the_end(state: State, order: Order) -> Decided:
+    """What waits for orders to end: the buys put off until sells are done, and the closing orders of a flatten.
+
+    A rejection of an order whose run has filled nothing is followed by nothing: the next one would be rejected as well.
+    """
+    if order.state is OrderState.REJECTED and not _has_filled(state, order.run_id):
+        return
     waiting = state.rebalance is not None and state.rebalance.waiting > 0
     under_way = any(order.side is Side.SELL or order.cancel_asked for order in state.live_orders())
-    flattening = state.is_on(m.Verb.FLATTEN) and any(holding.quantity for holding in state.book.values())
-    if flattening and not state.live:
+    if may_close_more(state):
         yield m.RunJob(job="rebalance", reason="flatten")
     elif waiting and not under_way:
         yield m.RunJob(job="rebalance", reason="sells and cancels have ended")
+
+
+def may_close_more(state: State) -> bool:
+    """Whether a flatten is on and some position has no order under way that could still change it."""
+    if not state.is_on(m.Verb.FLATTEN):
+        return False
+    ordered = {order.con_id for order in state.live_orders()}
+    return any(holding.quantity and con_id not in ordered for con_id, holding in state.book.items())
+
+
+def _has_filled(state: State, run_id: str) -> bool:
+    return any(order.filled for order in state.orders.values() if order.run_id == run_id)
 
 
 def identify(state: State, order: Order, perm_id: int) -> Decided:
@@ -103,8 +126,13 @@ def identify(state: State, order: Order, perm_id: int) -> Decided:
 
 
 def ended(state: State, order: Order, ending: OrderState, filled: Decimal, text: str, tech: datetime) -> Decided:
-    """The broker says the order has ended after `filled` shares: so it is once the book holds as many, not before."""
-    evidence = _EVIDENCE_OF_END[ending]
+    """The broker says the order has ended after `filled` shares: so it is once the book holds as many, not before.
+
+    One that has filled has filled in full, whatever figure comes with the word.
+    """
+    evidence = EVIDENCE_OF_END[ending]
+    if ending is OrderState.FILLED:
+        filled = max(filled, order.quantity)
     if order.filled >= filled:
         final = evidence if order.filled < order.quantity else Evidence.ALL_FILLED
         yield from advance(state, order, final, text=text, reported=filled)
@@ -113,7 +141,7 @@ def ended(state: State, order: Order, ending: OrderState, filled: Decimal, text:
     yield from advance(state, order, Evidence.PART_FILLED, text=text, deadline=due, reported=filled, ending=ending)
 
 
-def _ending_at(state: State, order: Order, at: datetime) -> OrderState:
+def ending_at(state: State, order: Order, at: datetime) -> OrderState:
     """A cancel that nobody asked for at or after the close of a DAY order's session is its expiry."""
     session = session_of(state, order)
     expired = order.tif == "DAY" and not order.cancel_asked and session is not None and at >= session.close_at
@@ -123,5 +151,3 @@ def _ending_at(state: State, order: Order, at: datetime) -> OrderState:
 def session_of(state: State, order: Order) -> Session | None:
     """The session a DAY order lives in: the first that closes after it was made."""
     return next((session for session in state.sessions if session.close_at > order.created_at), None)
-
-

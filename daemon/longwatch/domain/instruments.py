@@ -36,7 +36,7 @@ class Instrument:
 
 
 def to_tick(price: Decimal, tick: Decimal, side: Side) -> Decimal:
-    """A limit price on the tick grid, rounded against us: a buy down, a sell up, so that it never pays more than asked."""
+    """A limit price on the tick grid, a buy rounded down and a sell up: it never gives more than was asked for."""
     rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
     return (price / tick).to_integral_value(rounding=rounding) * tick
 

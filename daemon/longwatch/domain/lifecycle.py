@@ -1,22 +1,19 @@
-"""What the broker's messages say about orders: matched to an intent, turned into evidence, moved by the table in orders.py."""
+"""What the broker's messages, our transport and the passing of time say about orders, as evidence; called by decide."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain.instruments import Side
-from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, next_state
-from longwatch.domain.sessions import Session
+from longwatch.domain.evidence import EVIDENCE_OF_END, Decided, advance, ended, ending_at, identify, intent_of
+from longwatch.domain.orders import Absence, Evidence, Order, OrderState, next_state
 from longwatch.domain.state import State
 
-Decided = Iterator[m.Fact | m.Effect]
-
-ACKNOWLEDGING = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "Filled", "Cancelled", "ApiCancelled"})
+OPEN = frozenset({"PreSubmitted", "Submitted", "PendingCancel"})
 CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
+ENDED = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED, OrderState.EXPIRED})
 ENDED_ELSEWHERE = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
 CORRECTION_MARK = "."
 
@@ -30,8 +27,11 @@ def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
     order = state.orders[intent]
     yield from identify(state, order, event.perm_id)
     order = state.orders[intent]
-    if event.perm_id and event.status in ("PreSubmitted", "Submitted", "PendingCancel") and order.ending is None:
+    if event.perm_id and event.status in OPEN and order.ending is None:
         yield from _acknowledged(state, order, event.status)
+    elif order.state is OrderState.UNKNOWN:
+        # Shown, if only as Inactive or PendingSubmit: whatever has been gathered towards its absence is void.
+        yield m.AbsenceNoted(intent=intent, absence=Absence(since=event.tech))
 
 
 def _acknowledged(state: State, order: Order, status: str) -> Decided:
@@ -71,10 +71,10 @@ def order_status(state: State, event: m.OrderStatusSeen) -> Decided:
     yield from identify(state, order, event.perm_id)
     order = state.orders[intent]
     if event.status in CANCELLED:
-        yield from ended(state, order, _ending_at(state, order, event.at), event.filled, event.status, event.tech)
+        yield from ended(state, order, ending_at(state, order, event.at), event.filled, event.status, event.tech)
     elif event.status == "Filled":
         yield from ended(state, order, OrderState.FILLED, event.filled, event.status, event.tech)
-    elif event.perm_id and event.status in ACKNOWLEDGING:
+    elif event.perm_id and event.status in OPEN:
         yield from _acknowledged(state, order, event.status)
         yield from _await_fills(state, state.orders[intent], event.filled, event.tech)
 
@@ -109,6 +109,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
     if event.exec_id in state.fills or replaces == "newer":
         return
     intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
+    former = state.fills[replaces].quantity if replaces else Decimal(0)
     yield m.FillBooked(
         exec_id=event.exec_id,
         intent=intent,
@@ -122,7 +123,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
         replaces=replaces,
     )
     if intent is None:
-        yield from _outside_trade(state, event, replaces)
+        yield from _outside_trade(state, event, event.quantity * event.side.sign - former)
         return
     yield from identify(state, state.orders[intent], event.perm_id)
     yield from _after_fill(state, state.orders[intent])
@@ -130,24 +131,24 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
 
 def _replaced(state: State, stem: str, revision: str) -> str | None:
     """The booked execution this one corrects; `newer` when it is itself already corrected."""
-    if not revision.isdecimal():
+    if len(revision) != 2 or not revision.isdecimal():
         return None
     for number in range(int(revision) + 9, 0, -1):
-        other = f"{stem}{CORRECTION_MARK}{number:0{len(revision)}d}"
+        other = f"{stem}{CORRECTION_MARK}{number:02d}"
         if other in state.fills and number != int(revision):
             return other if number < int(revision) else "newer"
     return None
 
 
-def _outside_trade(state: State, event: m.ExecutionSeen, replaces: str | None) -> Decided:
-    """A trade that is not ours moves the part of the account that is not ours; before the first comparison it is in it already."""
-    if state.compared is None or replaces is not None:
+def _outside_trade(state: State, event: m.ExecutionSeen, change: Decimal) -> Decided:
+    """A trade by others moves what is not ours of the account; before the first comparison it is in it already."""
+    if state.compared is None or not change:
         return
     held = state.outside.get(event.con_id, (event.symbol, Decimal(0)))[1]
     yield m.OutsideSet(
         con_id=event.con_id,
         symbol=event.symbol,
-        quantity=held + event.quantity * event.side.sign,
+        quantity=held + change,
         reason=f"execution {event.exec_id} by somebody else",
     )
 
@@ -162,7 +163,7 @@ def _after_fill(state: State, order: Order) -> Decided:
     if order.filled >= order.quantity:
         yield from advance(state, order, Evidence.ALL_FILLED, reported=order.filled)
     elif order.ending is not None and order.filled >= order.reported:
-        yield from advance(state, order, _EVIDENCE_OF_END[order.ending], text=order.text)
+        yield from advance(state, order, EVIDENCE_OF_END[order.ending], text=order.text)
     elif order.state not in (OrderState.CANCELLED, OrderState.EXPIRED):
         behind = order.reported > order.filled
         yield from advance(state, order, Evidence.PART_FILLED, deadline=order.deadline if behind else None)
@@ -184,14 +185,14 @@ def commission(state: State, event: m.CommissionSeen) -> Decided:
 def completed_order(state: State, event: m.CompletedOrderSeen) -> Decided:
     """Message 101: the broker's last word on an order of the day."""
     intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=0, order_id=0)
-    if intent is None or not state.orders[intent].is_live:
+    if intent is None or state.orders[intent].state in ENDED:
         return
     yield from identify(state, state.orders[intent], event.perm_id)
     order = state.orders[intent]
     if event.status == "Filled":
         yield from ended(state, order, OrderState.FILLED, event.filled, event.text, event.tech)
     elif event.status in CANCELLED:
-        yield from ended(state, order, _ending_at(state, order, event.at), event.filled, event.text, event.tech)
+        yield from ended(state, order, ending_at(state, order, event.at), event.filled, event.text, event.tech)
     elif event.status == "Inactive":
         yield from ended(state, order, OrderState.REJECTED, event.filled, event.text, event.tech)
 
@@ -222,25 +223,28 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
 
 def handed(state: State, event: m.OrderHanded) -> Decided:
     """The bytes are with the transport: from here on only the broker can say what became of the order."""
-    due = event.tech + timedelta(seconds=state.settings.acknowledge_seconds)
     order = state.orders[event.intent]
     if order.state is OrderState.SENDING:
+        due = event.tech + timedelta(seconds=state.settings.acknowledge_seconds)
         yield from advance(state, order, Evidence.HANDED, deadline=due)
+    elif order.state is OrderState.UNKNOWN:
+        yield from advance(state, order, Evidence.HANDED, text=order.text, deadline=order.deadline)
 
 
 def withheld(state: State, event: m.OrderWithheld) -> Decided:
     """The bytes never left: proven unsent."""
     order = state.orders[event.intent]
-    yield m.TradeRefused(
-        run_id=order.run_id,
-        symbol=order.symbol,
-        check="gate",
-        wanted=order.quantity * order.side.sign,
-        observed=event.reason,
-        limit="an open gate",
-        text=f"{order.side.value} {order.quantity} {order.symbol} was not sent: {event.reason}",
-        intent=order.intent,
-    )
+    if next_state(order.state, Evidence.WITHHELD) is not None:
+        yield m.TradeRefused(
+            run_id=order.run_id,
+            symbol=order.symbol,
+            check="gate",
+            wanted=order.quantity * order.side.sign,
+            observed=event.reason,
+            limit="an open gate",
+            text=f"{order.side.value} {order.quantity} {order.symbol} was not sent: {event.reason}",
+            intent=order.intent,
+        )
     yield from advance(state, order, Evidence.WITHHELD, text=event.reason)
 
 

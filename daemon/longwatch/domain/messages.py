@@ -1,8 +1,8 @@
 """Everything that is heard (events), concluded (facts) and asked for (effects): three closed unions of frozen values.
 
-Events come from the broker, timers, jobs and people through the inbox; `decide` turns them into facts and effects; `evolve` folds
-facts, and nothing else, into the state. Every event carries what it is judged by. Times are aware and UTC; `at` is market
-time, `tech` technical time (clock.py). Quantities of positions are signed, those of orders and fills are not.
+Events come from the broker, timers, jobs and people through the inbox; `decide` turns them into facts and effects;
+`evolve` folds facts, and nothing else, into the state. Every event carries what it is judged by. Times are aware UTC:
+`at` is market time, `tech` technical time (clock.py). Quantities of positions are signed, of orders and fills not.
 """
 
 from __future__ import annotations
@@ -234,8 +234,8 @@ class PositionSeen(_Heard):
 class SnapshotSeen(_Heard):
     """One complete round of account downloads.
 
-    A part is None when it failed; `failures` then says why (part, reason). `open_perm_ids` are the orders open at the broker.
-    Execution, order and completed-order rows were delivered as events of their own just before.
+    A part is None when it failed; `failures` then says why (part, reason). `open_perm_ids` are the orders open at the
+    broker. Execution, order and completed-order rows were delivered as events of their own just before.
     """
 
     reason: str
@@ -272,7 +272,8 @@ class OrderErrorSeen(_Heard):
     code: int
     text: str
     verdict: str
-    """`notice` (order lives) · `rejected` · `cancelled` · `not found` (10147) · `too late` (10148) · `unclear` (an unlisted code: never final)"""
+    """`notice` (the order lives), `rejected`, `cancelled`, `not found` (10147), `too late` (10148), or `unclear` (an
+    unlisted code, never final)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +297,7 @@ class MessageUndecodable(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesJudged:
-    """What validation says of one symbol's bars; `flaws` empty means tradable. `close` is the last completed session's."""
+    """What validation says of one symbol's bars; no `flaws` means tradable. `close` is the last completed session's."""
 
     symbol: str
     bars: int
@@ -317,7 +318,7 @@ class DataRefreshed(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetsComputed(_Heard):
-    """A strategy returned target weights (fractions of its allocation, Decimal at 1e-6), decided on `session`'s close."""
+    """A strategy returned target weights (fractions of its allocation, at 1e-6), decided on `session`'s close."""
 
     run_id: str
     strategy: str
@@ -548,7 +549,7 @@ class HoldingAdopted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignOrderSet:
-    """An order in the account that is not ours: shown, counted as exposure, never touched. `remaining` 0 when it has ended."""
+    """An order that is not ours: shown, counted as exposure, never touched. `remaining` 0 when it has ended."""
 
     perm_id: int
     con_id: int
@@ -568,13 +569,14 @@ class SnapshotFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Book plus outside against the account, for one instrument."""
+    """Book plus outside against the account, for one instrument; just so since the technical time `since`."""
 
     con_id: int
     symbol: str
     book: Decimal
     outside: Decimal
     account: Decimal
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -656,7 +658,7 @@ class EquitySet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebalanceDecided:
-    """A rebalance has been worked through: what came of it, in trades; `waiting` are those put off until sells have ended."""
+    """What came of a rebalance, in trades; `waiting` are those put off until what is under way has ended."""
 
     run_id: str
     intended: int
@@ -667,7 +669,7 @@ class RebalanceDecided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeClamped:
-    """A wanted trade was made smaller: `wanted` and `allowed` are signed shares; `observed` and `limit` in the check's own unit."""
+    """A wanted trade was made smaller: `wanted`, `allowed` signed shares; `observed`, `limit` as the check counts."""
 
     run_id: str
     symbol: str

@@ -106,11 +106,17 @@ TRANSITIONS: dict[OrderState, dict[Evidence, OrderState]] = {
         _E.HANDED: _S.UNKNOWN,
         _E.SILENCE: _S.UNKNOWN,
         _E.LINK_LOST: _S.UNKNOWN,
+        _E.WITHHELD: _S.UNSENT,
         _E.PROVEN_ABSENT: _S.ABSENT,
         _E.INFERRED: _S.INFERRED,
     },
     # A fill may still be heard after the end of an order (a cancel and a fill cross): it corrects the state.
-    _S.CANCELLED: {_E.ALL_FILLED: _S.FILLED, _E.PART_FILLED: _S.CANCELLED, _E.CANCELLED: _S.CANCELLED},
+    _S.CANCELLED: {
+        _E.ALL_FILLED: _S.FILLED,
+        _E.PART_FILLED: _S.CANCELLED,
+        _E.CANCELLED: _S.CANCELLED,
+        _E.EXPIRED: _S.CANCELLED,
+    },
     _S.EXPIRED: {
         _E.ALL_FILLED: _S.FILLED,
         _E.PART_FILLED: _S.EXPIRED,
@@ -124,6 +130,8 @@ TRANSITIONS: dict[OrderState, dict[Evidence, OrderState]] = {
     _S.REJECTED: {
         _E.REJECTED: _S.REJECTED,
         _E.CANCELLED: _S.REJECTED,
+        _E.EXPIRED: _S.REJECTED,
+        _E.ACKNOWLEDGED: _S.WORKING,
         _E.PART_FILLED: _S.WORKING,
         _E.ALL_FILLED: _S.FILLED,
     },
@@ -133,7 +141,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, OrderState]] = {
 
 
 def next_state(state: OrderState, evidence: Evidence) -> OrderState | None:
-    """The state that `evidence` leads to, or None when it can't be true of an order in `state`: an alert, never a move."""
+    """Where `evidence` leads from `state`, or None when it can't be true of such an order: an alert, never a move."""
     return TRANSITIONS[state].get(evidence)
 
 

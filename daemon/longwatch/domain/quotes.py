@@ -11,8 +11,8 @@ from decimal import Decimal
 class Quote:
     """The best bid and offer of one instrument.
 
-    Prices are in its currency, sizes in shares; None is "the broker gave none". `at` is the technical time of the last tick heard,
-    `market_data_type` IB's: 1 live, 2 frozen, 3 delayed, 4 delayed-frozen.
+    Prices are in its currency, sizes in shares; None is "the broker gave none". `at` is the technical time of the last
+    tick heard, `market_data_type` IB's: 1 live, 2 frozen, 3 delayed, 4 delayed-frozen.
     """
 
     con_id: int

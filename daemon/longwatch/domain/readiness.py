@@ -1,4 +1,4 @@
-"""The readiness certificate: each check returns a reason why no order may leave, or None; asked by the order gate and by /readyz."""
+"""The readiness certificate: each check is a reason why no order may leave, or None; read by the gate and /readyz."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def farms_are_up(state: State, tech: datetime) -> str | None:
 
 
 def account_is_fresh(state: State, tech: datetime) -> str | None:
-    """A whole account download came not long ago, and the latest one did not fail."""
+    """The latest account download did not fail, and is not long ago."""
     if state.snapshot_failed is not None:
         parts = "; ".join(f"{part}: {why}" for part, why in state.snapshot_failed.failures)
         return f"account: the last download failed ({parts})"
     if state.compared is None:
-        return "account: not yet downloaded"
+        return None
     age = (tech - state.compared.tech).total_seconds()
     limit = state.settings.account_age_seconds
     return f"account: last read {age:.0f} s ago, over {limit:.0f} s" if age > limit else None
@@ -72,10 +72,8 @@ def instruments_are_known(state: State, tech: datetime) -> str | None:
 
 
 def book_is_reconciled(state: State, tech: datetime) -> str | None:
-    """Every difference found has been explained, or its instrument is quarantined."""
-    if state.compared is None:
-        return "book: not yet compared with the account"
-    return None
+    """A whole account download has been compared with the book; what differs is its instrument's own matter."""
+    return "book: not yet compared with the account" if state.compared is None else None
 
 
 CERTIFICATE: tuple[Check, ...] = (

@@ -1,4 +1,4 @@
-"""A rebalance: targets become wanted trades, caps make them smaller, checks refuse them, the rest are orders; called by decide."""
+"""A rebalance: from targets to trades, through caps that shrink and checks that refuse, to orders; called by decide."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
+from longwatch.domain.evidence import Decided
 from longwatch.domain.instruments import Instrument, Side, to_lot, to_tick
-from longwatch.domain.lifecycle import Decided
 from longwatch.domain.orders import Allocation, Order, OrderType, Purpose
 from longwatch.domain.quotes import Quote
 from longwatch.domain.risk import WAITS_FOR_SELLS, Proposal, Refusal, caps_of, first_refusal
@@ -18,6 +18,7 @@ from longwatch.domain.state import State
 
 ZERO = Decimal(0)
 BPS = Decimal("0.0001")
+SHARE_PART = Decimal("0.000001")
 WAITING = "once what is under way has ended"
 """The limit of a refusal that is looked at again as soon as sells and cancels under way have ended."""
 
@@ -43,6 +44,7 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         yield m.RaiseAlert(key="no_targets", text=f"nothing is traded: {why}")
         yield m.RebalanceDecided(run_id=event.run_id, intended=0, refused=0, clamped=0, waiting=0)
         return
+    yield from _left_open(state)
     quotes = {quote.symbol: quote for quote in event.quotes}
     for wanted in sorted(wanted_trades(state, event), key=lambda w: (w.trade > 0, w.instrument.symbol)):
         for item in _trade(state, event, wanted, quotes.get(wanted.instrument.symbol)):
@@ -57,6 +59,16 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         clamped=tally[m.TradeClamped],
         waiting=waiting,
     )
+
+
+def _left_open(state: State) -> Decided:
+    """A flatten can't close what it has no contract for: a person must know."""
+    known = {instrument.con_id for instrument in state.instruments.values()}
+    if state.is_on(m.Verb.FLATTEN):
+        for con_id, holding in sorted(state.book.items()):
+            if holding.quantity and con_id not in known:
+                text = f"{holding.quantity} {holding.symbol} stay: its contract is not known; close them by hand"
+                yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")
 
 
 def _unusable(state: State, event: m.RebalanceDue) -> str | None:
@@ -78,7 +90,7 @@ def wanted_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
     prices = dict(state.equity.prices) if state.equity else {}
     for symbol, weight in _weights(state).items():
         instrument, price = state.instruments.get(symbol), prices.get(symbol)
-        if instrument is None or price is None:
+        if instrument is None or price is None or price <= 0:
             continue
         yield _wanted(state, instrument, weight, price)
 
@@ -86,8 +98,9 @@ def wanted_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
 def _weights(state: State) -> dict[str, Decimal]:
     """Combined weights; symbols of a strategy at fault are left as they are, held symbols nobody names go to zero."""
     fresh = {name: dict(t.weights) for name, t in state.targets.items() if name not in state.faults}
-    frozen = {s for name, t in state.targets.items() if name in state.faults for s, _ in t.weights}
     allocations = dict(state.settings.allocations)
+    at_fault = (t for name, t in state.targets.items() if name in state.faults and name in allocations)
+    frozen = {symbol for targets in at_fault for symbol, _ in targets.weights}
     live = [(name, weights) for name, weights in sorted(fresh.items()) if name in allocations]
     combined = combine(live, allocations, state.settings.cash_reserve_fraction)
     if live:
@@ -104,7 +117,7 @@ def _wanted(state: State, instrument: Instrument, weight: Decimal, price: Decima
         weight,
         equity=equity_of(state),
         price=price,
-        lot=max(instrument.lot, settings.lot_size),
+        lot=_lot(state, instrument),
         allow_short=settings.allow_short,
         max_weight=settings.max_weight,
         max_shares=settings.max_position_size,
@@ -120,6 +133,11 @@ def _wanted(state: State, instrument: Instrument, weight: Decimal, price: Decima
         clamps=target.clamps,
         flat=target.shares == 0,
     )
+
+
+def _lot(state: State, instrument: Instrument) -> Decimal:
+    """Whole lots are those of the instrument or of the settings, whichever are larger."""
+    return max(instrument.lot, state.settings.lot_size)
 
 
 def _closing_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
@@ -156,7 +174,8 @@ def _trade(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | N
         yield _clamped(event.run_id, wanted.instrument.symbol, clamp)
     if not wanted.trade or _within_band(state, wanted):
         return
-    against = [order for order in state.live_in(wanted.instrument.con_id) if (order.side.sign > 0) != (wanted.trade > 0)]
+    live = state.live_in(wanted.instrument.con_id)
+    against = [order for order in live if (order.side is Side.BUY) != (wanted.trade > 0)]
     if against:
         yield from _withdraw(event.run_id, wanted, against)
         return
@@ -191,7 +210,7 @@ def _withdraw(run_id: str, wanted: Wanted, against: list[Order]) -> Decided:
 
 
 def _within_band(state: State, wanted: Wanted) -> bool:
-    """Small drifts are not proposed: worth less than the band of equity or the least value, unless the position goes."""
+    """Small drifts are not proposed: worth less than the band of equity or the least value, unless all is to go."""
     settings, value = state.settings, abs(wanted.trade) * wanted.price
     return not wanted.flat and value < max(settings.no_trade_band_weight * equity_of(state), settings.min_trade_value)
 
@@ -232,13 +251,15 @@ def _fit(state: State, proposal: Proposal) -> Iterator[Proposal | m.TradeClamped
         cap = rule(state, proposal)
         if cap is None or proposal.quantity <= cap.allowed:
             continue
-        allowed = max(to_lot(cap.allowed, proposal.instrument.lot), ZERO)
+        lot = _lot(state, proposal.instrument)
+        allowed = max(to_lot(cap.allowed, lot), ZERO)
         if check in WAITS_FOR_SELLS and any(order.side is not proposal.side for order in state.live_orders()):
             text = f"{proposal.instrument.symbol}: {check} leaves room only once the sells under way have filled"
             refusal = Refusal(check=check, observed=f"{cap.observed:.4f}", limit=WAITING, text=text)
             yield _refused(proposal, refusal)
             return
-        if allowed < max(state.settings.min_order_size, proposal.instrument.lot):
+        least = max(state.settings.min_order_size, lot)
+        if allowed < least or allowed * proposal.price < state.settings.min_order_value:
             text = f"{proposal.instrument.symbol}: {check} {cap.observed:.4f} would pass the limit {cap.limit}"
             refusal = Refusal(check=check, observed=f"{cap.observed:.4f}", limit=str(cap.limit), text=text)
             yield _refused(proposal, refusal)
@@ -284,14 +305,23 @@ def _order(state: State, proposal: Proposal, wanted: Wanted) -> Decided:
 
 
 def _allocate(state: State, proposal: Proposal) -> tuple[Allocation, ...]:
-    """Each strategy's part of an order, in proportion to its weight in the symbol; evenly where every weight is zero."""
-    symbol, signed = proposal.instrument.symbol, proposal.quantity * proposal.side.sign
-    named = {name: dict(t.weights)[symbol] for name, t in state.targets.items() if symbol in dict(t.weights)}
-    if not named:
-        return ()
-    total = sum((abs(weight) for weight in named.values()), ZERO)
-    parts = {name: abs(weight) / total if total else 1 / Decimal(len(named)) for name, weight in named.items()}
-    return tuple(Allocation(strategy=name, quantity=signed * part) for name, part in sorted(parts.items()))
+    """Each strategy's part of an order, by its weight in the symbol, evenly where all are zero; the last has the rest.
+
+    In signed shares at 1e-6.
+    """
+    symbol, left = proposal.instrument.symbol, proposal.quantity * proposal.side.sign
+    named: dict[str, Decimal] = {}
+    for strategy, share in sorted(state.settings.allocations):
+        weights = dict(state.targets[strategy].weights) if strategy in state.targets else {}
+        if symbol in weights:
+            named[strategy] = abs(weights[symbol]) * share
+    total, parts = sum(named.values(), ZERO), []
+    for behind, (strategy, weight) in enumerate(named.items(), 1 - len(named)):
+        part = weight / total if total else 1 / Decimal(len(named))
+        quantity = (proposal.quantity * proposal.side.sign * part).quantize(SHARE_PART) if behind else left
+        parts.append(Allocation(strategy=strategy, quantity=quantity))
+        left -= quantity
+    return tuple(parts)
 
 
 def _clamped(run_id: str, symbol: str, clamp: Clamp, sign: int = 1) -> m.TradeClamped:

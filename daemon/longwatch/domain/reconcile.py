@@ -1,7 +1,7 @@
-"""The account as the broker tells it against our book: what agrees, what is explained, what is quarantined; called by decide.
+"""The account as the broker tells it against our book: what agrees, what is not explained; called by decide.
 
-Fills and positions arrive seconds apart, so a difference counts only when it stands in two whole snapshots with no activity
-between them. A snapshot with a failed part is compared with nothing: failed is not empty.
+Fills and positions arrive seconds apart, so a difference counts only when two whole snapshots show it unchanged with
+time for an answer between them. A snapshot with a failed part is compared with nothing: failed is not empty.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from longwatch.domain import messages as m
-from longwatch.domain.lifecycle import Decided, advance, session_of
+from longwatch.domain.evidence import Decided, advance, session_of
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.state import State
 
@@ -21,10 +21,11 @@ EXCHANGE_ZONE = ZoneInfo("America/New_York")
 
 
 def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
-    """Take in one round of downloads: values, positions, orders that are gone, the comparison, and what follows from it."""
+    """Take in one round of downloads: values, positions, orders that are gone, and the comparison with the book."""
     if event.net_liquidation is not None and event.cash is not None:
         yield m.AccountValued(net_liquidation=event.net_liquidation, cash=event.cash, tech=event.tech)
-    if event.failures or event.positions is None or event.open_perm_ids is None:
+    parts = (event.positions, event.open_perm_ids, event.completed_perm_ids, event.exec_ids)
+    if event.failures or event.positions is None or None in parts:
         failures = event.failures or (("download", "incomplete"),)
         yield m.SnapshotFailed(failures=failures, tech=event.tech)
         text = "; ".join(f"{part}: {why}" for part, why in failures)
@@ -117,38 +118,39 @@ def _gone_orders(state: State, event: m.SnapshotSeen) -> Decided:
         sent_before = order.sent_at is not None and order.sent_at < event.started_tech
         if order.state is not OrderState.WORKING or not sent_before or shown.intersection(order.perm_ids):
             continue
-        if order.ending is None and event.completed_perm_ids is not None:
+        if order.ending is None:
             yield from advance(
                 state, order, Evidence.SILENCE, text="no longer shown by the broker", deadline=event.tech
             )
 
 
 def _compare(state: State, event: m.SnapshotSeen) -> Decided:
-    former, found = state.compared, differences(state)
-    live = sum(1 for order in state.live_orders())
+    known = {_figures(row): row.since for row in state.compared.differences} if state.compared else {}
+    found = tuple(replace(row, since=known.get(_figures(row)) or event.tech) for row in differences(state))
     yield m.BookCompared(
         reason=event.reason,
         positions=len(state.account_positions),
-        orders=live + len(state.foreign_orders),
+        orders=len(state.live) + len(state.foreign_orders),
         differences=found,
         activity=state.activity,
         tech=event.tech,
     )
-    standing: tuple[m.Difference, ...] = ()
-    if former is not None and former.activity == state.activity:
-        standing = tuple(row for row in found if row in former.differences)
-    for row in standing:
-        yield from _break(state, row, event.tech)
+    settled = event.started_tech - timedelta(seconds=state.settings.acknowledge_seconds)
+    for row in found:
+        if row.since is not None and row.since <= settled:
+            yield from _break(state, row, event.tech)
     apart = {row.con_id for row in found}
     for con_id, held in list(state.quarantines.items()):
         if held.reason.startswith("position") and con_id not in apart:
             yield m.QuarantineLifted(con_id=con_id, reason="book and account agree")
-    if found and not standing:
-        yield m.RequestSnapshot(reason="a difference is looked at twice")
+
+
+def _figures(row: m.Difference) -> tuple[int, Decimal, Decimal, Decimal]:
+    return row.con_id, row.book, row.outside, row.account
 
 
 def _break(state: State, row: m.Difference, tech: datetime) -> Decided:
-    """A difference that stands: inferred where exactly one unknown order explains it, else quarantined."""
+    """A difference that stands is not explained: no new orders in that instrument."""
     if row.con_id in state.quarantines:
         return
     reason = f"position: book {row.book} + outside {row.outside} is not the account's {row.account}"
@@ -165,18 +167,21 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
     apart = {row.con_id for row in differences(state)}
     for order in [order for order in state.live_orders() if order.state is OrderState.UNKNOWN]:
         agrees = order.con_id not in apart
-        if agrees and _session_is_over(state, order, event.at):
+        if agrees and state.backend_up and _session_is_over(state, order, event.at):
             yield from advance(state, order, Evidence.EXPIRED, text="its session has ended and positions agree")
             continue
         absence = _next_round(state, order, event)
-        yield m.AbsenceNoted(intent=order.intent, absence=absence)
-        if agrees and (why := _not_proven(state, order, event, absence)) is None:
+        if absence != order.absence:
+            yield m.AbsenceNoted(intent=order.intent, absence=absence)
+        why = _not_proven(state, order, event, absence) if agrees else "positions differ"
+        if why is None:
             yield from advance(state, state.orders[order.intent], Evidence.PROVEN_ABSENT, text="five proofs of absence")
             continue
-        again = event.tech + timedelta(seconds=state.settings.absence_round_seconds)
-        why = why if agrees else "positions differ"
-        yield from advance(state, state.orders[order.intent], Evidence.SILENCE, text=why or "", deadline=again)
-        if order.order_id is not None and not absence.cancel_not_found:
+        # A first round that may have begun before the bytes left proves nothing: it is repeated at once.
+        soon = order.absence is None and not absence.rounds
+        again = event.tech + timedelta(seconds=0.0 if soon else state.settings.absence_round_seconds)
+        yield from advance(state, state.orders[order.intent], Evidence.SILENCE, text=why, deadline=again)
+        if absence.rounds and order.order_id is not None and not absence.cancel_not_found:
             yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
 
 
@@ -186,8 +191,14 @@ def _session_is_over(state: State, order: Order, at: datetime) -> bool:
 
 
 def _next_round(state: State, order: Order, event: m.SnapshotSeen) -> Absence:
-    """Another round that shows nothing; rounds closer together than the setting count once."""
+    """Another round that shows nothing.
+
+    It counts when it began after the order became unknown, or on a later connection than the order's, and long enough
+    after the former one that counted.
+    """
     former = order.absence or Absence(since=event.tech)
+    if event.started_tech < former.since and (order.absence is not None or order.epoch == state.epoch):
+        return former
     apart = timedelta(seconds=state.settings.absence_round_seconds)
     if former.last_round_at is not None and event.started_tech - former.last_round_at < apart:
         return former
@@ -202,11 +213,11 @@ def _next_round(state: State, order: Order, event: m.SnapshotSeen) -> Absence:
 def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Absence) -> str | None:
     """What is still missing to prove that the order never reached the broker, or None when nothing is."""
     quiet = timedelta(seconds=state.settings.absence_quiet_seconds)
-    if state.backend_since is not None and event.tech - state.backend_since < quiet:
+    if not state.backend_up or state.backend_since is None or event.tech - state.backend_since < quiet:
         return "the gateway's own link is not up for long enough"
     if any(not farm.up or event.tech - farm.tech < quiet for farm in state.farms.values()):
         return "the farms are not up for long enough"
-    if state.link_since is not None and event.tech - state.link_since < quiet:
+    if state.link is not m.Link.READY or state.link_since is None or event.tech - state.link_since < quiet:
         return "the link is not up for long enough"
     if absence.rounds < 2:
         return "two rounds of downloads are needed"

@@ -1,7 +1,6 @@
-"""The pre-trade checks: a table of caps that make a trade smaller and a table of checks that refuse it; called by rebalance.
+"""The pre-trade checks: a table of caps that make a trade smaller, one of checks that refuse it; called by rebalance.
 
-Worst case throughout: what is held, plus every live order on the same side (working, sending or unknown), plus this one.
-Positions and orders that are not ours count too. Values are at the sizing price, in the base currency.
+Every limit is held at worst (exposure.py), this trade included. Values are at the sizing price, in the base currency.
 """
 
 from __future__ import annotations
@@ -11,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from longwatch.domain.exposure import worst_shares, worst_values
 from longwatch.domain.instruments import Instrument, Side
+from longwatch.domain.messages import Verb
 from longwatch.domain.orders import OrderType, Purpose
 from longwatch.domain.quotes import Quote
 from longwatch.domain.readiness import is_ready
@@ -24,7 +25,10 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A trade about to become an order, with all it is judged by; `quantity` unsigned shares, `price` the sizing price."""
+    """A trade about to become an order, with all it is judged by.
+
+    `quantity` unsigned shares, `price` the sizing price.
+    """
 
     run_id: str
     instrument: Instrument
@@ -75,38 +79,6 @@ def first_refusal(state: State, proposal: Proposal) -> Refusal | None:
     return next((refusal for check in CHECKS if (refusal := check(state, proposal)) is not None), None)
 
 
-def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
-    """Signed shares of the account should every live order on `side`, ours or not, fill and none on the other side."""
-    total = state.held(con_id) + state.outside.get(con_id, ("", ZERO))[1]
-    for order in state.live_in(con_id):
-        if order.side is side:
-            total += order.remaining * side.sign
-    for foreign in state.foreign_orders.values():
-        if foreign.con_id == con_id and foreign.side is side:
-            total += foreign.remaining * side.sign
-    return total
-
-
-def worst_values(state: State, prices: dict[str, Decimal]) -> tuple[Decimal, Decimal]:
-    """Gross and net exposure at worst, over every instrument held or ordered: the larger side of each, apart."""
-    gross, high, low = ZERO, ZERO, ZERO
-    for con_id, symbol in _exposed(state).items():
-        price = prices.get(symbol, ZERO)
-        up = worst_shares(state, con_id, Side.BUY) * price
-        down = worst_shares(state, con_id, Side.SELL) * price
-        gross += max(abs(up), abs(down))
-        high, low = high + up, low + down
-    return gross, max(high, -low)
-
-
-def _exposed(state: State) -> dict[int, str]:
-    exposed = {con_id: holding.symbol for con_id, holding in state.book.items() if holding.quantity}
-    exposed.update({con_id: symbol for con_id, (symbol, _) in state.outside.items()})
-    exposed.update({order.con_id: order.symbol for order in state.live_orders()})
-    exposed.update({order.con_id: order.symbol for order in state.foreign_orders.values()})
-    return exposed
-
-
 # ── caps ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -153,7 +125,9 @@ def cap_gross_exposure(state: State, proposal: Proposal) -> Cap | None:
 
 
 def cap_net_exposure(state: State, proposal: Proposal) -> Cap | None:
-    """Absolute sum of all positions' values at worst, as a fraction of equity."""
+    """Absolute sum of all positions' values at worst, as a fraction of equity; it never is above the gross one."""
+    if state.settings.max_net_exposure >= state.settings.max_gross_exposure:
+        return None
     return _room(state, proposal, net=True)
 
 
@@ -197,7 +171,9 @@ def caps_of(proposal: Proposal) -> tuple[tuple[str, CapRule], ...]:
 
 
 def check_data(state: State, proposal: Proposal) -> Refusal | None:
-    """Bars without a flaw for the session decided on: a flawed symbol is neither bought nor sold."""
+    """Bars without a flaw: a flawed symbol is neither bought nor sold. A flatten does not rest on bars."""
+    if state.is_on(Verb.FLATTEN):
+        return None
     symbol = proposal.instrument.symbol
     judged = state.judged.get(symbol)
     if judged is None:
@@ -299,9 +275,9 @@ def check_order_rate(state: State, proposal: Proposal) -> Refusal | None:
     """Orders of the last minute; a loop gone wrong ends here."""
     since, count = proposal.tech - timedelta(seconds=60), 0
     for order in reversed(state.orders.values()):
-        if order.sent_at is None or order.sent_at <= since:
+        if order.sent_at is not None and order.sent_at <= since:
             break
-        count += 1
+        count += order.sent_at is not None
     limit = state.settings.max_orders_per_minute
     if count < limit:
         return None

@@ -1,4 +1,4 @@
-"""Trading sessions of an exchange as plain values; made by the calendar, read by scheduling, risk and the gateway's set-up."""
+"""Trading sessions of an exchange as plain values; made by the calendar, read by scheduling and risk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From target weights to wanted shares: pure arithmetic, the same for backtest, demo, paper and live; called by rebalance."""
+"""From target weights to wanted shares: the same arithmetic for backtest, demo, paper and live; called by rebalance."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Target:
 def combine(
     targets: Iterable[tuple[str, Mapping[str, Decimal]]], allocations: Mapping[str, Decimal], reserve: Decimal
 ) -> dict[str, Decimal]:
-    """One weight a symbol, a fraction of equity: each strategy's weights times its allocation, less the cash reserve."""
+    """One weight a symbol, a fraction of equity: each strategy's weights by its allocation, less the cash reserve."""
     total: dict[str, Decimal] = {}
     for strategy, weights in targets:
         share = allocations.get(strategy, ZERO) * (1 - reserve)
@@ -102,7 +102,7 @@ def delta(target: Decimal, held: Decimal, pending: Decimal) -> Decimal:
 
 
 def not_through_zero(trade: Decimal, held: Decimal) -> Decimal:
-    """A trade that would turn a long position short, or a short one long, ends at zero: the rest is another decision."""
+    """A trade that would turn a long position short, or a short one long, ends at zero; the rest is decided anew."""
     if held and (held > 0) != (trade > 0) and abs(trade) > abs(held):
         return -held
     return trade

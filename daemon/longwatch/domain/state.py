@@ -1,7 +1,7 @@
-"""The state of the daemon and `evolve`, the fold of facts into it; recovery is this fold over the journal, and nothing else.
+"""The state of the daemon and `evolve`, the fold of facts into it; recovery is this fold over the journal, no more.
 
-The state has one owner, the engine's loop (or a backtest), which folds each fact as `decide` yields it. `evolve` never decides:
-it copies what a fact says to where it belongs, so an old journal means the same under new code.
+The state has one owner, the engine's loop (or a backtest), which folds each fact as `decide` yields it. `evolve` never
+decides: it copies what a fact says to where it belongs, so an old journal means the same under new code.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any, cast
@@ -134,6 +134,8 @@ def canonical(value: Any) -> str:
         return f"{type(value).__name__}({inner})"
     if isinstance(value, Enum):
         return str(value.value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
     return repr(value)
 
 
@@ -335,9 +337,8 @@ def _absence_noted(state: State, fact: m.AbsenceNoted) -> None:
 
 
 def _fill_booked(state: State, fact: m.FillBooked) -> None:
-    former = state.fills.pop(fact.replaces, None) if fact.replaces else None
-    if former is not None:
-        _book(state, former.intent, former.con_id, former.symbol, -former.quantity, former.price)
+    if fact.replaces is not None:
+        _unbook(state, fact.replaces, fact.exec_id)
     signed = fact.quantity * fact.side.sign
     state.fills[fact.exec_id] = Fill(
         exec_id=fact.exec_id,
@@ -353,6 +354,19 @@ def _fill_booked(state: State, fact: m.FillBooked) -> None:
     if fact.intent is not None and fact.exec_id in state.commissions:
         _charge(state, fact.intent, state.commissions[fact.exec_id])
     state.activity += 1
+
+
+def _unbook(state: State, exec_id: str, successor: str) -> None:
+    """A corrected execution leaves the book; its commission stands for the successor until that has its own."""
+    former = state.fills.pop(exec_id, None)
+    if former is None:
+        return
+    _book(state, former.intent, former.con_id, former.symbol, -former.quantity, former.price)
+    commission = state.commissions.pop(exec_id, None)
+    if commission is not None:
+        state.commissions.setdefault(successor, commission)
+        if former.intent is not None:
+            _charge(state, former.intent, -commission)
 
 
 def _book(state: State, intent: int | None, con_id: int, symbol: str, signed: Decimal, price: Decimal) -> None:

@@ -1,0 +1,68 @@
+"""What a person's command comes to: verbs, cancels, adoption, the end of a quarantine; called by decide."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.evidence import Decided, may_close_more
+from longwatch.domain.orders import Order, Purpose
+from longwatch.domain.state import State
+
+ZERO = Decimal(0)
+
+
+def obey(state: State, event: m.ControlRequested) -> Decided:
+    """The facts and effects of one command; commands about the process itself never come this far."""
+    match event.command:
+        case "pause":
+            yield from _verb(state, event, m.Verb.PAUSE)
+        case "halt":
+            yield from _verb(state, event, m.Verb.HALT)
+            yield from _cancel(state, [o for o in state.live_orders() if o.purpose is not Purpose.STOP], "halt")
+        case "flatten":
+            yield from _verb(state, event, m.Verb.FLATTEN)
+            yield from _cancel(state, list(state.live_orders()), "flatten")
+            if may_close_more(state):
+                yield m.RunJob(job="rebalance", reason="flatten")
+        case "resume":
+            for verb in list(state.verbs):
+                yield m.VerbSet(verb=verb, on=False, by=event.by, reason=event.reason)
+        case "cancel":
+            chosen = [o for o in state.live_orders() if event.argument in ("all", str(o.intent), o.ref, o.symbol)]
+            yield from _cancel(state, chosen, "asked for by a person")
+        case "adopt":
+            yield from _adopt(state, event)
+        case "unquarantine":
+            for con_id, held in list(state.quarantines.items()):
+                if event.argument in (held.symbol, str(con_id)):
+                    yield m.QuarantineLifted(con_id=con_id, reason=f"{event.by}: {event.reason}")
+        case "reconcile":
+            yield m.RequestSnapshot(reason="asked for by a person")
+
+
+def _verb(state: State, event: m.ControlRequested, verb: m.Verb) -> Decided:
+    if not state.is_on(verb):
+        yield m.VerbSet(verb=verb, on=True, by=event.by, reason=event.reason)
+
+
+def _cancel(state: State, orders: list[Order], reason: str) -> Decided:
+    """Ask for the end of orders; one not yet sent is stopped by the gate, which sees the same mark."""
+    for order in orders:
+        yield m.OrderCancelAsked(intent=order.intent, reason=reason)
+        if order.order_id is not None:
+            yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
+
+
+def _adopt(state: State, event: m.ControlRequested) -> Decided:
+    prices = dict(state.equity.prices) if state.equity else {}
+    for con_id, (symbol, quantity) in list(state.outside.items()):
+        if event.argument in (symbol, "all"):
+            yield m.OutsideSet(con_id=con_id, symbol=symbol, quantity=ZERO, reason="adopted")
+            yield m.HoldingAdopted(
+                con_id=con_id,
+                symbol=symbol,
+                quantity=quantity,
+                average_cost=prices.get(symbol, ZERO),
+                reason=f"{event.by}: {event.reason}",
+            )
