@@ -1,6 +1,6 @@
-"""The composition root: the daemon is built, started, drained and stopped here; called by the CLI, the demo and simulation.
+"""The composition root: the daemon is built, started, drained and stopped here; called by production, demo and tests.
 
-`build` makes the whole daemon from settings and ports. What simulation replaces stands in `Ports`, and nothing else does.
+`build` makes the whole daemon from settings and ports. What simulation replaces stands in `Ports`, and nothing else.
 """
 
 from __future__ import annotations
@@ -8,56 +8,49 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longwatch.clock import Clock
 from longwatch.config.load import Loaded
-from longwatch.config.reload import Accepted, Refused, prepare
-from longwatch.config.schema import JobSettings, Settings
+from longwatch.config.schema import Settings
 from longwatch.config.trade import trade_settings
 from longwatch.data.cache import Cache
 from longwatch.data.factory import provider
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.state import State
-from longwatch.domain.triggers import parse_trigger
 from longwatch.engine.desk import Desk, StrategyTask
 from longwatch.engine.inbox import Inbox
-from longwatch.engine.jobs.rebalance import rebalance
-from longwatch.engine.jobs.reconcile import reconcile
-from longwatch.engine.jobs.refresh import refresh
-from longwatch.engine.jobs.signals import signals
+from longwatch.engine.jobs import WORK, jobs_of
 from longwatch.engine.loop import Engine
 from longwatch.engine.perform import Performer
 from longwatch.engine.runner import JobRunner
-from longwatch.engine.schedule import Job
-from longwatch.errors import ConfigError, LongwatchError, StrategyError, UsageError
+from longwatch.errors import StrategyError
 from longwatch.journal.codec import recover
 from longwatch.journal.records import Journal
 from longwatch.ops import health
 from longwatch.ops.alerts import AlertBoard
+from longwatch.ops.answers import Answers
 from longwatch.ops.control import ControlServer
 from longwatch.ops.narrate import Narrator
-from longwatch.ops.runtime import Commit, NextRun, Reload, RuntimeView
-from longwatch.ops.status import READINGS, reply_of, status_of
-from longwatch.ops.systemd import Notifier, watchdog_seconds
+from longwatch.ops.runtime import Reload, RuntimeView
+from longwatch.ops.status import status_of
+from longwatch.ops.systemd import Notifier
+from longwatch.ops.watch import Watch
 from longwatch.ports import Broker, Calendar, OrderGate, Sink, Workers
 from longwatch.strategies.host import Host
 from longwatch.strategies.worker import Code
 
+if TYPE_CHECKING:
+    from longwatch.ops.http import HttpServer
+
 NEEDS_SECONDS = 30.0
 DRAIN_SECONDS = 15.0
-LAG_SECONDS = 0.5
-TELLS_AGENDA = "signals"
-"""After this job, once a day, the log says what runs next."""
-WORK = {"refresh": refresh, "signals": signals, "rebalance": rebalance, "reconcile": reconcile}
 
 _LOG = logging.getLogger("longwatch.app")
 
@@ -109,33 +102,36 @@ class Daemon:
     serves_control: bool
     on_step: Callable[[m.Event, Step], None]
     engine: Engine = field(init=False)
+    watch: Watch = field(init=False)
+    answers: Answers = field(init=False)
     broker: Broker = field(init=False)
     runner: JobRunner = field(init=False)
     desk: Desk = field(init=False)
-    metrics: Any = field(init=False, default=None)
     _performer: Performer = field(init=False)
-    _stop: asyncio.Event = field(init=False)
-    _http: Any = field(init=False, default=None)
+    _stop: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _http: HttpServer | None = field(init=False, default=None)
     _control: ControlServer | None = field(init=False, default=None)
-    _reloading: bool = field(init=False, default=False)
 
-    @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-        return self.loaded.settings
-
-    async def run(self) -> None:
-        """The daemon's whole life: serve, say READY, find out what strategies need, work, drain."""
-        self._stop = asyncio.Event()
-        self.engine = Engine(
+    def __post_init__(self) -> None:
+        self.watch = self._watching()
+        self.engine = self.watch.engine = Engine(
             state=self.state,
             journal=self.ports.journal,
             inbox=self.inbox,
             clock=self.ports.clock,
-            perform=lambda effect: self._performer(effect),
-            observe=self._observe,
-            committed=self._committed,
+            perform=self._perform,
+            observe=self.watch.observe,
+            committed=self.watch.committed,
         )
+        self.answers = self._answering()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.answers.loaded.settings
+
+    async def run(self) -> None:
+        """The daemon's whole life: serve, say READY, find out what strategies need, work, drain."""
         await self._serve()
         self.notifier.ready("journal folded; connecting")
         try:
@@ -147,6 +143,10 @@ class Daemon:
     def stop(self) -> None:
         """Begin to drain; `run` returns when that is done."""
         self._stop.set()
+
+    async def reload(self, *, loosen: bool = False, by: str = "SIGHUP") -> dict[str, Any]:
+        """Read the configuration again, whole or not at all. Raises UsageError without a file."""
+        return await self.answers.reload(loosen=loosen, by=by)
 
     async def _work(self, tasks: tuple[StrategyTask, ...]) -> None:
         self._assemble(tasks)
@@ -160,7 +160,10 @@ class Daemon:
             if self.state.equity is None:
                 self.runner.run_now("signals", "first start")
             if self.ports.watches_lag:
-                working.append(group.create_task(self._watch_loop(), name="lag"))
+                lag = self.watch.measure_lag(
+                    self.notifier, self.environ, feeds_watchdog=self.settings.ops.watchdog
+                )
+                working.append(group.create_task(lag, name="lag"))
             await self._stop.wait()
             await self._drain()
             for task in working:
@@ -179,11 +182,10 @@ class Daemon:
     # ── set-up ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _strategies(self) -> tuple[StrategyTask, ...]:
-        """What each enabled strategy needs; one that can't be loaded is at fault, the others go on."""
-        enabled = [strategy for strategy in self.settings.strategies if strategy.enabled]
+        """What each strategy needs, also one that a reload may enable; one that can't be loaded is at fault alone."""
         folder = self.config_path.resolve().parent if self.config_path else None
         tasks = []
-        for strategy in enabled:
+        for strategy in self.settings.strategies:
             code = Code(name=strategy.name, reference=strategy.path, parameters=strategy.parameters, folder=folder)
             try:
                 needs, _ = await self.ports.host.needs(code, deadline_seconds=NEEDS_SECONDS)
@@ -235,14 +237,47 @@ class Daemon:
             clock=ports.clock,
             strategies=tasks,
             history_bars=settings.data.history_bars,
-            stale_sessions=settings.data.stale_sessions,
             source_adjusts=settings.data_provider == "ib",
             refresh_deadline_seconds=settings.data.refresh_deadline_seconds,
             quote_warmup_seconds=settings.schedule.quote_warmup_seconds,
             snapshot_deadline_seconds=settings.ib.account_sync_timeout_seconds * 2,
         )
-        self.runner = JobRunner(self.desk, jobs_of(settings), WORK, self._job_ended)
-        self._performer = Performer(broker=self.broker, run_job=self._run_job, alert=self._alert)
+        self.runner = JobRunner(self.desk, jobs_of(settings), WORK, self.watch.job_ended)
+        self.watch.broker, self.watch.runner = self.broker, self.runner
+        self._performer = Performer(broker=self.broker, run_job=self._run_job, alert=self.watch.raise_alert)
+
+    def _perform(self, effect: m.Effect) -> None:
+        self._performer(effect)
+
+    def _run_job(self, effect: m.RunJob) -> None:
+        self.runner.run_now(effect.job, effect.reason)
+
+    def _watching(self) -> Watch:
+        return Watch(
+            state=self.state,
+            clock=self.ports.clock,
+            journal=self.ports.journal,
+            runtime=self.runtime,
+            alerts=self.alerts,
+            narrator=self.narrator,
+            on_step=self.on_step,
+            measures_lag=self.ports.watches_lag,
+        )
+
+    def _answering(self) -> Answers:
+        return Answers(
+            loaded=self.loaded,
+            config_path=self.config_path,
+            environ=self.environ,
+            clock=self.ports.clock,
+            journal=self.ports.journal,
+            workers=self.ports.workers,
+            engine=self.engine,
+            watch=self.watch,
+            notifier=self.notifier,
+            stop=self.stop,
+            in_session=lambda: self.desk.current() is not None,
+        )
 
     def _announce(self, tasks: tuple[StrategyTask, ...]) -> None:
         """The first events of every run: who we are, what is configured, when the exchange is open."""
@@ -263,7 +298,7 @@ class Daemon:
                 at=at,
                 tech=tech,
                 settings=trade_settings(self.settings, universe),
-                sha256=self.loaded.source_text_sha256,
+                sha256=self.answers.loaded.source_text_sha256,
             ),
             m.CalendarLoaded(at=at, tech=tech, sessions=tuple(self.desk.sessions_around(at.date()))),
         )
@@ -275,18 +310,20 @@ class Daemon:
             from longwatch.ops.http import HttpServer, Pages
             from longwatch.ops.metrics import Metrics
 
-            self.metrics = Metrics(lambda: self.state, self.runtime)
+            state, watch, ops = self.state, self.watch, self.settings.ops
+            watch.metrics = Metrics(lambda: state, self.runtime)
             pages = Pages(
-                livez=lambda: health.livez(self.state, self._view()),
-                readyz=lambda: health.readyz(self.state, self._view()),
-                status=lambda: status_of(self.state, self._view()),
-                metrics=self._render,
+                livez=lambda: health.livez(state, watch.view()),
+                readyz=lambda: health.readyz(state, watch.view()),
+                status=lambda: status_of(state, watch.view()),
+                metrics=watch.scrape,
             )
-            ops = self.settings.ops
-            self._http = HttpServer(pages, host=ops.http_host, port=ops.http_port, failed=self.metrics.failed)
+            self._http = HttpServer(pages, host=ops.http_host, port=ops.http_port, failed=watch.failed)
             self.runtime.http_address = await self._http.start()
         if self.serves_control:
-            self._control = ControlServer(self.settings.ops.control_socket, self._answer, failed=self._failed)
+            self._control = ControlServer(
+                self.settings.ops.control_socket, self.answers.answer, failed=self.watch.failed
+            )
             await self._control.start()
 
     async def _close(self) -> None:
@@ -298,142 +335,6 @@ class Daemon:
             await self.broker.close()
         await self.ports.host.close()
         await self.ports.journal.close()
-
-    # ── what the engine and the jobs tell ───────────────────────────────────────────────────────────────────────
-
-    def _observe(self, event: m.Event, what: Step) -> None:
-        self.narrator.log(event, self.state)
-        for fact in what.facts:
-            self.narrator.log(fact, self.state)
-            if isinstance(fact, m.JobNoted) and fact.job == TELLS_AGENDA and fact.outcome != "started":
-                self.narrator.agenda(self._agenda())
-        if self.metrics is not None:
-            self.metrics.heard(event)
-            for fact in what.facts:
-                self.metrics.concluded(fact)
-        self.on_step(event, what)
-
-    def _committed(self, records: int, seconds: float) -> None:
-        self.runtime.turned_at = self.ports.clock.technical()
-        if self.metrics is not None:
-            self.metrics.committed(records, seconds)
-
-    def _job_ended(self, job: str, outcome: str, text: str) -> None:
-        """What a job did is told by its facts, and its failure by one of them."""
-        logging.getLogger("longwatch.jobs").debug("%s %s: %s", job, outcome, text)
-
-    def _agenda(self) -> tuple[NextRun, ...]:
-        return tuple(NextRun(job=job, at=at) for job, at in self.runner.agenda())
-
-    def _run_job(self, effect: m.RunJob) -> None:
-        self.runner.run_now(effect.job, effect.reason)
-
-    def _alert(self, effect: m.RaiseAlert) -> None:
-        self.alerts.raise_alert(effect)
-
-    def _failed(self, firewall: str) -> None:
-        if self.metrics is not None:
-            self.metrics.failed(firewall)
-
-    async def _render(self) -> tuple[bytes, str]:
-        self._view()
-        rendered: tuple[bytes, str] = await self.metrics.render()
-        return rendered
-
-    def _view(self) -> RuntimeView:
-        """The runtime's view, brought up to date for whoever asks."""
-        runtime, journal, clock = self.runtime, self.ports.journal, self.ports.clock
-        if not self.ports.watches_lag:
-            runtime.turned_at = clock.technical()
-        runtime.inbox = len(self.inbox)
-        runtime.alerts = self.alerts
-        runtime.commit = Commit(
-            sequence=journal.last_sequence, error=self.engine.journal_failure or "", at=runtime.turned_at
-        )
-        if hasattr(self, "runner"):
-            runtime.running = self.runner.running()
-            runtime.next_runs = self._agenda()
-            runtime.quotes = self.broker.quotes()
-        return runtime
-
-    async def _watch_loop(self) -> None:
-        """Measure by how much the loop comes late, and feed systemd's watchdog from it."""
-        period = watchdog_seconds(self.environ) if self.settings.ops.watchdog else None
-        every = min(LAG_SECONDS, period / 3) if period else LAG_SECONDS
-        clock = self.ports.clock
-        while True:
-            before = clock.monotonic()
-            await asyncio.sleep(every)
-            self.runtime.lag_seconds = max(clock.monotonic() - before - every, 0.0)
-            self.runtime.turned_at = clock.technical()
-            if self.metrics is not None:
-                self.metrics.lagged(self.runtime.lag_seconds)
-            if period is not None:
-                self.notifier.watchdog()
-
-    # ── what people ask ─────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _answer(self, command: str, argument: str, reason: str, by: str) -> dict[str, Any]:
-        """One command of the control socket. Raises LongwatchError with the reason of a refusal."""
-        if command in READINGS:
-            return reply_of(command, self.state, self._view())
-        if command == "reload":
-            return await self.reload(loosen=argument == "loosen", by=by)
-        if command == "drain":
-            self.stop()
-            return {"ok": True, "text": "draining: nothing new is started, working orders stay with the broker"}
-        at, tech = self.ports.clock.market(), self.ports.clock.technical()
-        sequence = self.ports.journal.last_sequence
-        self.inbox.put(m.ControlRequested(at=at, tech=tech, command=command, argument=argument, by=by, reason=reason))
-        await self.engine.wait_until(lambda _: self.ports.journal.last_sequence > sequence, DRAIN_SECONDS)
-        return {"ok": True, "text": f"{command}: done and journalled"}
-
-    async def reload(self, *, loosen: bool = False, by: str = "SIGHUP") -> dict[str, Any]:
-        """Read the file again; all of it is taken over, or none of it and every reason told. Raises UsageError without one."""
-        if self.config_path is None:
-            raise UsageError("this daemon was started without a configuration file; start it with `longwatch run FILE`")
-        path = self.config_path
-        self.notifier.reloading()
-        outcome = await self.ports.workers.run(
-            lambda: prepare(
-                path,
-                self.environ,
-                self.settings,
-                in_session=self.desk.current() is not None,
-                allow_loosening=loosen,
-            ),
-            deadline_seconds=DRAIN_SECONDS,
-        )
-        tech = self.ports.clock.technical()
-        reply = self._refuse(outcome, tech) if isinstance(outcome, Refused) else self._accept(outcome, by)
-        self.notifier.ready("running")
-        return reply
-
-    def _refuse(self, outcome: Refused, tech: Any) -> dict[str, Any]:
-        self.runtime.reload = Reload(ok=False, at=tech, text=outcome.reasons[0])
-        text = "\n".join(outcome.reasons)
-        self._alert(m.RaiseAlert(key="reload_refused", text=f"the old configuration runs on: {outcome.reasons[0]}"))
-        return {"ok": False, "text": f"the old configuration runs on:\n{text}", "exit_code": ConfigError.exit_code}
-
-    def _accept(self, outcome: Accepted, by: str) -> dict[str, Any]:
-        changes = tuple(str(change) for change in outcome.diff.live)
-        self.loaded = Loaded(
-            settings=outcome.settings, warnings=outcome.warnings, source_text_sha256=outcome.source_text_sha256
-        )
-        at, tech = self.ports.clock.market(), self.ports.clock.technical()
-        self.inbox.put(
-            m.ConfigLoaded(
-                at=at,
-                tech=tech,
-                settings=trade_settings(outcome.settings, self.state.settings.universe),
-                sha256=outcome.source_text_sha256,
-                changed=changes,
-                by=by,
-            )
-        )
-        text = "; ".join(changes) or "nothing has changed"
-        self.runtime.reload = self.runtime.loaded = Reload(ok=True, at=tech, text=text)
-        return {"ok": True, "text": text}
 
 
 def build(
@@ -476,48 +377,9 @@ def account_of(settings: Settings) -> str:
     return settings.account or ("D-MOCK" if settings.mode == "paper" else "MOCK")
 
 
-def jobs_of(settings: Settings) -> tuple[Job, ...]:
-    """The schedule of the configuration. Raises ConfigError for a trigger that can't be read."""
-    return tuple(_job(name, getattr(settings.schedule, name)) for name in WORK)
-
-
-def _job(name: str, settings: JobSettings) -> Job:
-    return Job(
-        name=name,
-        trigger=parse_trigger(settings.trigger),
-        deadline_seconds=settings.deadline_seconds,
-        latest_start=timedelta(minutes=settings.latest_start_minutes),
-    )
-
-
 def version_text() -> str:
     """The installed version."""
     try:
         return version("longwatch")
     except PackageNotFoundError:
         return "not installed"
-
-
-def handle_signals(daemon: Daemon) -> None:
-    """SIGTERM and SIGINT drain, SIGHUP reloads."""
-    loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[Any]] = set()
-
-    def reload() -> None:
-        if not reloads:
-            task = loop.create_task(_reload(daemon), name="reload")
-            reloads.add(task)
-            task.add_done_callback(reloads.discard)
-
-    loop.add_signal_handler(signal.SIGTERM, daemon.stop)
-    loop.add_signal_handler(signal.SIGINT, daemon.stop)
-    loop.add_signal_handler(signal.SIGHUP, reload)
-
-
-async def _reload(daemon: Daemon) -> None:
-    try:
-        reply = await daemon.reload()
-    except (LongwatchError, TimeoutError) as error:
-        _LOG.error("reload: %s", error)
-    else:
-        _LOG.log(logging.INFO if reply["ok"] else logging.ERROR, "reload: %s", reply["text"])

@@ -267,21 +267,41 @@ _verb("resume", "Lift halt, pause and flatten.", "")
 
 @app.command()
 def flatten(
-    symbol: Annotated[
-        str, typer.Argument(metavar="[SYMBOL]", help="Only this one; else all.", show_default=False)
-    ] = "",
     reason: Reason = "",
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     socket: SocketOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Close what is ours and open nothing until `resume`.
+    """Cancel what works, close what is ours, open nothing until `resume`.
 
     Example: longwatch flatten --yes --reason "end of the trial"
     """
     if not yes and sys.stdin.isatty():
-        typer.confirm(f"Close {symbol or 'every position'} of ours at the market?", abort=True)
-    tell("flatten", socket, config, argument=symbol, reason=reason)
+        typer.confirm("Close every position of ours?", abort=True)
+    tell("flatten", socket, config, reason=reason)
+
+
+Subject = Annotated[str, typer.Argument(metavar="WHICH", help="A symbol; for orders also a number or reference.")]
+
+
+def _about(name: str, text: str, example: str) -> None:
+    """Enter a command about one thing, named by its argument."""
+
+    def about(
+        which: Subject,
+        reason: Reason = "",
+        socket: SocketOption = None,
+        config: ConfigOption = None,
+    ) -> None:
+        tell(name, socket, config, argument=which, reason=reason)
+
+    app.command(name, help=f"{text}\n\nExample: longwatch {name} {example}")(about)
+
+
+_about("cancel", "Cancel working orders.", 'AAPL --reason "not today"')
+_about("adopt", "Take a holding of the account as ours.", 'AAPL --reason "bought by hand"')
+_about("unquarantine", "Trade an instrument again.", 'AAPL --reason "checked with the broker"')
+_verb("drain", "Finish what is under way, then stop; working orders stay with the broker.", "")
 
 
 @app.command()

@@ -47,7 +47,7 @@ def test_the_reference_says_of_each_setting_whether_it_is_live(root: Path) -> No
         *every_setting(),
         *((("strategies", 0, name), f) for name, f in StrategySettings.model_fields.items()),
     ]:
-        marked = path[:2] in {("schedule", job) for job in ("signals", "rebalance", "reconcile")} or path == (
+        marked = path[:2] in {("schedule", job) for job in ("signals", "rebalance", "reconcile", "end_of_day")} or path == (
             "strategies",
         )
         if not is_secret(field) and not marked:

@@ -117,7 +117,8 @@ async def test_every_command_has_a_help_with_an_example(shell: Shell, name: str)
 def test_all_the_commands_are_there() -> None:
     """Those that people were promised."""
     promised = (
-        "demo run gateway check status orders positions reload halt pause resume flatten reconcile backtest version"
+        "demo run gateway check status orders positions reload halt pause resume flatten reconcile backtest version "
+        "adopt cancel drain unquarantine"
     )
     assert sorted(_commands()) == sorted(promised.split())
 
@@ -162,7 +163,8 @@ async def test_what_is_read_comes_as_a_table_or_as_json(
         ("pause", ("pause", "", "")),
         ("resume --reason fine", ("resume", "", "fine")),
         ("flatten", ("flatten", "", "")),
-        ("flatten AAPL --yes --reason out", ("flatten", "AAPL", "out")),
+        ("flatten --yes --reason out", ("flatten", "", "out")),
+        ("adopt AAPL --reason ours", ("adopt", "AAPL", "ours")),
         ("reconcile", ("reconcile", "", "")),
     ],
 )
@@ -183,7 +185,7 @@ def test_every_command_that_asks_is_known_to_the_socket() -> None:
 
 async def test_a_refusal_is_one_sentence_and_its_exit_code(shell: Shell, daemon: Daemon, socket: Path) -> None:
     """The daemon's reason on standard error, its code as ours."""
-    assert await shell("flatten", "XYZ", "--socket", socket) == (64, "", "longwatch: XYZ is not ours\n")
+    assert await shell("adopt", "XYZ", "--socket", socket) == (64, "", "longwatch: XYZ is not ours\n")
 
 
 async def test_without_a_daemon_the_sentence_says_how_to_start_one(shell: Shell, socket: Path) -> None:

@@ -79,10 +79,10 @@ async def ask_raw(path: Path, raw: bytes) -> list[Reply]:
 
 async def test_a_command_goes_there_and_back(server: ControlServer, desk: Desk) -> None:
     """The answer gets command, argument, reason and the caller as the kernel knows it; the caller gets its reply."""
-    reply = await ask(server.path, command="flatten", argument="AAPL", reason="earnings")
-    assert reply == {"ok": True, "text": "flatten done", "data": {"n": 1}}
+    reply = await ask(server.path, command="unquarantine", argument="AAPL", reason="earnings")
+    assert reply == {"ok": True, "text": "unquarantine done", "data": {"n": 1}}
     who = f"uid {os.getuid()} gid {os.getgid()} pid {os.getpid()}"
-    assert desk.asked == [("flatten", "AAPL", "earnings", who)]
+    assert desk.asked == [("unquarantine", "AAPL", "earnings", who)]
 
 
 async def test_several_requests_share_a_connection(server: ControlServer) -> None:

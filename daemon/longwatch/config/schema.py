@@ -219,9 +219,13 @@ class ScheduleSettings(Group):
         default=JobSettings(trigger="every 30 s", deadline_seconds=25.0, latest_start_minutes=1.0),
         description="Comparison of the broker's positions, orders and cash with ours.",
     )
+    end_of_day: JobSettings = Field(
+        default=JobSettings(trigger="15 minutes after the close", deadline_seconds=120.0, latest_start_minutes=300.0),
+        description="The day's last comparison, once DAY orders have ended.",
+    )
     quote_warmup_seconds: Seconds = restart(30.0, "How long before a rebalance quotes are subscribed to.")
 
-    @field_validator("refresh", "signals", "rebalance", "reconcile", mode="before")
+    @field_validator("refresh", "signals", "rebalance", "reconcile", "end_of_day", mode="before")
     @classmethod
     def _fill_up(cls, given: object, info: ValidationInfo) -> object:
         """A bare text is the trigger; what is not given keeps the default of that very job."""

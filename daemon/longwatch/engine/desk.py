@@ -57,7 +57,6 @@ class Desk:
     clock: Clock
     strategies: tuple[StrategyTask, ...]
     history_bars: int
-    stale_sessions: int
     source_adjusts: bool
     refresh_deadline_seconds: float
     quote_warmup_seconds: float

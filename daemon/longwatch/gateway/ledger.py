@@ -289,9 +289,3 @@ def _entry_of(line: bytes, number: int, path: Path) -> Entry:
     except ValueError as error:
         raise JournalError(f"Line {number} of the gateway's ledger {path} can't be read; restore the file.") from error
     return entry
-
-
-def last_instant(path: Path) -> datetime | None:
-    """The market time of a ledger's last entry, where a gateway started again goes on; None for a new ledger."""
-    entries = _read(path)
-    return datetime.fromisoformat(entries[-1]["at"]) if entries else None

@@ -15,7 +15,7 @@ from longwatch.clock import SteppedClock, SystemClock, real_monotonic
 from longwatch.errors import UsageError
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
-from longwatch.gateway.ledger import last_instant
+from longwatch.gateway.ledger import newest_entry_at
 from longwatch.gateway.market import Market
 from longwatch.gateway.synthetic import synthetic_market
 from longwatch.ops import logs
@@ -93,7 +93,7 @@ def _begins(asked: GatewayOptions) -> datetime:
         begins = datetime.combine(asked.start or date(2020, 1, 2), datetime.min.time(), tzinfo=UTC) + timedelta(hours=1)
     else:
         begins = opening(asked.start)
-    former = last_instant(asked.ledger) if asked.ledger is not None else None
+    former = newest_entry_at(asked.ledger) if asked.ledger is not None else None
     return begins if former is None else max(begins, former)
 
 

@@ -26,7 +26,9 @@ async def rebalance(desk: Desk, run: Run) -> str:
     made = desk.state.rebalance
     if not decided or made is None:
         raise LongwatchError("no decision came of the rebalance; look at the log for an event that was not digested")
-    return f"{made.intended} orders, {made.clamped} clamped, {made.refused} refused, {made.waiting} to be looked at again"
+    return (
+        f"{made.intended} orders, {made.clamped} clamped, {made.refused} refused, {made.waiting} to be looked at again"
+    )
 
 
 def _came(desk: Desk, run: Run) -> bool:

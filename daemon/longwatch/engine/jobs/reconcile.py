@@ -12,10 +12,8 @@ async def reconcile(desk: Desk, run: Run) -> str:
     if desk.state.link is not Link.READY:
         return "no link; the account is read when it is back"
     former = desk.state.compared
-    desk.broker.request_snapshot(run.reason or "scheduled")
-    came = await desk.engine.wait_until(
-        lambda state: state.compared is not former, desk.snapshot_deadline_seconds
-    )
+    desk.broker.request_snapshot(run.reason or run.job.replace("_", " "))
+    came = await desk.engine.wait_until(lambda state: state.compared is not former, desk.snapshot_deadline_seconds)
     compared = desk.state.compared
     if not came or compared is None:
         raise LongwatchError("the account could not be read in time; the order gate shuts when the last reading is old")

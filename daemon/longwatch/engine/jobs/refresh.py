@@ -45,7 +45,7 @@ async def _one(
     desk.history.pop((symbol, bar_size), None)
     try:
         async with turns:
-            series = await desk.provider.bars(symbol, bar_size=bar_size, until=session, count=count)
+            series = await _bars(desk, session, symbol, bar_size, count)
         flaws, notes = await _judged(desk, series, session)
     except LongwatchError as error:
         return m.SeriesJudged(symbol=symbol, bars=0, last_session=None, close=None, flaws=(str(error),))
@@ -61,6 +61,22 @@ async def _one(
     )
 
 
+async def _bars(desk: Desk, session: date, symbol: str, bar_size: str, count: int) -> BarSeries:
+    """The provider's bars, or the cached ones where it fails and they reach up to `session` all the same."""
+    try:
+        return await desk.provider.bars(symbol, bar_size=bar_size, until=session, count=count)
+    except LongwatchError:
+        cache = desk.cache
+        if cache is None:
+            raise
+        kept = await desk.workers.run(
+            lambda: cache.read(symbol, bar_size), deadline_seconds=desk.refresh_deadline_seconds
+        )
+        if kept is None or kept.last_session() != session:
+            raise
+        return kept.between(max(0, len(kept) - count), len(kept))
+
+
 def price_of(close: float) -> Decimal:
     """A bar's close as an exact price, to a hundredth of a cent, half to even."""
     return Decimal(repr(close)).quantize(CENT_OF_A_CENT).normalize() + 0
@@ -69,7 +85,7 @@ def price_of(close: float) -> Decimal:
 async def _judged(desk: Desk, series: BarSeries, session: date) -> tuple[tuple[Flaw, ...], tuple[str, ...]]:
     first = series.sessions()[0] if len(series) else session
     sessions = desk.calendar.sessions(first - timedelta(days=7), session)
-    rules = Rules(stale_sessions=desk.stale_sessions, source_adjusts=desk.source_adjusts)
+    rules = Rules(stale_sessions=desk.state.settings.stale_sessions, source_adjusts=desk.source_adjusts)
     found = await desk.workers.run(
         lambda: _judge_and_cache(desk, series, sessions, session, rules),
         deadline_seconds=desk.refresh_deadline_seconds,

@@ -24,9 +24,11 @@ async def signals(desk: Desk, run: Run) -> str:
         raise DataError("the calendar knows no completed session; set trading.calendar to one that covers today")
     if desk.state.judged_session != session.date or not desk.history:
         await refresh(desk, run)
-    outcomes = await asyncio.gather(*(_ask(desk, run, task, session.date) for task in desk.strategies))
+    enabled = dict(desk.state.settings.allocations)
+    chosen = [task for task in desk.strategies if task.name in enabled]
+    outcomes = await asyncio.gather(*(_ask(desk, run, task, session.date) for task in chosen))
     await _value(desk, run, session.date)
-    return ", ".join(outcomes)
+    return ", ".join(outcomes) or "no strategy is enabled"
 
 
 async def _ask(desk: Desk, run: Run, task: StrategyTask, session: date) -> str:
@@ -77,9 +79,7 @@ async def _value(desk: Desk, run: Run, session: date) -> None:
     """Read the account once more, so that sizing starts from its value at the close."""
     former = desk.state.compared
     desk.broker.request_snapshot("signals")
-    fresh = await desk.engine.wait_until(
-        lambda state: state.compared is not former, desk.snapshot_deadline_seconds
-    )
+    fresh = await desk.engine.wait_until(lambda state: state.compared is not former, desk.snapshot_deadline_seconds)
     if not fresh:
         raise LongwatchError("the account could not be read after the signals; targets stay unsized until the next run")
     prices: tuple[tuple[str, Decimal], ...] = tuple(

@@ -1,0 +1,100 @@
+"""Answers what people ask of a running daemon: readings, verbs, reload, drain; called by the control socket and on SIGHUP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from longwatch.clock import Clock
+from longwatch.config.load import Loaded
+from longwatch.config.reload import Accepted, Refused, prepare
+from longwatch.config.trade import trade_settings
+from longwatch.domain import messages as m
+from longwatch.engine.loop import Engine
+from longwatch.errors import ConfigError, UsageError
+from longwatch.journal.records import Journal
+from longwatch.ops.runtime import Reload
+from longwatch.ops.status import READINGS, reply_of
+from longwatch.ops.systemd import Notifier
+from longwatch.ops.watch import Watch
+from longwatch.ports import Workers
+
+ANSWER_SECONDS = 15.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Answers:
+    """The one who answers. `loaded` is the configuration in force, replaced here by a reload and nowhere else."""
+
+    loaded: Loaded
+    config_path: Path | None
+    environ: Mapping[str, str]
+    clock: Clock
+    journal: Journal
+    workers: Workers
+    engine: Engine
+    watch: Watch
+    notifier: Notifier
+    stop: Callable[[], None]
+    in_session: Callable[[], bool]
+
+    async def answer(self, command: str, argument: str, reason: str, by: str) -> dict[str, Any]:
+        """One command of the control socket. Raises LongwatchError with the reason of a refusal."""
+        if command in READINGS:
+            return reply_of(command, self.engine.state, self.watch.view())
+        if command == "reload":
+            return await self.reload(loosen=argument == "loosen", by=by)
+        if command == "drain":
+            self.stop()
+            return {"ok": True, "text": "draining: nothing new is started, working orders stay with the broker"}
+        at, tech = self.clock.market(), self.clock.technical()
+        sequence = self.journal.last_sequence
+        self.engine.inbox.put(
+            m.ControlRequested(at=at, tech=tech, command=command, argument=argument, by=by, reason=reason)
+        )
+        await self.engine.wait_until(lambda _: self.journal.last_sequence > sequence, ANSWER_SECONDS)
+        return {"ok": True, "text": f"{command}: done and journalled"}
+
+    async def reload(self, *, loosen: bool = False, by: str = "SIGHUP") -> dict[str, Any]:
+        """Read the file again; all of it is taken over, or none of it and every reason told. Raises UsageError without one."""
+        path = self.config_path
+        if path is None:
+            raise UsageError("this daemon was started without a configuration file; start it with `longwatch run FILE`")
+        self.notifier.reloading()
+        running, in_session = self.loaded.settings, self.in_session()
+        outcome = await self.workers.run(
+            lambda: prepare(path, self.environ, running, in_session=in_session, allow_loosening=loosen),
+            deadline_seconds=ANSWER_SECONDS,
+        )
+        tech = self.clock.technical()
+        reply = self._refuse(outcome, tech) if isinstance(outcome, Refused) else self._accept(outcome, by, tech)
+        self.notifier.ready("running")
+        return reply
+
+    def _refuse(self, outcome: Refused, tech: datetime) -> dict[str, Any]:
+        first, every = outcome.reasons[0], "\n".join(outcome.reasons)
+        self.watch.runtime.reload = Reload(ok=False, at=tech, text=first)
+        self.watch.raise_alert(m.RaiseAlert(key="reload_refused", text=f"the old configuration runs on: {first}"))
+        return {"ok": False, "text": f"the old configuration runs on:\n{every}", "exit_code": ConfigError.exit_code}
+
+    def _accept(self, outcome: Accepted, by: str, tech: datetime) -> dict[str, Any]:
+        changes = tuple(str(change) for change in outcome.diff.live)
+        self.loaded = Loaded(
+            settings=outcome.settings, warnings=outcome.warnings, source_text_sha256=outcome.source_text_sha256
+        )
+        self.engine.inbox.put(
+            m.ConfigLoaded(
+                at=self.clock.market(),
+                tech=tech,
+                settings=trade_settings(outcome.settings, self.engine.state.settings.universe),
+                sha256=outcome.source_text_sha256,
+                changed=changes,
+                by=by,
+            )
+        )
+        text = "; ".join(changes) or "nothing has changed"
+        self.watch.runtime.reload = self.watch.runtime.loaded = Reload(ok=True, at=tech, text=text)
+        return {"ok": True, "text": text}
