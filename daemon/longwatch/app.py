@@ -10,7 +10,6 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,7 @@ from longwatch.engine.jobs import WORK, jobs_of
 from longwatch.engine.loop import Engine
 from longwatch.engine.perform import Performer
 from longwatch.engine.runner import JobRunner
-from longwatch.errors import StrategyError
+from longwatch.engine.strategies import strategy_tasks, universe_of
 from longwatch.journal.codec import recover
 from longwatch.journal.records import Journal
 from longwatch.ops import health
@@ -38,35 +37,19 @@ from longwatch.ops.alerts import AlertBoard
 from longwatch.ops.answers import Answers
 from longwatch.ops.control import ControlServer
 from longwatch.ops.narrate import Narrator
-from longwatch.ops.runtime import Reload, RuntimeView
+from longwatch.ops.runtime import Reload, RuntimeView, version_text
 from longwatch.ops.status import status_of
 from longwatch.ops.systemd import Notifier
 from longwatch.ops.watch import Watch
-from longwatch.ports import Broker, Calendar, OrderGate, Sink, Workers
+from longwatch.ports import Broker, BrokerNeeds, Calendar, Workers
 from longwatch.strategies.host import Host
-from longwatch.strategies.worker import Code
 
 if TYPE_CHECKING:
     from longwatch.ops.http import HttpServer
 
-NEEDS_SECONDS = 30.0
 DRAIN_SECONDS = 15.0
 
 _LOG = logging.getLogger("longwatch.app")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerNeeds:
-    """What a broker is made with: where it puts what it hears, whom it asks before an order's bytes, and its universe."""
-
-    settings: Settings
-    state: State
-    account: str
-    universe: tuple[str, ...]
-    sink: Sink
-    gate: OrderGate
-    clock: Clock
-    random: Random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +118,7 @@ class Daemon:
         await self._serve()
         self.notifier.ready("journal folded; connecting")
         try:
-            await self._work(await self._strategies())
+            await self._work(await self._tasks())
         finally:
             self.notifier.stopping("draining")
             await self._close()
@@ -160,9 +143,7 @@ class Daemon:
             if self.state.equity is None:
                 self.runner.run_now("signals", "first start")
             if self.ports.watches_lag:
-                lag = self.watch.measure_lag(
-                    self.notifier, self.environ, feeds_watchdog=self.settings.ops.watchdog
-                )
+                lag = self.watch.measure_lag(self.notifier, self.environ, feeds_watchdog=self.settings.ops.watchdog)
                 working.append(group.create_task(lag, name="lag"))
             await self._stop.wait()
             await self._drain()
@@ -174,28 +155,17 @@ class Daemon:
         self.runner.drain()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                while not self.engine.is_idle or any(job != "rebalance" for job in self.runner.running()):
+                # Inbox, journal and jobs share no event that could be awaited instead.
+                while not self.engine.is_idle or any(job != "rebalance" for job in self.runner.running()):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
         except TimeoutError:
             _LOG.warning("not everything under way ended within %g s; it is taken up at the next start", DRAIN_SECONDS)
 
     # ── set-up ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _strategies(self) -> tuple[StrategyTask, ...]:
-        """What each strategy needs, also one that a reload may enable; one that can't be loaded is at fault alone."""
+    async def _tasks(self) -> tuple[StrategyTask, ...]:
         folder = self.config_path.resolve().parent if self.config_path else None
-        tasks = []
-        for strategy in self.settings.strategies:
-            code = Code(name=strategy.name, reference=strategy.path, parameters=strategy.parameters, folder=folder)
-            try:
-                needs, _ = await self.ports.host.needs(code, deadline_seconds=NEEDS_SECONDS)
-            except StrategyError as error:
-                self._strategy_failed(strategy.name, str(error))
-                continue
-            tasks.append(
-                StrategyTask(name=strategy.name, code=code, needs=needs, deadline_seconds=strategy.deadline_seconds)
-            )
-        return tuple(tasks)
+        return await strategy_tasks(self.settings, self.ports.host, folder, self._strategy_failed)
 
     def _strategy_failed(self, name: str, reason: str) -> None:
         at, tech = self.ports.clock.market(), self.ports.clock.technical()
@@ -204,7 +174,7 @@ class Daemon:
 
     def _assemble(self, tasks: tuple[StrategyTask, ...]) -> None:
         settings, ports = self.settings, self.ports
-        universe = tuple(sorted({symbol for task in tasks for symbol in task.needs.universe}))
+        universe = universe_of(tasks)
         self.broker = ports.broker(
             BrokerNeeds(
                 settings=settings,
@@ -283,7 +253,7 @@ class Daemon:
         """The first events of every run: who we are, what is configured, when the exchange is open."""
         clock, journal = self.ports.clock, self.ports.journal
         at, tech = clock.market(), clock.technical()
-        universe = tuple(sorted({symbol for task in tasks for symbol in task.needs.universe}))
+        universe = universe_of(tasks)
         first: tuple[m.Event, ...] = (
             m.DaemonStarted(
                 at=at,
@@ -375,11 +345,3 @@ def build(
 def account_of(settings: Settings) -> str:
     """The account traded; a run without a broker has one of its own name."""
     return settings.account or ("D-MOCK" if settings.mode == "paper" else "MOCK")
-
-
-def version_text() -> str:
-    """The installed version."""
-    try:
-        return version("longwatch")
-    except PackageNotFoundError:
-        return "not installed"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from longwatch.app import BrokerNeeds
 from longwatch.broker.contracts import Wanted
 from longwatch.broker.dry import DryRunBroker
 from longwatch.broker.exchange import Held, MockExchange
 from longwatch.broker.live import IbBroker
 from longwatch.broker.settings import LinkSettings
 from longwatch.domain.state import State
-from longwatch.ports import Broker, Sink
+from longwatch.ports import Broker, BrokerNeeds, Sink
 
 
 def broker_for(needs: BrokerNeeds) -> Broker:

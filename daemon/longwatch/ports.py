@@ -1,16 +1,21 @@
-"""What the engine needs from the outside, as protocols; live, demo, backtest and simulation differ only in who implements them."""
+"""What the engine needs from the outside, as protocols; live, demo and backtest differ only in who implements them."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from random import Random
 from typing import Protocol, TypeVar
 
+from longwatch.clock import Clock
+from longwatch.config.schema import Settings
 from longwatch.domain.bars import BarSeries
 from longwatch.domain.messages import BeginSync, CancelOrder, Event, SubmitOrder
 from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
+from longwatch.domain.state import State
 
 Result = TypeVar("Result")
 
@@ -19,6 +24,20 @@ Sink = Callable[[Event], None]
 
 OrderGate = Callable[[int], str | None]
 """Asked with an intent at the moment its bytes would be written: None lets it pass, a reason withholds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerNeeds:
+    """What a broker is made with: where it puts what it hears, whom it asks before an order's bytes, its universe."""
+
+    settings: Settings
+    state: State
+    account: str
+    universe: tuple[str, ...]
+    sink: Sink
+    gate: OrderGate
+    clock: Clock
+    random: Random
 
 
 class Broker(Protocol):
@@ -57,7 +76,7 @@ class Broker(Protocol):
         ...
 
     async def bars(self, symbol: str, bar_size: str, until: date, count: int) -> BarSeries:
-        """History of one symbol. Raises DataError with the broker's reason, LinkError when there is no link or no answer in time."""
+        """History of one symbol. Raises DataError with the broker's reason, LinkError without a link or an answer."""
         ...
 
     async def close(self) -> None:

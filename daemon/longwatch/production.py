@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from longwatch.app import Ports, account_of, build, handle_signals
+from longwatch.app import Ports, account_of, build
 from longwatch.brokers import broker_for
 from longwatch.clock import Clock, SteppedClock, SystemClock, real_monotonic
 from longwatch.config.load import Loaded, load
@@ -26,6 +26,7 @@ from longwatch.errors import ProtocolError, UsageError
 from longwatch.journal.codec import decode
 from longwatch.journal.sqlite import ThreadedJournal
 from longwatch.ops import logs
+from longwatch.ops.process import obey_signals
 from longwatch.ports import Calendar
 from longwatch.strategies.host import ProcessHost
 from longwatch.wire.framing import Frames, hello, split
@@ -76,7 +77,7 @@ async def serve(loaded: Loaded, path: Path, environ: Mapping[str, str]) -> None:
         environ=environ,
         on_step=follower.heard,
     )
-    handle_signals(daemon)
+    obey_signals(daemon)
     # What start-up made lives as long as the daemon: collections need not look at it again.
     gc.collect()
     gc.freeze()
@@ -107,7 +108,7 @@ async def clock_of(settings: Settings, journal: ThreadedJournal) -> Clock:
 
 
 async def gateway_time(ib: IbSettings) -> datetime:
-    """What the gateway says the time is, asked over a connection of its own. Raises OSError, ProtocolError, TimeoutError."""
+    """What the gateway says the time is, asked over a connection of its own. Raises OSError, ProtocolError."""
     reader, writer = await asyncio.open_connection(ib.host, ib.port)
     try:
         writer.write(hello(157, 176))

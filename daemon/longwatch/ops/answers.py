@@ -1,4 +1,4 @@
-"""Answers what people ask of a running daemon: readings, verbs, reload, drain; called by the control socket and on SIGHUP."""
+"""Answers what people ask of a running daemon: readings, verbs, reload, drain; for the control socket and SIGHUP."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Answers:
         return {"ok": True, "text": f"{command}: done and journalled"}
 
     async def reload(self, *, loosen: bool = False, by: str = "SIGHUP") -> dict[str, Any]:
-        """Read the file again; all of it is taken over, or none of it and every reason told. Raises UsageError without one."""
+        """Read the file again: it is taken over whole, or every reason why not is told. Raises UsageError with none."""
         path = self.config_path
         if path is None:
             raise UsageError("this daemon was started without a configuration file; start it with `longwatch run FILE`")

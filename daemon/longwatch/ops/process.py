@@ -1,4 +1,4 @@
-"""What the operating system says to the process: SIGTERM and SIGINT drain, SIGHUP reloads; set up once by whoever runs a daemon."""
+"""Signals of the operating system: SIGTERM and SIGINT drain, SIGHUP reloads; called by who runs a daemon."""
 
 from __future__ import annotations
 

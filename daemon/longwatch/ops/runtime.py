@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
 
 from longwatch.clock import Clock
 from longwatch.domain.quotes import Quote
@@ -64,3 +65,11 @@ class RuntimeView:
     warnings: tuple[str, ...] = ()
     """What the configuration's reader thought worth saying."""
     alerts: AlertBoard | None = None
+
+
+def version_text() -> str:
+    """The installed version."""
+    try:
+        return version("longwatch")
+    except PackageNotFoundError:
+        return "not installed"

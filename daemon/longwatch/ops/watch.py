@@ -1,4 +1,4 @@
-"""Looks on: tells log, metrics and status what the engine and the jobs do; made by the app, asked by pages and control."""
+"""Looks on: tells log, metrics and status what the engine and the jobs do; made by the app for pages and control."""
 
 from __future__ import annotations
 

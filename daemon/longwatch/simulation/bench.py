@@ -1,4 +1,4 @@
-"""A whole daemon beside its simulated gateway, over a network in memory; the demo and the tests of the whole start here.
+"""A whole daemon beside its simulated gateway, over a network in memory; the demo and tests of the whole use it.
 
 The daemon is built by `app.build`. Replaced are clock, journal (written inline), workers and strategy host (inline),
 the calendar and the broker's randomness; nothing else differs from production.
@@ -60,9 +60,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         settings = self.loaded.settings
-        self.clock = SteppedClock(
-            self.loop.time, market_start=self.market_starts, technical_start=TECHNICAL_START
-        )
+        self.clock = SteppedClock(self.loop.time, market_start=self.market_starts, technical_start=TECHNICAL_START)
         self.network = self.loop.network = MemoryNetwork(self.loop, latency_seconds=LATENCY_SECONDS)
         config = GatewayConfig(
             accounts=(account_of(settings),),
@@ -126,4 +124,3 @@ class Bench:
             random=seeded,
             watches_lag=False,
         )
-

@@ -1,7 +1,7 @@
 """`longwatch demo`: the whole daemon in paper mode against the embedded gateway, on one jump-when-idle loop.
 
-What is replaced stands in bench.py. The daemon's bytes go through the real client code to the gateway, over a network in
-memory; HTTP, and the port that other IB clients may use, are on real sockets.
+What is replaced stands in bench.py. The daemon's bytes go through the real client code to the gateway, over a network
+in memory; HTTP, and the port that other IB clients may use, are on real sockets.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from longwatch.app import Daemon, handle_signals
+from longwatch.app import Daemon
 from longwatch.clock import SteppedClock
 from longwatch.config.load import Loaded, demo_path, load
+from longwatch.domain import messages as m
+from longwatch.domain.decide import Step
 from longwatch.ops import logs
+from longwatch.ops.process import obey_signals
 from longwatch.simulation.bench import Bench
 from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.replay import closing, opening, replayed_market
@@ -71,9 +74,16 @@ async def play(asked: DemoOptions, folder: Path, loop: JumpLoop) -> dict[str, An
     )
     logs.setup(bench.clock, style="console", stream=sys.stderr if asked.as_json else sys.stdout)
     tally = Tally()
-    daemon = bench.daemon(tally.heard)
+
+    def heard(event: m.Event, what: Step) -> None:
+        tally.heard(event, what)
+        if isinstance(event, m.DaemonStarted):
+            address = daemon.runtime.http_address
+            _LOG.info("look at %s/status and %s/metrics", address, address)
+
+    daemon = bench.daemon(heard)
     tally.watch(daemon.state)
-    handle_signals(daemon)
+    obey_signals(daemon)
     ending = asyncio.create_task(_end(daemon, bench.clock, _until(asked, begins)), name="demo-end")
     try:
         await _introduce(asked, bench)
@@ -95,10 +105,6 @@ async def _introduce(asked: DemoOptions, bench: Bench) -> None:
 
 
 async def _end(daemon: Daemon, clock: SteppedClock, until: datetime | None) -> None:
-    """Say where the pages are once they are served, and end the run at the market time asked for."""
-    while not daemon.runtime.http_address:
-        await asyncio.sleep(0)
-    _LOG.info("look at %s/status and %s/metrics", daemon.runtime.http_address, daemon.runtime.http_address)
     if until is not None:
         await asyncio.sleep(max(clock.seconds_until(until), 0.0))
         daemon.stop()

@@ -1,4 +1,4 @@
-"""The scheduled jobs, one a module, each a coroutine of (desk, run) that answers with one line about what it did; named here."""
+"""The scheduled jobs, one a module, each a coroutine of (desk, run) that answers with one line; named here."""
 
 from __future__ import annotations
 
