@@ -41,6 +41,25 @@ def intent_of(state: State, *, ref: str, perm_id: int, client_id: int, order_id:
     return state.by_order_id.get((client_id, order_id))
 
 
+def instrument_of(state: State, event: m.Event) -> tuple[int, str] | None:
+    """The instrument (con_id, symbol) an event is about, asked of one that could not be digested; None: no single one."""
+    match event:
+        case m.OrderStatusSeen():
+            intent = intent_of(state, ref="", perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
+        case m.OrderErrorSeen():
+            intent = state.by_order_id.get((state.client_id, event.order_id))
+        case m.OrderHanded() | m.OrderWithheld():
+            intent = event.intent
+        case m.CommissionSeen():
+            fill = state.fills.get(event.exec_id)
+            return (fill.con_id, fill.symbol) if fill else None
+        case _:
+            con_id = getattr(event, "con_id", None)
+            return None if con_id is None else (con_id, getattr(event, "symbol", str(con_id)))
+    order = state.orders.get(intent) if intent is not None else None
+    return (order.con_id, order.symbol) if order else None
+
+
 def advance(
     state: State,
     order: Order,

@@ -1,19 +1,21 @@
 """The one flow: inbox → decide and fold → journal → perform → publish; built by app.py, and all there is to the daemon.
 
-Effects and publishing of a batch wait for its commit; the next batch may be decided meanwhile. When the journal can't be
-written nothing new is sent: only cancels and alerts are performed, and everything is kept until the journal is back.
+Effects and publishing of a batch wait for its commit; the next batch may be decided meanwhile. When the journal can't
+be written nothing new is sent: cancels and alerts are still performed, and everything is kept until it can.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from longwatch.clock import Clock
 from longwatch.domain import messages as m
-from longwatch.domain.decide import Step, gate, next_deadline, step
+from longwatch.domain.decide import Step, follow, gate, next_deadline
+from longwatch.domain.evidence import instrument_of
 from longwatch.domain.state import State, evolve
 from longwatch.engine.inbox import Inbox
 from longwatch.errors import JournalError
@@ -22,19 +24,25 @@ from longwatch.journal.records import Journal, Record
 
 BATCH = 256
 IN_FLIGHT = 64
+COMMIT_SECONDS = 10.0
+"""A commit that takes longer counts as failed: the kill switch does not wait for a disk."""
 REOPEN_SECONDS = 5.0
 
 Perform = Callable[[m.Effect], None]
 Observe = Callable[[m.Event, Step], None]
+Steps = Sequence[tuple[m.Event, Step]]
 
 _LOG = logging.getLogger("longwatch.engine")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
-    committed: Awaitable[None]
-    steps: Sequence[tuple[m.Event, Step]]
+    """`committed` is None when the journal was known to be broken and was not asked."""
+
+    committed: Awaitable[None] | None
+    steps: Steps
     records: int
+    last_sequence: int
     began: float
 
 
@@ -65,29 +73,38 @@ class Engine:
         self._observe = observe
         self._told_commit = committed
         self._sequence = journal.last_sequence
-        self._unsaved: list[Record] = []
         self._batches: asyncio.Queue[_Batch] = asyncio.Queue(maxsize=IN_FLIGHT)
+        # Decided and not settled; of these, asked of the journal.
+        self._open = 0
+        self._asked = 0
+        # Records not known to be durable, in order; jobs put off while the journal is broken.
+        self._pending: deque[Record] = deque()
+        self._put_off: list[m.RunJob] = []
+        self._broken = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
-        self._busy = False
         self._waiting: list[asyncio.Future[None]] = []
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._decide(), name="decide")
-            group.create_task(self._settle(), name="settle")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._decide(), name="decide")
+                group.create_task(self._settle(), name="settle")
+                group.create_task(self._mend(), name="mend-journal")
+        finally:
+            self._stop_alarm()
 
     @property
     def journal_failure(self) -> str | None:
-        """Why nothing new may be sent, or None: the journal is well and holds everything decided."""
+        """Why nothing new may be sent, or None: the journal is well and takes everything decided."""
         if self._journal.failure is not None:
             return self._journal.failure
-        return "the journal is being written again" if self._unsaved else None
+        return "what was decided is not in it yet" if self._broken.is_set() else None
 
     @property
     def is_idle(self) -> bool:
         """Whether everything heard has been decided, committed and performed."""
-        return not len(self.inbox) and self._batches.empty() and not self._busy
+        return not len(self.inbox) and not self._open
 
     def may_send(self, intent: int) -> str | None:
         """The order gate, asked when an order's bytes would be written: None, or the reason to withhold it."""
@@ -97,7 +114,7 @@ class Engine:
         return gate(self.state, intent, self._clock.technical())
 
     async def wait_until(self, holds: Callable[[State], bool], seconds: float) -> bool:
-        """Wait until the committed state satisfies `holds`, looked at after every batch; False after `seconds`."""
+        """Wait until the state satisfies `holds`, looked at now and after every commit; False after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 while not holds(self.state):
@@ -108,142 +125,202 @@ class Engine:
             return False
         return True
 
+    # ── decide ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
     async def _decide(self) -> None:
         while True:
             events = await self.inbox.take(BATCH)
-            self._busy = True
-            steps = [(event, self._digest(event)) for event in events]
-            records = self._records(steps)
-            began = self._clock.monotonic()
-            await self._batches.put(_Batch(self._append(records), steps, len(records), began))
+            self._open += 1
+            records: list[Record] = []
+            steps = [self._step(event, records) for event in events]
+            await self._batches.put(self._committing(steps, records))
             self._set_alarm()
 
-    def _digest(self, event: m.Event) -> Step:
-        """Decide on one event; one that can't be digested stops only itself, and trading in its instrument."""
+    def _step(self, event: m.Event, records: list[Record]) -> tuple[m.Event, Step]:
+        """Decide on one event, and add it with its facts to the records."""
         try:
-            return step(self.state, event)
-        except Exception as error:
-            self.undigested += 1
-            _LOG.exception("an event could not be digested and is kept: %s", type(event).__name__)
-            return self._keep(event, f"{type(error).__name__}: {error}")
-
-    def _keep(self, event: m.Event, reason: str) -> Step:
-        con_id = getattr(event, "con_id", None)
-        facts: list[m.Fact] = [m.EventKept(kind=type(event).__name__, reason=reason, con_id=con_id)]
-        if con_id is not None:
-            symbol = getattr(event, "symbol", str(con_id))
-            facts.append(
-                m.QuarantineSet(con_id=con_id, symbol=symbol, reason=f"an undigested event: {reason}", tech=event.tech)
-            )
-        for fact in facts:
-            evolve(self.state, fact)
-        text = f"{type(event).__name__} could not be digested: {reason}; the event is in the journal"
-        return Step(tuple(facts), (m.RaiseAlert(key="undigested", text=text, severity="critical"),))
-
-    def _records(self, steps: Sequence[tuple[m.Event, Step]]) -> list[Record]:
-        records: list[Record] = []
-        for event, what in steps:
+            heard = encode(self._sequence + 1, 0, event)
+        except JournalError as error:
+            event, what = self._unwritable(event, str(error))
+            heard = encode(self._sequence + 1, 0, event)
+        else:
+            what = self._digest(event)
+        records.append(heard)
+        self._sequence = heard.sequence
+        for fact in what.facts:
             self._sequence += 1
-            cause = self._sequence
-            records.append(encode(cause, 0, event))
-            for fact in what.facts:
-                self._sequence += 1
-                records.append(encode(self._sequence, cause, fact))
-        return records
+            records.append(encode(self._sequence, heard.sequence, fact))
+        return event, what
 
-    def _append(self, records: list[Record]) -> Awaitable[None]:
-        if self._unsaved:
-            self._unsaved.extend(records)
-            return _refused()
-        committed = self._journal.append(records)
-        return self._kept_when_refused(committed, records)
+    def _digest(self, event: m.Event) -> Step:
+        """Decide on one event; one that can't be digested stops only itself, and trading in its instrument.
 
-    async def _kept_when_refused(self, committed: Awaitable[None], records: list[Record]) -> None:
+        What was concluded before it failed is in the state, so it is kept, and so are the effects of that.
+        """
+        facts: list[m.Fact] = []
+        effects: list[m.Effect] = []
         try:
-            await committed
-        except JournalError:
-            first = not self._unsaved
-            self._unsaved.extend(records)
-            if first:
-                self._raise_alarm_about_journal()
-            raise
+            follow(self.state, event, facts, effects)
+        except Exception as error:  # noqa: BLE001 - the edge of the rule book: one bad event stops only itself
+            _LOG.exception("an event could not be digested and is kept: %s", type(event).__name__)
+            self._keep(event, f"{type(error).__name__}: {error}", facts, effects)
+        return Step(tuple(facts), tuple(effects))
+
+    def _unwritable(self, event: m.Event, reason: str) -> tuple[m.Event, Step]:
+        """An event with text that no journal can hold is kept as its own description, and not decided on."""
+        facts: list[m.Fact] = []
+        effects: list[m.Effect] = []
+        self._keep(event, reason, facts, effects)
+        notice = m.NoticeSeen(at=event.at, tech=event.tech, code=0, text=ascii(event), request="an unwritable event")
+        return notice, Step(tuple(facts), tuple(effects))
+
+    def _keep(self, event: m.Event, reason: str, facts: list[m.Fact], effects: list[m.Effect]) -> None:
+        self.undigested += 1
+        kind, reason = type(event).__name__, ascii(reason)[1:-1]
+        con_id, symbol = instrument_of(self.state, event) or (None, "")
+        kept: list[m.Fact] = [m.EventKept(kind=kind, reason=reason, con_id=con_id)]
+        if con_id is not None:
+            because = f"an undigested event: {reason}"
+            kept.append(m.QuarantineSet(con_id=con_id, symbol=ascii(symbol)[1:-1], reason=because, tech=event.tech))
+        for fact in kept:
+            evolve(self.state, fact)
+        facts.extend(kept)
+        text = f"{kind} could not be digested: {reason}; the event is in the journal"
+        effects.append(m.RaiseAlert(key="undigested", text=text, severity="critical"))
+
+    def _committing(self, steps: Steps, records: list[Record]) -> _Batch:
+        """Hand the records to the journal at once, unless it is broken: they then wait to be written in order."""
+        began = self._clock.monotonic()
+        self._pending.extend(records)
+        committed: Awaitable[None] | None = None
+        if not self._broken.is_set():
+            committed = self._journal.append(records)
+            self._asked += 1
+        return _Batch(committed=committed, steps=steps, records=len(records), last_sequence=self._sequence, began=began)
+
+    # ── settle ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _settle(self) -> None:
         """Perform and publish what is durable, in order."""
         while True:
             batch = await self._batches.get()
-            try:
-                await batch.committed
-            except JournalError:
-                self._perform_without_journal(batch.steps)
-            else:
-                self._told_commit(batch.records, self._clock.monotonic() - batch.began)
+            if await self._is_durable(batch):
                 self._perform_all(batch.steps)
-            self._busy = not self._batches.empty() or len(self.inbox) > 0
+            else:
+                self._perform_without_journal(batch.steps)
+            self._open -= 1
             waiting, self._waiting = self._waiting, []
             for changed in waiting:
                 if not changed.done():
                     changed.set_result(None)
 
-    def _perform_all(self, steps: Sequence[tuple[m.Event, Step]]) -> None:
-        for event, what in steps:
-            for effect in what.effects:
-                self._perform(effect)
-            self._observe(event, what)
+    async def _is_durable(self, batch: _Batch) -> bool:
+        if batch.committed is None:
+            return False
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await batch.committed
+        except (JournalError, TimeoutError) as error:
+            self._break(str(error) or f"no answer from the disk within {COMMIT_SECONDS:g} s")
+            return False
+        finally:
+            self._asked -= 1
+        self._written(batch.last_sequence)
+        self._told_commit(batch.records, max(self._clock.monotonic() - batch.began, 0.0))
+        return True
 
-    def _perform_without_journal(self, steps: Sequence[tuple[m.Event, Step]]) -> None:
-        """The kill switch still cancels; an order decided but not durable is withheld."""
+    def _perform_all(self, steps: Steps) -> None:
         for event, what in steps:
             for effect in what.effects:
-                if isinstance(effect, m.CancelOrder | m.RaiseAlert | m.BeginSync | m.DropLink | m.RequestSnapshot):
-                    self._perform(effect)
-                elif isinstance(effect, m.SubmitOrder):
-                    self._withhold(effect.order.intent)
+                self._do(effect)
+            self._tell(event, what)
+
+    def _perform_without_journal(self, steps: Steps) -> None:
+        """The kill switch still cancels; an order decided but not durable is withheld, a job is put off."""
+        for event, what in steps:
+            for effect in what.effects:
+                match effect:
+                    case m.SubmitOrder():
+                        self._withhold(effect.order.intent)
+                    case m.RunJob():
+                        self._put_off.append(effect)
+                    case _:
+                        self._do(effect)
+            self._tell(event, what)
+
+    def _do(self, effect: m.Effect) -> None:
+        try:
+            self._perform(effect)
+        except Exception:  # noqa: BLE001 - a port that fails to act on one effect stops only that effect
+            _LOG.exception("an effect could not be performed: %s", type(effect).__name__)
+
+    def _tell(self, event: m.Event, what: Step) -> None:
+        try:
             self._observe(event, what)
+        except Exception:  # noqa: BLE001 - telling what was done must not stop the doing
+            _LOG.exception("what was decided could not be told: %s", type(event).__name__)
 
     def _withhold(self, intent: int) -> None:
-        reason = f"the journal can't be written: {self._journal.failure}"
+        reason = f"the journal can't be written: {self.journal_failure}"
         at, tech = self._clock.market(), self._clock.technical()
         self.inbox.put(m.OrderWithheld(at=at, tech=tech, intent=intent, reason=reason))
 
-    def _raise_alarm_about_journal(self) -> None:
-        text = (
-            f"nothing new is sent: {self._journal.failure}; free space or mend the disk, the daemon goes on by itself"
-        )
-        self._perform(m.RaiseAlert(key="journal_failed", text=text, severity="critical"))
-        asyncio.get_running_loop().call_later(REOPEN_SECONDS, self._begin_reopen)
+    # ── a broken journal ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _begin_reopen(self) -> None:
-        self._reopening = asyncio.get_running_loop().create_task(self._reopen(), name="journal-reopen")
+    def _break(self, reason: str) -> None:
+        if self._broken.is_set():
+            return
+        self._broken.set()
+        text = f"nothing new is sent: {reason}; free space or mend the disk, the daemon goes on by itself"
+        self._do(m.RaiseAlert(key="journal_failed", text=text, severity="critical"))
 
-    async def _reopen(self) -> None:
-        """Try until the journal takes everything kept meanwhile; what was written before the failure is not repeated."""
-        while self._unsaved:
+    async def _mend(self) -> None:
+        """Try until the journal takes everything kept meanwhile, in order and once."""
+        while True:
+            await self._broken.wait()
+            await asyncio.sleep(REOPEN_SECONDS)
+            if self._asked:
+                continue  # The journal's answers to what it was asked before come first.
             try:
-                last = await self._journal.reopen()
-                while pending := [record for record in self._unsaved if record.sequence > last]:
-                    await self._journal.append(pending)
-                    last = pending[-1].sequence
-                self._unsaved.clear()
-            except JournalError as error:
-                _LOG.error("the journal still can't be written: %s", error)
-                await asyncio.sleep(REOPEN_SECONDS)
-        self._perform(m.RaiseAlert(key="journal_back", text="the journal is written again; nothing was lost"))
+                await self._write_pending()
+            except (JournalError, TimeoutError) as error:
+                _LOG.error("the journal still can't be written: %s", error or "no answer from the disk")
+                continue
+            self._broken.clear()
+            self._do(m.RaiseAlert(key="journal_back", text="the journal is written again; nothing was lost"))
+            put_off, self._put_off = self._put_off, []
+            for job in put_off:
+                self._do(job)
+
+    async def _write_pending(self) -> None:
+        """Write what is not durable; a batch that failed may be durable all the same, so the journal is asked first."""
+        async with asyncio.timeout(COMMIT_SECONDS):
+            self._written(await self._journal.reopen())
+        while self._pending:
+            batch = list(self._pending)
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await self._journal.append(batch)
+            self._written(batch[-1].sequence)
+
+    def _written(self, last_sequence: int) -> None:
+        while self._pending and self._pending[0].sequence <= last_sequence:
+            self._pending.popleft()
+
+    # ── deadlines ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _set_alarm(self) -> None:
         """Wake at the earliest deadline in the state: deadlines are data, this timer only looks at them."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._stop_alarm()
         due = next_deadline(self.state)
         if due is not None:
             wait = max((due - self._clock.technical()).total_seconds(), 0.001)
             self._alarm = asyncio.get_running_loop().call_later(wait, self._time_reached)
 
+    def _stop_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
     def _time_reached(self) -> None:
         self._alarm = None
         self.inbox.put(m.TimeReached(at=self._clock.market(), tech=self._clock.technical()))
-
-
-async def _refused() -> None:
-    raise JournalError("the journal is being written again")

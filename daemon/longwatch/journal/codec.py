@@ -1,6 +1,6 @@
 """Events and facts as journal records and back; used by the engine's loop, recovery, `why` and the CLI.
 
-The payload is JSON with keys in the order of the fields, so that it can be read by eye and is the same in every process.
+The payload is JSON with keys in the order of the fields: it can be read by eye and is the same in every process.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {}
 
 
 def encode(sequence: int, cause: int, message: m.Event | m.Fact) -> Record:
-    """One event (cause 0) or one fact (cause: the sequence of its event) as a record."""
-    return Record(
-        sequence=sequence,
-        cause=cause,
-        kind=type(message).__name__,
-        schema=SCHEMA,
-        payload=_ENCODER.encode(message),
-    )
+    """One event (cause 0) or one fact (cause: the sequence of its event) as a record.
+
+    Raises JournalError for a message with text or values that can't be written.
+    """
+    kind = type(message).__name__
+    try:
+        payload = _ENCODER.encode(message)
+    except (UnicodeEncodeError, TypeError) as error:
+        raise JournalError(f"a {kind} can't be written as journal record {sequence}: {error}") from error
+    return Record(sequence=sequence, cause=cause, kind=kind, schema=SCHEMA, payload=payload)
 
 
 def decode(record: Record) -> m.Event | m.Fact:
@@ -49,7 +51,7 @@ def decode(record: Record) -> m.Event | m.Fact:
         decoder = _DECODERS[record.kind] = msgspec.json.Decoder(kind)
     try:
         return cast(m.Event | m.Fact, decoder.decode(record.payload))
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise JournalError(f"journal record {record.sequence} ({record.kind}) can't be read: {error}") from error
 
 
@@ -59,17 +61,25 @@ def is_fact_record(record: Record) -> bool:
 
 
 def facts_of(records: Iterable[Record]) -> Iterator[m.Fact]:
-    """The facts among records, in order."""
+    """The facts among records, in order. Raises JournalError as `decode` does, also for a kind that is no event's."""
     for record in records:
-        if record.kind in FACTS:
+        if record.kind not in EVENTS:
             yield cast(m.Fact, decode(record))
-        elif record.kind not in EVENTS:
-            decode(record)
 
 
 def recover(records: Iterable[Record]) -> State:
-    """The state a journal stands for: a fold of its facts from nothing."""
+    """The state a journal stands for: a fold of its facts from nothing.
+
+    Raises JournalError for a record that can't be read, or that contradicts those before it.
+    """
     state = State()
-    for fact in facts_of(records):
-        evolve(state, fact)
+    for record in records:
+        for fact in facts_of((record,)):
+            try:
+                evolve(state, fact)
+            except (LookupError, ArithmeticError) as error:
+                raise JournalError(
+                    f"journal record {record.sequence} ({record.kind}) contradicts those before it ({error!r}); "
+                    "the journal is damaged: restore a copy of it"
+                ) from error
     return state
