@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -111,7 +112,7 @@ def test_data_never_bursts(count: int) -> None:
             budget.put(frame(Priority.DATA))
         await asyncio.sleep(count / RATE + 1)
         times = [at for at, _ in wire.written]
-        assert min(later - earlier for earlier, later in zip(times, times[1:], strict=False)) > 1 / RATE - 1e-4
+        assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 1 / RATE - 1e-4
 
     with_budget(work)
 

@@ -73,9 +73,7 @@ def test_a_gateway_that_takes_no_connection_is_given_up_at_the_deadline() -> Non
 def test_a_gateway_that_accepts_and_stays_silent_is_given_up() -> None:
     """No server version: the first of the handshake's messages is named."""
     reason = first_loss(Script(greets=False), handshake_seconds=2.0)
-    assert reason == (
-        "the gateway at gateway:4002 took the connection but stays silent: no server version within 2 s"
-    )
+    assert reason == ("the gateway at gateway:4002 took the connection but stays silent: no server version within 2 s")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +85,9 @@ def test_a_gateway_that_accepts_and_stays_silent_is_given_up() -> None:
         ({"nextValidId": {"orderId": 1}, "managedAccounts": {"accountsList": ""}}, "no accounts"),
     ],
 )
-def test_a_handshake_that_is_not_completed_names_what_is_missing(says: dict[str, dict[str, object]], absent: str) -> None:
+def test_a_handshake_that_is_not_completed_names_what_is_missing(
+    says: dict[str, dict[str, object]], absent: str
+) -> None:
     """Both nextValidId and a list of accounts that is not empty are needed, in any order."""
 
     def start(gateway: Scripted, values: dict[str, object]) -> None:
@@ -242,7 +242,9 @@ def test_there_is_one_loop_however_often_the_gateway_goes() -> None:
             bench.broker.drop(f"restart {restart}")
             assert await lost(bench, restart) == f"restart {restart}"
         assert {task.get_name() for task in asyncio.all_tasks()} == tasks
-        kinds = [type(event) for event in bench.inbox.events if isinstance(event, m.LinkOpening | m.LinkUp | m.LinkLost)]
+        kinds = [
+            type(event) for event in bench.inbox.events if isinstance(event, m.LinkOpening | m.LinkUp | m.LinkLost)
+        ]
         assert kinds == [m.LinkOpening, m.LinkUp, m.LinkLost] * 100
 
     with_gateway(work, backoff_longest_seconds=2.0)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-UNSET_DOUBLE = 1.7976931348623157e308
 UNSET_INTEGER = 2**31 - 1
-UNSET_LONGS = frozenset({2**63 - 1, -(2**63)})
+LARGEST = 9_223_372_036_854_000_000
+"""No figure comes near the extreme longs and doubles; as floats they are not exactly themselves any more."""
 
 ZONE_ALIASES = {
     "EST": "America/New_York",
@@ -50,7 +50,7 @@ def number(value: float | int | str) -> Decimal | None:
 
 def is_unset(found: Decimal) -> bool:
     """Whether a number is one of the sentinels: the largest double, the largest int, the extreme longs."""
-    return abs(found) >= Decimal("1e300") or found == UNSET_INTEGER or found in UNSET_LONGS
+    return abs(found) >= LARGEST or found == UNSET_INTEGER
 
 
 def amount(value: float | int | str) -> Decimal:
@@ -63,7 +63,7 @@ def amount(value: float | int | str) -> Decimal:
 
 def identity(value: int) -> int:
     """An order, client or perm id; the broker's sentinels for "none" become 0."""
-    return 0 if value == UNSET_INTEGER or value in UNSET_LONGS else value
+    return 0 if value == UNSET_INTEGER or abs(value) >= LARGEST else value
 
 
 def plain(value: Decimal) -> str:

@@ -26,8 +26,13 @@ class Histories:
 
     async def bars(self, instrument: Instrument, bar_size: str, until: date, count: int) -> BarSeries:
         """As the port Broker promises."""
+        try:
+            duration = duration_of(bar_size, count)
+        except ValueError as error:
+            raise DataError(f"{instrument.symbol}: {error}") from error
         async with self._slots:
-            columns = await self._columns(instrument, bar_size, until, count)
+            end = end_of(until, self._channel.clock.market().date())
+            columns = await self._columns(instrument, bar_size, end, duration)
         try:
             return series_of(instrument.symbol, bar_size, columns, until=until, count=count, zone=instrument.zone)
         except (ValueError, LookupError) as error:
@@ -52,15 +57,24 @@ class Histories:
         self._asked[request_id].refuse(f"its answer could not be decoded: {reason}")
         return True
 
-    async def _columns(self, instrument: Instrument, bar_size: str, until: date, count: int) -> BarColumns:
+    async def _columns(self, instrument: Instrument, bar_size: str, end: str, duration: str) -> BarColumns:
         channel = self._channel
-        asked = _Asked(channel, instrument.symbol)
         if not channel.is_open:
             raise LinkError(f"{instrument.symbol}: no history: {NO_LINK}")
+        asked = _Asked(channel, instrument.symbol)
         request_id = channel.take(Owner(name=f"history of {instrument.symbol}", failed=asked.error))
         self._asked[request_id] = asked
+        request = (instrument.con_id, end, duration, bar_size)
+        frame = Frame(
+            priority=Priority.HISTORY,
+            data=channel.writer.history(request_id, instrument, end=end, duration=duration, bar_size=bar_size),
+            gate=asked.gate,
+            written=asked.written,
+            withheld=asked.lose,
+            pace=pace_of(request, (instrument.con_id, instrument.exchange), bar_size, "TRADES"),
+        )
         try:
-            channel.budget.put(self._frame(request_id, instrument, bar_size, until, count, asked))
+            channel.budget.put(frame)
             return await asked.answered
         finally:
             asked.close()
@@ -68,21 +82,6 @@ class Histories:
             channel.give_back(request_id)
             if asked.is_at_gateway and channel.is_open:
                 channel.send(Priority.DATA, channel.writer.cancel_history(request_id))
-
-    def _frame(
-        self, request_id: int, instrument: Instrument, bar_size: str, until: date, count: int, asked: _Asked
-    ) -> Frame:
-        end = end_of(until, self._channel.clock.market().date())
-        duration = duration_of(bar_size, count)
-        what = (instrument.con_id, end, duration, bar_size)
-        return Frame(
-            priority=Priority.HISTORY,
-            data=self._channel.writer.history(request_id, instrument, end=end, duration=duration, bar_size=bar_size),
-            gate=asked.gate,
-            written=asked.written,
-            withheld=asked.lose,
-            pace=pace_of(what, (instrument.con_id, instrument.exchange), bar_size, "TRADES"),
-        )
 
 
 class _Asked:

@@ -14,15 +14,17 @@ DAILY = "1 day"
 MOST_DAYS = 365
 """IB refuses longer durations in days; beyond, it wants years."""
 SESSIONS_A_YEAR = 250
+SESSION_SECONDS = 3.5 * 3600
+"""The shortest session, a half day: bars of part of a day are never asked too few of."""
+UNIT_SECONDS = {"sec": 1, "min": 60, "hour": 3600}
 
 
 def duration_of(bar_size: str, count: int) -> str:
     """A duration that holds at least `count` bars; what is too much is cut off afterwards."""
-    if bar_size != DAILY:
-        return f"{min(count, MOST_DAYS)} D"
+    sessions = count if bar_size == DAILY else ceil(count * _bar_seconds(bar_size) / SESSION_SECONDS)
     # Days may be counted as sessions or as calendar days: seven for every five covers both, and a holiday or two.
-    days = ceil(count * 7 / 5) + 5
-    return f"{days} D" if days <= MOST_DAYS else f"{ceil(count / SESSIONS_A_YEAR)} Y"
+    days = ceil(sessions * 7 / 5) + 5
+    return f"{days} D" if days <= MOST_DAYS else f"{ceil(sessions / SESSIONS_A_YEAR)} Y"
 
 
 def end_of(until: date, today: date) -> str:
@@ -54,3 +56,11 @@ def _stamp(text: str, zone: str) -> int:
     if len(text) == len("20231116") and text.isdecimal():
         return stamp_of(date(int(text[:4]), int(text[4:6]), int(text[6:])))
     return int(instant(text, zone).timestamp())
+
+
+def _bar_seconds(bar_size: str) -> int:
+    """The length of a bar such as `5 mins` or `1 hour`. Raises ValueError for a size that IB does not have."""
+    number, _, unit = bar_size.partition(" ")
+    if not number.isdecimal() or unit.removesuffix("s") not in UNIT_SECONDS:
+        raise ValueError(f"the bar size {bar_size!r} is none of IB's, such as '5 mins', '1 hour' or '1 day'")
+    return int(number) * UNIT_SECONDS[unit.removesuffix("s")]
