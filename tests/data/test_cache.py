@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.data.conftest import FIRST, make_bars
 
 from longwatch.data import demo
 from longwatch.data.cache import FIGURES, Cache, MergeKind, joined
 from longwatch.domain.bars import BarSeries, stamp_of
 from longwatch.errors import DataError
+from tests.data.conftest import FIRST, make_bars
 
 CLOSES = [100.0 + place for place in range(30)]
 WHOLE = make_bars(CLOSES)

@@ -7,12 +7,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.data.conftest import make_bars
 
 from longwatch.data import demo
 from longwatch.data.factory import provider
 from longwatch.domain.bars import BarSeries
 from longwatch.errors import ConfigError
+from tests.data.conftest import make_bars
 
 
 async def history(symbol: str, bar_size: str, until: date, count: int) -> BarSeries:

@@ -8,11 +8,11 @@ from datetime import date, timedelta
 from random import Random
 
 import pytest
-from tests.data.conftest import FIRST, make_bars
 
 from longwatch.data.ib import IbProvider
 from longwatch.domain.bars import BarSeries
 from longwatch.errors import DataError, LinkError
+from tests.data.conftest import FIRST, make_bars
 
 CLOSES = [100.0, 101.0, 102.0, 103.0]
 

@@ -10,11 +10,11 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.data.conftest import FIRST, make_bars, make_sessions
 
 from longwatch.data.validation import BARS_TRADING, Flaw, FlawKind, Rules, barring, judge, newest
 from longwatch.domain.bars import BarSeries
 from longwatch.errors import DataError
+from tests.data.conftest import FIRST, make_bars, make_sessions
 
 CLOSES = [100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 106.0, 107.0, 108.0, 109.0]
 LAST = FIRST + timedelta(days=9)

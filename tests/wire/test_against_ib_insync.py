@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.wire.invented import invent
 
 from longwatch.wire.framing import split
 from longwatch.wire.replies import REPLIES, encode_reply
 from longwatch.wire.requests import REQUESTS, Request, decode_request
+from tests.wire.invented import invent
 
 VERSIONS = (157, 163, 164, 166, 169, 170, 173, 176)
 """Versions ib_insync offers; 158 is left out, for it reads `duration` only from 159 on."""

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.wire.invented import VERSIONS, invent
 
 from longwatch.errors import ProtocolError
 from longwatch.wire.fields import UnreadableField
@@ -17,6 +16,7 @@ from longwatch.wire.framing import Frames, split
 from longwatch.wire.layout import Field, Literal, Message, Repeat, Row, label
 from longwatch.wire.replies import REPLIES, UnknownReply, decode_reply, encode_reply, quick
 from longwatch.wire.requests import REQUESTS, Request, UnknownRequest, decode_request, encode_request
+from tests.wire.invented import VERSIONS, invent
 
 STOCK = {"conId": 265598, "symbol": "AAPL", "secType": "STK", "exchange": "SMART", "currency": "USD"}
 ORDER = {**STOCK, "action": "BUY", "totalQuantity": 100, "orderType": "LMT", "lmtPrice": Decimal("150.25")}

@@ -1,4 +1,4 @@
-"""Makes the simulated gateway's market from the history in the package, or a made-up one; used by demo, gateway, simulate."""
+"""Makes the simulated gateway's market from the history in the package; used by demo, gateway, simulate."""
 
 from __future__ import annotations
 

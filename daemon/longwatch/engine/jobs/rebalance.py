@@ -1,4 +1,4 @@
-"""Rebalance: waits for an open gate and fresh quotes within its latest start, then asks for a decision on all of them."""
+"""Rebalance: waits for an open gate and fresh quotes within its latest start, then asks for a decision on them all."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def _fresh_quotes(desk: Desk) -> None:
     desk.broker.watch(symbols)
     loop = asyncio.get_running_loop()
     until = loop.time() + desk.quote_warmup_seconds
-    while not _all_fresh(desk) and loop.time() < until:
+    while not _all_fresh(desk) and loop.time() < until:  # noqa: ASYNC110 - quotes are conflated and tell no one
         await asyncio.sleep(LOOK_SECONDS)
 
 

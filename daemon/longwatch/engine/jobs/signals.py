@@ -1,4 +1,4 @@
-"""Signal generation: each strategy, in its own process, turns judged bars into target weights; then the capital is taken."""
+"""Signal generation: each strategy, in its own process, turns judged bars into weights; then the capital is set."""
 
 from __future__ import annotations
 
