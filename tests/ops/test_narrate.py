@@ -13,7 +13,8 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Evidence, OrderState
 from longwatch.ops import narrate
-from longwatch.ops.narrate import Narrator, line_of, next_runs, number
+from longwatch.ops.narrate import Narrator, line_of, next_runs
+from longwatch.ops.phrases import number
 from longwatch.ops.runtime import NextRun
 from tests.ops.made import AAPL, MSFT, NOW, READY, fill, judged, moved, ready_state, trade, traded_state
 

@@ -161,7 +161,7 @@ class Engine:
         effects: list[m.Effect] = []
         try:
             follow(self.state, event, facts, effects)
-        except Exception as error:  # noqa: BLE001 - the edge of the rule book: one bad event stops only itself
+        except Exception as error:  # noqa: BLE001 - firewall "task": one bad event stops only itself
             _LOG.exception("an event could not be digested and is kept: %s", type(event).__name__)
             self._keep(event, f"{type(error).__name__}: {error}", facts, effects)
         return Step(tuple(facts), tuple(effects))
@@ -251,13 +251,13 @@ class Engine:
     def _do(self, effect: m.Effect) -> None:
         try:
             self._perform(effect)
-        except Exception:  # noqa: BLE001 - a port that fails to act on one effect stops only that effect
+        except Exception:  # noqa: BLE001 - firewall "task": an effect that fails stops only itself
             _LOG.exception("an effect could not be performed: %s", type(effect).__name__)
 
     def _tell(self, event: m.Event, what: Step) -> None:
         try:
             self._observe(event, what)
-        except Exception:  # noqa: BLE001 - telling what was done must not stop the doing
+        except Exception:  # noqa: BLE001 - firewall "task": telling what was done must not stop the doing
             _LOG.exception("what was decided could not be told: %s", type(event).__name__)
 
     def _withhold(self, intent: int) -> None:
