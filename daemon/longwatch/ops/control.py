@@ -50,7 +50,9 @@ COMMANDS: dict[str, Command] = {
     "pause": Command(text="no new positions"),
     "resume": Command(text="lift halt, pause and flatten"),
     "flatten": Command(text="cancel what works, close what is ours"),
-    "cancel": Command(text="cancel working orders", argument="a symbol, an order's number or reference, or `all`", needed=True),
+    "cancel": Command(
+        text="cancel working orders", argument="a symbol, an order's number or reference, or `all`", needed=True
+    ),
     "drain": Command(text="finish what is under way, then stop"),
     "reconcile": Command(text="compare the book with the broker now"),
     "adopt": Command(text="take a holding of the account as ours", argument="a symbol", needed=True),

@@ -15,7 +15,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
 from longwatch.domain.state import State
 from longwatch.ops.logs import TOPIC_WIDTH
-from longwatch.ops.phrases import counted, number, order_text, percent
+from longwatch.ops.phrases import counted, number, order_text, percent, symbol_of
 from longwatch.ops.runtime import NextRun
 
 Thing = m.Event | m.Fact
@@ -174,7 +174,7 @@ def _quarantine_set(fact: m.QuarantineSet, state: State) -> Line:
 
 
 def _quarantine_lifted(fact: m.QuarantineLifted, state: State) -> Line:
-    return Line(topic="reconcile", text=f"{_symbol(state, fact.con_id)} out of quarantine: {fact.reason}")
+    return Line(topic="reconcile", text=f"{symbol_of(state, fact.con_id)} out of quarantine: {fact.reason}")
 
 
 def _verb_set(fact: m.VerbSet, state: State) -> Line:
@@ -278,7 +278,7 @@ def _job_noted(fact: m.JobNoted, state: State) -> Line | None:
 
 
 def _event_kept(fact: m.EventKept, state: State) -> Line:
-    of = f" about {_symbol(state, fact.con_id)}" if fact.con_id is not None else ""
+    of = f" about {symbol_of(state, fact.con_id)}" if fact.con_id is not None else ""
     return _warning("journal", f"{fact.kind}{of} could not be digested and is kept raw: {fact.reason}")
 
 
@@ -344,8 +344,3 @@ SILENT: frozenset[type] = frozenset(
     }
 )
 """Facts without a line: each has another fact beside it that has one, or comes all the time."""
-
-
-def _symbol(state: State, con_id: int | None) -> str:
-    names = (name for name, instrument in state.instruments.items() if instrument.con_id == con_id)
-    return next(names, f"contract {con_id}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from longwatch.domain.orders import Order
+from longwatch.domain.state import State
 
 _LARGE = Decimal(10) ** 18
 
@@ -31,3 +32,9 @@ def percent(weight: Decimal) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 order`, `2 orders`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def symbol_of(state: State, con_id: int | None) -> str:
+    """The symbol of a contract id, or the id itself where no contract is known."""
+    names = (name for name, instrument in state.instruments.items() if instrument.con_id == con_id)
+    return next(names, f"contract {con_id}")
