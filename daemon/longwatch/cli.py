@@ -177,7 +177,7 @@ def backtest(
     Example: longwatch backtest config/trading_config.yaml --start 2007-01-03 --end 2012-12-31
     """
     first, last = _date(start, "--start"), _date(end, "--end")
-    from longwatch.app import backtest as run_backtest
+    from longwatch.backtest.command import backtest as run_backtest
 
     _end(
         run_backtest(
@@ -319,13 +319,9 @@ def version() -> None:
 
     Example: longwatch version
     """
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as version_of
+    from longwatch.ops.runtime import version_text
 
-    try:
-        print(version_of("longwatch"))
-    except PackageNotFoundError:
-        print("not installed")
+    print(version_text())
 
 
 def _end(code: int | None) -> None:

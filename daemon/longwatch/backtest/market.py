@@ -1,0 +1,95 @@
+"""The market and the account of a backtest: quotes from daily bars, fills by a MockExchange; used by engine.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from longwatch.backtest.copied import Copied
+from longwatch.backtest.history import History
+from longwatch.backtest.timeline import Timeline, nearest_price
+from longwatch.broker.exchange import MockExchange, Moment
+from longwatch.broker.mock import mock_instrument
+from longwatch.domain import messages as m
+from longwatch.domain.quotes import Quote
+from longwatch.domain.sessions import Session
+from longwatch.ports import money
+
+ZERO = Decimal(0)
+
+
+class Market:
+    """One account on an exchange that trades at each session's open or close, whichever is nearer."""
+
+    def __init__(
+        self,
+        universe: Sequence[str],
+        history: Mapping[str, History],
+        timeline: Timeline,
+        exchange: MockExchange,
+        copied: Copied,
+    ) -> None:
+        self.instruments = {symbol: copied.instruments.get(symbol) or mock_instrument(symbol) for symbol in universe}
+        self.exchange = exchange
+        self._history = history
+        self._timeline = timeline
+        self._copied = copied
+
+    def submit(self, effect: m.SubmitOrder, at: datetime) -> list[m.Event]:
+        """Give an order to the exchange."""
+        order = effect.order
+        return self.exchange.fill(order, self.quote(order.symbol, at), self.moment(at), effect.instrument)
+
+    def cancel(self, order_id: int, at: datetime) -> list[m.Event]:
+        """Ask for the end of an order."""
+        return self.exchange.cancel(order_id, self.moment(at))
+
+    def account(self, reason: str, at: datetime) -> m.SnapshotSeen:
+        """The account as a broker shows it: money to the cent."""
+        seen = self.exchange.snapshot(reason, self.moment(at))
+        return replace(seen, net_liquidation=money(self.exchange.equity()), cash=money(self.exchange.cash))
+
+    def quotes(self, at: datetime, turn: int) -> tuple[Quote, ...]:
+        """What the quote board would hold at a session's decision, the `turn`th (from 0); none when closed."""
+        session = self._timeline.open_at(at)
+        taken = self._copied.rebalance(session.date, turn) if session is not None else None
+        if taken is not None:
+            return tuple(replace(quote, at=at) for quote in taken.quotes)
+        return tuple(quote for symbol in self.instruments if (quote := self.quote(symbol, at)) is not None)
+
+    def quote(self, symbol: str, at: datetime) -> Quote | None:
+        """A quote without a spread; None without a bar."""
+        session = self._timeline.open_at(at)
+        price = self._price(symbol, session, nearest_price(session, at))
+        if price is None:
+            return None
+        con_id = self.instruments[symbol].con_id
+        return Quote(con_id=con_id, symbol=symbol, bid=price, ask=price, last=price, at=at)
+
+    def end(self, session: Session) -> list[m.Event]:
+        """The session ends: DAY orders that rest expire, positions are valued at the close."""
+        events = self.exchange.end_session(self.moment(session.close_at))
+        for symbol, instrument in self.instruments.items():
+            price = self._price(symbol, session, "close")
+            if price is not None:
+                self.exchange.marks[instrument.con_id] = price
+        # A broker shows executions and completed orders of the day only.
+        self.exchange.completed_perm_ids.clear()
+        self.exchange.exec_ids.clear()
+        return events
+
+    def exposure(self) -> Decimal:
+        """The sum of the positions' absolute values, at their last prices."""
+        held = self.exchange.positions.items()
+        return sum((abs(one.quantity) * self.exchange.marks[con_id] for con_id, one in held), ZERO)
+
+    def moment(self, at: datetime) -> Moment:
+        """When something happens at the exchange; out of hours it counts to the day."""
+        session = self._timeline.open_at(at)
+        return Moment(at=at, tech=at, session=session.date if session else at.date())
+
+    def _price(self, symbol: str, session: Session | None, column: str) -> Decimal | None:
+        history = self._history.get(symbol)
+        return history.price(session.date, column) if history is not None and session is not None else None
