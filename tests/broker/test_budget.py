@@ -239,6 +239,21 @@ def test_small_bars_never_break_a_rule(asked: list[tuple[int, int, str, float]])
     with_budget(work)
 
 
+def test_one_contract_is_asked_for_five_times_in_two_seconds() -> None:
+    """The sixth request for one contract and data type waits for the two seconds; another data type does not."""
+
+    async def work(budget: Budget, wire: Wire) -> None:
+        for each in range(6):
+            budget.put(frame(Priority.HISTORY, b"trades", pace=pace_of((each,), "AAPL", "5 secs", "TRADES")))
+        budget.put(frame(Priority.HISTORY, b"bids", pace=pace_of((9,), "AAPL", "5 secs", "BID")))
+        await asyncio.sleep(5.0)
+        assert wire.data() == [b"trades"] * 5 + [b"bids", b"trades"]
+        times = [at for at, data in wire.written if data == b"trades"]
+        assert 2.0 <= times[5] - times[0] < 2.5
+
+    with_budget(work)
+
+
 def test_ten_minutes_are_used_to_the_full() -> None:
     """120 different requests take little more than the ten minutes that the rules make them take."""
 

@@ -189,6 +189,20 @@ def test_what_is_half_decoded_is_not_told() -> None:
     assert len(read(good).events()) == 1
 
 
+def test_what_failed_to_decode_is_not_told_with_the_next_message() -> None:
+    """A wrapper that had begun to speak when its message failed has forgotten it by the next one."""
+
+    async def main() -> list[str]:
+        record = Record()
+        translator = Translator(record, SteppedClock(lambda: 0.0, market_start=START), "UTC")  # type: ignore[arg-type]
+        translator.positionEnd()
+        reader = Reader(load("ib_insync"), translator, record, VERSION)  # type: ignore[arg-type]
+        reader.read(53, ["53", "1"])
+        return [str(arguments[0]) for _, arguments in record.said]
+
+    assert run(main()) == ["open orders"]
+
+
 def test_a_callback_nobody_needs_is_counted() -> None:
     """News bulletins and the like are read, counted and left alone."""
     record = read(["14", "1", "5", "1", "text", "NYSE"], ["8", "1", "14:58"], ["107", "1", ""])
