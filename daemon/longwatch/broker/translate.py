@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -36,6 +37,9 @@ STOPPED = frozenset({"STP", "STP LMT", "TRAIL", "TRAIL LIMIT", "MIT", "LIT", "ST
 
 class Translator:
     """The wrapper. `zone` is the one of times that name none."""
+
+    defaultTimezone = UTC
+    """What ib_async puts execution times into."""
 
     def __init__(self, heard: Heard, clock: Clock, zone: str) -> None:
         self._heard = heard
