@@ -42,7 +42,7 @@ def intent_of(state: State, *, ref: str, perm_id: int, client_id: int, order_id:
 
 
 def instrument_of(state: State, event: m.Event) -> tuple[int, str] | None:
-    """The instrument (con_id, symbol) an event is about, asked of one that could not be digested; None: no single one."""
+    """The instrument (con_id, symbol) an event is about, asked of one that was not digested; None: not one alone."""
     match event:
         case m.OrderStatusSeen():
             intent = intent_of(state, ref="", perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
@@ -156,6 +156,8 @@ def ended(state: State, order: Order, ending: OrderState, filled: Decimal, text:
         final = evidence if order.filled < order.quantity else Evidence.ALL_FILLED
         yield from advance(state, order, final, text=text, reported=filled)
         return
+    if order.ending is ending and order.reported >= filled:
+        return  # no news: its fills were asked for, and every reconciliation asks again
     due = tech + timedelta(seconds=state.settings.acknowledge_seconds)
     yield from advance(state, order, Evidence.PART_FILLED, text=text, deadline=due, reported=filled, ending=ending)
 

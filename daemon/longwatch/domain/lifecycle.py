@@ -258,7 +258,7 @@ def orphaned(state: State, tech: datetime, evidence: Evidence, text: str, *, onl
 
 
 def overdue(state: State, tech: datetime) -> Decided:
-    """Deadlines that have passed: silence makes an order unknown, missing fills are asked for once more."""
+    """Deadlines that have passed: silence makes an order unknown; missing fills are asked for once, then reconciled."""
     snapshot = False
     for order in list(state.live_orders()):
         if order.deadline is None or order.deadline > tech:
@@ -271,8 +271,9 @@ def overdue(state: State, tech: datetime) -> Decided:
                 key="order_unacknowledged",
                 text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) was not acknowledged in time",
             )
+        elif order.state is OrderState.UNKNOWN:
+            yield from advance(state, order, Evidence.SILENCE, text=order.text, deadline=again)
         else:
-            evidence = Evidence.SILENCE if order.state is OrderState.UNKNOWN else Evidence.PART_FILLED
-            yield from advance(state, order, evidence, text=order.text, deadline=again)
+            yield from advance(state, order, Evidence.PART_FILLED, text=order.text)
     if snapshot and state.link is m.Link.READY:
         yield m.RequestSnapshot(reason="an answer is overdue")

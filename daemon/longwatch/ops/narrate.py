@@ -52,7 +52,7 @@ class Narrator:
     """Logs what is worth it; remembers what was told last, to keep still while nothing happens."""
 
     def __init__(self) -> None:
-        self._compared_activity: int | None = None
+        self._compared: tuple[int, tuple[m.Difference, ...]] | None = None
         self._backend_is_up = True
 
     def log(self, thing: Thing, state: State) -> Line | None:
@@ -64,11 +64,11 @@ class Narrator:
         return _logged(next_runs(runs))
 
     def _is_routine(self, thing: Thing) -> bool:
-        """A comparison that found nothing with no activity since the last; a link to IB that never was down."""
+        """A comparison that found what the last one found, with no activity between; a link to IB that was not down."""
         match thing:
             case m.BookCompared(activity=activity, differences=differences):
-                former, self._compared_activity = self._compared_activity, activity
-                return not differences and activity == former
+                former, self._compared = self._compared, (activity, differences)
+                return self._compared == former
             case m.BackendMoved(up=up):
                 was_up, self._backend_is_up = self._backend_is_up, up
                 return up and was_up

@@ -112,6 +112,8 @@ class Watch:
 
     async def measure_lag(self, notifier: Notifier, environ: Mapping[str, str], *, feeds_watchdog: bool) -> None:
         """Measure by how much the loop comes late, and feed systemd's watchdog from it, until cancelled."""
+        if not self.measures_lag:
+            return
         period = watchdog_seconds(environ) if feeds_watchdog else None
         every = min(LAG_SECONDS, period / 3) if period else LAG_SECONDS
         while True:
