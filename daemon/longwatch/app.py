@@ -37,6 +37,7 @@ from longwatch.ops.alerts import AlertBoard
 from longwatch.ops.answers import Answers
 from longwatch.ops.control import ControlServer
 from longwatch.ops.narrate import Narrator
+from longwatch.ops.process import unless_stopped
 from longwatch.ops.runtime import Reload, RuntimeView, version_text
 from longwatch.ops.status import status_of
 from longwatch.ops.systemd import Notifier
@@ -118,13 +119,20 @@ class Daemon:
         await self._serve()
         self.notifier.ready("journal folded; connecting")
         try:
-            await self._work(await self._tasks())
+            async with asyncio.TaskGroup() as group:
+                # Strategies may load for long, and systemd's watchdog wants to be fed meanwhile.
+                lag = self.watch.measure_lag(self.notifier, self.environ, feeds_watchdog=self.settings.ops.watchdog)
+                looking = group.create_task(lag, name="lag")
+                tasks = await unless_stopped(self._stop, self._tasks())
+                if tasks is not None:
+                    await self._work(tasks)
+                looking.cancel()
         finally:
-            self.notifier.stopping("draining")
             await self._close()
 
     def stop(self) -> None:
         """Begin to drain; `run` returns when that is done."""
+        self.notifier.stopping("draining")
         self._stop.set()
 
     async def reload(self, *, loosen: bool = False, by: str = "SIGHUP") -> dict[str, Any]:
@@ -142,9 +150,6 @@ class Daemon:
             ]
             if self.state.equity is None:
                 self.runner.run_now("signals", "first start")
-            if self.ports.watches_lag:
-                lag = self.watch.measure_lag(self.notifier, self.environ, feeds_watchdog=self.settings.ops.watchdog)
-                working.append(group.create_task(lag, name="lag"))
             await self._stop.wait()
             await self._drain()
             for task in working:
@@ -240,20 +245,17 @@ class Daemon:
             config_path=self.config_path,
             environ=self.environ,
             clock=self.ports.clock,
-            journal=self.ports.journal,
             workers=self.ports.workers,
             engine=self.engine,
             watch=self.watch,
             notifier=self.notifier,
             stop=self.stop,
-            in_session=lambda: self.desk.current() is not None,
         )
 
     def _announce(self, tasks: tuple[StrategyTask, ...]) -> None:
         """The first events of every run: who we are, what is configured, when the exchange is open."""
         clock, journal = self.ports.clock, self.ports.journal
         at, tech = clock.market(), clock.technical()
-        universe = universe_of(tasks)
         first: tuple[m.Event, ...] = (
             m.DaemonStarted(
                 at=at,
@@ -267,7 +269,7 @@ class Daemon:
             m.ConfigLoaded(
                 at=at,
                 tech=tech,
-                settings=trade_settings(self.settings, universe),
+                settings=trade_settings(self.settings, universe_of(tasks)),
                 sha256=self.answers.loaded.source_text_sha256,
             ),
             m.CalendarLoaded(at=at, tech=tech, sessions=tuple(self.desk.sessions_around(at.date()))),

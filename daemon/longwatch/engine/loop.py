@@ -83,6 +83,7 @@ class Engine:
         self._broken = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._waiting: list[asyncio.Future[None]] = []
+        self._asked_about: dict[int, tuple[m.Event, asyncio.Future[bool]]] = {}
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -124,6 +125,19 @@ class Engine:
         except TimeoutError:
             return False
         return True
+
+    async def decided(self, event: m.Event, seconds: float) -> bool:
+        """Put an event into the inbox; whether it was decided on and is durable within `seconds`."""
+        durable: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asked_about[id(event)] = (event, durable)
+        self.inbox.put(event)
+        try:
+            async with asyncio.timeout(seconds):
+                return await durable
+        except TimeoutError:
+            return False
+        finally:
+            del self._asked_about[id(event)]
 
     # ── decide ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -204,15 +218,24 @@ class Engine:
         """Perform and publish what is durable, in order."""
         while True:
             batch = await self._batches.get()
-            if await self._is_durable(batch):
+            durable = await self._is_durable(batch)
+            if durable:
                 self._perform_all(batch.steps)
             else:
                 self._perform_without_journal(batch.steps)
             self._open -= 1
+            self._answer(batch.steps, durable)
             waiting, self._waiting = self._waiting, []
             for changed in waiting:
                 if not changed.done():
                     changed.set_result(None)
+
+    def _answer(self, steps: Steps, durable: bool) -> None:
+        """Whoever asked about one of these events is told what became of it."""
+        for event, _ in steps if self._asked_about else ():
+            asked = self._asked_about.get(id(event))
+            if asked is not None and not asked[1].done():
+                asked[1].set_result(durable)
 
     async def _is_durable(self, batch: _Batch) -> bool:
         if batch.committed is None:

@@ -14,8 +14,7 @@ from longwatch.config.reload import Accepted, Refused, prepare
 from longwatch.config.trade import trade_settings
 from longwatch.domain import messages as m
 from longwatch.engine.loop import Engine
-from longwatch.errors import ConfigError, UsageError
-from longwatch.journal.records import Journal
+from longwatch.errors import ConfigError, JournalError, UsageError
 from longwatch.ops.runtime import Reload
 from longwatch.ops.status import READINGS, reply_of
 from longwatch.ops.systemd import Notifier
@@ -33,13 +32,11 @@ class Answers:
     config_path: Path | None
     environ: Mapping[str, str]
     clock: Clock
-    journal: Journal
     workers: Workers
     engine: Engine
     watch: Watch
     notifier: Notifier
     stop: Callable[[], None]
-    in_session: Callable[[], bool]
 
     async def answer(self, command: str, argument: str, reason: str, by: str) -> dict[str, Any]:
         """One command of the control socket. Raises LongwatchError with the reason of a refusal."""
@@ -51,11 +48,10 @@ class Answers:
             self.stop()
             return {"ok": True, "text": "draining: nothing new is started, working orders stay with the broker"}
         at, tech = self.clock.market(), self.clock.technical()
-        sequence = self.journal.last_sequence
-        self.engine.inbox.put(
-            m.ControlRequested(at=at, tech=tech, command=command, argument=argument, by=by, reason=reason)
-        )
-        await self.engine.wait_until(lambda _: self.journal.last_sequence > sequence, ANSWER_SECONDS)
+        asked = m.ControlRequested(at=at, tech=tech, command=command, argument=argument, by=by, reason=reason)
+        if not await self.engine.decided(asked, ANSWER_SECONDS):
+            why = self.engine.journal_failure or f"no turn within {ANSWER_SECONDS:g} s, it is starting or busy"
+            raise JournalError(f"{command} is not in the journal: {why}; look at status before you rely on it")
         return {"ok": True, "text": f"{command}: done and journalled"}
 
     async def reload(self, *, loosen: bool = False, by: str = "SIGHUP") -> dict[str, Any]:
@@ -64,15 +60,17 @@ class Answers:
         if path is None:
             raise UsageError("this daemon was started without a configuration file; start it with `longwatch run FILE`")
         self.notifier.reloading()
-        running, in_session = self.loaded.settings, self.in_session()
-        outcome = await self.workers.run(
-            lambda: prepare(path, self.environ, running, in_session=in_session, allow_loosening=loosen),
-            deadline_seconds=ANSWER_SECONDS,
-        )
+        running, now = self.loaded.settings, self.clock.market()
+        in_session = any(session.is_open(now) for session in self.engine.state.sessions)
+        try:
+            outcome = await self.workers.run(
+                lambda: prepare(path, self.environ, running, in_session=in_session, allow_loosening=loosen),
+                deadline_seconds=ANSWER_SECONDS,
+            )
+        finally:
+            self.notifier.ready("running")
         tech = self.clock.technical()
-        reply = self._refuse(outcome, tech) if isinstance(outcome, Refused) else self._accept(outcome, by, tech)
-        self.notifier.ready("running")
-        return reply
+        return self._refuse(outcome, tech) if isinstance(outcome, Refused) else self._accept(outcome, by, tech)
 
     def _refuse(self, outcome: Refused, tech: datetime) -> dict[str, Any]:
         first, every = outcome.reasons[0], "\n".join(outcome.reasons)

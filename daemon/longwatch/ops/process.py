@@ -1,13 +1,16 @@
-"""Signals of the operating system: SIGTERM and SIGINT drain, SIGHUP reloads; called by who runs a daemon."""
+"""What the system asks of a daemon: SIGTERM and SIGINT drain, SIGHUP reloads; called by production, demo and app."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
-from typing import Any, Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
 
 from longwatch.errors import LongwatchError
+
+Result = TypeVar("Result")
 
 _LOG = logging.getLogger("longwatch.reload")
 
@@ -47,3 +50,16 @@ async def _reload(daemon: Obedient) -> None:
         _LOG.error("reload: %s", error)
     else:
         _LOG.log(logging.INFO if reply["ok"] else logging.ERROR, "reload: %s", reply["text"])
+
+
+async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, Result]) -> Result | None:
+    """What `work` returns; None when told to stop first, and the work is then cancelled."""
+    working = asyncio.create_task(work, name="before-stop")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.wait({working, stopping})
