@@ -116,6 +116,7 @@ class Watch:
             return
         period = watchdog_seconds(environ) if feeds_watchdog else None
         every = min(LAG_SECONDS, period / 3) if period else LAG_SECONDS
+        self.runtime.turned_at = self.clock.technical()
         while True:
             before = self.clock.monotonic()
             await asyncio.sleep(every)
