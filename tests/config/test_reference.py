@@ -13,6 +13,9 @@ from longwatch.config.trade import trade_settings
 from longwatch.domain.triggers import EveryTrigger, parse_trigger
 from longwatch.strategies.momentum import MomentumParameters
 
+LATER_JOBS = ("signals", "rebalance", "reconcile", "end_of_day")
+"""Jobs whose settings read like those of `refresh`, which alone is marked."""
+
 
 def reference(root: Path) -> Path:
     return root / "config" / "trading_config.yaml"
@@ -47,9 +50,7 @@ def test_the_reference_says_of_each_setting_whether_it_is_live(root: Path) -> No
         *every_setting(),
         *((("strategies", 0, name), f) for name, f in StrategySettings.model_fields.items()),
     ]:
-        marked = path[:2] in {("schedule", job) for job in ("signals", "rebalance", "reconcile", "end_of_day")} or path == (
-            "strategies",
-        )
+        marked = path[:2] in {("schedule", job) for job in LATER_JOBS} or path == ("strategies",)
         if not is_secret(field) and not marked:
             row = rows[source.lines["trading", *path] - 1]
             assert f"# [{reload_class(field)}] " in row, row

@@ -10,8 +10,8 @@ from typing import Any
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
-from longwatch.domain.instruments import Side
 from longwatch.domain.exposure import worst_shares, worst_values
+from longwatch.domain.instruments import Side
 from longwatch.domain.state import State
 from longwatch.journal.records import digest
 from longwatch.journal.store import read_records

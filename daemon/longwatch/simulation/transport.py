@@ -80,9 +80,7 @@ class MemoryNetwork:
         self.claim(host, port)
         self._doors[host, port] = door
 
-    async def connect(
-        self, factory: ProtocolFactory, host: str, port: int
-    ) -> tuple[MemoryTransport, asyncio.Protocol]:
+    async def connect(self, factory: ProtocolFactory, host: str, port: int) -> tuple[MemoryTransport, asyncio.Protocol]:
         """Connect to a listener; takes a round trip. Raises ConnectionRefusedError; a silent door never answers."""
         await asyncio.sleep(2 * self._latency_seconds)
         listener = self._listeners.get((host, port))
