@@ -13,12 +13,11 @@ from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
 
-from tests.bench.daemon import ACCOUNT, SYMBOL, running
-from tests.bench.figures import quantile, start, tell
-
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderType, Purpose
+from tests.bench.daemon import ACCOUNT, SYMBOL, running
+from tests.bench.figures import quantile, start, tell
 
 QUEUED = 500
 ORDERS = 20
@@ -27,7 +26,7 @@ SPACING_SECONDS = 0.11
 
 
 def main() -> None:
-    """Ours with many orders a run, so that they fall at every phase of the pacing; the peer once, since it takes long."""
+    """Ours with many orders a run, at every phase of the pacing; the peer once, since it takes long."""
     runs = [served(ours) for _ in range(RUNS)]
     (theirs,) = served(peer)
     tell("P2 order behind 500 requests, p50", [quantile(run, 0.5) for run in runs], "ms")
@@ -84,7 +83,8 @@ async def ours(port: int, folder: Path, arrivals: Arrivals) -> list[float]:
         ]
         await asyncio.sleep(0)
         bench.broker._gate = lambda intent: None  # the orders below are not the engine's own
-        effects = [m.SubmitOrder(order=_order(bench.clock.market(), 10_000 + n), instrument=instrument) for n in range(ORDERS)]
+        orders = [_order(bench.clock.market(), 10_000 + number) for number in range(ORDERS)]
+        effects = [m.SubmitOrder(order=order, instrument=instrument) for order in orders]
         waits = [await arrivals.next(lambda effect=effect: bench.broker.submit(effect)) for effect in effects]
         unsent = sum(not one.done() for one in asked)
         assert unsent > QUEUED / 2, f"only {unsent} requests were still queued at the end"
@@ -104,8 +104,8 @@ async def peer(port: int, folder: Path, arrivals: Arrivals) -> list[float]:
     asked: list[asyncio.Future[object]] = []
 
     def queue_and_order() -> None:
-        for _ in range(QUEUED):
-            asked.append(asyncio.ensure_future(ib.reqHistoricalDataAsync(contract, "", "10 D", "1 day", "TRADES", True)))
+        requests = (ib.reqHistoricalDataAsync(contract, "", "10 D", "1 day", "TRADES", True) for _ in range(QUEUED))
+        asked.extend(map(asyncio.ensure_future, requests))
         asyncio.get_running_loop().call_soon(lambda: ib.placeOrder(contract, ib_insync.LimitOrder("BUY", 100, 100.0)))
 
     waits = [await arrivals.next(queue_and_order)]

@@ -1,4 +1,4 @@
-"""P1: from a tick written by the server to the order received by it, ours whole and durable, ib_insync with a commit between."""
+"""P1: from a tick written by the server to the order received by it; the peer is ib_insync with a commit between."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Our side of the wire benches: adapter, inbox, rule book, journal on the disk, gate and budget, without jobs and pages."""
+"""Our side of the wire benches: adapter, inbox, rule book, journal on the disk, gate, budget; no jobs and no pages."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Bench:
             journal=self.journal,
             inbox=self.inbox,
             clock=self.clock,
-            perform=lambda effect: self.performer(effect),
+            perform=self._perform,
             observe=self._observe,
         )
         self.broker = TickingBroker(
@@ -127,6 +127,9 @@ class Bench:
     def _put(self, event: m.Event) -> None:
         self.inbox.put(event)
 
+    def _perform(self, effect: m.Effect) -> None:
+        self.performer(effect)
+
     def _observe(self, event: m.Event, what: Step) -> None:
         if any(isinstance(fact, m.FillBooked) for fact in what.facts):
             self.filled += 1
@@ -137,7 +140,10 @@ class Bench:
 async def running(port: int, folder: Path) -> AsyncIterator[Bench]:
     """A bench daemon that is ready, and is closed at the end."""
     bench = Bench(port, folder)
-    tasks = [asyncio.create_task(bench.engine.run(), name="engine"), asyncio.create_task(bench.broker.run(), name="link")]
+    tasks = [
+        asyncio.create_task(bench.engine.run(), name="engine"),
+        asyncio.create_task(bench.broker.run(), name="link"),
+    ]
     try:
         await bench.ready()
         yield bench

@@ -123,6 +123,7 @@ class _Run:
         for at, _, job in self._agenda():
             self._now = at
             job()
+        self._snapshot("the run has ended")
         return Result(
             days=tuple(self._days), initial=self._settings.initial_capital, state=self._state, alerts=dict(self._alerts)
         )

@@ -21,12 +21,11 @@ from longwatch.domain.sessions import Session
 from longwatch.engine.jobs.refresh import price_of
 from longwatch.errors import DataError
 
-PRICES = ("open", "high", "low", "close")
 _RATIOS = sorted({new / old for new in range(1, 31) for old in (1, 2, 3, 4, 5) if new / old >= 1.2})
 SPLITS = (1.0, *(1 / ratio for ratio in _RATIOS), *_RATIOS)
 """Plain ratios of splits and reverse splits; a dividend moves the two closes apart by less."""
 
-SPLIT_TOLERANCE = 0.02
+SPLIT_TOLERANCE = 0.01
 
 ALL = 1_000_000_000
 """More flaws of a kind than there can be: every flawed date is wanted, not just the first few."""
@@ -180,12 +179,18 @@ def split_adjusted(series: BarSeries) -> BarSeries:
         factors[place - 1] = factor
     if factor == 1.0:
         return series
-    columns = {name: array("d", map(mul, getattr(series, name), factors)) for name in PRICES}
-    return replace(series, volume=array("d", map(truediv, series.volume, factors)), **columns)
+    return replace(
+        series,
+        open=array("d", map(mul, series.open, factors)),
+        high=array("d", map(mul, series.high, factors)),
+        low=array("d", map(mul, series.low, factors)),
+        close=array("d", map(mul, series.close, factors)),
+        volume=array("d", map(truediv, series.volume, factors)),
+    )
 
 
 def _split_ratio(series: BarSeries, place: int) -> float:
-    """What prices before `place` are to be multiplied by: 0.5 for two new shares for an old one, 1.0 without a split."""
+    """What prices before `place` are to be multiplied by: 0.5 for two new shares for one, 1.0 without a split."""
     close, adjusted = series.close, series.adjusted
     moved = (close[place] / close[place - 1]) / (adjusted[place] / adjusted[place - 1])
     nearest = min(SPLITS, key=lambda ratio: abs(moved / ratio - 1))

@@ -88,7 +88,7 @@ def report(result: Result, benchmark: BarSeries | None = None) -> Report:
 
 def curve(values: Sequence[float]) -> Curve:
     """The figures of an equity curve that begins with the initial capital; formulas above."""
-    returns = [after / before - 1 for before, after in pairwise(values)]
+    returns = [after / before - 1 if before else 0.0 for before, after in pairwise(values)]
     total, sessions = values[-1] / values[0], len(returns)
     deviation = _deviation(returns)
     return Curve(

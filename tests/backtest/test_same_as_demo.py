@@ -1,0 +1,78 @@
+"""The backtest and the demo are one code path: same orders on the same fills, and a change in sizing changes both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longwatch.backtest.copied import copy_from
+from longwatch.backtest.engine import Result, run
+from longwatch.backtest.history import unadjusted
+from longwatch.data import demo as history
+from longwatch.domain import rebalance, sizing
+from longwatch.domain.state import State
+from longwatch.journal.codec import recover
+from longwatch.journal.store import read_records
+from longwatch.simulation.demo import demo
+from tests.backtest.made import CALENDAR, FIRST, demo_settings, orders_of
+
+DAYS = 20
+
+
+def demo_run(folder: Path) -> State:
+    """The daemon's state after twenty days of the demo, folded from its journal."""
+    demo(days=DAYS, pace_seconds=0.0, http_port=0, as_json=True, keep=folder)
+    return recover(read_records(folder / "journal.sqlite"))
+
+
+def backtest_of(folder: Path) -> Result:
+    """The same days by the backtest, filling as the demo did."""
+    series = unadjusted({symbol: history.load(symbol) for symbol in history.symbols()})
+    end = CALENDAR.sessions(FIRST, history.LAST_SESSION)[DAYS - 1].date
+    copied = copy_from(folder / "journal.sqlite")
+    return run(demo_settings(), series, CALENDAR, start=FIRST, end=end, fills_from=copied)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, State]:
+    """The demo's journal and what it comes to."""
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, demo_run(folder)
+
+
+def test_with_the_demos_fills_copied_twenty_days_give_identical_orders(kept: tuple[Path, State]) -> None:
+    """Symbol, side, quantity, outcome and shares filled of every order agree, partial fills and expiries too."""
+    folder, daemon = kept
+    result = backtest_of(folder)
+    assert len(orders_of(daemon)) > DAYS
+    assert orders_of(result.state) == orders_of(daemon)
+
+
+def test_with_the_demos_fills_copied_the_account_agrees_to_the_cent(kept: tuple[Path, State]) -> None:
+    """What the gateway says the account is worth is what the backtest values it at."""
+    folder, daemon = kept
+    result = backtest_of(folder)
+    assert daemon.valued is not None
+    assert result.days[-1].equity.quantize(Decimal("0.01")) == daemon.valued.net_liquidation
+    held = {one.symbol: one.quantity for one in result.state.book.values() if one.quantity}
+    assert held == {one.symbol: one.quantity for one in daemon.book.values() if one.quantity}
+
+
+def test_one_change_in_sizing_changes_demo_and_backtest_alike(
+    kept: tuple[Path, State], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With targets cut to whole hundreds both trade otherwise than before, and still the same as one another."""
+
+    def in_hundreds(*arguments: Any, **settings: Any) -> sizing.Target:
+        target = sizing.size(*arguments, **settings)
+        return replace(target, shares=target.shares // 100 * 100)
+
+    monkeypatch.setattr(rebalance, "size", in_hundreds)
+    changed = demo_run(tmp_path)
+    assert orders_of(changed) != orders_of(kept[1])
+    assert orders_of(backtest_of(tmp_path).state) == orders_of(changed)
+    assert orders_of(backtest_of(kept[0]).state) != orders_of(kept[1])
