@@ -1,0 +1,303 @@
+"""What single messages, silence and our own transport do to an order: the cases that are easy to get wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.decide import gate, next_deadline
+from longwatch.domain.instruments import Side
+from longwatch.domain.orders import OrderState
+from tests.domain.world import (
+    ACCOUNT,
+    CON_IDS,
+    SETTINGS,
+    World,
+    alerts,
+    commission,
+    completed,
+    of_kind,
+    open_order,
+    perm_id,
+)
+
+D = Decimal
+S = OrderState
+
+
+def sent(settings=SETTINGS) -> tuple[World, int]:
+    """A world with one order of 100 AAA handed to the transport."""
+    world = World.ready(settings)
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    return world, intent
+
+
+# ── at most once ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_order_that_waited_past_its_deadline_must_not_leave_any_more() -> None:
+    """Unknown by its deadline, it could be proven absent while its bytes still wait: the gate holds them back."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    assert gate(world.state, intent, world.now) is None
+    world.wait(21)
+    world.hear(m.TimeReached)
+    assert world.order(intent).state is S.UNKNOWN
+    assert gate(world.state, intent, world.now) == "the order is unknown"
+
+
+def test_an_unknown_order_that_was_never_handed_is_proven_unsent() -> None:
+    """The transport's own word ends it: nothing to look for at the broker."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.wait(21)
+    world.hear(m.TimeReached)
+    step = world.hear(m.OrderWithheld, intent=intent, reason="the order is unknown")
+    assert world.order(intent).state is S.UNSENT
+    assert [fact.check for fact in of_kind(step.facts, m.TradeRefused)] == ["gate"]
+
+
+def test_bytes_written_as_the_deadline_passed_are_known_to_have_left() -> None:
+    """The hand-over is noted although the order is unknown by then, and the acknowledgement settles it."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.wait(21)
+    world.hear(m.TimeReached)
+    world.handed(intent)
+    assert (world.order(intent).state, world.order(intent).handed) == (S.UNKNOWN, True)
+    world.open_order(intent)
+    assert world.order(intent).state is S.WORKING
+
+
+def test_silence_makes_an_order_unknown_and_asks_the_broker() -> None:
+    """No acknowledgement by the deadline: an alert, a snapshot, and the order still counts."""
+    world, intent = sent()
+    assert next_deadline(world.state) == world.now + timedelta(seconds=10)
+    world.wait(10)
+    step = world.hear(m.TimeReached)
+    assert world.order(intent).state is S.UNKNOWN
+    assert intent in world.state.live
+    assert alerts(step) == ["order_unacknowledged"]
+    assert of_kind(step.effects, m.RequestSnapshot)
+
+
+@pytest.mark.parametrize("handed, expected", [(True, S.UNKNOWN), (False, S.SENDING)])
+def test_a_lost_link_makes_unknown_only_what_had_left(handed: bool, expected: OrderState) -> None:
+    """What still waited for its turn is told of by the budget, as withheld."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    if handed:
+        world.handed(intent)
+    world.hear(m.LinkLost, reason="reset by peer")
+    assert world.order(intent).state is expected
+
+
+def test_a_restart_makes_everything_that_was_being_sent_unknown_and_submits_nothing() -> None:
+    """After a crash nobody knows whether the bytes left; what works at the broker goes on."""
+    world = World.ready()
+    working = world.one(AAA="0.1")
+    world.acknowledge(working)
+    (sending,) = (order.intent for order in world.trade(AAA="0.1", BBB="0.1"))
+    world.start()
+    assert world.order(sending).state is S.UNKNOWN
+    assert world.order(working).state is S.WORKING
+    step = world.connect()
+    assert of_kind(step.effects, m.SubmitOrder) == []
+
+
+def test_a_duplicate_of_an_intent_at_the_broker_is_a_critical_alert() -> None:
+    """Two permIds under one orderRef are two orders for one intent."""
+    world, intent = sent()
+    world.open_order(intent)
+    step = world.open_order(intent, perm_id=4711)
+    assert alerts(step) == ["two_orders_one_intent"]
+    assert world.order(intent).perm_ids == (perm_id(intent), 4711)
+
+
+# ── evidence only ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "code, verdict", [(10349, "unclear"), (399, "notice"), (202, "cancelled"), (10148, "too late")]
+)
+def test_an_error_that_is_no_verdict_never_ends_an_order(code: int, verdict: str) -> None:
+    """A notice, an unlisted code, the announcement of a cancel: the order works on until its status says otherwise."""
+    world, intent = sent()
+    world.open_order(intent)
+    world.hear(m.OrderErrorSeen, order_id=world.order(intent).order_id, code=code, text="", verdict=verdict)
+    assert world.order(intent).state is S.WORKING
+
+
+def test_an_error_about_an_order_id_we_do_not_know_is_told() -> None:
+    """It is no order of this journal."""
+    world = World.ready()
+    step = world.hear(m.OrderErrorSeen, order_id=31_337, code=201, text="no", verdict="rejected")
+    assert alerts(step) == ["error_on_unknown_order"]
+
+
+def test_filled_without_executions_waits_for_them() -> None:
+    """The status alone changes no position: a deadline stands until the executions have caught up."""
+    world, intent = sent()
+    world.status(intent, "Filled", 100)
+    order = world.order(intent)
+    assert (order.state, order.filled, order.reported, order.ending) == (S.WORKING, 0, 100, S.FILLED)
+    assert world.state.held(1) == 0
+    world.wait(10)
+    step = world.hear(m.TimeReached)
+    assert of_kind(step.effects, m.RequestSnapshot)
+    world.fill(intent, 100)
+    assert world.order(intent).state is S.FILLED
+
+
+def test_filled_with_a_figure_of_zero_is_still_filled_in_full() -> None:
+    """A completed order often comes without its quantity: filled means all of it, so the executions are waited for."""
+    world, intent = sent()
+    world.take(completed(world.order(intent), world.now, "Filled", 0))
+    assert (world.order(intent).state, world.order(intent).reported) == (S.WORKING, 100)
+
+
+def test_a_cancel_is_an_expiry_after_the_close_when_nobody_asked() -> None:
+    """A DAY order that the exchange ends at the close has expired; before it, it was cancelled."""
+    world, intent = sent()
+    world.open_order(intent)
+    world.now = world.state.sessions[1].close_at
+    world.status(intent, "Cancelled")
+    assert world.order(intent).state is S.EXPIRED
+
+
+def test_an_order_taken_for_absent_that_fills_is_booked_and_a_person_hears_of_it() -> None:
+    """The book follows the broker even when we had a proof."""
+    world, intent = sent()
+    world.state.orders[intent] = replace(world.order(intent), state=S.ABSENT)
+    world.state.live.clear()
+    step = world.fill(intent, 100)
+    assert world.order(intent).state is S.FILLED
+    assert world.state.held(1) == 100
+    assert "order_revived" in alerts(step)
+
+
+def test_an_absent_order_in_the_completed_orders_gets_its_true_end() -> None:
+    """The download of completed orders is evidence for what was concluded without it."""
+    world, intent = sent()
+    world.state.orders[intent] = replace(world.order(intent), state=S.ABSENT)
+    world.take(completed(world.order(intent), world.now, "Cancelled", 0))
+    assert world.order(intent).state is S.CANCELLED
+
+
+# ── executions and commissions ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_correction_replaces_what_it_corrects() -> None:
+    """`.02` after `.01`, whichever comes first, is one fill at the corrected price with one commission."""
+    world, intent = sent()
+    world.fill(intent, 100, "100", exec_id="0001.01")
+    world.take(commission("0001.01", world.now, "1.00"))
+    world.fill(intent, 100, "101", exec_id="0001.02")
+    assert (world.order(intent).filled, world.order(intent).average_price) == (100, 101)
+    assert world.order(intent).commission == D("1.00")
+    world.take(commission("0001.02", world.now, "1.10"))
+    assert world.order(intent).commission == D("1.10")
+    world.fill(intent, 100, "100", exec_id="0001.01")
+    assert (world.order(intent).filled, world.order(intent).average_price) == (100, 101)
+    assert world.state.commissions == {"0001.02": D("1.10")}
+
+
+def test_executions_that_only_look_alike_are_not_corrections() -> None:
+    """A revision has two digits: `E.1` and `E.2` are two fills."""
+    world, intent = sent()
+    world.fill(intent, 40, exec_id="E.1")
+    world.fill(intent, 60, exec_id="E.2")
+    assert world.order(intent).filled == 100
+
+
+def test_a_commission_may_come_before_its_execution_and_twice() -> None:
+    """It is charged once, when the execution is booked."""
+    world, intent = sent()
+    world.take(commission("0001.01", world.now))
+    world.fill(intent, 100, exec_id="0001.01")
+    world.take(commission("0001.01", world.now))
+    assert world.order(intent).commission == D("1.25")
+
+
+def test_a_strangers_trade_moves_what_is_not_ours_and_a_correction_only_by_its_difference() -> None:
+    """The owner's 30 shares, corrected to 20: book and orders untouched, 20 outside."""
+    world = World.ready()
+    world.stranger("AAA", 30, "0009.01")
+    assert world.state.outside == {1: ("AAA", D(30))}
+    world.stranger("AAA", 20, "0009.02")
+    assert world.state.outside == {1: ("AAA", D(20))}
+    world.stranger("AAA", 20, "0010.01", Side.SELL)
+    assert world.state.outside == {}
+    assert world.state.book == {}
+
+
+def test_more_filled_than_asked_for_is_a_critical_alert_and_booked() -> None:
+    """The broker's executions are the truth, also when they should not be."""
+    world, intent = sent()
+    world.fill(intent, 100, exec_id="0001.01")
+    step = world.fill(intent, 50, exec_id="0002.01")
+    assert "overfilled" in alerts(step)
+    assert world.state.held(1) == 150
+
+
+def test_a_foreign_order_is_exposure_until_it_ends_and_is_never_touched() -> None:
+    """A manual order is shown with what remains of it."""
+    world = World.ready()
+    order = world.order(world.one(AAA="0.1"))
+    row = open_order(order, world.now, order_id=0, client_id=0, perm_id=77, ref="", con_id=2, symbol="BBB")
+    step = world.take(row)
+    assert world.state.foreign_orders[77].remaining == 100
+    assert step.effects == ()
+    world.take(replace(row, status="Cancelled"))
+    assert world.state.foreign_orders == {}
+
+
+def test_an_order_that_bears_our_name_but_is_not_in_the_journal_is_a_critical_alert() -> None:
+    """An older copy of the journal was restored: the order is exposure, and a person must know."""
+    world = World.ready()
+    order = world.order(world.one(AAA="0.1"))
+    step = world.take(open_order(order, world.now, ref="lw:k7q2:99", perm_id=77, order_id=98))
+    assert alerts(step) == ["ours_but_unknown"]
+    assert 77 in world.state.foreign_orders
+
+
+# ── after the end ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def jobs(step) -> list[str]:
+    return [effect.reason for effect in step.effects if isinstance(effect, m.RunJob)]
+
+
+def test_buys_that_wait_for_sells_are_looked_at_again_once_these_have_filled() -> None:
+    """Gross exposure has no room until the sell is done."""
+    world = World.ready(replace(SETTINGS, max_gross_exposure=D("0.4")))
+    world.finish(world.one(AAA="0.4"))
+    (sell,) = world.trade(AAA="0", BBB="0.4")
+    assert (sell.side, world.state.rebalance.waiting) == (Side.SELL, 1)
+    world.acknowledge(sell.intent)
+    assert len(jobs(world.fill(sell.intent, 400))) == 1
+
+
+def test_a_rejected_sell_of_a_run_without_a_fill_is_not_tried_again_at_once() -> None:
+    """Or a read-only gateway and a rebalance would chase each other for ever."""
+    world = World.ready(replace(SETTINGS, max_gross_exposure=D("0.4")))
+    world.finish(world.one(AAA="0.4"))
+    (sell,) = world.trade(AAA="0", BBB="0.4")
+    world.handed(sell.intent)
+    step = world.hear(m.OrderErrorSeen, order_id=sell.order_id, code=201, text="read-only", verdict="rejected")
+    assert world.order(sell.intent).state is S.REJECTED
+    assert jobs(step) == []
+
+
+def test_rows_of_another_account_or_symbol_change_nothing_of_ours() -> None:
+    """A position told for another account is not this daemon's."""
+    world = World.ready()
+    step = world.hear(m.PositionSeen, account="DU999", con_id=CON_IDS["AAA"], symbol="AAA", quantity=D(5))
+    assert step.facts == ()
+    world.hear(m.PositionSeen, account=ACCOUNT, con_id=CON_IDS["AAA"], symbol="AAA", quantity=D(5))
+    assert world.state.account_positions == {1: ("AAA", D(5))}

@@ -1,0 +1,133 @@
+"""The readiness certificate: each reason comes from breaking exactly that thing, and goes when it is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.readiness import CERTIFICATE, is_ready, reasons
+from tests.domain.world import World
+
+Act = Callable[[World], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`broken` does the harm, `reason` is how the sentence begins, `mended` undoes it."""
+
+    broken: Act
+    reason: str
+    mended: Act
+
+
+def _lose_link(world: World) -> None:
+    world.hear(m.LinkLost, reason="reset by peer")
+
+
+def _forget(name: str) -> Act:
+    return lambda world: setattr(world.state, name, None)
+
+
+def _delist(world: World) -> None:
+    world.state.instruments.clear()
+
+
+def _old_account(world: World) -> None:
+    world.wait(181)
+
+
+CASES: dict[str, Case] = {
+    "link_is_up": Case(_lose_link, "link: disconnected (reset by peer)", World.connect),
+    "backend_is_up": Case(
+        lambda world: world.hear(m.BackendSeen, up=False), "backend: ", lambda world: world.hear(m.BackendSeen, up=True)
+    ),
+    "farms_are_up": Case(
+        lambda world: world.hear(m.FarmSeen, farm="usfarm", up=False),
+        "farms: usfarm broken",
+        lambda world: world.hear(m.FarmSeen, farm="usfarm", up=True),
+    ),
+    "account_is_fresh": Case(_old_account, "account: last read 181 s ago, over 180 s", World.snapshot),
+    "cash_is_known": Case(_forget("valued"), "cash: ", World.snapshot),
+    "clock_is_right": Case(
+        lambda world: world.hear(m.ClockSeen, skew_seconds=-9.0),
+        "clock: -9.0 s off the gateway's, over 5 s",
+        lambda world: world.hear(m.ClockSeen, skew_seconds=0.1),
+    ),
+    "instruments_are_known": Case(_delist, "instruments: ", World.connect),
+    "book_is_reconciled": Case(_forget("compared"), "book: ", World.snapshot),
+}
+
+
+def test_every_part_of_the_certificate_is_broken_here() -> None:
+    """The table of cases covers the table of checks, in its order."""
+    assert list(CASES) == [check.__name__ for check in CERTIFICATE]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_reason_comes_alone_and_goes_when_mended(name: str) -> None:
+    """Exactly one reason, no order through the gate; then none, and orders again."""
+    world, case = World.ready(), CASES[name]
+    assert is_ready(world.state, world.now)
+    case.broken(world)
+    (reason,) = reasons(world.state, world.now)
+    assert reason.startswith(case.reason)
+    assert not is_ready(world.state, world.now)
+    assert world.trade(AAA="0.1") == []
+    case.mended(world)
+    assert reasons(world.state, world.now) == ()
+    assert len(world.trade(AAA="0.1")) == 1
+
+
+def test_one_symbol_without_a_contract_stays_out_alone() -> None:
+    """The others trade."""
+    world = World.ready()
+    world.state.instruments.pop("AAA")
+    world.hear(m.InstrumentsSeen, instruments=(), missing=(("AAA", "no security definition"),))
+    assert reasons(world.state, world.now) == ()
+    assert [order.symbol for order in world.trade(AAA="0.1", BBB="0.1")] == ["BBB"]
+
+
+@pytest.mark.parametrize(
+    "accounts, why", [(("DU999",), "the gateway serves DU999, not DU123456"), ((), "the gateway serves no account")]
+)
+def test_a_gateway_of_another_account_is_dropped(accounts: tuple[str, ...], why: str) -> None:
+    """Nothing is downloaded from it, and the gate stays shut with the reason."""
+    world = World()
+    world.start()
+    step = world.hear(m.LinkUp, client_id=1, next_order_id=1, accounts=accounts, server_version=176)
+    assert [type(effect) for effect in step.effects] == [m.RaiseAlert, m.DropLink]
+    assert reasons(world.state, world.now)[0].startswith(f"link: connecting ({why}")
+
+
+def test_a_live_account_in_paper_mode_is_dropped() -> None:
+    """An id that contradicts the mode is refused by name."""
+    world = World()
+    world.start()
+    world.state.account = "U123456"
+    world.hear(m.LinkUp, client_id=1, next_order_id=1, accounts=("U123456",), server_version=176)
+    assert world.state.link_reason == "account U123456 contradicts mode paper"
+
+
+def test_order_ids_begin_above_everything_ever_used() -> None:
+    """The journal's highest and nextValidId, whichever is higher, and past the ids kept for requests."""
+    world = World.ready()
+    first = world.order(world.one(AAA="0.1")).order_id
+    assert first == 2001
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.connect()
+    second = world.order(world.one(AAA="0.2")).order_id
+    assert second is not None and second > first + 2000
+    world.state.link = m.Link.DISCONNECTED
+    world.hear(m.LinkUp, client_id=1, next_order_id=50_000, accounts=("DU123456",), server_version=176)
+    assert world.state.next_id == 52_000
+
+
+def test_settings_that_have_not_changed_are_no_news() -> None:
+    """A reload of the same file leaves no fact."""
+    world = World.ready()
+    assert world.hear(m.ConfigLoaded, settings=world.settings, sha256="c0ffee").facts == ()
+    changed = replace(world.settings, max_orders_per_minute=3)
+    assert len(world.hear(m.ConfigLoaded, settings=changed, sha256="decaf").facts) == 1

@@ -1,0 +1,340 @@
+"""Each check and each cap, broken one at a time by the thing it is there for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.exposure import worst_shares, worst_values
+from longwatch.domain.instruments import Side
+from longwatch.domain.orders import OrderType, Purpose
+from longwatch.domain.quotes import Quote
+from longwatch.domain.risk import CHECKS, ENTRY_CAPS, ORDER_CAPS, Proposal, cap_long_only, cap_reversal
+from tests.domain.world import DAY, PRICES, SESSION, SETTINGS, SYMBOLS, World, judged, of_kind, open_order
+
+D = Decimal
+
+
+def rebalanced(world: World, **fields: Any) -> tuple[list[m.TradeRefused], list[m.SubmitOrder], list[m.TradeClamped]]:
+    step = world.rebalance(**fields)
+    kinds = (of_kind(step.facts, m.TradeRefused), of_kind(step.effects, m.SubmitOrder))
+    return (*kinds, of_kind(step.facts, m.TradeClamped))
+
+
+def quotes(world: World, **fields: Any) -> tuple[Quote, ...]:
+    return tuple(replace(quote, **fields) for quote in world.quotes())
+
+
+# ── checks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Break = Callable[[World], dict[str, Any]]
+
+
+def _settings(**changes: Any) -> Break:
+    def apply(world: World) -> dict[str, Any]:
+        world.hear(m.ConfigLoaded, settings=replace(SETTINGS, **changes), sha256="decaf")
+        return {}
+
+    return apply
+
+
+def _live_account(world: World) -> dict[str, Any]:
+    world.state.account = "U123456"
+    return {}
+
+
+def _paused(world: World) -> dict[str, Any]:
+    world.hear(m.ControlRequested, command="pause", by="uid 1000")
+    return {}
+
+
+def _flawed(world: World) -> dict[str, Any]:
+    rows = (judged("AAA", "a negative price on 2007-01-03"), judged("BBB"), judged("CCC"))
+    world.hear(m.DataRefreshed, run_id="refresh@2", session=DAY, judged=rows)
+    return {}
+
+
+def _far_off(world: World) -> dict[str, Any]:
+    return {"quotes": quotes(world, bid=D(111), ask=D(112))}
+
+
+def _busy_minute(world: World) -> dict[str, Any]:
+    _settings(max_orders_per_minute=1)(world)
+    world.trade(BBB="0.05")
+    return {}
+
+
+def _same_run(world: World) -> dict[str, Any]:
+    """The same run decides again on a larger target."""
+    world.targets(AAA="0.05")
+    world.rebalance(run_id="rebalance@twice")
+    world.targets(AAA="0.1")
+    return {"run_id": "rebalance@twice"}
+
+
+BREAKS: dict[str, Break] = {
+    "account": _live_account,
+    "verbs": _paused,
+    "data": _flawed,
+    "trading_hours": lambda world: {"session": None},
+    "quote": lambda world: {"quotes": quotes(world, bid=None)},
+    "quote_age": lambda world: {"quotes": world.quotes(age_seconds=31)},
+    "quote_type": lambda world: {"quotes": quotes(world, market_data_type=3)},
+    "price_band": _far_off,
+    "min_order_size": _settings(min_order_size=D(101)),
+    "min_order_value": _settings(min_order_value=D(10_001)),
+    "order_rate": _busy_minute,
+    "duplicate": _same_run,
+}
+NAMED = {"verbs": "pause"}
+"""A refusal by the verb matrix bears the name of the condition."""
+
+
+def test_every_check_is_broken_here() -> None:
+    """The table of breaks covers the table of checks, in its order."""
+    assert list(BREAKS) == [check.__name__.removeprefix("check_") for check in CHECKS]
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_check_refuses_once_and_alone(name: str) -> None:
+    """One wanted trade, one refusal with what was seen and what is asked for, no order; unbroken it is an order."""
+    world = World.ready()
+    world.targets(AAA="0.1")
+    sound, orders, _ = rebalanced(world)
+    assert (sound, len(orders)) == ([], 1)
+
+    world = World.ready()
+    world.targets(AAA="0.1")
+    fields = BREAKS[name](world)
+    if name == "order_rate":
+        world.targets(AAA="0.1", BBB="0.05")
+    (refusal,), orders, _ = rebalanced(world, **fields)
+    assert refusal.check == NAMED.get(name, name)
+    assert (refusal.symbol, orders) == ("AAA", [])
+    assert refusal.observed and refusal.limit and refusal.text
+    if name != "duplicate":
+        assert refusal.wanted == 100
+
+
+def test_a_symbol_without_a_quote_is_refused_and_the_others_trade() -> None:
+    """The quote board is asked symbol by symbol."""
+    world = World.ready()
+    world.targets(AAA="0.1", BBB="0.1")
+    refused, orders, _ = rebalanced(world, quotes=world.quotes()[1:])
+    assert [(one.symbol, one.check) for one in refused] == [("AAA", "quote")]
+    assert [one.order.symbol for one in orders] == ["BBB"]
+
+
+def test_delayed_quotes_are_traded_on_only_when_the_settings_say_so() -> None:
+    """The opt-in is a setting, and so a fact in the journal."""
+    world = World.ready(replace(SETTINGS, allow_delayed_data=True))
+    world.targets(AAA="0.1")
+    _, orders, _ = rebalanced(world, quotes=quotes(world, market_data_type=3))
+    assert len(orders) == 1
+
+
+def test_an_order_that_closes_a_position_is_not_too_small() -> None:
+    """The rest of a position goes, whatever the least order is."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    world.hear(m.ConfigLoaded, settings=replace(SETTINGS, min_order_size=D(500)), sha256="decaf")
+    assert [order.quantity for order in world.trade(AAA="0")] == [100]
+
+
+def test_a_flatten_does_not_wait_for_sound_bars() -> None:
+    """A person wants out: the quote decides, whatever validation says of the history."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    _flawed(world)
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000")
+    refused, orders, _ = rebalanced(world)
+    assert refused == []
+    assert [(one.order.symbol, one.order.purpose) for one in orders] == [("AAA", Purpose.REDUCE)]
+
+
+# ── caps ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _held(quantity: str, **changes: Any) -> World:
+    """`quantity` of AAA's weight bought, then other settings."""
+    world = World.ready()
+    world.finish(world.one(AAA=quantity))
+    world.hear(m.ConfigLoaded, settings=replace(SETTINGS, **changes), sha256="decaf")
+    world.targets(AAA="0.4")
+    return world
+
+
+def _outside(symbol: str, quantity: int, **changes: Any) -> World:
+    """Shares that were there before count at the account's risk."""
+    world = World.ready(replace(SETTINGS, **changes), **{symbol: quantity})
+    world.targets(AAA="0.4")
+    return world
+
+
+CAPS: dict[str, tuple[Callable[[], World], str]] = {
+    "max_order_shares": (lambda: _held("0.1", max_order_shares=D(50)), "50"),
+    "max_order_value": (lambda: _held("0.1", max_order_value=D(1_000)), "10"),
+    "max_position_size": (lambda: _outside("AAA", 300, max_position_size=D(400)), "100"),
+    "max_weight": (lambda: _outside("AAA", 300), "100"),
+    "max_gross_exposure": (lambda: _outside("BBB", 1800), "100"),
+    "max_net_exposure": (lambda: _outside("BBB", 800, max_net_exposure=D("0.5")), "100"),
+}
+HELD_BY_CONSTRUCTION = {"reversal", "long_only"}
+"""Netting and the withdrawal of opposite orders leave these nothing to do; they are tested on proposals of their own."""
+
+
+def test_every_cap_is_broken_here() -> None:
+    """The table covers both tables of caps."""
+    assert set(CAPS) | HELD_BY_CONSTRUCTION == {name for name, _ in ORDER_CAPS + ENTRY_CAPS}
+
+
+@pytest.mark.parametrize("name", CAPS)
+def test_a_cap_makes_a_trade_smaller_by_exactly_what_is_too_much(name: str) -> None:
+    """One clamp by that name, and the order has the shares that the limit leaves room for."""
+    build, allowed = CAPS[name]
+    refused, orders, clamps = rebalanced(build())
+    assert refused == []
+    assert [clamp.check for clamp in clamps] == [name]
+    assert clamps[0].allowed == orders[0].order.quantity == D(allowed)
+    assert clamps[0].observed > clamps[0].limit
+
+
+@pytest.mark.parametrize("name", ["max_position_size", "max_weight", "max_gross_exposure", "max_net_exposure"])
+def test_a_cap_without_any_room_refuses(name: str) -> None:
+    """Less than the least order is no order: a refusal with the figures."""
+    tight = {
+        "max_position_size": lambda: _outside("AAA", 400, max_position_size=D(400)),
+        "max_weight": lambda: _outside("AAA", 400),
+        "max_gross_exposure": lambda: _outside("BBB", 2000),
+        "max_net_exposure": lambda: _outside("BBB", 1000, max_net_exposure=D("0.5")),
+    }
+    (refusal,), orders, _ = rebalanced(tight[name]())
+    assert (refusal.check, orders) == (name, [])
+
+
+def test_a_clamped_order_below_the_least_value_is_refused() -> None:
+    """What a cap leaves must still be worth sending."""
+    (refusal,), orders, _ = rebalanced(_outside("AAA", 395, min_order_value=D(1000)))
+    assert (refusal.check, orders) == ("max_weight", [])
+
+
+def test_caps_leave_whole_lots() -> None:
+    """Lots of the settings bind where the instrument has none."""
+    _, orders, _ = rebalanced(_outside("AAA", 250, lot_size=D(100)))
+    assert orders[0].order.quantity == 100
+
+
+def proposal(world: World, side: Side, quantity: int, purpose: Purpose) -> Proposal:
+    """A proposal as no rebalance makes it."""
+    return Proposal(
+        run_id="rebalance@9",
+        instrument=world.state.instruments["AAA"],
+        side=side,
+        quantity=D(quantity),
+        purpose=purpose,
+        price=D(100),
+        equity=D(100_000),
+        order_type=OrderType.MARKET,
+        limit_price=None,
+        quote=world.quotes()[0],
+        session=SESSION,
+        at=world.now,
+        tech=world.now,
+        closes=False,
+    )
+
+
+def test_a_reduction_with_those_under_way_ends_at_zero() -> None:
+    """200 held, 150 being sold: 50 more may be, and then none."""
+    world = _held("0.2")
+    world.trade(AAA="0.05")
+    cap = cap_reversal(world.state, proposal(world, Side.SELL, 200, Purpose.REDUCE))
+    assert cap is not None and (cap.allowed, cap.observed, cap.limit) == (50, 350, 200)
+    assert cap_reversal(world.state, proposal(world, Side.BUY, 200, Purpose.ENTRY)) is None
+
+
+def test_nothing_is_sold_short_without_leave() -> None:
+    """A sell that opens a position has no room at all, unless the settings allow it."""
+    world = World.ready()
+    short = proposal(world, Side.SELL, 1, Purpose.ENTRY)
+    cap = cap_long_only(world.state, short)
+    assert cap is not None and cap.allowed == 0
+    assert cap_long_only(world.state, proposal(world, Side.BUY, 1, Purpose.ENTRY)) is None
+    world.state.settings = replace(SETTINGS, allow_short=True)
+    assert cap_long_only(world.state, short) is None
+
+
+def test_with_leave_a_short_is_capped_like_a_long() -> None:
+    """Weight and gross exposure bind both sides."""
+    world = World.ready(replace(SETTINGS, allow_short=True))
+    (order,) = world.trade(AAA="-0.9")
+    assert (order.side, order.quantity, order.purpose) == (Side.SELL, 400, Purpose.ENTRY)
+
+
+def test_an_opposite_order_is_withdrawn_before_anything_is_sent_the_other_way() -> None:
+    """Two sides at once could end in a reversal: cancel first, decide again when it has ended."""
+    world = World.ready()
+    buy = world.one(AAA="0.2")
+    world.acknowledge(buy)
+    world.targets(AAA="0.1")
+    step = world.rebalance()
+    assert of_kind(step.effects, m.SubmitOrder) == []
+    assert [effect.intent for effect in of_kind(step.effects, m.CancelOrder)] == [buy]
+    assert [fact.check for fact in of_kind(step.facts, m.TradeRefused)] == ["opposite_order"]
+    ended = world.status(buy, "Cancelled", 0)
+    assert [effect.job for effect in of_kind(ended.effects, m.RunJob)] == ["rebalance"]
+
+
+# ── exposure ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_exposure_counts_working_unknown_outside_and_foreign_orders() -> None:
+    """Each side apart, at worst."""
+    world = World.ready(AAA=100)
+    intent = world.one(AAA="0.1")
+    world.take(
+        open_order(
+            world.order(intent), world.now, perm_id=77, ref="", order_id=0, client_id=0, side=Side.SELL, quantity=D(30)
+        )
+    )
+    assert worst_shares(world.state, 1, Side.BUY) == 200
+    assert worst_shares(world.state, 1, Side.SELL) == 70
+    assert worst_values(world.state, PRICES) == (D(20_000), D(20_000))
+
+
+def test_both_ways_of_counting_exposure_agree() -> None:
+    """The one-pass sum is the sum of the single ones."""
+    world = World.ready(AAA=100, CCC=50)
+    for order in world.trade(AAA="0.1", BBB="0.2"):
+        world.finish(order.intent)
+    world.trade(BBB="0.4")
+    gross = sum(
+        max(abs(worst_shares(world.state, con_id, side)) for side in Side) * PRICES[symbol]
+        for con_id, symbol in SYMBOLS.items()
+    )
+    assert worst_values(world.state, PRICES)[0] == gross
+
+
+def test_a_position_without_a_sizing_price_is_not_worth_nothing() -> None:
+    """Its last close counts, else what was paid for it."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"), price="80")
+    assert worst_values(world.state, {})[0] == 10_000
+    world.state.judged.clear()
+    assert worst_values(world.state, {})[0] == 8_000
+
+
+def test_the_order_rate_is_of_the_last_minute() -> None:
+    """A minute later there is room again."""
+    world = World.ready(replace(SETTINGS, max_orders_per_minute=1))
+    world.finish(world.one(AAA="0.1"))
+    assert world.trade(AAA="0.2") == []
+    world.now += timedelta(seconds=61)
+    world.snapshot()
+    assert len(world.trade(AAA="0.2")) == 1
