@@ -1,0 +1,317 @@
+"""Trouble with gateway, strategies and data: one clear sentence, the gate shut where it must be, the rest lives on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.messages import Link
+from longwatch.domain.orders import OrderState
+from longwatch.simulation.transport import Door
+from tests.daemon.bench import HOUR, MINUTE, SYMBOLS, Scene, faulty, on_bench, plan
+
+HOST, PORT = "127.0.0.1", 4002
+
+
+def absent(scene: Scene) -> None:
+    """Nobody listens there."""
+    scene.bench.network.stop_listening(HOST, PORT)
+
+
+def unreachable(scene: Scene) -> None:
+    """Packets to it are dropped."""
+    scene.bench.network.set_door(HOST, PORT, Door.SILENT)
+
+
+def refusing(scene: Scene) -> None:
+    """It is there and lets nobody in."""
+    scene.gateway.faults.refuse = True
+
+
+def silent(scene: Scene) -> None:
+    """It takes the connection and never says a word."""
+    scene.gateway.faults.silent = True
+
+
+def dying_in_the_greeting(scene: Scene) -> None:
+    """It goes in the middle of its first message."""
+    scene.gateway.faults.drop_after = 3
+
+
+def dying_in_the_downloads(scene: Scene) -> None:
+    """It goes in the middle of a message of the first downloads."""
+    scene.gateway.faults.drop_after = 700
+
+
+def mend(scene: Scene) -> None:
+    scene.gateway.faults.clear()
+    scene.bench.network.set_door(HOST, PORT, Door.OPEN)
+    scene.bench.network.stop_listening(HOST, PORT)
+    scene.bench.network.listen(HOST, PORT, scene.gateway.protocol_factory)
+
+
+GATEWAYS: dict[Callable[[Scene], None], str] = {
+    absent: "the gateway at 127.0.0.1:4002 refuses connections: is it running, and is its API port open?",
+    unreachable: "the gateway at 127.0.0.1:4002 takes no connection within 10 s",
+    refusing: "the gateway at 127.0.0.1:4002 refuses connections: is it running, and is its API port open?",
+    silent: "the gateway at 127.0.0.1:4002 took the connection but stays silent",
+    dying_in_the_greeting: "the gateway at 127.0.0.1:4002 closed the connection",
+    dying_in_the_downloads: "the gateway at 127.0.0.1:4002 closed the connection",
+}
+
+
+@pytest.mark.parametrize("trouble", GATEWAYS, ids=lambda trouble: trouble.__name__)
+def test_a_gateway_in_trouble_at_the_start_is_named_and_waited_for(
+    trouble: Callable[[Scene], None], tmp_path: Path
+) -> None:
+    """Ten minutes of it: the reason stands in /status, nothing is traded; once mended the first session trades."""
+
+    async def story(scene: Scene) -> None:
+        trouble(scene)
+        scene.start()
+        await asyncio.sleep(10 * MINUTE)
+        status = scene.status()
+        assert status["link"]["state"] in ("disconnected", "connecting")
+        assert status["link"]["reason"].startswith(GATEWAYS[trouble])
+        assert any(reason.startswith("link: ") for reason in status["reasons"])
+        attempts = len(scene.events(m.LinkOpening))
+        assert 8 <= attempts <= 80
+        mend(scene)
+        await scene.run_job("signals")
+        await scene.traded()
+        assert {order.state for order in scene.orders()} == {OrderState.FILLED}
+
+    on_bench(story, tmp_path)
+
+
+@pytest.mark.parametrize("trouble", GATEWAYS, ids=lambda trouble: trouble.__name__)
+def test_what_is_known_outlives_a_gateway_in_trouble(trouble: Callable[[Scene], None], tmp_path: Path) -> None:
+    """It goes after a day of trading: book, orders and targets stay as they were, the gate is shut until it is back."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.traded()
+        before = [scene.held(symbol) for symbol in SYMBOLS]
+        trouble(scene)
+        for session in list(scene.gateway.desk.connections):
+            session.abort()
+        await asyncio.sleep(5 * MINUTE)
+        assert scene.state.link is not Link.READY
+        assert [scene.held(symbol) for symbol in SYMBOLS] == before
+        assert len(scene.orders()) == 2 and scene.state.targets and scene.state.equity
+        mend(scene)
+        await scene.until(lambda: scene.state.link is Link.READY, what="the link")
+        await scene.settled()
+        assert scene.reasons() == []
+        assert scene.state.compared is not None and scene.state.compared.differences == ()
+        assert scene.state.compared.positions == 2
+
+    on_bench(story, tmp_path)
+
+
+BAD_ROWS = {
+    "position": "positions",
+    "openOrder": "open orders",
+    "execDetails": "executions",
+    "completedOrder": "completed orders",
+}
+
+
+async def _with_something_of_everything(scene: Scene) -> None:
+    """Positions, an open order, executions and completed orders in the account before the daemon starts."""
+    await scene.till(14, 31)
+    scene.gateway.trade_by_hand("MSFT", "BUY", Decimal(100))
+    scene.gateway.trade_by_hand("MSFT", "BUY", Decimal(10), limit=Decimal(1))
+    await asyncio.sleep(10)
+
+
+@pytest.mark.parametrize("row", BAD_ROWS)
+def test_a_row_that_cannot_be_read_keeps_the_gate_shut(row: str, tmp_path: Path) -> None:
+    """A failed row fails its download: not an empty account, but an unread one, and the part is named."""
+
+    async def story(scene: Scene) -> None:
+        await _with_something_of_everything(scene)
+        scene.gateway.faults.spoil = {row: 1}
+        scene.start()
+        await asyncio.sleep(5)
+        assert scene.state.compared is None
+        assert any("the last download failed" in r and BAD_ROWS[row] in r for r in scene.reasons()), scene.reasons()
+        assert any("the account could not be read" in t and BAD_ROWS[row] in t for t in scene.alerts())
+        assert scene.status()["link"]["sync"]["state"] == "failed"
+        assert scene.state.counts["kept"] == 1
+        await scene.ask("reconcile")
+        await scene.until(lambda: scene.reasons() == [], what="readiness")
+
+    on_bench(story, tmp_path)
+
+
+END_MARKS = {
+    "positionEnd": "positions",
+    "openOrderEnd": "open orders",
+    "completedOrdersEnd": "completed orders",
+    "execDetailsEnd": "executions",
+    "accountSummaryEnd": "account",
+}
+
+
+@pytest.mark.parametrize("mark", END_MARKS)
+def test_a_download_without_an_end_is_not_an_empty_one(mark: str, tmp_path: Path) -> None:
+    """Past its deadline it has failed; the gate stays shut until a whole one has come, what was known is kept."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.traded()
+        await asyncio.sleep(MINUTE)
+        held = scene.held("AAPL")
+        scene.gateway.faults.withhold = {mark}
+        await scene.ask("reconcile")
+        await asyncio.sleep(31)
+        assert any(f"{END_MARKS[mark]}: no end mark within 30 s" in reason for reason in scene.reasons())
+        assert scene.held("AAPL") == held == scene.truly_held("AAPL")
+        assert not scene.state.quarantines
+        scene.gateway.faults.withhold = set()
+        await scene.ask("reconcile")
+        await scene.until(lambda: scene.reasons() == [], what="readiness")
+
+    on_bench(story, tmp_path)
+
+
+FAULTS = {
+    "raises": "ZeroDivisionError: the data had a surprise",
+    "nan": "the weight of GOOG is NaN",
+    "unknown symbol": "'ZZZZ', which is not in the strategy's universe",
+    "too heavy": "absolute weights sum to 1.7",
+}
+
+
+@pytest.mark.parametrize("way", FAULTS)
+def test_a_strategy_that_goes_wrong_stops_only_itself(way: str, tmp_path: Path) -> None:
+    """Its fault is one sentence in alerts and /status; the other trades; mended, it trades the next day."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.traded()
+        assert {order.symbol for order in scene.orders()} == {"AAPL"}
+        fault = scene.status()["strategy_faults"]["faulty"]["reason"]
+        assert FAULTS[way] in fault
+        assert any(text.startswith("strategy faulty: ") and FAULTS[way] in text for text in scene.alerts())
+        await scene.traded(decisions=2)
+        assert "GOOG" in {order.symbol for order in scene.orders()}
+        assert scene.status()["strategy_faults"] == {}
+
+    both = [plan({"AAPL": 0.4}, allocation=0.5), faulty("GOOG", way, mended="2007-01-03")]
+    on_bench(story, tmp_path, {"strategies": both})
+
+
+def test_a_strategy_that_cannot_be_loaded_is_named_and_the_other_trades(tmp_path: Path) -> None:
+    """No such file: a fault like any other."""
+    missing = {"name": "gone", "path": "no/such/file.py:Thing", "allocation": 0.5}
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.traded()
+        assert "there is no file" in scene.status()["strategy_faults"]["gone"]["reason"]
+        assert {order.symbol for order in scene.orders()} == {"AAPL"}
+
+    on_bench(story, tmp_path, {"strategies": [plan({"AAPL": 0.4}, allocation=0.5), missing]})
+
+
+def test_a_strategy_that_goes_wrong_later_leaves_what_it_holds_alone(tmp_path: Path) -> None:
+    """Its former targets are kept and not traded on: nothing of its is bought or sold until it is right again."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.traded()
+        held = scene.held("AAPL")
+        (scene.bench.folder / "moody.py").write_text("raise RuntimeError('moody')\n")
+        await scene.traded(decisions=3)
+        assert "moody" in scene.status()["strategy_faults"]
+        assert scene.held("AAPL") == held
+        assert [order.symbol for order in scene.orders()].count("AAPL") == 1
+        assert scene.held("IBM") == 0
+
+    (tmp_path / "moody.py").write_text(
+        "from longwatch.strategies.base import Needs, Strategy\n\n"
+        "class Moody(Strategy):\n"
+        "    def needs(self):\n"
+        "        return Needs(universe=('AAPL',), lookback=2)\n\n"
+        "    def target_weights(self, bars, context):\n"
+        "        return {'AAPL': 0.5}, {}\n"
+    )
+    moody = {"name": "moody", "path": "moody.py:Moody", "allocation": 0.5}
+    on_bench(story, tmp_path, {"strategies": [moody, plan({"IBM": 0.4}, {"IBM": 0.0}, allocation=0.5)]})
+
+
+def holed(bars: list[dict[str, Any]]) -> None:
+    del bars[-4]
+
+
+def negative(bars: list[dict[str, Any]]) -> None:
+    bars[-4]["low"] = Decimal("-1.5")
+
+
+def doubled(bars: list[dict[str, Any]]) -> None:
+    bars.insert(-4, dict(bars[-4]))
+
+
+def empty(bars: list[dict[str, Any]]) -> None:
+    del bars[:]
+
+
+FLAWS: dict[Callable[[list[dict[str, Any]]], None], str] = {
+    holed: "no bar",
+    negative: "-1.5",
+    doubled: "not one for each time",
+    empty: "no bar",
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWS, ids=lambda flaw: flaw.__name__)
+def test_a_symbol_with_flawed_bars_stays_out_and_the_others_trade(
+    flaw: Callable[[list[dict[str, Any]]], None], tmp_path: Path
+) -> None:
+    """A hole, a negative price, a day twice, no bar at all: the flaw is named with its symbol, the next day is well."""
+
+    def spoil(name: str, values: dict[str, Any]) -> bool:
+        if name == "historicalData" and values["bars"][-1]["close"] > 400:  # GOOG alone stood so high in 2007
+            flaw(values["bars"])
+        return True
+
+    async def story(scene: Scene) -> None:
+        scene.gateway.faults.own_messages = spoil
+        scene.start()
+        await scene.traded()
+        assert {order.symbol for order in scene.orders()} == {"AAPL"}
+        row = scene.status()["data"]["symbols"]["GOOG"]
+        assert FLAWS[flaw] in row["flaws"][0]
+        assert any(text.startswith("GOOG is not traded: ") and FLAWS[flaw] in text for text in scene.alerts())
+        scene.gateway.faults.clear()
+        await scene.traded(decisions=2)
+        assert scene.held("GOOG") > 0
+
+    on_bench(story, tmp_path, {"strategies": [plan({"AAPL": 0.4, "GOOG": 0.4})]})
+
+
+def test_a_fill_that_is_never_told_quarantines_its_instrument_and_is_not_asked_for_without_end(tmp_path: Path) -> None:
+    """The broker says filled, the fill does not come: asked for once, then with every reconciliation; no busy loop."""
+
+    async def story(scene: Scene) -> None:
+        scene.gateway.faults.lose_fills = 1
+        scene.start()
+        await scene.until(lambda: scene.state.quarantines, what="the quarantine")
+        (held,) = scene.state.quarantines.values()
+        assert "is not the account's" in held.reason
+        assert any(f"{held.symbol}: position: book" in text for text in scene.alerts())
+        (order,) = scene.state.live_orders()
+        assert order.symbol == held.symbol and order.remaining > 0
+        before = len(scene.events(m.SnapshotSeen))
+        await asyncio.sleep(2 * HOUR)
+        assert len(scene.events(m.SnapshotSeen)) - before in (7, 8, 9)
+
+    on_bench(story, tmp_path)
