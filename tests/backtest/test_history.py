@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longwatch.backtest.history import History, split_adjusted
+from longwatch.backtest.history import History, exact, split_adjusted
 from longwatch.data import demo
 from longwatch.data.validation import Rules, barring, judge
 from longwatch.domain.bars import BarSeries
+from longwatch.engine.jobs.refresh import price_of
 from tests.backtest.made import CALENDAR, days, flat
 
 BARS = 40
@@ -96,3 +97,9 @@ def test_money_in_a_position_is_the_same_before_and_after_its_split() -> None:
     place = raw.sessions().index(date(2005, 2, 25))
     assert adjusted.close[place] == raw.close[place] / 2
     assert adjusted.volume[place] == raw.volume[place] * 2
+
+
+@given(st.one_of(st.floats(1e-6, 1e7), st.integers(1, 10**9).map(lambda ticks: ticks / 10_000)))
+def test_an_exact_price_is_the_daemons_own_to_the_last_digit(price: float) -> None:
+    """The quick way gives the same Decimal, exponent and all, so that a journal's text is the same."""
+    assert str(exact(price)) == str(price_of(price))

@@ -25,6 +25,7 @@ _RATIOS = sorted({new / old for new in range(1, 31) for old in (1, 2, 3, 4, 5) i
 SPLITS = (1.0, *(1 / ratio for ratio in _RATIOS), *_RATIOS)
 """Plain ratios of splits and reverse splits; a dividend moves the two closes apart by less."""
 
+DECIMALS = 4
 SPLIT_TOLERANCE = 0.01
 
 ALL = 1_000_000_000
@@ -41,22 +42,23 @@ class History:
         self.symbol = series.symbol
         self._series = series
         self._stamps = series.stamps
+        self._days = series.sessions()
+        self._places = {day: place for place, day in enumerate(self._days, 1)}
         self._sessions = [session for session in sessions if session.date >= _first(series)]
         self._dates = [session.date for session in self._sessions]
         self._count = count
         self._rules = rules
         self._sound = self._sound_stretches()
-        self._closes: dict[int, Decimal] = {}
 
     def judged(self, session: date) -> SeriesJudged:
         """The verdict of a refresh after `session`: the same as the daemon's, on the same bars."""
         stop = self._place(session)
         if stop == 0:
             return self._unheard(f"{self.symbol}: there is no bar up to {session}")
-        start = max(0, stop - self._count)
-        last = session_of(self._stamps[stop - 1])
-        if last == session and self._is_sound(start, stop):
-            return SeriesJudged(symbol=self.symbol, bars=stop - start, last_session=last, close=self._close(stop - 1))
+        start, last = max(0, stop - self._count), self._days[stop - 1]
+        if last == session and any(first <= start and stop <= end for first, end in self._sound):
+            close = exact(self._series.close[stop - 1])
+            return SeriesJudged(symbol=self.symbol, bars=stop - start, last_session=last, close=close)
         return self._judged_anew(start, stop, session)
 
     def window(self, session: date, lookback: int) -> BarSeries:
@@ -66,18 +68,13 @@ class History:
 
     def price(self, session: date, column: str) -> Decimal | None:
         """`open` or `close` of one session as an exact price, or None without a bar."""
-        place = self._place(session) - 1
-        if place < 0 or session_of(self._stamps[place]) != session:
-            return None
-        return self._close(place) if column == "close" else price_of(getattr(self._series, column)[place])
+        place = self._places.get(session)
+        return None if place is None else exact(getattr(self._series, column)[place - 1])
 
     def _place(self, session: date) -> int:
-        return bisect_right(self._stamps, stamp_of(session))
-
-    def _close(self, place: int) -> Decimal:
-        if place not in self._closes:
-            self._closes[place] = price_of(self._series.close[place])
-        return self._closes[place]
+        """How many bars there are up to and with a session."""
+        place = self._places.get(session)
+        return bisect_right(self._stamps, stamp_of(session)) if place is None else place
 
     def _unheard(self, reason: str) -> SeriesJudged:
         return SeriesJudged(symbol=self.symbol, bars=0, last_session=None, close=None, flaws=(reason,))
@@ -90,7 +87,7 @@ class History:
             symbol=self.symbol,
             bars=len(window),
             last_session=window.last_session(),
-            close=None if flaws else self._close(stop - 1),
+            close=None if flaws else exact(self._series.close[stop - 1]),
             flaws=flaws,
             warnings=tuple(flaw.text for flaw in found if not flaw.bars_trading),
         )
@@ -125,8 +122,14 @@ class History:
             return None
         return {min(bisect_right(self._stamps, stamp_of(flaw.at)), stop) - 1 for flaw in found if flaw.at is not None}
 
-    def _is_sound(self, start: int, stop: int) -> bool:
-        return any(first <= start and stop <= last for first, last in self._sound)
+
+def exact(price: float) -> Decimal:
+    """The same Decimal as `price_of` gives, sooner for what has four decimals or fewer anyway."""
+    text = repr(price)
+    whole, point, part = text.partition(".")
+    if not point or len(part) > DECIMALS or "e" in part:
+        return price_of(price)
+    return Decimal(whole if part == "0" else text)
 
 
 def _first(series: BarSeries) -> date:

@@ -54,14 +54,20 @@ class Market:
     def quotes(self, at: datetime, turn: int) -> tuple[Quote, ...]:
         """What the quote board would hold at a session's decision, the `turn`th (from 0); none when closed."""
         session = self._timeline.open_at(at)
-        taken = self._copied.rebalance(session.date, turn) if session is not None else None
+        if session is None:
+            return ()
+        taken = self._copied.rebalance(session.date, turn)
         if taken is not None:
             return tuple(replace(quote, at=at) for quote in taken.quotes)
-        return tuple(quote for symbol in self.instruments if (quote := self.quote(symbol, at)) is not None)
+        found = (self._quote(symbol, session, at) for symbol in self.instruments)
+        return tuple(quote for quote in found if quote is not None)
 
     def quote(self, symbol: str, at: datetime) -> Quote | None:
-        """A quote without a spread; None without a bar."""
+        """A quote without a spread; None when closed or without a bar."""
         session = self._timeline.open_at(at)
+        return None if session is None else self._quote(symbol, session, at)
+
+    def _quote(self, symbol: str, session: Session, at: datetime) -> Quote | None:
         price = self._price(symbol, session, nearest_price(session, at))
         if price is None:
             return None
@@ -71,10 +77,10 @@ class Market:
     def end(self, session: Session) -> list[m.Event]:
         """The session ends: DAY orders that rest expire, positions are valued at the close."""
         events = self.exchange.end_session(self.moment(session.close_at))
-        for symbol, instrument in self.instruments.items():
-            price = self._price(symbol, session, "close")
+        for con_id, held in self.exchange.positions.items():
+            price = self._price(held.symbol, session, "close")
             if price is not None:
-                self.exchange.marks[instrument.con_id] = price
+                self.exchange.marks[con_id] = price
         # A broker shows executions and completed orders of the day only.
         self.exchange.completed_perm_ids.clear()
         self.exchange.exec_ids.clear()
@@ -90,6 +96,6 @@ class Market:
         session = self._timeline.open_at(at)
         return Moment(at=at, tech=at, session=session.date if session else at.date())
 
-    def _price(self, symbol: str, session: Session | None, column: str) -> Decimal | None:
+    def _price(self, symbol: str, session: Session, column: str) -> Decimal | None:
         history = self._history.get(symbol)
-        return history.price(session.date, column) if history is not None and session is not None else None
+        return None if history is None else history.price(session.date, column)

@@ -64,9 +64,9 @@ class Timeline:
         return tuple(self.known[first : bisect_right(self._opens, at + AHEAD)])
 
 
-def nearest_price(session: Session | None, at: datetime) -> str:
+def nearest_price(session: Session, at: datetime) -> str:
     """Which price of a daily bar is nearest to an instant of its session: `open` or `close`."""
-    return "close" if session is not None and session.close_at - at < at - session.open_at else "open"
+    return "close" if session.close_at - at < at - session.open_at else "open"
 
 
 def _reached(calendar: Calendar, begin: date, end: date) -> Sequence[Session]:
