@@ -136,6 +136,7 @@ def gateway(
     accounts: Annotated[str, typer.Option(metavar="LIST", help="Account ids, with commas.")] = "DU123456",
     cash: Annotated[float, typer.Option(min=0.0, help="Cash in each account at the start.")] = 1_000_000.0,
     symbols: Annotated[str, typer.Option(metavar="LIST", help="Symbols of the market, with commas.")] = "",
+    server_version: Annotated[int, typer.Option(help="Highest server version spoken: 157 to 178, but 158.")] = 176,
 ) -> None:
     """Serve a simulated IB Gateway to any IB client.
 
@@ -159,6 +160,7 @@ def gateway(
             accounts=_list(accounts),
             cash=Decimal(str(cash)),
             symbols=_list(symbols),
+            server_version=server_version,
         )
     )
 
@@ -180,14 +182,7 @@ def backtest(
     from longwatch.backtest.command import backtest as run_backtest
 
     _end(
-        run_backtest(
-            file,
-            start=first,
-            end=last,
-            as_json=as_json,
-            csv_dir=csv_dir,
-            fills_from=fills_from,
-        )
+        run_backtest(file, start=first, end=last, as_json=as_json, csv_dir=csv_dir, fills_from=fills_from)
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from longwatch.clock import Clock
+from longwatch.errors import UsageError
 from longwatch.gateway import wording
 from longwatch.gateway.account_values import Statement, account_values
 from longwatch.gateway.courier import Courier
@@ -22,6 +23,7 @@ from longwatch.gateway.market import Instrument, Market
 from longwatch.gateway.pulse import Pulse
 from longwatch.gateway.session import Session
 from longwatch.gateway.timeline import Timeline
+from longwatch.wire.framing import HIGHEST_SERVER_VERSION, LOWEST_SERVER_VERSION
 
 ACCOUNT_SECONDS = 0.25
 """Account values follow a fill this much later, so that fills of one moment are one refresh."""
@@ -29,6 +31,9 @@ ACCOUNT_SECONDS = 0.25
 MARKET_FARMS = ("cashfarm", "usfarm")
 HISTORY_FARM = "ushmds"
 DEFINITION_FARM = "secdefnj"
+
+MISREAD_VERSION = 158
+"""At this version the libraries ib_insync and ib_async look for an order's fields in the wrong places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,8 @@ class GatewayConfig:
     `server_version` is the highest it speaks. `accounts` all start with `cash`. `speed` is market seconds per second
     and must be the clock's. With `ledger_path` the books are kept in a file and taken up again. `delayed_data` sends
     quotes of fifteen minutes ago, and only to clients that asked for delayed data. Account values that prices have
-    changed are sent at a point of the path, `account_refresh_seconds` after the last time at the earliest.
+    changed are sent at a point of the path, `account_refresh_seconds` after the last time at the earliest. Raises
+    UsageError for a server version it can't speak.
     """
 
     server_version: int = 176
@@ -54,6 +60,14 @@ class GatewayConfig:
     delayed_data: bool = False
     account_refresh_seconds: float = 180.0
     market_data_lines: int = 100
+
+    def __post_init__(self) -> None:
+        asked, lowest, highest = self.server_version, LOWEST_SERVER_VERSION, HIGHEST_SERVER_VERSION
+        if not lowest <= asked <= highest or asked == MISREAD_VERSION:
+            raise UsageError(
+                f"The gateway can't speak server version {asked}; choose {lowest} to {highest}, "
+                f"but not {MISREAD_VERSION}, which client libraries misread."
+            )
 
 
 class Desk:

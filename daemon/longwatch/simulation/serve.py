@@ -41,6 +41,7 @@ class GatewayOptions:
     accounts: tuple[str, ...] = ("DU123456",)
     cash: Decimal = Decimal(1_000_000)
     symbols: tuple[str, ...] = ()
+    server_version: int = 176
 
 
 def gateway(**options: Any) -> int:
@@ -57,7 +58,12 @@ async def serve(asked: GatewayOptions) -> None:
     )
     logs.setup(clock, style="auto")
     config = GatewayConfig(
-        accounts=asked.accounts, cash=asked.cash, speed=asked.speed, seed=asked.seed, ledger_path=asked.ledger
+        server_version=asked.server_version,
+        accounts=asked.accounts,
+        cash=asked.cash,
+        speed=asked.speed,
+        seed=asked.seed,
+        ledger_path=asked.ledger,
     )
     served = Gateway(config, _market(asked), clock)
     served.faults.hold_orders_seconds = asked.hold_acks_seconds
