@@ -27,7 +27,7 @@ from longwatch.journal.codec import decode
 from longwatch.journal.sqlite import ThreadedJournal
 from longwatch.ops import logs
 from longwatch.ops.process import obey_signals
-from longwatch.ports import Calendar
+from longwatch.ports import Calendar, Sink
 from longwatch.strategies.host import ProcessHost
 from longwatch.wire.framing import Frames, hello, split
 from longwatch.wire.replies import Reply, decode_reply
@@ -77,6 +77,7 @@ async def serve(loaded: Loaded, path: Path, environ: Mapping[str, str]) -> None:
         environ=environ,
         on_step=follower.heard,
     )
+    follower.sink = daemon.inbox.put
     obey_signals(daemon)
     # What start-up made lives as long as the daemon: collections need not look at it again.
     gc.collect()
@@ -147,8 +148,11 @@ class _Follower:
     """Keeps a followed clock with the gateway's: a simulated gateway that was away has its own idea of time."""
 
     clock: Clock
+    sink: Sink | None = None
 
     def heard(self, event: m.Event, what: Step) -> None:
-        """Shift market time by a skew that is more than the answer's own resolution."""
+        """Shift market time by a skew that is more than the answer's own resolution; after that there is none."""
         if isinstance(self.clock, SteppedClock) and isinstance(event, m.ClockSeen) and abs(event.skew_seconds) > 2:
             self.clock.shift(event.skew_seconds)
+            if self.sink is not None:
+                self.sink(m.ClockSeen(at=self.clock.market(), tech=self.clock.technical(), skew_seconds=0.0))

@@ -370,6 +370,20 @@ def test_runs_of_several_jobs_come_in_the_order_they_are_due() -> None:
     assert [run.job for run in schedule.due(at("2007-11-23 19:00:10"))] == ["refresh", "signals", "tick"]
 
 
+def test_a_clock_that_was_years_ahead_holds_nothing_up_once_it_is_right() -> None:
+    """Runs come from where the clock now stands; a clock only being kept right by seconds repeats nothing."""
+    schedule = scheduler("every 30 s", "2007-11-26 15:00:00")
+    (run,) = schedule.due(at("2007-11-26 15:00:30"))
+    schedule.finished(run.run_id)
+    assert schedule.due(at("2007-11-26 15:00:29")) == []
+    assert schedule.due(at("2007-11-26 15:00:30")) == []
+    assert schedule.due(at("2007-11-23 15:00:10")) == []
+    assert schedule.next_at(at("2007-11-23 15:00:10")) == at("2007-11-23 15:00:30")
+    (run,) = schedule.due(at("2007-11-23 15:00:30"))
+    assert run.due_at == at("2007-11-23 15:00:30")
+    assert schedule.take_not_run() == []
+
+
 def test_a_longer_calendar_brings_the_next_run() -> None:
     """Where the sessions end there is nothing next; once extended there is, and nothing is run twice."""
     job = Job(name="work", trigger=parse_trigger("at the open"), deadline_seconds=1, latest_start=timedelta(hours=1))

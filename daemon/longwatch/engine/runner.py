@@ -106,7 +106,8 @@ class JobRunner:
 
     def _extend_calendar(self, now: datetime) -> None:
         """Keep the sessions known to the state reaching well ahead."""
-        if self._sessions and self._sessions[-1].close_at - now > CALENDAR_LEFT:
+        known = self._sessions
+        if known and known[0].open_at <= now and known[-1].close_at - now > CALENDAR_LEFT:
             return
         sessions = self._sessions = tuple(self._desk.sessions_around(now.date()))
         self._scheduler.set_sessions(sessions)

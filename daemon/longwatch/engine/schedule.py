@@ -37,6 +37,10 @@ class DueRun:
     deadline_seconds: float
 
 
+SET_BACK = timedelta(minutes=1)
+"""A clock that shows so much less than before was wrong then; by less, it is only being kept right."""
+
+
 class Reason(Enum):
     """Why runs did not happen."""
 
@@ -67,14 +71,19 @@ class Scheduler:
             raise ValueError("two jobs have the same name")
         self._sessions = sessions
         self._done_until = dict.fromkeys(self._jobs, after)
+        self._asked_at = after
         self._running: dict[str, str] = {}
         self._not_run: list[NotRun] = []
 
     def due(self, now: datetime) -> list[DueRun]:
         """The runs to start at `now`, in order of their due times; each occupies its job until `finished`.
 
-        Of several runs of one job that have become due only the last is started.
+        Of several runs of one job that have become due only the last is started. When the clock has been set back, the
+        schedule goes on from where it now stands, and not from where it stood by mistake.
         """
+        if now < self._asked_at - SET_BACK:
+            self._done_until = {name: min(done, now) for name, done in self._done_until.items()}
+        self._asked_at = now
         runs = [run for job in self._jobs.values() if (run := self._due_of(job, now)) is not None]
         for run in runs:
             self._running[run.job] = run.run_id
