@@ -13,13 +13,13 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.bench.figures import ROOT, seconds, start, tell
 
 from longwatch.backtest.engine import Result, run
 from longwatch.config.schema import ExecutionSettings, RiskSettings, Settings, SizingSettings, StrategySettings
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.domain.bars import BarSeries, stamp_of
 from longwatch.domain.sessions import Session
+from tests.bench.figures import ROOT, seconds, start, tell
 
 SYMBOLS = tuple(f"S{number:02d}" for number in range(20))
 BEGIN, END = date(1990, 1, 2), date(2022, 12, 30)
@@ -75,11 +75,12 @@ def main() -> None:
         peer="minimal loop in numpy",
         peer_runs=floor,
         goal="≤ 1/45 of backtrader (8.0 s on another day)",
-        note=f"{days / np.median(runs):,.0f} sessions/s, {orders} orders; equity {equity / reference:.4f} of the loop's, "
-        "which has no lots, no commission and no reserve",
+        note=f"{days / np.median(runs):,.0f} sessions/s, {orders} orders; equity {equity / reference:.4f} of the "
+        "loop's, which has no lots, no commission and no reserve",
     )
     shell = [seconds(by_shell) for _ in range(RUNS)]
-    tell("P8 shell command to result, demo's six years, daily", shell, "s", note="--csv-dir demo from 2007 on, table printed")
+    note = "--csv-dir demo from 2007 on, table printed"
+    tell("P8 shell command to result, demo's six years, daily", shell, "s", note=note)
 
 
 def by_shell() -> None:
