@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import date, timedelta
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from longwatch.domain.decide import Step
 from longwatch.domain.orders import Order
 from longwatch.domain.state import State
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.market import Market
+from longwatch.gateway.market import Instrument, Market, Replay
 from longwatch.ops import health
 from longwatch.ops.status import status_of
 from longwatch.simulation.bench import Bench
@@ -255,3 +255,13 @@ def on_bench(
 def recorded_market() -> Market:
     """The demo's market: a function of seed and time, so every test may share one."""
     return replayed_market(seed=1)
+
+
+def market_of(symbols: Sequence[str]) -> Market:
+    """A market of as many shares as a test wants, each with IBM's bars and a path of its own."""
+    recorded = recorded_market()
+    ibm = recorded.find("IBM")
+    assert ibm is not None
+    bars = recorded.completed(ibm, datetime(2013, 1, 1, tzinfo=UTC))
+    listed = [Instrument(con_id=9000 + number, symbol=symbol) for number, symbol in enumerate(symbols)]
+    return Market([Replay(instrument, bars) for instrument in listed], recorded.hours, seed=1)

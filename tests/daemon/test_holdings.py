@@ -1,0 +1,119 @@
+"""Shares the account held before, and trades by others: not ours until a person says so."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+
+from longwatch.domain import messages as m
+from tests.daemon.bench import HOUR, Scene, on_bench, plan
+
+
+async def held_before(scene: Scene) -> None:
+    """Two hundred GOOG and three hundred IBM, bought by hand on the first morning."""
+    await scene.till(14, 31)
+    scene.gateway.trade_by_hand("GOOG", "BUY", Decimal(200))
+    scene.gateway.trade_by_hand("IBM", "BUY", Decimal(300))
+    await asyncio.sleep(HOUR)
+    assert (scene.truly_held("GOOG"), scene.truly_held("IBM")) == (200, 300)
+
+
+def rows(scene: Scene) -> dict[str, tuple[str, str, str]]:
+    return {row["symbol"]: (row["book"], row["outside"], row["account"]) for row in scene.status()["positions"]}
+
+
+def test_holdings_from_before_are_not_ours(tmp_path: Path) -> None:
+    """At the first start they are shown as outside: not sold though no strategy names them, no difference either."""
+
+    async def story(scene: Scene) -> None:
+        await held_before(scene)
+        scene.start()
+        await scene.traded()
+        assert rows(scene)["GOOG"] == ("0", "200", "200")
+        assert rows(scene)["IBM"][1] == "300"
+        assert scene.truly_held("IBM") == scene.held("IBM") + 300
+        assert scene.truly_held("GOOG") == 200
+        assert scene.reasons() == [] and not scene.state.quarantines
+
+    on_bench(story, tmp_path)
+
+
+def test_adopt_makes_them_ours(tmp_path: Path) -> None:
+    """Once adopted they count: what no strategy wants is sold, what one wants is bought less of."""
+
+    async def story(scene: Scene) -> None:
+        await held_before(scene)
+        scene.start()
+        await scene.until(lambda: scene.state.outside, what="the first comparison")
+        await scene.ask("adopt", "all")
+        assert rows(scene) == {"GOOG": ("200", "0", "200"), "IBM": ("300", "0", "300")}
+        await scene.traded()
+        assert scene.truly_held("GOOG") == scene.held("GOOG") == 0
+        assert scene.truly_held("IBM") == scene.held("IBM")
+        (purchase,) = [order for order in scene.orders() if order.symbol == "IBM"]
+        assert purchase.quantity == scene.held("IBM") - 300
+
+    on_bench(story, tmp_path, {"strategies": [plan({"IBM": 0.4, "GOOG": 0.0})]})
+
+
+def test_the_first_start_adopts_by_setting(tmp_path: Path) -> None:
+    """execution.adopt_existing: all."""
+
+    async def story(scene: Scene) -> None:
+        await held_before(scene)
+        scene.start()
+        await scene.until(lambda: scene.state.compared, what="the first comparison")
+        assert rows(scene) == {"GOOG": ("200", "0", "200"), "IBM": ("300", "0", "300")}
+
+    on_bench(story, tmp_path, {"execution": {"adopt_existing": "all"}})
+
+
+def test_what_others_buy_later_is_theirs(tmp_path: Path) -> None:
+    """A trade by hand in mid-run moves the account, not our book, and quarantines nothing."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.traded()
+        ours = scene.held("AAPL")
+        scene.gateway.trade_by_hand("AAPL", "SELL", Decimal(50))
+        await asyncio.sleep(HOUR)
+        assert scene.held("AAPL") == ours and scene.truly_held("AAPL") == ours - 50
+        assert rows(scene)["AAPL"][1] == "-50"
+        assert not scene.state.quarantines and scene.reasons() == []
+
+    on_bench(story, tmp_path)
+
+
+def test_others_exposure_counts_against_our_limits(tmp_path: Path) -> None:
+    """With a weight limit of 5 % and the owner holding more than that, nothing of it is bought beside it."""
+
+    async def story(scene: Scene) -> None:
+        await held_before(scene)
+        scene.start()
+        await scene.until(lambda: scene.facts(m.RebalanceDecided), what="the rebalance")
+        assert scene.refused() == {"GOOG": "max_weight"}
+
+    on_bench(story, tmp_path, {"strategies": [plan({"GOOG": 0.05})], "risk": {"max_weight": 0.05}})
+
+
+def test_trading_goes_on_after_a_restart_where_it_stood(tmp_path: Path) -> None:
+    """A second daemon on the journal: same book, no second purchase, the day's fills not booked twice."""
+
+    async def story(scene: Scene) -> None:
+        await held_before(scene)
+        scene.start()
+        await scene.traded()
+        await asyncio.sleep(HOUR)
+        before = rows(scene)
+        await scene.stop()
+        scene.start()
+        await scene.until(lambda: scene.state.epoch == 2 and scene.reasons() == [], what="readiness")
+        assert rows(scene) == before
+        assert scene.state.runs == 2
+        orders = len(scene.orders())
+        await scene.run_job("rebalance")
+        assert len(scene.orders()) == orders
+        assert scene.held("IBM") + 300 == scene.truly_held("IBM")
+
+    on_bench(story, tmp_path)
