@@ -31,9 +31,9 @@ IMPOSSIBLE: dict[OrderState, set[Evidence]] = {
     # The broker has shown it: it was not withheld, and it is not absent.
     S.WORKING: PROOFS | {E.WITHHELD},
     S.UNKNOWN: set(),
-    # Settled without the broker: only the broker can say otherwise.
+    # Settled without the broker: only the broker can say otherwise, or our transport that it never left.
     S.UNSENT: OURS | PROOFS,
-    S.ABSENT: OURS | PROOFS,
+    S.ABSENT: (OURS | PROOFS) - {E.WITHHELD},
     S.INFERRED: OURS | PROOFS,
     # Ended by the broker: no clock of ours matters any more, and only a fill can still be news.
     S.FILLED: OURS | PROOFS | {E.ACKNOWLEDGED, E.CANCELLED, E.REJECTED, E.EXPIRED},

@@ -383,3 +383,16 @@ def test_a_commission_alone_is_no_evidence() -> None:
     world, intent = lost()
     world.take(commission("0077.01", world.now))
     assert world.order(intent).state is S.UNKNOWN
+
+
+def test_a_cancel_asked_for_on_a_lost_connection_is_asked_for_again_on_the_next() -> None:
+    """It may never have left; once per connection, as long as the order works, and never for one not asked about."""
+    world = World.ready()
+    cancelled, kept = (order.intent for order in world.trade(AAA="0.1", BBB="0.1"))
+    for intent in (cancelled, kept):
+        world.acknowledge(intent)
+    world.hear(m.ControlRequested, command="cancel", argument=str(cancelled), by="uid 1000", reason="")
+    world.hear(m.LinkLost, reason="the gateway closed the connection")
+    again = of_kind(world.connect().effects, m.CancelOrder)
+    assert [(effect.intent, effect.order_id) for effect in again] == [(cancelled, world.order(cancelled).order_id)]
+    assert of_kind(world.snapshot().effects, m.CancelOrder) == []

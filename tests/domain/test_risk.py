@@ -186,7 +186,7 @@ CAPS: dict[str, tuple[Callable[[], World], str]] = {
     "max_net_exposure": (lambda: _outside("BBB", 800, max_net_exposure=D("0.5")), "100"),
 }
 HELD_BY_CONSTRUCTION = {"reversal", "long_only"}
-"""Netting and the withdrawal of opposite orders leave these nothing to do; they are tested on proposals of their own."""
+"""Netting and the withdrawal of opposite orders leave these nothing to do; they are tested on their own below."""
 
 
 def test_every_cap_is_broken_here() -> None:

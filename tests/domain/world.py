@@ -1,4 +1,4 @@
-"""A state that is only ever changed by events, as in the daemon, with an account at a broker that tests play by hand."""
+"""A state only ever changed by events, as in the daemon, with an account at a broker that tests play by hand."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, OrderState]] = {
         _E.CANCELLED: _S.EXPIRED,
     },
     # The broker has spoken for an order thought gone: it is live again, and an alert says so.
-    _S.ABSENT: dict(_FROM_BROKER),
+    _S.ABSENT: {**_FROM_BROKER, _E.WITHHELD: _S.UNSENT},
     _S.INFERRED: dict(_FROM_BROKER),
     _S.UNSENT: dict(_FROM_BROKER),
     _S.REJECTED: {

@@ -42,6 +42,7 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     yield from _settle_unknown(state, event)
     if state.link is m.Link.SYNCING:
         yield m.LinkMoved(link=m.Link.READY, reason="", tech=event.tech)
+        yield from _cancels_again(state)
 
 
 def differences(state: State) -> tuple[m.Difference, ...]:
@@ -96,6 +97,14 @@ def _first_sight(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
             yield m.OutsideSet(
                 con_id=row.con_id, symbol=row.symbol, quantity=extra, reason="held before the first start"
             )
+
+
+def _cancels_again(state: State) -> Decided:
+    """A cancel asked for before this connection may never have left: the order still works, so it is sent again."""
+    for order in list(state.live_orders()):
+        ours = order.order_id is not None and order.client_id == state.client_id
+        if order.cancel_asked and order.state is OrderState.WORKING and ours:
+            yield m.CancelOrder(intent=order.intent, order_id=order.order_id or 0)
 
 
 def _gone_foreign_orders(state: State, event: m.SnapshotSeen) -> Decided:

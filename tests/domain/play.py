@@ -1,0 +1,406 @@
+"""A broker that does what brokers do, in any order: the generated histories of the fold and of the worst case.
+
+A play is a list of (act, number); the number decides whatever the act leaves open, so that a play is a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
+from random import Random
+
+from hypothesis import strategies as st
+
+from longwatch.domain import messages as m
+from longwatch.domain.decide import Step, gate, next_deadline
+from longwatch.domain.instruments import Side
+from longwatch.domain.orders import Order
+from longwatch.journal.codec import encode
+from longwatch.journal.records import Record
+from tests.domain.world import (
+    CON_IDS,
+    DAY,
+    SYMBOLS,
+    World,
+    commission,
+    completed,
+    execution,
+    judged,
+    open_order,
+    order_status,
+    perm_id,
+)
+
+D = Decimal
+NAMES = tuple(CON_IDS)
+
+
+@dataclass(slots=True)
+class AtBroker:
+    """An order as the broker has it, whatever the daemon has heard."""
+
+    order: Order
+    filled: Decimal = Decimal(0)
+    ended: str = ""
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.order.quantity - self.filled
+
+
+@dataclass(slots=True)
+class Play(World):
+    """A world whose orders go to a broker of their own; every event is a record, as the engine would write it."""
+
+    queue: list[Order] = field(default_factory=list)
+    cancels: list[int] = field(default_factory=list)
+    book: dict[int, AtBroker] = field(default_factory=dict)
+    told: list[m.ExecutionSeen] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+
+    def take(self, event: m.Event) -> Step:
+        step = World.take(self, event)
+        cause = len(self.records) + 1
+        self.records.append(encode(cause, 0, event))
+        for fact in step.facts:
+            self.records.append(encode(len(self.records) + 1, cause, fact))
+        for effect in step.effects:
+            match effect:
+                case m.SubmitOrder():
+                    self.queue.append(effect.order)
+                case m.CancelOrder():
+                    self.cancels.append(effect.intent)
+                case _:
+                    pass
+        return step
+
+    def act(self, name: str, number: int) -> None:
+        self.wait(1 + number % 3)
+        ACTS[name](self, number)
+
+    def rows(self) -> None:
+        """What every download tells before its end: executions, open and completed orders."""
+        for one in self.told:
+            self.take(replace(one, at=self.now, tech=self.now))
+        for one in self.book.values():
+            if not one.ended:
+                self.take(open_order(one.order, self.now))
+            else:
+                self.take(completed(one.order, self.now, one.ended, int(one.filled)))
+        self.open_orders = {perm_id(i) for i, one in self.book.items() if not one.ended}
+        self.completed = {perm_id(i) for i, one in self.book.items() if one.ended}
+
+    def pick(self, number: int) -> AtBroker | None:
+        live = [one for one in self.book.values() if not one.ended]
+        return live[number % len(live)] if live else None
+
+
+def _rebalance(play: Play, number: int) -> None:
+    weights = {symbol: str(D(number // 7**place % 7) / 10) for place, symbol in enumerate(NAMES)}
+    play.targets(**weights)
+    play.rebalance()
+
+
+def _again(play: Play, number: int) -> None:
+    if play.state.equity is not None:
+        play.rebalance()
+
+
+def _write(play: Play, number: int) -> None:
+    """The next order's turn: withheld by the gate, handed, or handed and lost on the way."""
+    if not play.queue:
+        return
+    order = play.queue.pop(0)
+    reason = gate(play.state, order.intent, play.now)
+    if reason is not None:
+        play.hear(m.OrderWithheld, intent=order.intent, reason=reason)
+        return
+    play.handed(order.intent)
+    if number % 5:
+        play.book[order.intent] = AtBroker(order)
+
+
+def _acknowledge(play: Play, number: int) -> None:
+    if (one := play.pick(number)) is not None:
+        play.take(open_order(one.order, play.now))
+        play.take(order_status(one.order, play.now, "Submitted", one.filled))
+
+
+def _fill(play: Play, number: int) -> None:
+    """A part or all of an order; the message of every third fill is lost until somebody asks."""
+    one = play.pick(number)
+    if one is None:
+        return
+    quantity = one.remaining if number % 2 else max(D(1), one.remaining // 3)
+    one.filled += quantity
+    con_id = one.order.con_id
+    play.positions[con_id] = play.positions.get(con_id, D(0)) + quantity * one.order.side.sign
+    name = f"{len(play.executions):04x}.01"
+    play.executions.append(name)
+    row = execution(one.order, play.now, name, int(quantity), str(play.prices[one.order.symbol]))
+    play.told.append(row)
+    if not one.remaining:
+        one.ended = "Filled"
+    if number % 3:
+        play.take(row)
+        play.take(commission(name, play.now))
+        play.take(order_status(one.order, play.now, one.ended or "Submitted", one.filled))
+
+
+def _correct(play: Play, number: int) -> None:
+    """An execution at another price than first told."""
+    if not play.told:
+        return
+    at = number % len(play.told)
+    former = play.told[at]
+    stem, _, revision = former.exec_id.rpartition(".")
+    name = f"{stem}.{int(revision) + 1:02d}"
+    play.executions[play.executions.index(former.exec_id)] = name
+    play.told[at] = replace(former, exec_id=name, price=former.price + 1, at=play.now, tech=play.now)
+    play.take(play.told[at])
+
+
+def _cancel(play: Play, number: int) -> None:
+    """The broker gets to a cancel: ended, or not found."""
+    if not play.cancels:
+        return
+    intent = play.cancels.pop(0)
+    one = play.book.get(intent)
+    if one is None:
+        play.hear(
+            m.OrderErrorSeen,
+            order_id=play.order(intent).order_id,
+            code=10147,
+            text="not found",
+            verdict="not found",
+        )
+    elif not one.ended:
+        _end(play, one, "Cancelled", number)
+
+
+def _end(play: Play, one: AtBroker, status: str, number: int) -> None:
+    one.ended = status
+    if number % 3:
+        play.take(order_status(one.order, play.now, status, one.filled))
+
+
+def _kill(play: Play, number: int) -> None:
+    if (one := play.pick(number)) is not None:
+        _end(play, one, "Cancelled", number)
+
+
+def _reject(play: Play, number: int) -> None:
+    if (one := play.pick(number)) is not None and not one.filled:
+        one.ended = "Inactive"
+        play.hear(m.OrderErrorSeen, order_id=one.order.order_id, code=201, text="rejected", verdict="rejected")
+
+
+def _silence(play: Play, number: int) -> None:
+    due = next_deadline(play.state)
+    if due is not None:
+        play.now = max(play.now, due)
+        play.hear(m.TimeReached)
+
+
+def _snapshot(play: Play, number: int) -> None:
+    if number % 4 == 0:
+        play.wait(31)
+    play.rows()
+    if number % 9 == 1:
+        play.snapshot(positions=None, failures=(("positions", "no end mark within 30 s"),))
+    else:
+        play.snapshot()
+
+
+def _lose_link(play: Play, number: int) -> None:
+    play.hear(m.LinkLost, reason="reset by peer")
+    while play.queue:
+        play.hear(m.OrderWithheld, intent=play.queue.pop(0).intent, reason="the link is gone")
+
+
+def _crash(play: Play, number: int) -> None:
+    """The process dies: what it had queued is gone with it, told to nobody."""
+    play.queue.clear()
+    play.cancels.clear()
+    play.start()
+    _connect(play, number)
+
+
+def _connect(play: Play, number: int) -> None:
+    play.hear(m.LinkUp, client_id=1, next_order_id=1, accounts=("DU123456",), server_version=176)
+    play.hear(m.ClockSeen, skew_seconds=0.1)
+    play.rows()
+    play.snapshot(reason="sync")
+
+
+def _stranger(play: Play, number: int) -> None:
+    """Somebody else's trade, its execution heard or not."""
+    symbol, side = NAMES[number % 3], (Side.BUY, Side.SELL)[number % 2]
+    con_id = CON_IDS[symbol]
+    play.positions[con_id] = play.positions.get(con_id, D(0)) + 5 * side.sign
+    if number % 3:
+        play.stranger(symbol, 5, f"f{len(play.steps):05x}.01", side)
+
+
+def _foreign_order(play: Play, number: int) -> None:
+    con_id = 1 + number % 3
+    play.hear(
+        m.OpenOrderSeen,
+        order_id=0,
+        client_id=0,
+        perm_id=70 + number % 4,
+        ref="",
+        account="DU123456",
+        con_id=con_id,
+        symbol=SYMBOLS[con_id],
+        side=(Side.BUY, Side.SELL)[number % 2],
+        quantity=D(10),
+        order_type="LMT",
+        limit_price=D(1),
+        stop_price=None,
+        tif="GTC",
+        status="Cancelled" if number % 5 == 0 else "Submitted",
+    )
+
+
+def _command(play: Play, number: int) -> None:
+    names = ("halt", "resume", "pause", "resume", "flatten", "resume", "cancel", "unquarantine", "adopt", "resume")
+    name = names[number % len(names)]
+    argument = NAMES[number // len(names) % 3] if name == "unquarantine" else "all"
+    play.hear(m.ControlRequested, command=name, argument=argument, by="uid 1000")
+
+
+def _data(play: Play, number: int) -> None:
+    flaws = ("a hole",) if number % 3 == 0 else ()
+    rows = (judged("AAA", *flaws), judged("BBB"), judged("CCC"))
+    play.hear(m.DataRefreshed, run_id=f"refresh@{number}", session=DAY, judged=rows)
+
+
+def _market(play: Play, number: int) -> None:
+    symbol = NAMES[number % 3]
+    play.prices[symbol] = max(D(1), play.prices[symbol] + number % 5 - 2)
+
+
+def _backend(play: Play, number: int) -> None:
+    play.hear(m.BackendSeen, up=bool(number % 2))
+
+
+def _unreadable(play: Play, number: int) -> None:
+    play.hear(m.MessageUndecodable, message_id=11, raw=("11", "?"), reason="a field is missing", con_id=1 + number % 3)
+
+
+def _reload(play: Play, number: int) -> None:
+    settings = replace(play.settings, max_weight=D(1 + number % 4) / 10, max_gross_exposure=D(5 + number % 6) / 10)
+    play.hear(m.ConfigLoaded, settings=settings, sha256=str(number))
+
+
+def _fail(play: Play, number: int) -> None:
+    play.hear(m.StrategyFailed, run_id=f"signals@{number}", strategy="trend", session=DAY, reason="it raised")
+
+
+def _job(play: Play, number: int) -> None:
+    play.hear(m.JobSeen, job="refresh", run_id=f"refresh@{number}", outcome="finished", valid_until=play.now)
+
+
+def _missing(play: Play, number: int) -> None:
+    play.hear(m.InstrumentsSeen, instruments=(), missing=(("DDD", f"no security definition ({number % 2})"),))
+
+
+ACTS: dict[str, Callable[[Play, int], None]] = {
+    "rebalance": _rebalance,
+    "again": _again,
+    "write": _write,
+    "acknowledge": _acknowledge,
+    "fill": _fill,
+    "correct": _correct,
+    "cancel": _cancel,
+    "kill": _kill,
+    "reject": _reject,
+    "silence": _silence,
+    "snapshot": _snapshot,
+    "lose link": _lose_link,
+    "connect": _connect,
+    "crash": _crash,
+    "stranger": _stranger,
+    "foreign order": _foreign_order,
+    "command": _command,
+    "data": _data,
+    "market": _market,
+    "backend": _backend,
+    "unreadable": _unreadable,
+    "reload": _reload,
+    "fail": _fail,
+    "job": _job,
+    "missing": _missing,
+}
+TRADING = ("rebalance", "write", "write", "acknowledge", "fill", "fill", "snapshot", "silence", "cancel")
+
+acts = st.one_of(st.sampled_from(TRADING), st.sampled_from(sorted(ACTS)))
+short_plays = st.lists(st.tuples(acts, st.integers(0, 5_000)), max_size=40)
+
+
+def long_play(seed: int) -> list[tuple[str, int]]:
+    """A hundred acts, half of them trading."""
+    random = Random(seed)
+    names = [*TRADING * 3, *sorted(ACTS)]
+    return [(random.choice(names), random.randrange(5_000)) for _ in range(100)]
+
+
+plays = st.one_of(short_plays, st.builds(long_play, st.integers(0, 2**32)))
+
+A_DAY: tuple[tuple[str, int], ...] = (
+    ("rebalance", 4 * 49 + 3 * 7 + 2),
+    ("write", 1),
+    ("write", 2),
+    ("write", 5),
+    ("acknowledge", 0),
+    ("acknowledge", 1),
+    ("fill", 2),
+    ("fill", 4),
+    ("silence", 0),
+    ("snapshot", 4),
+    ("cancel", 1),
+    ("stranger", 1),
+    ("foreign order", 1),
+    ("correct", 0),
+    ("unreadable", 1),
+    ("command", 0),
+    ("command", 1),
+    ("lose link", 0),
+    ("connect", 0),
+    ("rebalance", 2 * 49 + 5),
+    ("write", 1),
+    ("crash", 0),
+    ("snapshot", 9),
+    ("snapshot", 4),
+    ("fail", 1),
+    ("data", 3),
+    ("job", 1),
+    ("reload", 2),
+    ("market", 4),
+    ("rebalance", 49),
+    ("write", 1),
+    ("fill", 1),
+    ("snapshot", 10),
+    ("snapshot", 8),
+    ("command", 17),
+    ("command", 8),
+    ("missing", 0),
+    ("command", 4),
+)
+"""A day with something of everything: the golden journal's."""
+
+
+def played(acts: Iterable[tuple[str, int]], play: Play | None = None) -> Play:
+    """A world that is ready, then these acts."""
+    play = play or Play()
+    play.start()
+    play.connect()
+    play.hear(m.DataRefreshed, run_id="refresh@1", session=DAY - timedelta(days=1), judged=tuple(map(judged, NAMES)))
+    play.wait(90)
+    play.snapshot()
+    for name, number in acts:
+        play.act(name, number)
+    return play

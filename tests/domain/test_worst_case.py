@@ -1,0 +1,137 @@
+"""Limits hold in the worst case, at the moment an order is intended, whatever has filled, failed or fallen silent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longwatch.domain import messages as m
+from longwatch.domain.instruments import Side
+from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.state import State
+from tests.domain.play import Play, long_play, played, plays
+from tests.domain.world import EQUITY, SETTINGS, SYMBOLS
+
+D = Decimal
+
+
+def at_worst(state: State, con_id: int, side: Side) -> Decimal:
+    """Signed shares in the account with every live order of one side filled: counted here on its own."""
+    total = state.held(con_id) + state.outside.get(con_id, ("", D(0)))[1]
+    total += sum(o.remaining * side.sign for o in state.orders.values() if o.con_id == con_id and o.side is side)
+    total += sum(
+        o.remaining * side.sign for o in state.foreign_orders.values() if o.con_id == con_id and o.side is side
+    )
+    return total
+
+
+class Limited(Play):
+    """A play in which every intended order is held against the limits, with it counted."""
+
+    seen: Counter[str]
+
+    def folded(self, fact: m.Fact) -> None:
+        if isinstance(fact, m.OrderIntended):
+            self.seen[fact.order.purpose] += 1
+            self.within_limits(fact.order)
+
+    def within_limits(self, order: Order) -> None:
+        state, limits = self.state, self.state.settings
+        prices = dict(state.equity.prices)  # type: ignore[union-attr]
+        if order.purpose is Purpose.REDUCE:
+            sold = sum(o.remaining for o in state.live_in(order.con_id) if o.side is order.side)
+            assert sold <= abs(state.held(order.con_id)), "a reduction turns the position round"
+            return
+        worst = abs(at_worst(state, order.con_id, order.side))
+        assert worst * prices[order.symbol] <= limits.max_weight * EQUITY
+        assert worst <= limits.max_position_size
+        gross = sum(
+            max(abs(at_worst(state, con_id, side)) for side in Side) * prices[symbol]
+            for con_id, symbol in SYMBOLS.items()
+        )
+        assert gross <= limits.max_gross_exposure * EQUITY
+        if not limits.allow_short:
+            assert at_worst(state, order.con_id, Side.SELL) >= min(
+                D(0), state.outside.get(order.con_id, ("", D(0)))[1] - self.foreign_sells(order.con_id)
+            )
+
+    def foreign_sells(self, con_id: int) -> Decimal:
+        rows = self.state.foreign_orders.values()
+        return sum((o.remaining for o in rows if o.con_id == con_id and o.side is Side.SELL), D(0))
+
+
+def limited(acts, **changes) -> Limited:
+    play = Limited(settings=replace(SETTINGS, **changes))
+    play.seen = Counter()
+    return played(acts, play)  # type: ignore[return-value]
+
+
+@given(plays, st.booleans(), st.sampled_from([D("0.1"), D("0.25"), D("0.4")]))
+def test_no_order_is_intended_that_could_pass_a_limit(acts, short, weight) -> None:
+    """Position, working, unknown, foreign and outside together, each side apart, within weight, size and gross."""
+    limited(acts, allow_short=short, max_weight=weight, max_position_size=D(900))
+
+
+@given(plays)
+def test_no_intent_is_ever_submitted_twice(acts) -> None:
+    """One SubmitOrder an intent, one order id an order, ids that only grow, over crashes and reconnects."""
+    play = played(acts)
+    submitted = [e.order.intent for _, step in play.steps for e in step.effects if isinstance(e, m.SubmitOrder)]
+    assert len(submitted) == len(set(submitted))
+    ids = [fact.order_id for _, step in play.steps for fact in step.facts if isinstance(fact, m.OrderSending)]
+    assert ids == sorted(set(ids))
+
+
+@given(plays)
+def test_the_book_is_the_sum_of_the_fills_told(acts) -> None:
+    """Every execution heard is in the book once, under its last correction, and nothing else is."""
+    play = played(acts)
+    for con_id in SYMBOLS:
+        ours = [fill.quantity for fill in play.state.fills.values() if fill.con_id == con_id and fill.intent]
+        adopted = [
+            fact.quantity
+            for _, step in play.steps
+            for fact in step.facts
+            if isinstance(fact, m.HoldingAdopted) and fact.con_id == con_id
+        ]
+        assert play.state.held(con_id) == sum([*ours, *adopted], D(0))
+    for order in play.state.orders.values():
+        booked = [abs(fill.quantity) for fill in play.state.fills.values() if fill.intent == order.intent]
+        assert order.filled == sum(booked, D(0))
+
+
+@given(plays)
+def test_an_order_that_ended_at_the_broker_never_ends_otherwise(acts) -> None:
+    """After a last download, no order of ours is taken for gone that the broker holds, and none has a wrong end."""
+    play = played(acts)
+    play.state.backend_up = True
+    play.rows()
+    for intent, order in play.state.orders.items():
+        there = play.book.get(intent)
+        if there is None:
+            assert order.state not in (OrderState.FILLED, OrderState.WORKING, OrderState.CANCELLED)
+        elif not there.ended:
+            assert order.state is OrderState.WORKING or order.ending is not None, order
+        elif there.ended == "Filled":
+            assert order.state is OrderState.FILLED
+
+
+def test_the_plays_do_trade() -> None:
+    """A property over plays without orders would show nothing: these have entries, reductions and every end."""
+    seen, ends = Counter[str](), Counter[OrderState]()
+    for seed in range(150):
+        play = limited(long_play(seed))
+        seen += play.seen
+        ends.update(order.state for order in play.state.orders.values())
+    assert seen[Purpose.ENTRY] > 100
+    assert seen[Purpose.REDUCE] > 20
+    assert set(ends) >= set(OrderState) - {
+        OrderState.INTENDED,
+        OrderState.REFUSED,
+        OrderState.INFERRED,
+        OrderState.EXPIRED,
+    }
