@@ -1,0 +1,114 @@
+"""`make bench`: every bench, one after the other, as a table on the terminal and in docs/performance.md.
+
+Names of benches given as arguments (`fold start`) run these alone; the rows of the others stay as they were.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.bench.figures import ROOT
+
+HERE = Path(__file__).parent
+PAGE = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of figures -->"
+HEAD = "| figure | ours | spread | compared with | its figure | ours / its | goal | note |\n|---|---|---|---|---|---|---|---|"
+LONGEST_SECONDS = 120
+
+Line = dict[str, Any]
+
+
+def main() -> int:
+    """Run the benches; 1 when one of them failed."""
+    wanted = sys.argv[1:] or sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+    failed, lines = [], []
+    for name in wanted:
+        print(f"── {name}", flush=True)
+        found = measured(name)
+        failed += [] if found else [name]
+        lines += found
+        for line in found:
+            print(f"   {text_of(line)}", flush=True)
+    write(lines)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def measured(name: str) -> list[Line]:
+    """The figures of one bench, in a process of its own; none when it failed."""
+    path = os.pathsep.join([str(ROOT / "daemon"), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    child = subprocess.run(
+        [sys.executable, "-m", f"tests.bench.bench_{name}"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+    )
+    if child.returncode:
+        return []
+    return [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
+
+
+def text_of(line: Line) -> str:
+    """A figure for the terminal."""
+    compared = f", {line['ratio']} × {line['peer']}" if line.get("ratio") is not None else ""
+    return f"{line['name']}: {shown(line['value'])} {line['unit']}{compared}"
+
+
+def row_of(line: Line) -> str:
+    """A figure as a row of the page's table."""
+    unit, peer = line["unit"], line.get("peer_value")
+    cells = (
+        line["name"],
+        f"{shown(line['value'])} {unit}",
+        between(line.get("spread")),
+        line.get("peer") or "",
+        "" if peer is None else f"{shown(peer)} {unit} ({between(line.get('peer_spread'))})",
+        "" if line.get("ratio") is None else shown(line["ratio"]),
+        line.get("goal") or "",
+        line.get("note") or "",
+    )
+    return "| " + " | ".join(str(cell).replace("|", "/") for cell in cells) + " |"
+
+
+def between(spread: list[float] | None) -> str:
+    return f"{shown(spread[0])} – {shown(spread[1])}" if spread else ""
+
+
+def shown(value: float) -> str:
+    """Thousands apart, and no digits beyond the fourth."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def write(lines: list[Line]) -> None:
+    """Put the rows into the page: new ones in the place of those of the same name, in order of name."""
+    if not lines:
+        return
+    page = PAGE.read_text()
+    before, _, rest = page.partition(BEGIN)
+    table, _, after = rest.partition(END)
+    rows = {row.split(" | ")[0].removeprefix("| "): row for row in table.splitlines() if row.startswith("| P")}
+    rows |= {line["name"]: row_of(line) for line in lines}
+    ordered = [rows[name] for name in sorted(rows, key=place_of)]
+    machine = f"CPython {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    PAGE.write_text("\n".join([f"{before}{BEGIN}", f"Last written on {machine}.", "", HEAD, *ordered, END]) + after)
+
+
+def place_of(name: str) -> tuple[int, str]:
+    """P2 before P13."""
+    found = re.match(r"P(\d+)", name)
+    return (int(found[1]) if found else 1000, name)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
