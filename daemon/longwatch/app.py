@@ -325,7 +325,7 @@ def build(
     alerts = AlertBoard(clock)
     read = Reload(ok=True, at=clock.technical(), text="read at the start")
     runtime = RuntimeView(clock=clock, version=version_text(), started_at=clock.technical(), loaded=read, reload=read)
-    runtime.warnings = loaded.warnings
+    runtime.warnings, runtime.starting = loaded.warnings, "the strategies are loading"
     return Daemon(
         loaded=loaded,
         config_path=config_path,

@@ -71,6 +71,13 @@ def test_a_daemon_with_nothing_against_it_is_ready() -> None:
     assert health.readyz(ready_state(), runtime_of(HandClock())) == []
 
 
+def test_a_daemon_that_is_still_starting_is_not_ready_whatever_its_journal_says() -> None:
+    """The state folded from a journal says of the link what was true of the process that wrote it."""
+    state, runtime = ready_state(), runtime_of(HandClock())
+    runtime.starting = "the strategies are loading"
+    assert health.readyz(state, runtime) == ["start: the strategies are loading"]
+
+
 def test_every_readiness_check_has_a_way_to_be_broken_here() -> None:
     """The table below is total over READINESS, the order gate's own checks first."""
     assert set(BROKEN) == set(health.READINESS)

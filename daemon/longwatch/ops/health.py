@@ -20,7 +20,9 @@ LONGEST_STILL_SECONDS = 10.0
 
 def readyz(state: State, runtime: RuntimeView) -> list[str]:
     """Every reason why the daemon may not trade now; empty means ready."""
-    return [reason for reason in readiness_of(state, runtime).values() if reason is not None]
+    # Until this process has begun, what the journal says of the link is true of the process before it.
+    begun = [f"start: {runtime.starting}"] if runtime.starting else []
+    return begun + [reason for reason in readiness_of(state, runtime).values() if reason is not None]
 
 
 def livez(state: State, runtime: RuntimeView) -> list[str]:

@@ -46,6 +46,8 @@ class RuntimeView:
     clock: Clock
     version: str = ""
     started_at: datetime | None = None
+    starting: str = ""
+    """What is still done before this process is at work; until then the state is that of the process before it."""
     turned_at: datetime | None = None
     """When the engine's loop last came round."""
     lag_seconds: float = 0.0

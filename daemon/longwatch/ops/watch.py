@@ -54,6 +54,8 @@ class Watch:
 
     def observe(self, event: m.Event, what: Step) -> None:
         """An event has been decided on, and what came of it is durable."""
+        if isinstance(event, m.DaemonStarted):
+            self.runtime.starting = ""
         self.narrator.log(event, self.state)
         for fact in what.facts:
             self.narrator.log(fact, self.state)
