@@ -160,9 +160,11 @@ class Scene:
         await self.settled()
         before = len(self.facts(m.JobNoted))
         self.daemon.runner.run_now(job, "a test")
-        ended = lambda: [  # noqa: E731
-            fact for fact in self.facts(m.JobNoted)[before:] if fact.job == job and fact.outcome != "started"
-        ]
+
+        def ended() -> list[m.JobNoted]:
+            noted = self.facts(m.JobNoted)[before:]
+            return [fact for fact in noted if fact.job == job and fact.outcome != "started"]
+
         return (await self.until(ended, what=f"the end of {job}"))[0]
 
     async def traded(self, decisions: int = 1) -> None:

@@ -223,9 +223,7 @@ BREAKAGES: dict[str, list[Breakage]] = {
             says="data: every symbol is flawed (AAPL: ",
         )
     ],
-    "journal_is_writable": [
-        Breakage(breaks=hold_the_journal, mends=let_the_journal_go, says="journal: ")
-    ],
+    "journal_is_writable": [Breakage(breaks=hold_the_journal, mends=let_the_journal_go, says="journal: ")],
     "nothing_is_halted": [
         Breakage(breaks=asking("halt"), mends=asking("resume"), says="verb: halted by uid 1000 (a test)")
     ],

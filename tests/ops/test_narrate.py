@@ -156,9 +156,12 @@ def test_a_comparison_is_told_when_something_happened_or_differs(caplog: pytest.
 
 
 def test_the_next_runs_are_one_line_soonest_first() -> None:
-    """What a person waits for."""
-    runs = [NextRun(job="signals", at=NOW + timedelta(hours=6)), NextRun(job="rebalance", at=NOW)]
-    assert str(next_runs(runs)) == "next      rebalance 2007-01-05 15:00Z, signals 2007-01-05 21:00Z"
+    """What a person waits for; a date is said once."""
+    hours = {"signals": 6, "rebalance": 0, "end_of_day": 5, "refresh": 24}
+    runs = [NextRun(job=job, at=NOW + timedelta(hours=after)) for job, after in hours.items()]
+    assert str(next_runs(runs)) == (
+        "next      rebalance 2007-01-05 15:00Z, end of day 20:00Z, signals 21:00Z, refresh 2007-01-06 15:00Z"
+    )
     assert next_runs([]) is None
 
 

@@ -83,11 +83,16 @@ def _logged(line: Line | None) -> Line | None:
 
 
 def next_runs(runs: Sequence[NextRun]) -> Line | None:
-    """The next run of each job, soonest first."""
+    """The next run of each job, soonest first; a date stands where it changes."""
     if not runs:
         return None
     soonest = sorted(runs, key=lambda run: (run.at, run.job))
-    return Line(topic="next", text=", ".join(f"{run.job} {run.at:%Y-%m-%d %H:%M}Z" for run in soonest))
+    days = [None, *(run.at.date() for run in soonest)]
+    dates = (
+        f"{run.at:%Y-%m-%d} " if run.at.date() != before else "" for run, before in zip(soonest, days, strict=False)
+    )
+    named = (f"{run.job.replace('_', ' ')} {day}{run.at:%H:%M}Z" for run, day in zip(soonest, dates, strict=True))
+    return Line(topic="next", text=", ".join(named))
 
 
 def _warning(topic: str, text: str) -> Line:
