@@ -32,6 +32,7 @@ NEVER_THERE = frozenset({OrderState.UNSENT, OrderState.ABSENT})
 def test_ten_kills_duplicate_no_order_and_lose_no_fill(place: Place) -> None:
     """Killed at random instants and between send and acknowledgement, the daemon ends with the gateway's own books."""
     random = Random(20070103)
+    place.configure({"strategies": [{"name": "flip", "path": "flip.py:Flip", "parameters": {"weight": 0.08}}]})
     gateway = place.gateway("--hold-acks", "1.0")
     caught = sum(_life_and_death(place, kind, random) for kind in KILLS)
     assert caught >= 3, "too few kills fell between a send and its acknowledgement"

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from longwatch.strategies.base import Bars, Context, Needs, Strategy
+from longwatch.strategies.base import Bars, Context, Needs, Parameters, Strategy
 
 PAIRS = (("AAA", "BBB"), ("CCC", "DDD"))
-WEIGHT = 0.08
+
+
+class FlipParameters(Parameters):
+    """`weight` of each of the pair: at 0.02 an order fills at once, at 0.08 many fill in parts."""
+
+    weight: float = 0.02
 
 
 class Flip(Strategy):
     """Counts its turns in its memory."""
+
+    Parameters = FlipParameters
+    parameters: FlipParameters
 
     def needs(self) -> Needs:
         """Two bars of each of the four."""
@@ -21,4 +29,4 @@ class Flip(Strategy):
     def target_weights(self, bars: Bars, context: Context) -> tuple[Mapping[str, float], Mapping[str, Any]]:
         """The pair whose turn it is, in equal parts."""
         turn = int(context.memory.get("turn", 0))
-        return dict.fromkeys(PAIRS[turn % len(PAIRS)], WEIGHT), {"turn": turn + 1}
+        return dict.fromkeys(PAIRS[turn % len(PAIRS)], self.parameters.weight), {"turn": turn + 1}

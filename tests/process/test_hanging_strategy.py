@@ -1,0 +1,55 @@
+"""A strategy that computes for ever, beside one that trades."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from longwatch.domain import messages as m
+from tests.process.made import Place, until
+
+DEADLINE_SECONDS = 1.5
+LAG = "longwatch_loop_lag_seconds"
+MOST_LAG_SECONDS = "0.1"
+
+
+def test_a_strategy_that_never_returns_is_killed_while_the_loop_turns_and_the_other_trades(place: Place) -> None:
+    """It is a fault with its deadline in the text, its process is gone, no timer came 100 ms late, orders went out."""
+    place.configure(
+        {
+            "strategies": [
+                {"name": "flip", "path": "flip.py:Flip", "allocation": 0.5},
+                {"name": "spin", "path": "spin.py:Spin", "allocation": 0.5, "deadline_seconds": DEADLINE_SECONDS},
+            ]
+        }
+    )
+    place.gateway()
+    daemon = place.ready_daemon()
+    until(lambda: len(_spins(place)) == 1, 20, "the first kill", daemon)
+    began, looked, late = len(place.records()), *_timers(place)
+    until(lambda: len(_spins(place)) == 4, 30, "three more kills", daemon)
+    timers, late_timers = _timers(place)
+    assert timers - looked >= 6
+    assert late_timers - late == 0, f"{late_timers - late:g} of {timers - looked:g} timers came over 100 ms late"
+
+    (fault,) = place.status()["strategy_faults"].items()
+    assert fault[0] == "spin"
+    assert f"ran past its deadline of {DEADLINE_SECONDS:g} s" in fault[1]["reason"]
+    assert place.messages(m.OrderHanded, began)
+    assert {fact.strategy for fact in place.messages(m.StrategyFaulted)} == {"spin"}
+    place.ask("pause")
+    until(lambda: len(_workers(daemon.pid)) <= 2, 5, "the killed processes to be gone", daemon)
+
+
+def _spins(place: Place) -> list[m.StrategyFaulted]:
+    return [fact for fact in place.messages(m.StrategyFaulted) if fact.strategy == "spin"]
+
+
+def _timers(place: Place) -> tuple[float, float]:
+    """Timers of the loop measured so far, and how many of them came too late."""
+    count = place.metric(f"{LAG}_count")
+    return count, count - place.metric(f"{LAG}_bucket", f'le="{MOST_LAG_SECONDS}"')
+
+
+def _workers(pid: int) -> list[str]:
+    """The daemon's child processes."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
