@@ -244,7 +244,12 @@ def _flap(kind, **fields):
 
 
 def _down(kind, **fields):
-    return lambda world, intent: world.hear(kind, up=False, **fields)
+    def down(world: World, intent: int) -> None:
+        """Down, and for longer than any quiet time."""
+        world.hear(kind, up=False, **fields)
+        world.wait(90)
+
+    return down
 
 
 def _reconnected(world: World, intent: int) -> None:

@@ -148,6 +148,7 @@ def _wrong_account(state: State, event: m.LinkUp) -> str | None:
 
 def _link_lost(state: State, event: m.LinkLost) -> Decided:
     yield m.LinkMoved(link=m.Link.DISCONNECTED, reason=event.reason, tech=event.tech)
+    yield m.RaiseAlert(key="link_lost", text=f"no link to the gateway, no orders until it is back: {event.reason}")
     yield from lifecycle.orphaned(state, event.tech, Evidence.LINK_LOST, event.reason, only_handed=True)
 
 

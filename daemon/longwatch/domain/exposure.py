@@ -19,9 +19,12 @@ ZERO = Decimal(0)
 
 def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
     """Signed shares of the account should every live order on `side`, ours or not, fill and none on the other side."""
-    total = state.held(con_id) + state.outside.get(con_id, ("", ZERO))[1]
-    for order in state.live_in(con_id):
-        if order.side is side:
+    total, orders = state.held(con_id), state.orders
+    if con_id in state.outside:
+        total += state.outside[con_id][1]
+    for intent in state.live:
+        order = orders[intent]
+        if order.con_id == con_id and order.side is side:
             total += order.remaining * side.sign
     for foreign in state.foreign_orders.values():
         if foreign.con_id == con_id and foreign.side is side:
@@ -35,34 +38,37 @@ def worst_values(state: State, prices: Mapping[str, Decimal]) -> tuple[Decimal, 
     What `prices` does not name counts at the price it was last bought, ordered or closed at.
     """
     gross, high, low = ZERO, ZERO, ZERO
-    for con_id, (symbol, up, down) in _worst_of_all(state).items():
+    symbols, ups, downs = _sides(state)
+    for con_id, symbol in symbols.items():
         price = prices.get(symbol)
         if price is None:
             price = _last_known_price(state, con_id, symbol)
-        most, least = up * price, down * price
-        gross += max(abs(most), abs(least))
-        high, low = high + most, low + least
+        up, down = ups[con_id] * price, downs[con_id] * price
+        gross += max(up, -down)
+        high += up
+        low += down
     return gross, max(high, -low)
 
 
-def _worst_of_all(state: State) -> dict[int, tuple[str, Decimal, Decimal]]:
-    """Instrument -> symbol, and its signed shares should all buys, or all sells, be filled, in one pass."""
-    worst: dict[int, tuple[str, Decimal, Decimal]] = {}
-    for con_id, holding in state.book.items():
-        if holding.quantity:
-            worst[con_id] = (holding.symbol, holding.quantity, holding.quantity)
+def _sides(state: State) -> tuple[dict[int, str], dict[int, Decimal], dict[int, Decimal]]:
+    """Instrument -> symbol, and its signed shares should all buys, or all sells, be filled: `worst_shares` of all."""
+    symbols = {con_id: holding.symbol for con_id, holding in state.book.items() if holding.quantity}
+    ups = {con_id: state.book[con_id].quantity for con_id in symbols}
     for con_id, (symbol, quantity) in state.outside.items():
-        _, up, down = worst.get(con_id, (symbol, ZERO, ZERO))
-        worst[con_id] = (symbol, up + quantity, down + quantity)
-    orders: tuple[Order | ForeignOrderSet, ...] = (*state.live_orders(), *state.foreign_orders.values())
+        symbols[con_id] = symbol
+        ups[con_id] = ups.get(con_id, ZERO) + quantity
+    downs = dict(ups)
+    orders: list[Order | ForeignOrderSet] = [state.orders[intent] for intent in state.live]
+    orders.extend(state.foreign_orders.values())
     for order in orders:
-        _, up, down = worst.get(order.con_id, (order.symbol, ZERO, ZERO))
+        con_id = order.con_id
+        if con_id not in symbols:
+            symbols[con_id], ups[con_id], downs[con_id] = order.symbol, ZERO, ZERO
         if order.side is Side.BUY:
-            up += order.remaining
+            ups[con_id] += order.remaining
         else:
-            down -= order.remaining
-        worst[order.con_id] = (order.symbol, up, down)
-    return worst
+            downs[con_id] -= order.remaining
+    return symbols, ups, downs
 
 
 def _last_known_price(state: State, con_id: int, symbol: str) -> Decimal:

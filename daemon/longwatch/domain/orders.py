@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from longwatch.domain.instruments import Side
 
+ZERO = Decimal(0)
+
 
 class OrderState(StrEnum):
     """Where an order's life stands (the drawing is in docs/design.md)."""
@@ -204,11 +206,11 @@ class Order:
     sent_at: datetime | None = None
     deadline: datetime | None = None
     cancel_asked: bool = False
-    filled: Decimal = Decimal(0)
-    reported: Decimal = Decimal(0)
+    filled: Decimal = ZERO
+    reported: Decimal = ZERO
     ending: OrderState | None = None
-    average_price: Decimal = Decimal(0)
-    commission: Decimal = Decimal(0)
+    average_price: Decimal = ZERO
+    commission: Decimal = ZERO
     absence: Absence | None = field(default=None)
 
     @property
@@ -219,4 +221,6 @@ class Order:
     @property
     def remaining(self) -> Decimal:
         """Shares that may still fill."""
-        return max(self.quantity - self.filled, Decimal(0)) if self.is_live else Decimal(0)
+        if self.state in TERMINAL or self.filled >= self.quantity:
+            return ZERO
+        return self.quantity - self.filled

@@ -12,7 +12,7 @@ from longwatch.domain.evidence import Decided
 from longwatch.domain.instruments import Instrument, Side, to_lot, to_tick
 from longwatch.domain.orders import Allocation, Order, OrderType, Purpose
 from longwatch.domain.quotes import Quote
-from longwatch.domain.risk import WAITS_FOR_SELLS, Proposal, Refusal, caps_of, first_refusal
+from longwatch.domain.risk import WAITS_FOR_SELLS, Proposal, Refusal, caps_of, first_refusal, with_exposure
 from longwatch.domain.sizing import Clamp, combine, delta, not_through_zero, size
 from longwatch.domain.state import State
 
@@ -247,6 +247,8 @@ def _limit(state: State, instrument: Instrument, side: Side, quote: Quote | None
 
 def _fit(state: State, proposal: Proposal) -> Iterator[Proposal | m.TradeClamped | m.TradeRefused]:
     """The proposal made small enough for every cap, or the refusal by the one that leaves no room."""
+    if proposal.purpose is Purpose.ENTRY:
+        proposal = with_exposure(state, proposal)
     for check, rule in caps_of(proposal):
         cap = rule(state, proposal)
         if cap is None or proposal.quantity <= cap.allowed:

@@ -6,7 +6,7 @@ Every limit is held at worst (exposure.py), this trade included. Values are at t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -27,7 +27,7 @@ ZERO = Decimal(0)
 class Proposal:
     """A trade about to become an order, with all it is judged by.
 
-    `quantity` unsigned shares, `price` the sizing price.
+    `quantity` unsigned shares, `price` the sizing price, `exposure` gross and net at worst without this trade.
     """
 
     run_id: str
@@ -44,6 +44,7 @@ class Proposal:
     at: datetime
     tech: datetime
     closes: bool
+    exposure: tuple[Decimal, Decimal] | None = None
 
     @property
     def value(self) -> Decimal:
@@ -109,10 +110,15 @@ def cap_weight(state: State, proposal: Proposal) -> Cap | None:
     return Cap(allowed=room, observed=(worst + proposal.quantity) * proposal.price / proposal.equity, limit=limit)
 
 
-def _room(state: State, proposal: Proposal, *, net: bool) -> Cap:
+def with_exposure(state: State, proposal: Proposal) -> Proposal:
+    """The proposal with what its caps on exposure are judged by, worked out once for all of them."""
     prices = dict(state.equity.prices) if state.equity else {}
     prices.setdefault(proposal.instrument.symbol, proposal.price)
-    gross_now, net_now = worst_values(state, prices)
+    return replace(proposal, exposure=worst_values(state, prices))
+
+
+def _room(state: State, proposal: Proposal, *, net: bool) -> Cap:
+    gross_now, net_now = proposal.exposure or with_exposure(state, proposal).exposure or (ZERO, ZERO)
     now = net_now if net else gross_now
     limit = state.settings.max_net_exposure if net else state.settings.max_gross_exposure
     room = (limit * proposal.equity - now) / proposal.price

@@ -1,0 +1,116 @@
+"""P14: a full pre-trade check, the whole table of checks and caps, over a realistic state.
+
+Twenty symbols held with twenty live orders in them, quotes for all, a minute with twenty orders in it. Run it as
+`python -m tests.bench.bench_pretrade`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from time import perf_counter
+
+from longwatch.domain import messages as m
+from longwatch.domain.instruments import Instrument, Side
+from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.positions import Holding
+from longwatch.domain.quotes import Quote
+from longwatch.domain.risk import Proposal, caps_of, first_refusal, with_exposure
+from longwatch.domain.state import State, put_order
+from tests.bench.figures import tell
+from tests.domain.world import SESSION, World
+
+SYMBOLS = 20
+ROUNDS, CHECKS = 7, 2_000
+
+
+def portfolio() -> tuple[State, list[Proposal]]:
+    """The state, and for every symbol a proposal that passes every check."""
+    world = World.ready()
+    state, now = world.state, world.now
+    state.settings = replace(world.settings, max_orders_per_minute=60, max_net_exposure=Decimal("0.99"))
+    rows, proposals = [], []
+    for number in range(1, SYMBOLS + 1):
+        symbol, price = f"S{number:02d}", Decimal(50 + number)
+        instrument = Instrument(con_id=number, symbol=symbol)
+        state.instruments[symbol] = instrument
+        state.book[number] = Holding(con_id=number, symbol=symbol, quantity=Decimal(20), average_cost=price)
+        put_order(state, _order(number, symbol, price, world))
+        rows.append((symbol, price))
+        state.judged[symbol] = m.SeriesJudged(symbol=symbol, bars=250, last_session=None, close=price)
+        proposals.append(_proposal(instrument, price, world))
+    state.equity = m.EquitySet(session=SESSION.date, equity=Decimal(100_000), prices=tuple(rows))
+    assert now == world.now
+    return state, proposals
+
+
+def _order(number: int, symbol: str, price: Decimal, world: World) -> Order:
+    return Order(
+        intent=number,
+        ref=f"lw:k7q2:{number}",
+        run_id="rebalance@0",
+        con_id=number,
+        symbol=symbol,
+        side=Side.BUY if number % 2 else Side.SELL,
+        quantity=Decimal(10),
+        order_type=OrderType.LIMIT,
+        limit_price=price,
+        stop_price=None,
+        tif="DAY",
+        account="DU123456",
+        mode="paper",
+        purpose=Purpose.ENTRY,
+        decision_price=price,
+        created_at=world.now,
+        state=OrderState.WORKING,
+        sent_at=world.now - timedelta(seconds=10),
+    )
+
+
+def _proposal(instrument: Instrument, price: Decimal, world: World) -> Proposal:
+    quote = Quote(con_id=instrument.con_id, symbol=instrument.symbol, bid=price, ask=price, at=world.now)
+    return Proposal(
+        run_id="rebalance@1",
+        instrument=instrument,
+        side=Side.BUY,
+        quantity=Decimal(5),
+        purpose=Purpose.ENTRY,
+        price=price,
+        equity=Decimal(100_000),
+        order_type=OrderType.LIMIT,
+        limit_price=price,
+        quote=quote,
+        session=SESSION,
+        at=world.now,
+        tech=world.now,
+        closes=False,
+    )
+
+
+def check(state: State, proposal: Proposal) -> None:
+    """Everything that is asked of one trade."""
+    assert first_refusal(state, proposal) is None
+    proposal = with_exposure(state, proposal)
+    for name, rule in caps_of(proposal):
+        cap = rule(state, proposal)
+        assert cap is None or proposal.quantity <= cap.allowed, name
+
+
+def main() -> None:
+    state, proposals = portfolio()
+    runs = []
+    for _ in range(ROUNDS):
+        took = []
+        for number in range(CHECKS):
+            proposal = proposals[number % SYMBOLS]
+            began = perf_counter()
+            check(state, proposal)
+            took.append(perf_counter() - began)
+        runs.append(sorted(took)[CHECKS // 2] * 1e6)
+    note = f"{SYMBOLS} symbols, {SYMBOLS} live orders"
+    tell("P14", runs, "µs", goal="median < 50 µs", note=note)
+
+
+if __name__ == "__main__":
+    main()
