@@ -80,6 +80,7 @@ def test_a_gateway_in_trouble_at_the_start_is_named_and_waited_for(
         assert status["link"]["state"] in ("disconnected", "connecting")
         assert status["link"]["reason"].startswith(GATEWAYS[trouble])
         assert any(reason.startswith("link: ") for reason in status["reasons"])
+        assert any(text.startswith("no link to the gateway") and GATEWAYS[trouble] in text for text in scene.alerts())
         attempts = len(scene.events(m.LinkOpening))
         assert 8 <= attempts <= 80
         mend(scene)

@@ -197,4 +197,4 @@ class Link:
 
     def _say(self, state: RetryCallState) -> None:
         pause = state.next_action.sleep if state.next_action is not None else 0.0
-        self._log.warning("link: next attempt in %.1f s", pause)
+        self._log.debug("next attempt in %.1f s", pause)

@@ -155,7 +155,8 @@ def _link_lost(state: State, event: m.LinkLost) -> Decided:
 def _backend_seen(state: State, event: m.BackendSeen) -> Decided:
     if event.up != state.backend_up:
         yield m.BackendMoved(up=event.up, tech=event.tech)
-        yield m.RaiseAlert(key="backend", text=f"the gateway's link to IB is {'back' if event.up else 'down'}")
+        what = "back" if event.up else "down, no orders until it is back"
+        yield m.RaiseAlert(key="backend", text=f"the gateway's link to IB is {what}")
         if event.up:
             yield m.RequestSnapshot(reason="the backend is back")
 

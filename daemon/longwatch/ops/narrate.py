@@ -99,6 +99,11 @@ def _warning(topic: str, text: str) -> Line:
     return Line(topic=topic, text=text, level=logging.WARNING)
 
 
+def _alerted(topic: str, text: str) -> Line:
+    """What an alert beside it tells already: for those who look closer."""
+    return Line(topic=topic, text=text, level=logging.DEBUG)
+
+
 def _run_opened(fact: m.RunOpened, state: State) -> Line:
     text = f"longwatch {fact.version}, {fact.mode} account {fact.account}, journal {fact.journal_id}, run {state.runs}"
     return Line(topic="start", text=text)
@@ -110,14 +115,14 @@ def _config_applied(fact: m.ConfigApplied, state: State) -> Line:
 
 
 def _instrument_missing(fact: m.InstrumentMissing, state: State) -> Line:
-    return _warning("data", f"{fact.symbol} can't be traded: {fact.reason}")
+    return _alerted("data", f"{fact.symbol} can't be traded: {fact.reason}")
 
 
 def _link_moved(fact: m.LinkMoved, state: State) -> Line | None:
     """A loss with its reason, and readiness; the steps between are told by what happens in them."""
     match fact.link:
         case m.Link.DISCONNECTED if fact.reason != STARTING:
-            return _warning("link", f"lost: {fact.reason}")
+            return _alerted("link", f"lost: {fact.reason}")
         case m.Link.READY:
             return Line(topic="link", text="ready: the account is read and compared")
         case m.Link.CONNECTING if fact.reason == STARTING:
@@ -136,7 +141,7 @@ def _link_up(event: m.LinkUp, state: State) -> Line:
 def _backend_moved(fact: m.BackendMoved, state: State) -> Line:
     if fact.up:
         return Line(topic="link", text="the gateway has its link to IB again")
-    return _warning("link", "the gateway lost its link to IB: no orders until it is back")
+    return _alerted("link", "the gateway lost its link to IB: no orders until it is back")
 
 
 def _farm_moved(fact: m.FarmMoved, state: State) -> Line | None:
@@ -145,7 +150,7 @@ def _farm_moved(fact: m.FarmMoved, state: State) -> Line | None:
 
 def _snapshot_failed(fact: m.SnapshotFailed, state: State) -> Line:
     parts = "; ".join(f"{part}: {reason}" for part, reason in fact.failures)
-    return _warning("account", f"download failed, the order gate stays shut: {parts}")
+    return _alerted("account", f"download failed, the order gate stays shut: {parts}")
 
 
 def _outside_set(fact: m.OutsideSet, state: State) -> Line:
@@ -175,7 +180,7 @@ def _book_compared(fact: m.BookCompared, state: State) -> Line:
 
 
 def _quarantine_set(fact: m.QuarantineSet, state: State) -> Line:
-    return _warning("reconcile", f"{fact.symbol} quarantined: {fact.reason}")
+    return _alerted("reconcile", f"{fact.symbol} quarantined: {fact.reason}")
 
 
 def _quarantine_lifted(fact: m.QuarantineLifted, state: State) -> Line:
@@ -202,7 +207,7 @@ def _targets_set(fact: m.TargetsSet, state: State) -> Line:
 
 
 def _strategy_faulted(fact: m.StrategyFaulted, state: State) -> Line:
-    return _warning("signals", f"{fact.strategy} gave no targets, nothing is traded for it: {fact.reason}")
+    return _alerted("signals", f"{fact.strategy} gave no targets, nothing is traded for it: {fact.reason}")
 
 
 def _equity_set(fact: m.EquitySet, state: State) -> Line:
@@ -279,12 +284,12 @@ def _commission_booked(fact: m.CommissionBooked, state: State) -> Line:
 def _job_noted(fact: m.JobNoted, state: State) -> Line | None:
     if fact.outcome not in _LOUD_JOBS:
         return None
-    return _warning("jobs", f"{fact.job} {fact.outcome}" + (f": {fact.text}" if fact.text else ""))
+    return _alerted("jobs", f"{fact.job} {fact.outcome}" + (f": {fact.text}" if fact.text else ""))
 
 
 def _event_kept(fact: m.EventKept, state: State) -> Line:
     of = f" about {symbol_of(state, fact.con_id)}" if fact.con_id is not None else ""
-    return _warning("journal", f"{fact.kind}{of} could not be digested and is kept raw: {fact.reason}")
+    return _alerted("journal", f"{fact.kind}{of} could not be digested and is kept raw: {fact.reason}")
 
 
 # What its fills have told already, FILLED, is not said twice.

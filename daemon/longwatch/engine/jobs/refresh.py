@@ -48,7 +48,8 @@ async def _one(
             series = await _bars(desk, session, symbol, bar_size, count)
         flaws, notes = await _judged(desk, series, session)
     except LongwatchError as error:
-        return m.SeriesJudged(symbol=symbol, bars=0, last_session=None, close=None, flaws=(str(error),))
+        why = str(error).removeprefix(f"{symbol}: ")
+        return m.SeriesJudged(symbol=symbol, bars=0, last_session=None, close=None, flaws=(why,))
     if not flaws:
         desk.history[(symbol, bar_size)] = series
     return m.SeriesJudged(
