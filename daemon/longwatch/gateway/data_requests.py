@@ -17,6 +17,8 @@ from longwatch.gateway.session import Session
 Values = dict[str, Any]
 
 NOT_FOUND = "No security definition has been found for the request"
+NOT_SUBSCRIBED = "Requested market data is not subscribed. Delayed market data is not enabled."
+COMPETING = "No market data during competing live session"
 HISTORY_FAILED = "Historical Market Data Service error message:"
 ORDER_TYPES = "ACTIVETIM,DAY,FOK,GTC,IOC,LMT,LOC,MKT,MOC,STP,STPLMT,WHATIF"
 NAMES_OF_PRICES = {"MIDPOINT": "Midpoint", "BID": "Bid", "ASK": "Ask", "BID_ASK": "Bid_Ask"}
@@ -81,8 +83,10 @@ def market_data(session: Session, values: Values) -> None:
         session.error(200, NOT_FOUND, req_id)
     elif sum(len(other.streams) for other in desk.everyone()) >= desk.config.market_data_lines:
         session.error(101, "Max number of tickers has been reached", req_id)
-    elif desk.config.delayed_data and session.market_data_type not in {3, 4}:
-        session.error(10168, "Requested market data is not subscribed. Delayed market data is not enabled.", req_id)
+    elif desk.faults.competing_session:
+        session.error(10197, COMPETING, req_id)
+    elif desk.is_delayed and session.market_data_type not in {3, 4}:
+        session.error(10168, NOT_SUBSCRIBED, req_id)
     elif not desk.faults.backend_down:
         _start_stream(session, values, instrument)
 
@@ -126,7 +130,9 @@ def historical_data(session: Session, values: Values) -> None:
     def send() -> None:
         if desk.faults.backend_down:
             return
-        if fault:
+        if desk.faults.competing_session:
+            session.error(162, f"{HISTORY_FAILED}Trading TWS session is connected from a different IP address", req_id)
+        elif fault:
             session.error(162, f"{HISTORY_FAILED}{fault}", req_id)
         else:
             _send_history(session, values, found)
@@ -171,7 +177,7 @@ def _send_details(session: Session, req_id: int, instrument: Instrument) -> None
 
 def _start_stream(session: Session, values: Values, instrument: Instrument) -> None:
     desk, req_id = session.desk, values["reqId"]
-    stream = Stream(session, req_id, instrument, delayed=desk.config.delayed_data)
+    stream = Stream(session, req_id, instrument, delayed=desk.is_delayed)
     stream.start(desk.market, desk.now())
     if values["snapshot"]:
         session.send("tickSnapshotEnd", {"reqId": req_id})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from longwatch.gateway.exchange import Conduct, Exchange, Latencies
 from longwatch.gateway.faults import Faults
 from longwatch.gateway.ledger import Account, Execution, Holding, Ledger
 from longwatch.gateway.market import Instrument, Market
+from longwatch.gateway.orders import Order
 from longwatch.gateway.pulse import Pulse
 from longwatch.gateway.session import Session
 from longwatch.gateway.timeline import Timeline
@@ -27,6 +29,9 @@ from longwatch.wire.framing import HIGHEST_SERVER_VERSION, LOWEST_SERVER_VERSION
 
 ACCOUNT_SECONDS = 0.25
 """Account values follow a fill this much later, so that fills of one moment are one refresh."""
+
+CORRECTION_SECONDS = 5.0
+"""A fill that is to be corrected is so much later."""
 
 MARKET_FARMS = ("cashfarm", "usfarm")
 HISTORY_FARM = "ushmds"
@@ -90,7 +95,9 @@ class Desk:
         self.pulse = Pulse(self.timeline, market)
         self.connections: dict[Session, None] = {}
         self.clients: dict[int, Session] = {}
-        self.courier = Courier(loop, self.faults, self.clients, self._holding_moved)
+        self.courier = Courier(
+            loop, self.faults, self.clients, self._holding_moved, self._correct, Random(f"{config.seed}|courier")
+        )
         opening = dict.fromkeys(config.accounts, config.cash)
         self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now())
         self.exchange = Exchange(
@@ -106,6 +113,9 @@ class Desk:
         self._answer = answer
         self._unsent: list[Callable[[], None]] = []
         self._stale: set[str] = set()
+        self.listeners: list[Callable[[str], None]] = []
+        """Told the name of every request before it is answered."""
+        self._restarted_at: datetime | None = None
         self._refreshed_at = self.timeline.now()
         self.pulse.follow(self._beat, self._is_needed)
 
@@ -122,6 +132,8 @@ class Desk:
 
     def answer(self, session: Session, name: str, values: dict[str, Any]) -> None:
         """Answer one request of a client."""
+        for listener in list(self.listeners):
+            listener(name)
         self._answer(session, name, values)
 
     def everyone(self) -> Iterator[Session]:
@@ -149,7 +161,7 @@ class Desk:
 
     def executions_today(self) -> list[Execution]:
         """The day's fills of all clients, oldest first, without those a fault has lost."""
-        start, found = self.today(), []
+        start, found = max(self.today(), self._restarted_at or self.today()), []
         for execution in reversed(self.ledger.executions):
             if execution.at < start:
                 break
@@ -260,13 +272,45 @@ class Desk:
             text = "Connectivity between IB and Trader Workstation has been restored - data maintained."
             self.announce(1102, f"{text} All data farms are connected: {farms}.")
         self.courier.catch_up()
+        self._send_kept()
+
+    def close_dialog(self) -> None:
+        """A person has closed the window: what waited behind it goes on."""
+        self.faults.dialog = False
+        self._send_kept()
+
+    def _send_kept(self) -> None:
+        if self.faults.backend_down or self.faults.dialog:
+            return
         requests, self._unsent = self._unsent, []
         for request in requests:
             request()
 
+    def restarted(self) -> None:
+        """The gateway is started anew: what it kept and the executions so far are gone, ids and orders are not."""
+        self._restarted_at = self.now()
+        self._unsent.clear()
+        self.courier.forget()
+        self.faults.backend_down = self.faults.dialog = False
+
+    def end_streams(self, code: int, text: str) -> None:
+        """End every stream of quotes with an error."""
+        for session in self.everyone():
+            for req_id in list(session.streams):
+                session.error(code, text, req_id)
+            session.streams.clear()
+
+    def _correct(self, order: Order, execution: Execution) -> None:
+        self.timeline.after(CORRECTION_SECONDS, self.exchange.correct, order, execution)
+
+    @property
+    def is_delayed(self) -> bool:
+        """Whether there are delayed quotes and no others."""
+        return self.config.delayed_data or self.faults.delayed_only
+
     def when_connected(self, action: Callable[[], None]) -> None:
-        """Do it now, or when the broker can be reached again: orders are kept meanwhile."""
-        if self.faults.backend_down:
+        """Do it now, or when the broker can be reached and no window is open: orders are kept meanwhile."""
+        if self.faults.backend_down or self.faults.dialog:
             self._unsent.append(action)
         else:
             action()

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 from longwatch.gateway.book import OrderBook, order_facts, terms
 from longwatch.gateway.floor import CANCELLED_BY_SYSTEM, CANCELLED_BY_TRADER, NO_TIME, Floor
-from longwatch.gateway.ledger import ZERO, Ledger
+from longwatch.gateway.ledger import ZERO, Execution, Ledger
 from longwatch.gateway.margin import Standing, initial_with, standing
 from longwatch.gateway.market import Market
 from longwatch.gateway.orders import Order, Refusal, Status, Ticket, commission_so_far, refusal_of
 from longwatch.gateway.pulse import Pulse
-from longwatch.gateway.reports import OrderNotice, PreviewShown, Report, StatusShown
+from longwatch.gateway.reports import FillShown, OrderNotice, PreviewShown, Report, StatusShown
 from longwatch.gateway.timeline import Timeline
 
 TOO_LATE_TO_MODIFY = "Cannot modify a filled order."
@@ -121,6 +121,14 @@ class Exchange:
         for order in self.book.live():
             if not order.is_cancelling:
                 self._begin_cancel(order)
+
+    def correct(self, order: Order, execution: Execution) -> None:
+        """The exchange takes a fill's price back for one a tick worse; the answer is a report of the successor."""
+        tick = order.ticket.instrument.min_tick
+        price = execution.price + (tick if execution.is_buy else -tick)
+        corrected = self._ledger.correct(execution, price, self._timeline.now())
+        order.spent += execution.quantity * (price - execution.price)
+        self._report(FillShown(order=order, execution=corrected))
 
     def shown_live(self, client_id: int | None = None) -> Iterator[Order]:
         """Live orders that have been acknowledged, of one client or of all."""

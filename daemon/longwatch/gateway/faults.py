@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 UNREADABLE = "not-a-number"
+
+Counted = Literal["lose_orders", "lose_acknowledgements", "lose_commissions", "correct_fills"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,6 +25,17 @@ class Faults:
     read. `half_open`: nothing is read and nothing sent, and connections stay. `lose_fills`: so many of the next fills
     are told to nobody, at no time. `own_messages`: decides by name and values whether a reply is sent, and may change
     the values.
+
+    `lose_orders`: so many of the next orders never reach the books, and nothing is said. `lose_acknowledgements`: of so
+    many of the next orders nothing is told until they fill or end. `cut_at_order`: the connection is cut as the next
+    order arrives, `unread` or already `taken`. `dialog`: orders and cancels wait, unacknowledged, behind a window that
+    a person must close. `duplicate`: what is said of orders is said twice. `reorder_seconds`: each message about an
+    order comes up to so much later, on its own. `status_first`: orderStatus goes before its openOrder. `notices`: codes
+    and texts sent about every order once it is acknowledged, while it lives. `lose_commissions`: so many of the next
+    are never told by themselves. `commission_seconds`: they come so much later. `correct_fills`: so many of the next
+    fills are replaced, some seconds later, by a revision at another price. `id_taken`: every client id is in use
+    (326). `competing_session`: market data go to somebody else (10197). `delayed_only`: there are delayed quotes and no
+    others. `clock_skew_seconds`: the gateway's clock is so much ahead.
     """
 
     refuse: bool = False
@@ -34,6 +48,21 @@ class Faults:
     lose_fills: int = 0
     lost_fills: set[str] = field(default_factory=set)
     backend_down: bool = False
+    lose_orders: int = 0
+    lose_acknowledgements: int = 0
+    cut_at_order: Literal["", "unread", "taken"] = ""
+    dialog: bool = False
+    duplicate: bool = False
+    reorder_seconds: float = 0.0
+    status_first: bool = False
+    notices: tuple[tuple[int, str], ...] = ()
+    lose_commissions: int = 0
+    commission_seconds: float = 0.0
+    correct_fills: int = 0
+    id_taken: bool = False
+    competing_session: bool = False
+    delayed_only: bool = False
+    clock_skew_seconds: float = 0.0
     own_messages: Callable[[str, dict[str, object]], bool] | None = None
 
     def lets_pass(self, name: str, values: dict[str, object]) -> bool:
@@ -47,6 +76,13 @@ class Faults:
         left = self.spoil.get(name, 0)
         if left > 0:
             self.spoil[name] = left - 1
+        return left > 0
+
+    def takes_one(self, count: Counted) -> bool:
+        """Whether one of so many is due; counts down."""
+        left: int = getattr(self, count)
+        if left > 0:
+            setattr(self, count, left - 1)
         return left > 0
 
     def loses(self, exec_id: str) -> bool:

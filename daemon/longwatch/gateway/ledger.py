@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -113,6 +113,14 @@ class Ledger:
         self.check(execution.account)
         return report
 
+    def correct(self, execution: Execution, price: Decimal, at: datetime) -> Execution:
+        """Give a booked fill another price: its successor has the next revision in its id, and its commission."""
+        corrected = self._replace(execution, price)
+        entry = {"kind": "correction", "at": at.isoformat(), "exec_id": corrected.exec_id, "replaces": execution.exec_id}
+        self._write({**entry, "price": str(price)})
+        self.check(execution.account)
+        return corrected
+
     def note(self, kind: str, at: datetime, **facts: Any) -> None:
         """Enter something about an order: created, modified or ended."""
         self._write({"kind": kind, "at": at.isoformat(), **facts})
@@ -144,6 +152,24 @@ class Ledger:
         books.realised += realised or ZERO
         return realised
 
+    def _replace(self, execution: Execution, price: Decimal) -> Execution:
+        """The difference in price changes cash, and the cost of what is held or else the gain made."""
+        corrected = replace(execution, exec_id=_revised(execution.exec_id), price=price)
+        self.executions[self.executions.index(execution)] = corrected
+        self.commissions[corrected.exec_id] = replace(
+            self.commissions[execution.exec_id], exec_id=corrected.exec_id
+        )
+        books = self.accounts[execution.account]
+        holding, change = books.holdings[execution.con_id], execution.signed * (price - execution.price)
+        books.cash -= change
+        books.traded += change
+        if holding.quantity:
+            holding.cost += change
+        else:
+            holding.realised -= change
+            books.realised -= change
+        return corrected
+
     def _open_account(self, account: str, cash: Decimal, at: datetime) -> None:
         self.accounts[account] = Account(opening=cash, cash=cash)
         self._write({"kind": "opening", "at": at.isoformat(), "account": account, "cash": str(cash)})
@@ -164,6 +190,9 @@ class Ledger:
                 report = _commission_of(entry)
                 self._apply(self._unpaid, report.amount)
                 self.commissions[report.exec_id] = report
+            case "correction":
+                former = next(one for one in reversed(self.executions) if one.exec_id == entry["replaces"])
+                self._replace(former, Decimal(entry["price"]))
             case _:
                 self.orders.append(entry)
 
@@ -194,6 +223,11 @@ def _move(holding: Holding, execution: Execution, commission: Decimal) -> Decima
     holding.cost += released + opened * execution.price + (commission - closing_commission if opened else ZERO)
     holding.realised += realised
     return realised
+
+
+def _revised(exec_id: str) -> str:
+    stem, _, revision = exec_id.rpartition(".")
+    return f"{stem}.{int(revision) + 1:02d}"
 
 
 def _execution_entry(execution: Execution) -> Entry:

@@ -26,6 +26,8 @@ SIDES = {"BUY": True, "BOT": True, "SELL": False, "SLD": False}
 def place_order(session: Session, values: Values) -> None:
     """Hand an order to the exchange, once contract and account are clear."""
     desk, order_id = session.desk, values["orderId"] or 0
+    if _is_lost(session):
+        return
     instrument = desk.market.find(values["symbol"], values["conId"] or 0)
     account = values["account"] or (desk.config.accounts[0] if len(desk.config.accounts) == 1 else "")
     if instrument is None or values["secType"] not in {"", instrument.sec_type}:
@@ -39,6 +41,17 @@ def place_order(session: Session, values: Values) -> None:
             if values[flag]:
                 session.error(code, text, order_id)
         desk.when_connected(lambda: desk.exchange.place(ticket))
+
+
+def _is_lost(session: Session) -> bool:
+    """Whether a fault swallows this order; one may cut the connection by which it came."""
+    faults = session.desk.faults
+    if faults.takes_one("lose_orders"):
+        return True
+    cut, faults.cut_at_order = faults.cut_at_order, ""
+    if cut:
+        session.abort()
+    return cut == "unread"
 
 
 def cancel_order(session: Session, values: Values) -> None:

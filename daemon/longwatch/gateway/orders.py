@@ -85,6 +85,8 @@ class Order:
     is_triggered: bool = False
     is_resting: bool = False
     is_settled: bool = False
+    is_noticed: bool = False
+    ack_lost: bool | None = None
     ending: str = ""
 
     @property

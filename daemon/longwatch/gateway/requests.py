@@ -32,7 +32,7 @@ def start_api(session: Session, values: Values) -> None:
     desk, client_id = session.desk, values["clientId"] or 0
     if session.is_started:
         return
-    if client_id in desk.clients:
+    if desk.faults.id_taken or client_id in desk.clients:
         text = "Unable to connect as the client id is already in use. Retry with a unique client id."
         session.error(326, text)
         session.close()
@@ -53,7 +53,8 @@ def next_id(session: Session, _: Values) -> None:
 
 
 def current_time(session: Session, _: Values) -> None:
-    session.send("currentTime", {"time": int(session.desk.now().timestamp())})
+    now = session.desk.now().timestamp() + session.desk.faults.clock_skew_seconds
+    session.send("currentTime", {"time": int(now)})
 
 
 def log_level(session: Session, values: Values) -> None:

@@ -79,6 +79,10 @@ class Session(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def cut_after(self, count: int) -> None:
+        """Let so many more bytes out, then end the connection, in mid-message if it falls so."""
+        self._left = count
+
     def abort(self) -> None:
         """Cut the connection at once."""
         self._outbox.clear()

@@ -47,7 +47,8 @@ class Lane:
     """What was written at one end, each piece with the instant it arrives at the other.
 
     `chunk_bytes` hands over in pieces of that size, 1 for a message split at every byte. `bytes_written` counts what
-    was let through, `bytes_waiting` what the receiver has not taken yet.
+    was let through, `bytes_waiting` what the receiver has not taken yet. `on_written` sees every piece as it is written,
+    also what is lost then; `on_arrived` what the receiver takes.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, delay: Callable[[], float]) -> None:
@@ -59,6 +60,8 @@ class Lane:
         self._silent = False
         self._cut_at: int | None = None
         self.chunk_bytes: int | None = None
+        self.on_written: Callable[[bytes], None] | None = None
+        self.on_arrived: Callable[[bytes], None] | None = None
         self.bytes_written = 0
         self.bytes_waiting = 0
 
@@ -69,6 +72,8 @@ class Lane:
 
     def send(self, item: bytes | Mark) -> None:
         """Put a piece on its way; a lane that is silent loses it, one that is cut breaks the connection."""
+        if self.on_written is not None and isinstance(item, bytes):
+            self.on_written(item)
         if self._silent:
             return
         if self._cut_at is None or not isinstance(item, bytes) or self.bytes_written + len(item) < self._cut_at:
@@ -149,6 +154,8 @@ class Lane:
                 return
             piece = data[start : start + size]
             self.bytes_waiting = max(0, self.bytes_waiting - len(piece))
+            if self.on_arrived is not None:
+                self.on_arrived(piece)
             self._receiver.receive(piece)
 
 

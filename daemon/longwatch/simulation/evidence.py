@@ -1,0 +1,256 @@
+"""What a simulated run left behind, read apart from the daemon's code: ledger lines, journal rows, frames; for judging.
+
+Nothing here imports a type of the daemon's domain: journal payloads are plain JSON, the ledger is the gateway's file.
+All times are market time.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from longwatch.journal.store import read_records
+from longwatch.simulation.scenery import Scenery
+from longwatch.simulation.tap import Seen, Tap
+from longwatch.simulation.trouble import Played
+
+ZERO = Decimal(0)
+OURS = "lw:"
+RESTARTS = frozenset({"restart", "login_wait"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One journal record; a fact has the times of the event it follows from."""
+
+    sequence: int
+    kind: str
+    at: datetime
+    tech: datetime
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """One execution in the gateway's books; `quantity` signed, `price` the last one after corrections."""
+
+    exec_id: str
+    ref: str
+    con_id: int
+    quantity: Decimal
+    price: Decimal
+    at: datetime
+
+    @property
+    def stem(self) -> str:
+        """The id without its revision."""
+        return self.exec_id.rpartition(".")[0]
+
+
+@dataclass(slots=True, kw_only=True)
+class BookedOrder:
+    """One order in the gateway's books; `quantity` unsigned."""
+
+    ref: str
+    perm_id: int
+    order_id: int
+    con_id: int
+    symbol: str
+    is_buy: bool
+    quantity: Decimal
+    at: datetime
+    ended_at: datetime | None = None
+    status: str = ""
+    fills: list[Fill] = field(default_factory=list)
+
+    def is_live(self, at: datetime) -> bool:
+        """Whether it could still fill at an instant."""
+        return self.at <= at and (self.ended_at is None or self.ended_at > at)
+
+    def remaining(self, at: datetime) -> Decimal:
+        """What could still fill then."""
+        return self.quantity - sum((abs(fill.quantity) for fill in self.fills if fill.at <= at), ZERO)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Everything there is to judge by."""
+
+    scene: Scenery
+    rows: tuple[Row, ...]
+    written: tuple[Seen, ...]
+    heard: tuple[Seen, ...]
+    orders: tuple[BookedOrder, ...]
+    fills: tuple[Fill, ...]
+    played: tuple[Played, ...]
+    lost_fills: frozenset[str]
+
+    def facts(self, *kinds: str) -> Iterator[Row]:
+        """The journal's rows of some kinds, in order."""
+        return (row for row in self.rows if row.kind in kinds)
+
+    def frames(self, name: str) -> Iterator[Seen]:
+        """What the daemon heard under a name."""
+        return (seen for seen in self.heard if seen.name == name)
+
+    @cached_property
+    def placed(self) -> tuple[Seen, ...]:
+        """Every placeOrder the daemon wrote."""
+        return tuple(seen for seen in self.written if seen.name == "placeOrder")
+
+    @cached_property
+    def by_ref(self) -> dict[str, BookedOrder]:
+        """The gateway's orders of ours."""
+        return {order.ref: order for order in self.orders if order.ref.startswith(OURS)}
+
+    @cached_property
+    def intents(self) -> dict[int, Mapping[str, Any]]:
+        """Every order intended, by intent, as it was then."""
+        return {row.body["order"]["intent"]: row.body["order"] for row in self.facts("OrderIntended")}
+
+    @cached_property
+    def heard_stems(self) -> frozenset[str]:
+        """Executions the daemon was told of."""
+        return frozenset(seen.values["execId"].rpartition(".")[0] for seen in self.frames("execDetails"))
+
+    @cached_property
+    def unheard(self) -> tuple[Fill, ...]:
+        """Fills of ours that nobody ever told the daemon."""
+        return tuple(fill for fill in self.fills if fill.ref.startswith(OURS) and fill.stem not in self.heard_stems)
+
+    @cached_property
+    def untellable(self) -> tuple[Fill, ...]:
+        """Of these, the ones the gateway never told on purpose, or forgot in a restart before it was asked."""
+        return tuple(fill for fill in self.unheard if fill.exec_id in self.lost_fills or self._was_forgotten(fill))
+
+    @cached_property
+    def undecidable(self) -> frozenset[str]:
+        """Symbols in which the daemon can't know what it holds."""
+        symbols = {order.con_id: order.symbol for order in self.orders}
+        return frozenset(symbols[fill.con_id] for fill in self.untellable)
+
+    def position(self, con_id: int, at: datetime) -> Decimal:
+        """The account's true shares at an instant."""
+        return sum((fill.quantity for fill in self.fills if fill.con_id == con_id and fill.at <= at), ZERO)
+
+    def last_trouble(self) -> datetime:
+        """When the last fault ended."""
+        ends = [one.ended or one.began for one in self.played]
+        return max([*ends, self.scene.begins])
+
+    def is_quiet(self, at: datetime, since: timedelta) -> bool:
+        """Whether nothing was wrong at `at`, nor for so long before."""
+        return all(one.began > at or (one.ended is not None and one.ended < at - since) for one in self.played)
+
+    def counts(self) -> dict[str, int]:
+        """How much happened."""
+        return {
+            "orders_sent": len(self.placed),
+            "orders_booked": len(self.by_ref),
+            "fills": len([fill for fill in self.fills if fill.ref.startswith(OURS)]),
+            "connections": max((seen.link for seen in self.heard), default=-1) + 1,
+            "faults_played": len(self.played),
+            "fills_untellable": len(self.untellable),
+        }
+
+    def _was_forgotten(self, fill: Fill) -> bool:
+        """Whether the gateway was started anew after the fill, and had not been asked for executions since it."""
+        ends = [seen.at for seen in self.frames("execDetailsEnd")]
+        following = bisect_left(ends, fill.at)
+        asked = ends[following] if following < len(ends) else None
+        restarts = [one.ended for one in self.played if one.incident.fault in RESTARTS and one.ended is not None]
+        return any(fill.at <= ended and (asked is None or asked > ended) for ended in restarts)
+
+
+def gather(
+    *,
+    journal: Path,
+    ledger: Path,
+    tap: Tap,
+    played: tuple[Played, ...],
+    lost_fills: frozenset[str],
+    scene: Scenery,
+) -> Evidence:
+    """Read a finished run."""
+    orders, fills = _books(ledger)
+    return Evidence(
+        scene=scene,
+        rows=tuple(_rows(journal)),
+        written=tuple(tap.written()),
+        heard=tuple(tap.heard()),
+        orders=orders,
+        fills=fills,
+        played=played,
+        lost_fills=lost_fills,
+    )
+
+
+def moment(text: str) -> datetime:
+    """A time as the journal and the ledger write it."""
+    return datetime.fromisoformat(text)
+
+
+def _rows(journal: Path) -> Iterator[Row]:
+    times: dict[int, tuple[datetime, datetime]] = {}
+    for record in read_records(journal):
+        body = json.loads(record.payload)
+        if not record.cause:
+            times = {record.sequence: (moment(body["at"]), moment(body["tech"]))}
+        at, tech = times[record.cause or record.sequence]
+        yield Row(sequence=record.sequence, kind=record.kind, at=at, tech=tech, body=body)
+
+
+def _books(ledger: Path) -> tuple[tuple[BookedOrder, ...], tuple[Fill, ...]]:
+    orders: dict[int, BookedOrder] = {}
+    raw: list[dict[str, Any]] = []
+    prices: dict[str, Decimal] = {}
+    for line in ledger.read_text().splitlines():
+        entry = json.loads(line)
+        match entry["kind"]:
+            case "order":
+                orders[entry["perm_id"]] = _order(entry)
+            case "ended":
+                order = orders[entry["perm_id"]]
+                order.ended_at, order.status = moment(entry["at"]), entry["status"]
+            case "execution":
+                raw.append(entry)
+            case "correction":
+                prices[entry["exec_id"].rpartition(".")[0]] = Decimal(entry["price"])
+            case _:
+                continue
+    fills = tuple(_fill(entry, prices) for entry in raw)
+    for entry, fill in zip(raw, fills, strict=True):
+        orders[entry["perm_id"]].fills.append(fill)
+    return tuple(orders.values()), fills
+
+
+def _order(entry: Mapping[str, Any]) -> BookedOrder:
+    return BookedOrder(
+        ref=entry["order_ref"],
+        perm_id=entry["perm_id"],
+        order_id=entry["order_id"],
+        con_id=entry["con_id"],
+        symbol=entry["symbol"],
+        is_buy=entry["action"] == "BUY",
+        quantity=Decimal(entry["quantity"]),
+        at=moment(entry["at"]),
+    )
+
+
+def _fill(entry: Mapping[str, Any], prices: Mapping[str, Decimal]) -> Fill:
+    sign = 1 if entry["side"] == "BOT" else -1
+    return Fill(
+        exec_id=entry["exec_id"],
+        ref=entry["order_ref"],
+        con_id=entry["con_id"],
+        quantity=sign * Decimal(entry["quantity"]),
+        price=prices.get(entry["exec_id"].rpartition(".")[0], Decimal(entry["price"])),
+        at=moment(entry["at"]),
+    )

@@ -1,0 +1,99 @@
+"""Fault plans drawn from a seed: what real nights and weekends bring, and trouble in the middle of trading; simulate's.
+
+Nights are as gateway.md's sources tell them: IB's servers reset between 00:15 and 01:45 in New York, the gateway
+restarts itself at 23:45, and from Sunday 01:00 on it may wait for hours until somebody logs in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from random import Random
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from longwatch.simulation.plan import FAULTS, Incident
+
+Level = Literal["none", "some", "all"]
+
+NEW_YORK = ZoneInfo("America/New_York")
+RESET_FROM, RESET_UNTIL = time(0, 15), time(1, 45)
+RESTART_AT = time(23, 45)
+LOGIN_FROM = time(1, 0)
+SUNDAY = 6
+
+A_DAY = {"none": 0, "some": 2, "all": 6}
+"""Incidents drawn for each session, nights apart."""
+
+AFTER_ORDER = (0.0, 0.01, 0.03, 0.3, 0.6, 0.8, 1.5, 5.0, 120.0)
+"""Seconds after an order: others still queue, it was sent, acknowledged, partly filled."""
+AFTER_CANCEL = (0.0, 0.1, 0.4)
+
+RARE = frozenset({"lose_fill", "login_wait", "nightly_reset"})
+"""Not drawn in sessions: the nights have their own, and a fill that nobody hears of happens once a run at most."""
+LOST_FILLS_SHARE = 0.25
+
+
+def drawn(seed: int, level: Level, days: Sequence[tuple[datetime, datetime]]) -> tuple[Incident, ...]:
+    """The incidents of a run in order of time; `days` are open and close of its sessions (UTC)."""
+    if level == "none" or not days:
+        return ()
+    random = Random(f"{seed}|{level}|trouble")
+    found = [*_nights(random, days[0][0], days[-1][1]), *_in_sessions(random, A_DAY[level], days)]
+    if level == "all" and random.random() < LOST_FILLS_SHARE:
+        opened, _ = days[random.randrange(len(days))]
+        found.append(_incident(random, "lose_fill", opened))
+    return tuple(sorted(found, key=lambda incident: incident.at))
+
+
+def _nights(random: Random, first: datetime, last: datetime) -> Iterator[Incident]:
+    day = first.astimezone(NEW_YORK).date()
+    while (day := day + timedelta(days=1)) <= last.astimezone(NEW_YORK).date():
+        yield _incident(random, "nightly_reset", _between(random, day, RESET_FROM, RESET_UNTIL))
+        if day.weekday() == SUNDAY:
+            yield _incident(random, "login_wait", _between(random, day, LOGIN_FROM, LOGIN_FROM))
+        if random.random() < 0.5:
+            yield _incident(random, "restart", _between(random, day - timedelta(days=1), RESTART_AT, RESTART_AT))
+
+
+def _in_sessions(random: Random, count: int, days: Sequence[tuple[datetime, datetime]]) -> Iterator[Incident]:
+    """Every kind as often as every other, most of them at an order or a cancel."""
+    kinds: list[str] = []
+    for opened, closed in days:
+        for _ in range(count):
+            if not kinds:
+                kinds = sorted(FAULTS.keys() - RARE)
+                random.shuffle(kinds)
+            at = opened + (closed - opened) * random.uniform(-0.02, 0.95)
+            yield _incident(random, kinds.pop(), at, in_session=True)
+
+
+def _incident(random: Random, fault: str, at: datetime, *, in_session: bool = False) -> Incident:
+    scope = FAULTS[fault]
+    moment = random.random() if in_session else 1.0
+    after = "order" if moment < 0.5 else "cancel" if moment < 0.7 else ""
+    waits = {"order": AFTER_ORDER, "cancel": AFTER_CANCEL}.get(after, (0.0,))
+    return Incident(
+        at=at,
+        fault=fault,
+        seconds=_skewed(random, scope.seconds),
+        count=random.randint(*scope.count) if scope.count else 1,
+        by=_skewed(random, scope.by),
+        part=random.choice(scope.parts) if scope.parts else "",
+        after=after,
+        wait=random.choice(waits),
+    )
+
+
+def _skewed(random: Random, range_: tuple[float, float] | None) -> float:
+    """Short more often than long: evenly over orders of magnitude; to a thousandth."""
+    if range_ is None:
+        return 0.0
+    low, high = range_
+    return round(float(low * (high / low) ** random.random()), 3)
+
+
+def _between(random: Random, day: date, earliest: time, latest: time) -> datetime:
+    first = datetime.combine(day, earliest, NEW_YORK)
+    last = datetime.combine(day, latest, NEW_YORK)
+    return first + (last - first) * random.random()

@@ -1,0 +1,70 @@
+"""How often each fault met an order in each phase of its life, counted from a run's journal; part of simulate's JSON."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from longwatch.simulation.evidence import Evidence, Row
+from longwatch.simulation.invariants import TERMINAL
+from longwatch.simulation.plan import FAULTS
+
+PHASES = ("queued", "sent", "acknowledged", "partly filled", "cancel pending")
+
+
+def phases(evidence: Evidence) -> dict[str, dict[str, int]]:
+    """Fault -> phase -> orders that were in it while the fault was on, or at its instant."""
+    table = {fault: dict.fromkeys(PHASES, 0) for fault in FAULTS}
+    spans = list(_spans(evidence))
+    for one in evidence.played:
+        ended = one.ended or evidence.scene.ends
+        for phase, began, over in spans:
+            if began <= ended and over >= one.began:
+                table[one.incident.fault][phase] += 1
+    return table
+
+
+def _spans(evidence: Evidence) -> Iterator[tuple[str, datetime, datetime]]:
+    """Each order's phases, with beginning and end."""
+    lives: dict[int, list[tuple[str, datetime]]] = defaultdict(list)
+    filled: dict[int, Decimal] = defaultdict(Decimal)
+    cancelled: set[int] = set()
+    for row in evidence.facts("OrderSending", "OrderMoved", "FillBooked", "OrderCancelAsked"):
+        intent = row.body["intent"]
+        if intent is None:
+            continue
+        if row.kind == "FillBooked":
+            filled[intent] += Decimal(row.body["quantity"])
+        elif row.kind == "OrderCancelAsked":
+            cancelled.add(intent)
+        phase = _phase(row, bool(filled[intent]), intent in cancelled, lives[intent])
+        if phase is not None:
+            lives[intent].append((phase, row.at))
+    for life in lives.values():
+        for (phase, began), (_, over) in zip(life, [*life[1:], ("", evidence.scene.ends)], strict=True):
+            if phase:
+                yield phase, began, over
+
+
+def _phase(row: Row, is_filled: bool, is_cancelled: bool, life: list[tuple[str, datetime]]) -> str | None:
+    """The phase that begins with a row, an empty text at the end of the order, None when nothing changes."""
+    state = row.body.get("state", "")
+    if state in TERMINAL:
+        return ""
+    if life and not life[-1][0]:
+        return None
+    if is_cancelled:
+        return "cancel pending"
+    if is_filled:
+        return "partly filled"
+    match row.kind:
+        case "OrderSending":
+            return "queued"
+        case "OrderMoved" if state == "sending":
+            return "sent"
+        case "OrderMoved" if state == "working":
+            return "acknowledged"
+        case _:
+            return None

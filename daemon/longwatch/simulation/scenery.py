@@ -1,0 +1,162 @@
+"""What a seed's simulated run is set in: market, sessions, strategies, settings; made for simulate.
+
+Even seeds trade once a day, odd ones every half hour; every third one replays recorded prices of four shares, the
+others trade twelve made-up ones.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from longwatch.config.load import Loaded, parse
+from longwatch.data import demo
+from longwatch.data.calendar import ExchangeCalendar
+from longwatch.domain.sessions import Session
+from longwatch.gateway.hours import ListedHours
+from longwatch.gateway.market import Instrument, Market, Replay
+from longwatch.gateway.path import DayBar
+from longwatch.simulation.replay import BEFORE_THE_OPEN, replayed_market
+
+ACCOUNT = "DU123456"
+CASH = 1_000_000
+MADE_UP = tuple(f"SIM{letter}" for letter in "ABCDEFGHIJKL")
+FIRST_CON_ID = 900_000_001
+HISTORY = timedelta(days=60)
+BEGINS = date(2007, 1, 3)
+DAILY_MOVE = 0.02
+WANDER = "longwatch.simulation.wander:Wander"
+
+DAILY = {"reconcile": "every 15 min during the session"}
+OFTEN = {
+    "reconcile": "every 10 min during the session",
+    "signals": "every 30 min during the session",
+    "rebalance": "every 30 min during the session",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenery:
+    """One run's surroundings; `sessions` are those it lasts, `calm_from` is when the last faults are over."""
+
+    market: Market
+    loaded: Loaded
+    settings: dict[str, Any]
+    sessions: tuple[Session, ...]
+    calm_from: datetime
+
+    @property
+    def begins(self) -> datetime:
+        """An hour before the first open."""
+        return self.sessions[0].open_at - BEFORE_THE_OPEN
+
+    @property
+    def ends(self) -> datetime:
+        """Two hours after the last close: the end of day has been compared."""
+        return self.sessions[-1].close_at + timedelta(hours=2)
+
+
+def scenery(seed: int, days: int, folder: Path) -> Scenery:
+    """The surroundings of `days` sessions from a seed, files in `folder`. The last session is without faults."""
+    calendar = ExchangeCalendar("XNYS")
+    start = BEGINS + timedelta(days=Random(f"{seed}|start").randrange(0, 365))
+    sessions = tuple(calendar.sessions(start, start + timedelta(days=10 + 2 * days)))[:days]
+    if seed % 3:
+        known = calendar.sessions(start - HISTORY, sessions[-1].date + timedelta(days=30))
+        market, symbols = _made_up(seed, known), MADE_UP
+    else:
+        market, symbols = replayed_market(seed=seed), demo.symbols()
+    settings = _settings(seed, symbols, sessions)
+    loaded = parse(json.dumps({"trading": settings}), name="simulate", environ={})
+    cached = loaded.settings.data.model_copy(update={"cache_dir": folder / "cache"})
+    return Scenery(
+        market=market,
+        loaded=replace(loaded, settings=loaded.settings.model_copy(update={"data": cached})),
+        settings=settings,
+        sessions=sessions,
+        calm_from=sessions[-2].close_at + timedelta(hours=1) if days > 1 else sessions[0].open_at,
+    )
+
+
+def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]) -> dict[str, Any]:
+    random = Random(f"{seed}|settings")
+    many = len(symbols) > len(demo.symbols())
+    calm = sessions[-2].date if len(sessions) > 1 else sessions[0].date
+    part = len(symbols) * 2 // 3 if many else len(symbols) - 1
+
+    def strategy(name: str, universe: tuple[str, ...], allocation: float) -> dict[str, Any]:
+        parameters = {
+            "universe": list(universe),
+            "seed": f"{seed}|{name}",
+            "held": max(2, len(universe) * 2 // 3),
+            "calm_from": calm.isoformat(),
+        }
+        return {"name": name, "path": WANDER, "parameters": parameters, "allocation": allocation}
+
+    return {
+        "mode": "paper",
+        "data_provider": "ib",
+        "executor": "ib_paper",
+        "initial_capital": CASH,
+        "ib": {"port": 4002, "heartbeat_seconds": 300, "account_age_seconds": 90_000},
+        "data": {"history_bars": 15},
+        "clock": {"source": "gateway"},
+        "execution": {
+            "paper_account": ACCOUNT,
+            "order_type": "MKT" if random.random() < 0.25 else "LMT",
+            "limit_offset_bps": random.choice([0, 10, 50]),
+            "max_position_size": 1_000_000,
+        },
+        "schedule": OFTEN if seed % 2 else DAILY,
+        "strategies": [strategy("north", symbols[:part], 0.6), strategy("south", symbols[-part:], 0.4)],
+        "sizing": {"cash_reserve_fraction": 0.03, "no_trade_band_weight": 0.001},
+        "risk": {
+            "max_weight": 0.2 if many else 0.45,
+            "max_order_value": 400_000,
+            "max_order_shares": 100_000,
+            "max_gross_exposure": 1,
+            "max_net_exposure": 1,
+        },
+        "ops": {"http_port": 0, "watchdog": False},
+    }
+
+
+def _made_up(seed: int, sessions: list[Session]) -> Market:
+    """Twelve shares that walk at random over real sessions."""
+    sources = [
+        Replay(
+            Instrument(con_id=FIRST_CON_ID + place, symbol=symbol, long_name=f"{symbol} INC"),
+            _walk(Random(f"{seed}|{symbol}|days"), sessions),
+        )
+        for place, symbol in enumerate(MADE_UP)
+    ]
+    return Market(sources, ListedHours(sessions), seed=seed)
+
+
+def _walk(random: Random, sessions: list[Session]) -> list[DayBar]:
+    level = math.log(random.uniform(10.0, 150.0))
+    days = []
+    for session in sessions:
+        first = math.exp(level + random.gauss(0.0, DAILY_MOVE / 4))
+        level += random.gauss(0.0, DAILY_MOVE)
+        last = math.exp(level)
+        high = max(first, last) * (1 + abs(random.gauss(0.0, DAILY_MOVE / 2)))
+        low = min(first, last) * (1 - abs(random.gauss(0.0, DAILY_MOVE / 2)))
+        days.append(
+            DayBar(
+                date=session.date,
+                open_at=session.open_at.astimezone(UTC),
+                close_at=session.close_at.astimezone(UTC),
+                open=round(first, 2),
+                high=round(high, 2),
+                low=round(low, 2),
+                close=round(last, 2),
+                volume=float(random.randrange(500_000, 5_000_000, 100)),
+            )
+        )
+    return days

@@ -1,0 +1,169 @@
+"""`longwatch simulate`: the whole daemon against the simulated gateway, through nights and faults, judged at the end.
+
+Everything is drawn from a seed, and nothing reads a clock: the same seed gives the same journal, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from longwatch.domain import messages as m
+from longwatch.domain.decide import Step
+from longwatch.journal.records import digest
+from longwatch.journal.store import read_records
+from longwatch.ops import logs
+from longwatch.simulation.bench import Bench
+from longwatch.simulation.clockguard import Stray, StrayCall, guard_clocks
+from longwatch.simulation.evidence import Evidence, gather
+from longwatch.simulation.invariants import Broken, judge
+from longwatch.simulation.loop import JumpLoop, run
+from longwatch.simulation.nights import Level, drawn
+from longwatch.simulation.phases import phases
+from longwatch.simulation.progress import Progress
+from longwatch.simulation.scenery import Scenery, scenery
+from longwatch.simulation.tap import Tap
+from longwatch.simulation.trouble import Played, Trouble
+
+_LOG = logging.getLogger("longwatch.simulate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What `longwatch simulate` was asked for; `keep` is where journal and ledger stay, a temporary place without."""
+
+    seed: int = 1
+    days: int = 5
+    faults: Level = "some"
+    as_json: bool = False
+    keep: Path | None = None
+    guards: bool = True
+
+    @property
+    def replay(self) -> str:
+        """The one command that does it again."""
+        return f"longwatch simulate --seed {self.seed} --days {self.days} --faults {self.faults}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to."""
+
+    asked: Asked
+    evidence: Evidence
+    broken: tuple[Broken, ...]
+    journal_sha256: str
+    counts: dict[str, int] = field(default_factory=dict)
+    table: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def simulate(**options: Any) -> int:
+    """Run as asked; the exit code is 0 when every invariant held, 1 when one was broken."""
+    asked = Asked(**options)
+    outcome = simulated(asked, say=(lambda line: None) if asked.as_json else print)
+    if asked.as_json:
+        print(json.dumps(as_json(outcome)))
+    else:
+        print(verdict(outcome))
+    return 1 if outcome.broken else 0
+
+
+def simulated(asked: Asked, say: Callable[[str], object] = lambda line: None) -> Outcome:
+    """One run on a loop of its own. Raises StrayCall when our code read a clock or drew unseeded randomness."""
+    with _folder(asked.keep) as folder:
+        loop = JumpLoop()
+        guard = guard_clocks() if asked.guards else contextlib.nullcontext([])
+        with guard:
+            evidence = run(_play(asked, folder, loop, say), loop=loop)
+        return Outcome(
+            asked=asked,
+            evidence=evidence,
+            broken=tuple(judge(evidence)),
+            journal_sha256=digest(read_records(folder / "journal.sqlite")),
+            counts=evidence.counts(),
+            table=phases(evidence),
+        )
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """The object that `--json` prints."""
+    asked = outcome.asked
+    return {
+        "seed": asked.seed,
+        "days": asked.days,
+        "faults": asked.faults,
+        "verdict": "broken" if outcome.broken else "held",
+        "broken": [{"invariant": one.invariant, "at": one.at.isoformat(), "text": one.text} for one in outcome.broken],
+        **outcome.counts,
+        "undecidable": sorted(outcome.evidence.undecidable),
+        "phases": outcome.table,
+        "journal_sha256": outcome.journal_sha256,
+        "replay": asked.replay,
+    }
+
+
+def verdict(outcome: Outcome) -> str:
+    """The last lines for a person: what was broken, or that nothing was, and how to see it again."""
+    lines = [f"broken: {one}" for one in outcome.broken]
+    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in outcome.counts.items())
+    held = f"{len(lines)} times an invariant was broken" if lines else "every invariant held"
+    return "\n".join([*lines, f"{held}; {counts}", f"journal {outcome.journal_sha256}", f"again: {outcome.asked.replay}"])
+
+
+async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str], object]) -> Evidence:
+    scene = scenery(asked.seed, asked.days, folder)
+    bench = Bench(
+        loaded=scene.loaded,
+        market=scene.market,
+        market_starts=scene.begins,
+        folder=folder,
+        loop=loop,
+        seed=asked.seed,
+    )
+    logs.setup(bench.clock, style="console", level="error", stream=sys.stderr)
+    tap = Tap(bench.network, bench.clock.market)
+    progress = Progress(say)
+    days = [(session.open_at, session.close_at) for session in scene.sessions[:-1]]
+    trouble = Trouble(
+        bench.gateway, iter(drawn(asked.seed, asked.faults, days)), until=scene.calm_from, told=progress.played
+    )
+    daemon = bench.daemon(progress.heard, serves_http=False)
+    ending = asyncio.create_task(_end(bench, scene, daemon.stop), name="simulation-end")
+    try:
+        await bench.run(daemon)
+    finally:
+        ending.cancel()
+        await bench.close()
+        progress.close()
+    return gather(
+        journal=bench.journal,
+        ledger=bench.ledger,
+        tap=tap,
+        played=tuple(trouble.played),
+        lost_fills=frozenset(bench.gateway.faults.lost_fills),
+        scene=scene,
+    )
+
+
+async def _end(bench: Bench, scene: Scenery, stop: Callable[[], None]) -> None:
+    await asyncio.sleep(max(bench.clock.seconds_until(scene.ends), 0.0))
+    stop()
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep
+    else:
+        with tempfile.TemporaryDirectory(prefix="longwatch-simulate-") as name:
+            yield Path(name)
