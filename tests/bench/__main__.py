@@ -14,12 +14,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.bench.figures import ROOT
+from tests.bench.figures import ENVIRONMENT, ROOT
 
 HERE = Path(__file__).parent
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of figures -->"
-HEAD = "| figure | ours | spread | compared with | its figure | ours / its | goal | note |\n|---|---|---|---|---|---|---|---|"
+COLUMNS = ("figure", "ours", "spread", "compared with", "its figure", "ours / its", "goal", "note")
+HEAD = "| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|"
 LONGEST_SECONDS = 120
 
 Line = dict[str, Any]
@@ -48,7 +49,7 @@ def measured(name: str) -> list[Line]:
     child = subprocess.run(
         [sys.executable, "-m", f"tests.bench.bench_{name}"],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**ENVIRONMENT, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         text=True,
         timeout=LONGEST_SECONDS,

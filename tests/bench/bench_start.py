@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from time import perf_counter
 
-from tests.bench.figures import ROOT, tell
+from tests.bench.figures import ENVIRONMENT, ROOT, start, tell
 
 RUNS = 3
 HELP_RUNS = 5
@@ -28,10 +28,12 @@ def main() -> None:
         gateway = launch(*CLI, "gateway", "--port", str(port), "--around-the-clock")
         try:
             await_port(port)
+            to_ready(Path(place) / "first", port)  # the byte code is written
             started = [to_ready(Path(place) / str(run), port) for run in range(RUNS)]
         finally:
             gateway.terminate()
             gateway.wait()
+    imports()
     floor = [imports() for _ in range(RUNS)]
     tell(
         "P6 process start to ready",
@@ -105,9 +107,7 @@ def imports() -> tuple[float, int]:
     """Seconds and kilobytes of a process that does nothing but import what a program of this kind needs."""
     program = f"{FLOOR}\nprint('there', flush=True)\ninput()"
     began = perf_counter()
-    with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as child:
+    with start("-c", program) as child:
         assert child.stdout is not None
         child.stdout.readline()
         took, kilobytes = perf_counter() - began, resident(child.pid)
@@ -131,7 +131,11 @@ def run_seconds(*arguments: str) -> float:
 def launch(*arguments: str) -> subprocess.Popen[bytes]:
     """A process of this interpreter, silent."""
     return subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# An installed program has its byte code: children find theirs here, whatever this process was told about writing it.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
+    "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "longwatch-bench-bytecode")
+}
 
 
 def tell(
@@ -63,5 +70,10 @@ def seconds(work: Callable[[], object]) -> float:
 def start(*arguments: str) -> subprocess.Popen[str]:
     """A child process of this interpreter at the project's root, its pipes as text."""
     return subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
