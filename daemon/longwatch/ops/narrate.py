@@ -99,8 +99,8 @@ def _warning(topic: str, text: str) -> Line:
     return Line(topic=topic, text=text, level=logging.WARNING)
 
 
-def _alerted(topic: str, text: str) -> Line:
-    """What an alert beside it tells already: for those who look closer."""
+def _quiet(topic: str, text: str) -> Line:
+    """For those who look closer: an alert or another line tells it already."""
     return Line(topic=topic, text=text, level=logging.DEBUG)
 
 
@@ -115,14 +115,14 @@ def _config_applied(fact: m.ConfigApplied, state: State) -> Line:
 
 
 def _instrument_missing(fact: m.InstrumentMissing, state: State) -> Line:
-    return _alerted("data", f"{fact.symbol} can't be traded: {fact.reason}")
+    return _quiet("data", f"{fact.symbol} can't be traded: {fact.reason}")
 
 
 def _link_moved(fact: m.LinkMoved, state: State) -> Line | None:
     """A loss with its reason, and readiness; the steps between are told by what happens in them."""
     match fact.link:
         case m.Link.DISCONNECTED if fact.reason != STARTING:
-            return _alerted("link", f"lost: {fact.reason}")
+            return _quiet("link", f"lost: {fact.reason}")
         case m.Link.READY:
             return Line(topic="link", text="ready: the account is read and compared")
         case m.Link.CONNECTING if fact.reason == STARTING:
@@ -133,15 +133,14 @@ def _link_moved(fact: m.LinkMoved, state: State) -> Line | None:
 
 def _link_up(event: m.LinkUp, state: State) -> Line:
     accounts = ", ".join(event.accounts)
-    return Line(
-        topic="link", text=f"connected as client {event.client_id}, account {accounts}, next id {event.next_order_id}"
-    )
+    text = f"connected as client {event.client_id}, account {accounts}, next id {event.next_order_id}"
+    return Line(topic="link", text=text)
 
 
 def _backend_moved(fact: m.BackendMoved, state: State) -> Line:
     if fact.up:
         return Line(topic="link", text="the gateway has its link to IB again")
-    return _alerted("link", "the gateway lost its link to IB: no orders until it is back")
+    return _quiet("link", "the gateway lost its link to IB: no orders until it is back")
 
 
 def _farm_moved(fact: m.FarmMoved, state: State) -> Line | None:
@@ -150,7 +149,7 @@ def _farm_moved(fact: m.FarmMoved, state: State) -> Line | None:
 
 def _snapshot_failed(fact: m.SnapshotFailed, state: State) -> Line:
     parts = "; ".join(f"{part}: {reason}" for part, reason in fact.failures)
-    return _alerted("account", f"download failed, the order gate stays shut: {parts}")
+    return _quiet("account", f"download failed, the order gate stays shut: {parts}")
 
 
 def _outside_set(fact: m.OutsideSet, state: State) -> Line:
@@ -158,10 +157,8 @@ def _outside_set(fact: m.OutsideSet, state: State) -> Line:
 
 
 def _holding_adopted(fact: m.HoldingAdopted, state: State) -> Line:
-    return Line(
-        topic="book",
-        text=f"adopted {number(fact.quantity)} {fact.symbol} at {number(fact.average_cost)} ({fact.reason})",
-    )
+    text = f"adopted {number(fact.quantity)} {fact.symbol} at {number(fact.average_cost)} ({fact.reason})"
+    return Line(topic="book", text=text)
 
 
 def _foreign_order_set(fact: m.ForeignOrderSet, state: State) -> Line:
@@ -180,7 +177,7 @@ def _book_compared(fact: m.BookCompared, state: State) -> Line:
 
 
 def _quarantine_set(fact: m.QuarantineSet, state: State) -> Line:
-    return _alerted("reconcile", f"{fact.symbol} quarantined: {fact.reason}")
+    return _quiet("reconcile", f"{fact.symbol} quarantined: {fact.reason}")
 
 
 def _quarantine_lifted(fact: m.QuarantineLifted, state: State) -> Line:
@@ -196,9 +193,8 @@ def _data_judged(fact: m.DataJudged, state: State) -> Line:
     bars = sum(row.bars for row in fact.judged)
     text = f"refreshed: {counted(bars, 'bar')} of {counted(len(fact.judged), 'symbol')} up to {fact.session}"
     flawed = "; ".join(f"{row.symbol}: {row.flaws[0]}" for row in fact.judged if row.flaws)
-    if flawed:
-        return _warning("data", f"{text}; flawed, not traded: {flawed}")
-    return Line(topic="data", text=f"{text}, all sound")
+    sound = Line(topic="data", text=f"{text}, all sound")
+    return _warning("data", f"{text}; flawed, not traded: {flawed}") if flawed else sound
 
 
 def _targets_set(fact: m.TargetsSet, state: State) -> Line:
@@ -207,7 +203,7 @@ def _targets_set(fact: m.TargetsSet, state: State) -> Line:
 
 
 def _strategy_faulted(fact: m.StrategyFaulted, state: State) -> Line:
-    return _alerted("signals", f"{fact.strategy} gave no targets, nothing is traded for it: {fact.reason}")
+    return _quiet("signals", f"{fact.strategy} gave no targets, nothing is traded for it: {fact.reason}")
 
 
 def _equity_set(fact: m.EquitySet, state: State) -> Line:
@@ -247,15 +243,13 @@ def _order_moved(fact: m.OrderMoved, state: State) -> Line | None:
     text = (
         f"{order.side.value} {number(order.quantity)} {order.symbol} {saying}, {number(order.filled)} filled{at}{why}"
     )
-    loud = fact.state in _LOUD
-    return _warning("orders", text) if loud else Line(topic="orders", text=text)
+    return _warning("orders", text) if fact.state in _LOUD else Line(topic="orders", text=text)
 
 
 def _order_cancel_asked(fact: m.OrderCancelAsked, state: State) -> Line:
     order = state.orders[fact.intent]
-    return Line(
-        topic="orders", text=f"cancel {order.side.value} {number(order.quantity)} {order.symbol}: {fact.reason}"
-    )
+    text = f"cancel {order.side.value} {number(order.quantity)} {order.symbol}: {fact.reason}"
+    return Line(topic="orders", text=text)
 
 
 def _fill_booked(fact: m.FillBooked, state: State) -> Line:
@@ -277,19 +271,18 @@ def _standing(fact: m.FillBooked, state: State) -> str:
 def _commission_booked(fact: m.CommissionBooked, state: State) -> Line:
     fill = state.fills.get(fact.exec_id)
     of = f" for {fill.symbol} {number(fill.quantity)}" if fill else ""
-    text = f"commission {number(fact.commission)} {fact.currency}{of}"
-    return Line(topic="fills", text=text, level=logging.DEBUG)
+    return _quiet("fills", f"commission {number(fact.commission)} {fact.currency}{of}")
 
 
 def _job_noted(fact: m.JobNoted, state: State) -> Line | None:
     if fact.outcome not in _LOUD_JOBS:
         return None
-    return _alerted("jobs", f"{fact.job} {fact.outcome}" + (f": {fact.text}" if fact.text else ""))
+    return _quiet("jobs", f"{fact.job} {fact.outcome}" + (f": {fact.text}" if fact.text else ""))
 
 
 def _event_kept(fact: m.EventKept, state: State) -> Line:
     of = f" about {symbol_of(state, fact.con_id)}" if fact.con_id is not None else ""
-    return _alerted("journal", f"{fact.kind}{of} could not be digested and is kept raw: {fact.reason}")
+    return _quiet("journal", f"{fact.kind}{of} could not be digested and is kept raw: {fact.reason}")
 
 
 # What its fills have told already, FILLED, is not said twice.
