@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 from typer.main import get_command
 
+from longwatch.backtest.command import backtest
 from longwatch.cli import app
 from longwatch.clock import SteppedClock
 from longwatch.config.load import check
@@ -85,6 +87,14 @@ async def test_the_strategy_of_the_readme_loads_and_names_weights(written: Path)
     rising = {symbol: closes[symbol].iloc[-1] > closes[symbol].mean() for symbol in TRADED}
     assert result.weights == {symbol: third[symbol] if rising[symbol] else Decimal(0) for symbol in TRADED}
     assert {True, False} == set(rising.values()), "the prices no longer show both cases"
+
+
+def test_the_backtest_of_the_readme_runs(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same file is backtested over the package's history as README says."""
+    assert "`longwatch backtest paper.yaml --csv-dir demo`" in README
+    code = backtest(written / "paper.yaml", start=date(2013, 2, 1), csv_dir=Path("demo"), as_json=True)
+    result = json.loads(capsys.readouterr().out)
+    assert (code, result["trades"] > 0) == (0, True), result
 
 
 def test_the_table_of_commands_is_the_list_of_commands() -> None:
