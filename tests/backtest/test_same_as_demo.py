@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,7 +11,8 @@ from longwatch.backtest.copied import copy_from
 from longwatch.backtest.engine import Result, run
 from longwatch.backtest.history import unadjusted
 from longwatch.data import demo as history
-from longwatch.domain import rebalance, sizing
+from longwatch.domain import sizing
+from longwatch.domain.instruments import to_lot
 from longwatch.domain.state import State
 from longwatch.journal.codec import recover
 from longwatch.journal.store import read_records
@@ -67,11 +66,10 @@ def test_one_change_in_sizing_changes_demo_and_backtest_alike(
 ) -> None:
     """With targets cut to whole hundreds both trade otherwise than before, and still the same as one another."""
 
-    def in_hundreds(*arguments: Any, **settings: Any) -> sizing.Target:
-        target = sizing.size(*arguments, **settings)
-        return replace(target, shares=target.shares // 100 * 100)
+    def in_hundreds(weight: Decimal, equity: Decimal, price: Decimal, lot: Decimal) -> Decimal:
+        return to_lot(weight * equity / price, 100 * lot)
 
-    monkeypatch.setattr(rebalance, "size", in_hundreds)
+    monkeypatch.setattr(sizing, "shares_of", in_hundreds)
     changed = demo_run(tmp_path)
     assert orders_of(changed) != orders_of(kept[1])
     assert orders_of(backtest_of(tmp_path).state) == orders_of(changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -23,6 +24,8 @@ from longwatch.errors import UsageError
 from longwatch.ports import Calendar
 
 ALWAYS_OPEN = "24/7"
+GC_THRESHOLD = 50_000
+"""Objects between two young collections: a run makes many that live to its end, and next to no cycles."""
 
 
 def backtest(
@@ -46,6 +49,8 @@ def backtest(
     series = {symbol: split_adjusted(one) for symbol, one in series.items()}
     if settings.data_provider == "ib":
         series = unadjusted(series)
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
     first, last = span(series, max(one.loaded.needs.lookback for one in strategies), start, end)
     result = run(
         settings,

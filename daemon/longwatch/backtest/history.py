@@ -44,7 +44,8 @@ class History:
         self._stamps = series.stamps
         self._days = series.sessions()
         self._places = {day: place for place, day in enumerate(self._days, 1)}
-        self._sessions = [session for session in sessions if session.date >= _first(series)]
+        first = _first(series)
+        self._sessions = [session for session in sessions if session.date >= first]
         self._dates = [session.date for session in self._sessions]
         self._count = count
         self._rules = rules
@@ -104,8 +105,8 @@ class History:
         if not len(self._series):
             return []
         marked = self._marked(0, len(self._stamps))
-        if marked is None:
-            return []
+        if not marked:
+            return [] if marked is None else [(0, len(self._stamps))]
         bounds = [0, *sorted({place for at in marked for place in (at, at + 1)}), len(self._stamps)]
         pairs = [(start, stop) for start, stop in pairwise(bounds) if stop > start]
         return [(start, stop) for start, stop in pairs if self._marked(start, stop) == set()]
