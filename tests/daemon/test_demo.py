@@ -179,7 +179,7 @@ READS_LIKE_THIS = [
 
 def test_the_terminal_shows_a_day_and_ctrl_c_ends_it_in_order() -> None:
     """Every part of the day has its readable line, in order; SIGINT drains, summarises and ends with 0."""
-    with running("--pace", "4") as process:
+    with running("--pace", "8") as process:
         lines = lines_until(process, r"reconcile +compared [1-9]")
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=PROCESS_SECONDS)
@@ -202,6 +202,7 @@ from ib_insync import IB
 
 ib = IB()
 ib.connect("127.0.0.1", int(sys.argv[1]), clientId=9, timeout=20)
+print("connected", flush=True)
 for _ in sys.stdin:
     orders = {t.order.permId: [t.contract.symbol, t.order.action, t.order.totalQuantity] for t in ib.reqAllOpenOrders()}
     held = {p.contract.symbol: p.position for p in ib.reqPositions() if p.position}
@@ -226,14 +227,16 @@ def status_of(address: str) -> dict[str, Any]:
 
 def test_an_unmodified_client_sees_the_same_orders_and_positions_in_mid_run() -> None:
     """A plain ib_insync in a process of its own, over TCP: what it is told is what /status shows at that moment."""
-    with running("--pace", "60", "--port", "0") as process:
-        lines = lines_until(process, r"Z  fills ")
+    with running("--pace", "90", "--port", "0") as process:
+        lines = lines_until(process, r"look at http")
         port = found(r"other IB clients may connect to 127\.0\.0\.1:(\d+)", lines)
         address = found(r"look at (http://\S+/status)", lines)
         with subprocess.Popen(
             [sys.executable, "-c", PLAIN_CLIENT, port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as client:
             assert client.stdin is not None and client.stdout is not None
+            assert client.stdout.readline() == "connected\n"
+            lines_until(process, r"Z  fills ")
             for _ in range(50):
                 before = status_of(address)
                 client.stdin.write("look\n")
