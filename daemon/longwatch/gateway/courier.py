@@ -1,4 +1,4 @@
-"""Carries the exchange's reports to the client whose order it is, through faults that hold, lose, repeat or mix them."""
+"""Carries the exchange's reports to the client whose order it is, through faults that hold, lose, repeat or mix."""
 
 from __future__ import annotations
 

@@ -116,7 +116,8 @@ class Ledger:
     def correct(self, execution: Execution, price: Decimal, at: datetime) -> Execution:
         """Give a booked fill another price: its successor has the next revision in its id, and its commission."""
         corrected = self._replace(execution, price)
-        entry = {"kind": "correction", "at": at.isoformat(), "exec_id": corrected.exec_id, "replaces": execution.exec_id}
+        replaced, made = execution.exec_id, corrected.exec_id
+        entry = {"kind": "correction", "at": at.isoformat(), "exec_id": made, "replaces": replaced}
         self._write({**entry, "price": str(price)})
         self.check(execution.account)
         return corrected

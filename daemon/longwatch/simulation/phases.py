@@ -1,4 +1,4 @@
-"""How often each fault met an order in each phase of its life, counted from a run's journal; part of simulate's JSON."""
+"""How often each fault met an order in each phase of its life, counted from a run's journal; in simulate's JSON."""
 
 from __future__ import annotations
 

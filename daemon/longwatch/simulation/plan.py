@@ -1,4 +1,4 @@
-"""Fault plans: what goes wrong at the simulated gateway and when, written by hand in YAML; read by gateway and simulate.
+"""Fault plans: what goes wrong at the simulated gateway and when, by hand in YAML; read by gateway and simulate.
 
 A plan is a list of entries. `when` is an instant (`2007-01-04T15:00:00Z`) or a trigger as in the schedule ("5 minutes
 after the open"), which is due again and again; `fault` is one of FAULTS; `seconds`, `count`, `by` and `part` say how
