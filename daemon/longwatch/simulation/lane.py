@@ -47,8 +47,8 @@ class Lane:
     """What was written at one end, each piece with the instant it arrives at the other.
 
     `chunk_bytes` hands over in pieces of that size, 1 for a message split at every byte. `bytes_written` counts what
-    was let through, `bytes_waiting` what the receiver has not taken yet. `on_written` sees every piece as it is written,
-    also what is lost then; `on_arrived` what the receiver takes.
+    was let through, `bytes_waiting` what the receiver has not taken yet. `on_written` sees every piece as it is
+    written, also what is lost then; `on_arrived` what the receiver takes.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, delay: Callable[[], float]) -> None:

@@ -14,16 +14,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 from typing import Any
 
-from longwatch.domain import messages as m
-from longwatch.domain.decide import Step
 from longwatch.journal.records import digest
 from longwatch.journal.store import read_records
 from longwatch.ops import logs
 from longwatch.simulation.bench import Bench
-from longwatch.simulation.clockguard import Stray, StrayCall, guard_clocks
+from longwatch.simulation.clockguard import guard_clocks
 from longwatch.simulation.evidence import Evidence, gather
 from longwatch.simulation.invariants import Broken, judge
 from longwatch.simulation.loop import JumpLoop, run
@@ -32,7 +29,7 @@ from longwatch.simulation.phases import phases
 from longwatch.simulation.progress import Progress
 from longwatch.simulation.scenery import Scenery, scenery
 from longwatch.simulation.tap import Tap
-from longwatch.simulation.trouble import Played, Trouble
+from longwatch.simulation.trouble import Trouble
 
 _LOG = logging.getLogger("longwatch.simulate")
 
@@ -116,7 +113,8 @@ def verdict(outcome: Outcome) -> str:
     lines = [f"broken: {one}" for one in outcome.broken]
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in outcome.counts.items())
     held = f"{len(lines)} times an invariant was broken" if lines else "every invariant held"
-    return "\n".join([*lines, f"{held}; {counts}", f"journal {outcome.journal_sha256}", f"again: {outcome.asked.replay}"])
+    ending = (f"{held}; {counts}", f"journal {outcome.journal_sha256}", f"again: {outcome.asked.replay}")
+    return "\n".join([*lines, *ending])
 
 
 async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str], object]) -> Evidence:
