@@ -78,8 +78,9 @@ def simulated(asked: Asked, say: Callable[[str], object] = lambda line: None) ->
     """One run on a loop of its own. Raises StrayCall when our code read a clock or drew unseeded randomness."""
     with _folder(asked.keep) as folder:
         loop = JumpLoop()
-        guard = guard_clocks() if asked.guards else contextlib.nullcontext([])
-        with guard:
+        with contextlib.ExitStack() as guards:
+            if asked.guards:
+                guards.enter_context(guard_clocks())
             evidence = run(_play(asked, folder, loop, say), loop=loop)
         return Outcome(
             asked=asked,
