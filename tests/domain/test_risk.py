@@ -147,6 +147,22 @@ def test_an_order_that_closes_a_position_is_not_too_small() -> None:
     assert [order.quantity for order in world.trade(AAA="0")] == [100]
 
 
+def test_a_held_symbol_without_a_sound_price_is_refused_by_name_and_the_others_trade() -> None:
+    """A flawed symbol has no close to size by: it is neither bought nor sold, and the refusal is a fact."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    _flawed(world)
+    world.targets(AAA="0", BBB="0.1")
+    assert world.state.equity is not None
+    sound = tuple((symbol, price) for symbol, price in world.state.equity.prices if symbol != "AAA")
+    world.hear(m.SignalsEnded, run_id="s", session=world.state.equity.session, prices=sound)
+    refused, orders, _ = rebalanced(world)
+    assert [(one.symbol, one.check, one.wanted) for one in refused] == [("AAA", "data", -100)]
+    assert [one.order.symbol for one in orders] == ["BBB"]
+    assert world.state.rebalance is not None
+    assert world.state.rebalance.refused == 1
+
+
 def test_a_flatten_does_not_wait_for_sound_bars() -> None:
     """A person wants out: the quote decides, whatever validation says of the history."""
     world = World.ready()

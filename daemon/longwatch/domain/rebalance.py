@@ -15,7 +15,7 @@ from longwatch.domain.quotes import Quote
 from longwatch.domain.risk import WAITS_FOR_SELLS, Proposal, Refusal, caps_of, first_refusal, with_exposure
 from longwatch.domain.sizing import Clamp
 from longwatch.domain.state import State
-from longwatch.domain.wanted import Wanted, equity_of, lot_of, wanted_trades
+from longwatch.domain.wanted import Wanted, equity_of, lot_of, untradable, wanted_trades
 
 ZERO = Decimal(0)
 BPS = Decimal("0.0001")
@@ -33,6 +33,9 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         yield m.RebalanceDecided(run_id=event.run_id, intended=0, refused=0, clamped=0, waiting=0)
         return
     yield from _left_open(state)
+    for refused in _without_a_price(state, event.run_id):
+        tally[m.TradeRefused] += 1
+        yield refused
     quotes = {quote.symbol: quote for quote in event.quotes}
     for wanted in sorted(wanted_trades(state, event), key=lambda w: (w.trade > 0, w.instrument.symbol)):
         for item in _trade(state, event, wanted, quotes.get(wanted.instrument.symbol)):
@@ -47,6 +50,18 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         clamped=tally[m.TradeClamped],
         waiting=waiting,
     )
+
+
+def _without_a_price(state: State, run_id: str) -> Iterator[m.TradeRefused]:
+    """A symbol with flawed bars, or without a contract, is neither bought nor sold, and says so."""
+    if state.is_on(m.Verb.FLATTEN):
+        return
+    for symbol, shares, check, why in untradable(state):
+        text = why if why.startswith(symbol) else f"{symbol}: {why}"
+        limit = "sound bars" if check == "data" else "a known contract"
+        yield m.TradeRefused(
+            run_id=run_id, symbol=symbol, check=check, wanted=shares, observed=why, limit=limit, text=text
+        )
 
 
 def _left_open(state: State) -> Decided:

@@ -40,6 +40,24 @@ def wanted_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
         yield _wanted(state, instrument, weight, price)
 
 
+def untradable(state: State) -> Iterator[tuple[str, Decimal, str, str]]:
+    """Symbols that are wanted or held but have no contract or no sound price: (symbol, signed shares, check, why).
+
+    The shares are those of a position that was to go; what else is wanted of such a symbol can't be put in shares.
+    """
+    prices = dict(state.equity.prices) if state.equity else {}
+    for symbol, weight in _weights(state).items():
+        instrument, judged = state.instruments.get(symbol), state.judged.get(symbol)
+        held = state.held(instrument.con_id) if instrument else ZERO
+        if not weight and not held:
+            continue
+        if instrument is None:
+            yield symbol, ZERO, "instrument", state.missing.get(symbol, "its contract is not known")
+        elif prices.get(symbol, ZERO) <= 0:
+            why = judged.flaws[0] if judged and judged.flaws else "it has no validated close"
+            yield symbol, ZERO if weight else -held, "data", why
+
+
 def _weights(state: State) -> dict[str, Decimal]:
     """Combined weights; symbols of a strategy at fault are left as they are, held symbols nobody names go to zero."""
     fresh = {name: dict(t.weights) for name, t in state.targets.items() if name not in state.faults}
