@@ -9,17 +9,21 @@ DEV := .venv/.dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # hatchling and editables come from the constraints too, so the build needs no isolation and fetches nothing unhashed.
 EDITABLE := $(PIP) install --quiet --no-deps --no-build-isolation --editable .
-COMPILE = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url \
-	--no-annotate --extra ib --extra build
+PIN = uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url --no-annotate
+COMPILE = $(PIN) --extra ib --extra build
 
-.PHONY: demo test lint bench proof clean constraints
+.PHONY: demo test lint bench proof clean clients constraints
 .DEFAULT_GOAL := demo
 
 demo: $(RUN)
 	@$(BIN)/longwatch demo $(ARGS)
 
-test: lint
+test: lint clients
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+
+# The environments of other people's client libraries, each made once and again when its pins change.
+clients: $(DEV)
+	$(BIN)/python -m tests.clients.environments
 
 lint: $(DEV)
 	$(BIN)/ruff check daemon tests deploy
@@ -33,12 +37,17 @@ proof: $(DEV)
 	HYPOTHESIS_PROFILE=proof $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 900 $(ARGS)
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .clients build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find daemon tests deploy -name __pycache__ -type d -exec rm -rf {} +
 
 constraints:
 	$(COMPILE) $(ARGS) -o requirements/run.txt pyproject.toml
 	$(COMPILE) $(ARGS) --extra test --extra dev -c requirements/run.txt -o requirements/dev.txt pyproject.toml
+	echo ib_insync==0.9.86 | $(PIN) $(ARGS) -o requirements/clients/ib_insync.txt -
+	echo ib_async==2.1.0 | $(PIN) $(ARGS) -o requirements/clients/ib_async.txt -
+	echo ibapi==9.81.1.post1 | $(PIN) $(ARGS) -o requirements/clients/ibapi.txt -
+	echo ibapi-stable==10.37.2 | $(PIN) $(ARGS) -o requirements/clients/ibapi_stable.txt -
+	printf '%s\n' setuptools wheel | $(PIN) $(ARGS) -o requirements/clients/ibapi.build.txt -
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

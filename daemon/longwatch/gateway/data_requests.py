@@ -208,7 +208,7 @@ def _send_history(session: Session, values: Values, instrument: Instrument) -> N
 def _row(bar: history.PastBar, instrument: Instrument, values: Values, server_version: int) -> Values:
     lot = 1 if server_version >= wording.SHARES_IN_HISTORY else LOT
     return {
-        "date": history.shown_start(bar, instrument.zone, as_epoch=values["formatDate"] == AS_EPOCH),
+        "date": history.shown_start(bar, instrument.zone, server_version, as_epoch=values["formatDate"] == AS_EPOCH),
         "open": bar.open,
         "high": bar.high,
         "low": bar.low,

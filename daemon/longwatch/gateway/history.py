@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from longwatch.gateway.hours import TradingDay
 from longwatch.gateway.market import Instrument, Market, money
 from longwatch.gateway.path import DayBar, DayPath, place_of
+from longwatch.gateway.wording import moment
 
 STEPS: dict[str, timedelta] = {
     "1 min": timedelta(minutes=1),
@@ -116,13 +116,11 @@ def head_of(market: Market, instrument: Instrument, at: datetime) -> datetime | 
     return past[0].open_at if past else None
 
 
-def shown_start(bar: PastBar, zone: str, *, as_epoch: bool) -> str:
-    """A bar's date as messages carry it: `yyyymmdd`, or for shorter bars epoch seconds or a time with its zone."""
+def shown_start(bar: PastBar, zone: str, server_version: int, *, as_epoch: bool) -> str:
+    """A bar's date as messages carry it: `yyyymmdd`; of shorter bars epoch seconds, or a time in the version's form."""
     match bar.start:
         case datetime() as start:
-            if as_epoch:
-                return str(int(start.timestamp()))
-            return f"{start.astimezone(ZoneInfo(zone)):%Y%m%d %H:%M:%S} {zone}"
+            return str(int(start.timestamp())) if as_epoch else moment(start, zone, server_version)
         case day:
             return f"{day:%Y%m%d}"
 

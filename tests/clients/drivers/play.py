@@ -1,0 +1,236 @@
+"""What every client does against the gateway, and a tape of all it hears; imported by the drivers.
+
+Drivers run alone, inside an environment that holds one client library and nothing of ours. A library's own objects are
+made and read here; nothing of it is changed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+import threading
+import time
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Protocol
+
+WAIT_SECONDS = 8.0
+QUIET_SECONDS = 0.2
+UNSET = {1.7976931348623157e308, 2147483647, 9223372036854775807, 2.0**127 - 1}
+
+Event = list[Any]
+
+
+class Library(Protocol):
+    """One client library: how to ask something of it, and its own contracts, orders and filters."""
+
+    name: str
+    account: str
+
+    def ask(self, request: str, *arguments: Any) -> None: ...
+    def cancel(self, order_id: int) -> None: ...
+    def contract(self) -> Any: ...
+    def order(self) -> Any: ...
+    def filter(self) -> Any: ...
+    def quantity(self, text: str) -> Any: ...
+
+
+class Tape:
+    """Every callback in the order it came, with the phase it came in."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, Event]] = []
+        self.phase = "opening"
+        self._begun = 0
+        self._changed = threading.Condition()
+
+    def write(self, name: str, arguments: tuple[Any, ...]) -> None:
+        with self._changed:
+            self.events.append((self.phase, name, [plain(one) for one in arguments]))
+            self._changed.notify_all()
+
+    def begin(self, phase: str) -> None:
+        with self._changed:
+            self.phase, self._begun = phase, len(self.events)
+
+    def wait(self, name: str, *leading: Any) -> None:
+        """Wait until this phase has heard `name` with these first arguments. Exits when it does not come."""
+
+        def came() -> bool:
+            return any(
+                heard == name and arguments[: len(leading)] == list(leading)
+                for _, heard, arguments in self.events[self._begun :]
+            )
+
+        with self._changed:
+            if not self._changed.wait_for(came, WAIT_SECONDS):
+                heard = [(event, arguments[:2]) for _, event, arguments in self.events[self._begun :]]
+                sys.exit(f"{self.phase}: {name} {leading} did not come; heard {heard}")
+
+    def settle(self) -> None:
+        """Wait until nothing has come for a while."""
+        heard = -1
+        while heard != len(self.events):
+            heard = len(self.events)
+            time.sleep(QUIET_SECONDS)
+
+
+def plain(value: Any) -> Any:
+    """A library's value as JSON has it: objects as their attributes, unset numbers as null."""
+    match value:
+        case None | bool() | str():
+            return value
+        case Enum():
+            return str(value)
+        case int() | float() | Decimal():
+            number = float(value)
+            return None if number != number or number in UNSET else (int(value) if number == int(number) else number)
+        case datetime.date():
+            return value.isoformat()
+        case bytes():
+            return value.decode()
+        case dict():
+            return {str(key): plain(one) for key, one in value.items()}
+        case tuple() if hasattr(value, "_asdict"):
+            return {name: plain(one) for name, one in value._asdict().items()}
+        case list() | tuple() | set():
+            return [plain(one) for one in value]
+        case _:
+            return {name: plain(one) for name, one in attributes(value).items()}
+
+
+def attributes(value: Any) -> dict[str, Any]:
+    """An object's attributes, also of classes with slots."""
+    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    return {**{name: getattr(value, name) for name in slots if hasattr(value, name)}, **getattr(value, "__dict__", {})}
+
+
+def told(library: Library, tape: Tape, **facts: Any) -> None:
+    """Print everything as one JSON object."""
+    print(json.dumps({"library": library.name, **facts, "events": tape.events}))
+
+
+def play(library: Library, tape: Tape) -> None:
+    """Ask everything a trading program asks, one thing after the other."""
+    tape.wait("nextValidId")
+    tape.wait("managedAccounts")
+    tape.settle()
+    first = next(arguments[0] for _, name, arguments in tape.events if name == "nextValidId")
+    general(library, tape)
+    history(library, tape)
+    quotes(library, tape)
+    orders(library, tape, first)
+    account(library, tape)
+    refusals(library, tape)
+
+
+def phase(library: Library, tape: Tape, name: str, request: tuple[Any, ...], *until: Any) -> None:
+    """Ask one thing and wait for its end."""
+    tape.begin(name)
+    library.ask(*request)
+    tape.wait(*until)
+
+
+def general(library: Library, tape: Tape) -> None:
+    phase(library, tape, "time", ("reqCurrentTime",), "currentTime")
+    phase(library, tape, "ids", ("reqIds", 1), "nextValidId")
+    phase(library, tape, "accounts", ("reqManagedAccts",), "managedAccounts")
+    phase(library, tape, "details", ("reqContractDetails", 101, stock(library)), "contractDetailsEnd", 101)
+    phase(library, tape, "unknown", ("reqContractDetails", 102, stock(library, "NO SUCH")), "error", 102)
+    phase(library, tape, "samples", ("reqMatchingSymbols", 103, "ABC"), "symbolSamples", 103)
+    phase(library, tape, "rule", ("reqMarketRule", 26), "marketRule", 26)
+    phase(library, tape, "families", ("reqFamilyCodes",), "familyCodes")
+    phase(library, tape, "tiers", ("reqSoftDollarTiers", 104), "softDollarTiers", 104)
+    phase(library, tape, "providers", ("reqNewsProviders",), "newsProviders")
+    phase(library, tape, "depth", ("reqMktDepthExchanges",), "mktDepthExchanges")
+    phase(library, tape, "smart", ("reqSmartComponents", 105, "9c0001"), "smartComponents", 105)
+    options = ("reqSecDefOptParams", 106, "ABC", "", "STK", 1)
+    phase(library, tape, "options", options, "securityDefinitionOptionParameterEnd", 106)
+
+
+def history(library: Library, tape: Tape) -> None:
+    contract = stock(library)
+    phase(library, tape, "head", ("reqHeadTimeStamp", 110, contract, "TRADES", 1, 1), "headTimestamp", 110)
+    asked = {"daily": ("1 day", "5 D", 1), "short": ("15 mins", "1 D", 1), "epochs": ("15 mins", "1 D", 2)}
+    for number, (name, (size, duration, form)) in enumerate(asked.items(), 111):
+        request = ("reqHistoricalData", number, contract, "", duration, size, "TRADES", 1, form, False, [])
+        phase(library, tape, name, request, "historicalDataEnd", number)
+    request = ("reqHistoricalData", 114, contract, "", "1 D", "7 mins", "TRADES", 1, 1, False, [])
+    phase(library, tape, "no step", request, "error", 114)
+
+
+def quotes(library: Library, tape: Tape) -> None:
+    contract = stock(library)
+    library.ask("reqMarketDataType", 1)
+    request = ("reqMktData", 120, contract, "", False, False, [])
+    phase(library, tape, "stream", request, "tickReqParams", 120)
+    tape.settle()
+    library.ask("cancelMktData", 120)
+    phase(library, tape, "snapshot", ("reqMktData", 121, contract, "", True, False, []), "tickSnapshotEnd", 121)
+
+
+def orders(library: Library, tape: Tape, first: int) -> None:
+    contract = stock(library)
+    market, resting, stop, what_if, half, huge = range(first, first + 6)
+
+    def place(name: str, order_id: int, *until: Any, **terms: Any) -> None:
+        order = ordered(library, **terms)
+        phase(library, tape, name, ("placeOrder", order_id, contract, order), *until)
+        tape.settle()
+
+    limit = {"orderType": "LMT", "tif": "GTC", "orderRef": "lw:client:2", "outsideRth": True}
+    place("bought", market, "orderStatus", market, "Filled", size="100", orderType="MKT", orderRef="lw:client:1")
+    place("resting", resting, "orderStatus", resting, "Submitted", size="50", lmtPrice=10.25, **limit)
+    place("modified", resting, "orderStatus", resting, "Submitted", size="60", lmtPrice=10.5, **limit)
+    terms = {"orderType": "STP LMT", "auxPrice": 5.25, "lmtPrice": 5.0, "action": "SELL"}
+    place("stop", stop, "orderStatus", stop, "PreSubmitted", size="100", **terms)
+    place("what if", what_if, "openOrder", what_if, size="10", orderType="MKT", whatIf=True)
+    place("half", half, "error", half, size="0.5", orderType="MKT")
+    place("huge", huge, "orderStatus", huge, "Inactive", size="900000", orderType="MKT")
+    phase(library, tape, "open", ("reqOpenOrders",), "openOrderEnd")
+    phase(library, tape, "all open", ("reqAllOpenOrders",), "openOrderEnd")
+    tape.begin("cancelled")
+    library.cancel(resting)
+    tape.wait("orderStatus", resting, "Cancelled")
+    tape.settle()
+    tape.begin("no order")
+    library.cancel(huge + 1)
+    tape.wait("error", huge + 1)
+    place("sold", huge + 2, "orderStatus", huge + 2, "Filled", size="40", orderType="MKT", action="SELL")
+
+
+def account(library: Library, tape: Tape) -> None:
+    name = library.account
+    phase(library, tape, "executions", ("reqExecutions", 130, library.filter()), "execDetailsEnd", 130)
+    phase(library, tape, "positions", ("reqPositions",), "positionEnd")
+    library.ask("cancelPositions")
+    phase(library, tape, "positions multi", ("reqPositionsMulti", 131, name, ""), "positionMultiEnd", 131)
+    tags = "AccountType,NetLiquidation,TotalCashValue,BuyingPower,Cushion"
+    phase(library, tape, "summary", ("reqAccountSummary", 132, "All", tags), "accountSummaryEnd", 132)
+    library.ask("cancelAccountSummary", 132)
+    phase(library, tape, "updates", ("reqAccountUpdates", True, name), "accountDownloadEnd", name)
+    library.ask("reqAccountUpdates", False, name)
+    multi = ("reqAccountUpdatesMulti", 133, name, "", False)
+    phase(library, tape, "updates multi", multi, "accountUpdateMultiEnd", 133)
+    phase(library, tape, "completed", ("reqCompletedOrders", False), "completedOrdersEnd")
+
+
+def refusals(library: Library, tape: Tape) -> None:
+    """What this gateway has not, it refuses with the code a real one uses."""
+    phase(library, tape, "no tickers", ("cancelMktData", 999), "error", 999)
+    phase(library, tape, "no number", ("cancelHistoricalData", 998), "error", 998)
+
+
+def stock(library: Library, symbol: str = "ABC") -> Any:
+    contract = library.contract()
+    contract.symbol, contract.secType, contract.exchange, contract.currency = symbol, "STK", "SMART", "USD"
+    return contract
+
+
+def ordered(library: Library, *, size: str, action: str = "BUY", tif: str = "DAY", **terms: Any) -> Any:
+    order = library.order()
+    order.action, order.totalQuantity, order.tif = action, library.quantity(size), tif
+    for name, value in terms.items():
+        setattr(order, name, value)
+    return order

@@ -1,0 +1,434 @@
+"""What a client should have heard, phase by phase, read off the gateway's model and not off its messages.
+
+Nothing here uses the gateway's wording or the message tables: names are those of IB's own client, values come from
+orders, books, market and account. Constants are what recordings of real gateways show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from longwatch.gateway.account_values import AccountValue, account_values
+from longwatch.gateway.app import Gateway
+from longwatch.gateway.history import DAILY, STEPS, PastBar, daily_bars, head_of, short_bars, span_of
+from longwatch.gateway.ledger import Commission, Execution, Holding
+from longwatch.gateway.market import Instrument, Quote
+from longwatch.gateway.orders import Order, Ticket
+from longwatch.gateway.reports import (
+    CommissionShown,
+    FillShown,
+    OrderNotice,
+    OrderShown,
+    PreviewShown,
+    Report,
+    StatusShown,
+)
+
+ACCOUNT = "DU123456"
+ZONES_SINCE, SHARES_SINCE = 174, 175
+SIZES_SINCE, ISSUERS_SINCE = 164, 176
+
+Said = tuple[str, tuple[Any, ...]]
+"""A callback's name and its arguments; objects as the attributes that matter."""
+
+ORDER_CONSTANTS = {"origin": 0, "shortSaleSlot": 0, "exemptCode": -1, "ocaType": 3, "clearingIntent": "IB"}
+OPEN_CONSTANTS = {**ORDER_CONSTANTS, "parentId": 0, "openClose": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A time between the two ends of the run, in whichever form a library shows it."""
+
+    first: datetime
+    last: datetime
+
+
+@dataclass(slots=True)
+class Model:
+    """One gateway after a client's visit. `told` is what its exchange reported, in order, each as it was then."""
+
+    gateway: Gateway
+    told: list[Report]
+    version: int
+    client_id: int
+    began: datetime
+
+    @property
+    def abc(self) -> Instrument:
+        instrument = self.gateway.desk.market.find("ABC")
+        assert instrument is not None
+        return instrument
+
+    @property
+    def now(self) -> datetime:
+        return self.gateway.desk.now()
+
+    @property
+    def quote(self) -> Quote:
+        return self.gateway.desk.market.quote(self.abc, self.now)
+
+    @property
+    def any_time(self) -> Within:
+        return Within(self.began.replace(microsecond=0), self.now)
+
+
+def expected(model: Model) -> dict[str, list[Said]]:
+    """Every phase and what is heard in it, live messages of orders apart."""
+    return {
+        **general(model),
+        **history(model),
+        **quotes(model),
+        **downloads(model),
+        **account(model),
+    }
+
+
+# ── who, when, what ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def general(model: Model) -> dict[str, list[Said]]:
+    instrument = model.abc
+    notices = [
+        (2104, "Market data farm connection is OK:cashfarm"),
+        (2104, "Market data farm connection is OK:usfarm"),
+        (2106, "HMDS data farm connection is OK:ushmds"),
+        (2158, "Sec-def data farm connection is OK:secdefnj"),
+    ]
+    accounts, first = ("managedAccounts", (ACCOUNT,)), ("nextValidId", (1,))
+    sample = {"contract": {"conId": instrument.con_id, "symbol": "ABC", "secType": "STK", "currency": "USD"}}
+    if model.version >= ISSUERS_SINCE:
+        sample["contract"]["description"] = instrument.long_name
+    return {
+        "opening": [accounts, first, *(error(-1, code, text) for code, text in notices)],
+        "time": [("currentTime", (model.any_time,))],
+        "ids": [first],
+        "accounts": [accounts],
+        "details": [("contractDetails", (101, details(model))), ("contractDetailsEnd", (101,))],
+        "unknown": [error(102, 200, "No security definition has been found for the request")],
+        "samples": [("symbolSamples", (103, [{**sample, "derivativeSecTypes": []}]))],
+        "rule": [("marketRule", (26, [{"lowEdge": 0, "increment": instrument.min_tick}]))],
+        "families": [("familyCodes", ([{"accountID": ACCOUNT, "familyCodeStr": ""}],))],
+        "tiers": [("softDollarTiers", (104, []))],
+        "providers": [("newsProviders", ([],))],
+        "depth": [("mktDepthExchanges", ([],))],
+        "smart": [("smartComponents", (105, []))],
+        "options": [("securityDefinitionOptionParameterEnd", (106,))],
+        "no step": [error(114, 162, "Historical Market Data Service error message:invalid step: 7 mins")],
+        "no tickers": [error(999, 300, "Can't find EId with tickerId:999")],
+        "no number": [error(998, 366, "No historical data query found for ticker id:998")],
+    }
+
+
+def details(model: Model) -> dict[str, Any]:
+    instrument = model.abc
+    sizes = {"minSize": 1, "sizeIncrement": 1, "suggestedSizeIncrement": 100}
+    return {
+        "contract": {
+            **contract_of(instrument, "SMART"),
+            "primaryExchange": instrument.primary_exchange,
+            "strike": 0,
+            "right": "",
+            "multiplier": "",
+        },
+        "marketName": instrument.trading_class,
+        "minTick": instrument.min_tick,
+        "priceMagnifier": 1,
+        "underConId": 0,
+        "longName": instrument.long_name,
+        "timeZoneId": instrument.zone,
+        "validExchanges": "SMART,NASDAQ",
+        "marketRuleIds": "26,26",
+        "aggGroup": 1,
+        "stockType": "COMMON",
+        **(sizes if model.version >= SIZES_SINCE else {}),
+    }
+
+
+def history(model: Model) -> dict[str, list[Said]]:
+    head = head_of(model.gateway.desk.market, model.abc, model.now)
+    assert head is not None
+    asked = {
+        "daily": (111, "5 D", "1 day", text_of_bar(model)),
+        "short": (112, "1 D", "15 mins", text_of_bar(model)),
+        "epochs": (113, "1 D", "15 mins", lambda bar: str(int(bar.start.timestamp()))),
+    }
+    phases: dict[str, list[Said]] = {"head": [("headTimestamp", (110, f"{head:%Y%m%d-%H:%M:%S}"))]}
+    for name, (number, duration, size, shown) in asked.items():
+        bars = [("historicalData", (number, bar_of(bar, shown, model.version))) for bar in past(model, duration, size)]
+        phases[name] = [*bars, ("historicalDataEnd", (number, ..., model.any_time))]
+    return phases
+
+
+def past(model: Model, duration: str, size: str) -> list[PastBar]:
+    span, market = span_of(duration), model.gateway.desk.market
+    assert span is not None
+    if size in DAILY:
+        return daily_bars(market, model.abc, span, model.now)
+    return short_bars(market, model.abc, span, STEPS[size], model.now)
+
+
+def text_of_bar(model: Model) -> Callable[[PastBar], str]:
+    """A bar's date as shown: two blanks and no zone before 174, one blank and the zone's name since."""
+
+    def shown(bar: PastBar) -> str:
+        if not isinstance(bar.start, datetime):
+            return f"{bar.start:%Y%m%d}"
+        if model.version < ZONES_SINCE:
+            return f"{bar.start:%Y%m%d  %H:%M:%S}"
+        return f"{bar.start:%Y%m%d %H:%M:%S} UTC"
+
+    return shown
+
+
+def bar_of(bar: PastBar, shown: Callable[[PastBar], str], version: int) -> dict[str, Any]:
+    return {
+        "date": shown(bar),
+        "open": bar.open,
+        "high": bar.high,
+        "low": bar.low,
+        "close": bar.close,
+        "volume": bar.volume if version >= SHARES_SINCE else bar.volume // 100,
+        "wap": bar.average,
+        "barCount": bar.trades,
+    }
+
+
+def quotes(model: Model) -> dict[str, list[Said]]:
+    return {"stream": burst(model, 120), "snapshot": [*burst(model, 121), ("tickSnapshotEnd", (121,))]}
+
+
+def burst(model: Model, number: int) -> list[Said]:
+    """The opening of a stream: type, parameters, the last trade, the day's prices, bid and ask."""
+    quote = model.quote
+    assert quote.last_at is not None
+    lot = 1 if model.version >= 159 else 100
+    sizes = {name: getattr(quote, name) // lot for name in ("last_size", "volume", "bid_size", "ask_size")}
+    prices = [(6, quote.high), (7, quote.low), (9, quote.close), (14, quote.open)]
+    return [
+        ("marketDataType", (number, 1)),
+        ("tickReqParams", (number, model.abc.min_tick, "9c0001", 4)),
+        ("tickString", (number, 45, str(int(quote.last_at.timestamp())))),
+        ("tickPrice", (number, 4, quote.last, sizes["last_size"])),
+        ("tickSize", (number, 5, sizes["last_size"])),
+        ("tickSize", (number, 8, sizes["volume"])),
+        *(("tickPrice", (number, tick, price, 0)) for tick, price in prices),
+        ("tickPrice", (number, 1, quote.bid, sizes["bid_size"])),
+        ("tickSize", (number, 0, sizes["bid_size"])),
+        ("tickPrice", (number, 2, quote.ask, sizes["ask_size"])),
+        ("tickSize", (number, 3, sizes["ask_size"])),
+    ]
+
+
+# ── orders ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def live(model: Model) -> list[Said]:
+    """Everything the exchange reported of this client's orders, as messages, in order."""
+    return [said for report in model.told for said in reported(report, model)]
+
+
+def reported(report: Report, model: Model) -> Iterator[Said]:
+    match report:
+        case OrderShown(order=order):
+            yield open_order(order)
+        case StatusShown(order=order):
+            yield order_status(order)
+        case FillShown(execution=execution):
+            yield exec_details(execution, model, -1)
+        case CommissionShown(commission=commission):
+            yield commission_report(commission)
+        case OrderNotice(order_id=order_id, code=code, text=text):
+            yield error(order_id, code, text)
+        case PreviewShown():
+            yield preview(report)
+
+
+def open_order(order: Order) -> Said:
+    ticket = order.ticket
+    state: dict[str, Any] = {"status": order.status.value, "commission": None}
+    if order.is_settled:
+        state |= {"commission": order.commission, "commissionCurrency": "USD"}
+    shown = {**terms(ticket), **OPEN_CONSTANTS, "orderId": ticket.order_id, "clientId": ticket.client_id}
+    shown |= {"permId": order.perm_id, "totalQuantity": ticket.quantity, "whatIf": False}
+    shown |= {"trailStopPrice": stop_shown(ticket), "outsideRth": ticket.outside_rth}
+    return "openOrder", (ticket.order_id, open_contract(ticket), shown, state)
+
+
+def stop_shown(ticket: Ticket) -> Decimal | None:
+    """What real gateways show a second time: the stop, or one above a plain limit."""
+    return ticket.limit + 1 if ticket.order_type == "LMT" and ticket.limit is not None else ticket.stop
+
+
+def terms(ticket: Ticket) -> dict[str, Any]:
+    return {
+        "action": ticket.action,
+        "orderType": ticket.order_type,
+        "lmtPrice": ticket.limit or 0,
+        "auxPrice": ticket.stop or 0,
+        "tif": ticket.tif,
+        "account": ticket.account,
+        "orderRef": ticket.order_ref,
+    }
+
+
+def open_contract(ticket: Ticket) -> dict[str, Any]:
+    return {**contract_of(ticket.instrument, "SMART"), "strike": 0, "right": "?"}
+
+
+def order_status(order: Order) -> Said:
+    average = order.spent / order.filled if order.filled else Decimal(0)
+    why = "trigger" if order.ticket.stop is not None and order.status.value == "PreSubmitted" else ""
+    ids = (order.perm_id, 0, order.last_price, order.ticket.client_id)
+    filled = (order.filled, order.ticket.quantity - order.filled)
+    return "orderStatus", (order.ticket.order_id, order.status.value, *filled, round(average, 8), *ids, why, 0)
+
+
+def preview(report: PreviewShown) -> Said:
+    before, after, equity = report.margin_before, report.margin_after, report.equity
+    margins = {
+        "initMarginBefore": before,
+        "initMarginChange": after - before,
+        "initMarginAfter": after,
+        "equityWithLoanBefore": equity,
+        "equityWithLoanAfter": equity - report.commission,
+    }
+    state = {name: float(value) for name, value in margins.items()}
+    order = {**terms(report.ticket), "totalQuantity": report.ticket.quantity, "whatIf": True}
+    shown = {**state, "status": "PreSubmitted", "commission": report.commission, "commissionCurrency": "USD"}
+    return "openOrder", (report.ticket.order_id, open_contract(report.ticket), order, shown)
+
+
+def exec_details(execution: Execution, model: Model, number: int) -> Said:
+    fill = {
+        "execId": execution.exec_id,
+        "time": Within(execution.at.replace(microsecond=0), execution.at),
+        "acctNumber": execution.account,
+        "exchange": "NASDAQ",
+        "side": "BOT" if execution.is_buy else "SLD",
+        "shares": execution.quantity,
+        "price": execution.price,
+        "permId": execution.perm_id,
+        "clientId": execution.client_id,
+        "orderId": execution.order_id,
+        "liquidation": 0,
+        "cumQty": execution.total,
+        "avgPrice": round(execution.average, 8),
+        "orderRef": execution.order_ref,
+        "lastLiquidity": 2,
+    }
+    return "execDetails", (number, {**contract_of(model.abc, "SMART"), "strike": 0, "right": ""}, fill)
+
+
+def commission_report(commission: Commission) -> Said:
+    report = {
+        "execId": commission.exec_id,
+        "commission": commission.amount,
+        "currency": commission.currency,
+        "realizedPNL": commission.realised,
+    }
+    return "commissionReport", (report,)
+
+
+def downloads(model: Model) -> dict[str, list[Said]]:
+    """Open orders, executions and completed orders, asked for."""
+    mine = orders_of(model)
+    open_then = [last_shown(model, order.perm_id, at="PreSubmitted Submitted") for order in mine[1:3]]
+    rows = [said for order in open_then for said in (open_order(order), order_status(order))]
+    ledger = model.gateway.ledger
+    fills = [fill for fill in ledger.executions if fill.client_id == model.client_id]
+    executions = [exec_details(fill, model, 130) for fill in fills]
+    commissions = [commission_report(ledger.commissions[fill.exec_id]) for fill in fills]
+    ended = [order for order in mine if order.ended_at is not None]
+    return {
+        "open": [*rows, ("openOrderEnd", ())],
+        "all open": [*rows, ("openOrderEnd", ())],
+        "executions": [*executions, *commissions, ("execDetailsEnd", (130,))],
+        "completed": [*(completed(order) for order in ended), ("completedOrdersEnd", ())],
+    }
+
+
+def orders_of(model: Model) -> list[Order]:
+    """This client's orders as they stand now, in the order they were placed."""
+    book = model.gateway.desk.exchange.book
+    every = [*book.live(), *book.ended()]
+    return sorted((one for one in every if one.ticket.client_id == model.client_id), key=lambda one: one.perm_id)
+
+
+def last_shown(model: Model, perm_id: int, at: str) -> Order:
+    """An order as it was when last reported in one of these states."""
+    shown = [one.order for one in model.told if isinstance(one, OrderShown) and one.order.perm_id == perm_id]
+    return [order for order in shown if order.status.value in at.split()][-1]
+
+
+def completed(order: Order) -> Said:
+    ticket, filled = order.ticket, order.status.value == "Filled"
+    shown = {**terms(ticket), **ORDER_CONSTANTS, "permId": order.perm_id, "filledQuantity": order.filled}
+    shown |= {"totalQuantity": 0 if filled else ticket.quantity, "outsideRth": ticket.outside_rth}
+    status = "Filled" if filled else "Cancelled"
+    assert order.ended_at is not None
+    ended = Within(order.ended_at.replace(microsecond=0), order.ended_at)
+    state = {"status": status, "completedStatus": order.ending, "completedTime": ended}
+    return "completedOrder", (open_contract(ticket), shown, state)
+
+
+# ── the account ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def account(model: Model) -> dict[str, list[Said]]:
+    values = account_values(model.gateway.desk.statement(ACCOUNT))
+    holdings = list(model.gateway.ledger.accounts[ACCOUNT].holdings.values())
+    held = [(ACCOUNT, contract_of(model.abc, "NASDAQ"), one.quantity, average(one)) for one in holdings]
+    minute = Within(model.began - timedelta(seconds=60), model.now)
+    time = ("updateAccountTime", (minute,))
+    updates = [("updateAccountValue", (one.key, one.value, one.currency, ACCOUNT)) for one in values]
+    multi = [("accountUpdateMulti", (133, ACCOUNT, "", one.key, one.value, one.currency)) for one in values]
+    portfolio = [said for one in holdings for said in (portfolio_row(model, one), time)]
+    return {
+        "positions": [*(("position", row) for row in held), ("positionEnd", ())],
+        "positions multi": [
+            *(("positionMulti", (131, row[0], "", *row[1:])) for row in held),
+            ("positionMultiEnd", (131,)),
+        ],
+        "summary": [*summary(values), ("accountSummaryEnd", (132,))],
+        "updates": [*updates, *portfolio, time, ("accountDownloadEnd", (ACCOUNT,))],
+        "updates multi": [*multi, ("accountUpdateMultiEnd", (133,))],
+    }
+
+
+def summary(values: Sequence[AccountValue]) -> Iterator[Said]:
+    by_key = {one.key: one for one in values}
+    for tag in ("AccountType", "Cushion", "BuyingPower", "NetLiquidation", "TotalCashValue"):
+        yield "accountSummary", (132, ACCOUNT, tag, by_key[tag].value, by_key[tag].currency)
+
+
+def portfolio_row(model: Model, holding: Holding) -> Said:
+    price = model.quote.last
+    assert price is not None
+    value = holding.quantity * price
+    contract = {**contract_of(model.abc, ""), "primaryExchange": "NASDAQ", "right": "0", "strike": 0}
+    figures = (price, round(value, 2), round(average(holding), 7), round(value - holding.cost, 2))
+    return "updatePortfolio", (contract, holding.quantity, *figures, round(holding.realised, 2), ACCOUNT)
+
+
+def average(holding: Holding) -> Decimal:
+    return holding.cost / holding.quantity
+
+
+def contract_of(instrument: Instrument, exchange: str) -> dict[str, Any]:
+    return {
+        "conId": instrument.con_id,
+        "symbol": instrument.symbol,
+        "secType": instrument.sec_type,
+        "exchange": exchange,
+        "currency": instrument.currency,
+        "localSymbol": instrument.symbol,
+        "tradingClass": instrument.trading_class,
+    }
+
+
+def error(number: int, code: int, text: str) -> Said:
+    return "error", (number, code, text)
