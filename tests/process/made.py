@@ -35,9 +35,13 @@ SPEED = 10
 FIRST_PORT, PORTS = 20_000, 12_000
 """Below the ports that the kernel gives to outgoing connections."""
 LOOK_SECONDS = 0.02
+PATIENCE_SECONDS = 60
+"""How long anything may take on a machine that is busy with other things; when all is well it takes a few seconds."""
 LOG_SHOWN = 8_000
 
 Settings = dict[str, Any]
+ABSENT = object()
+"""As a change: the setting is not written at all."""
 
 BASE: Settings = {
     "mode": "paper",
@@ -103,9 +107,9 @@ class Program:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def ended(self, seconds: float = 20.0) -> int:
+    def ended(self) -> int:
         """Its exit code, once it has ended by itself."""
-        return self.process.wait(timeout=seconds)
+        return self.process.wait(timeout=PATIENCE_SECONDS)
 
 
 class Place:
@@ -138,7 +142,7 @@ class Place:
         """A gateway that listens, on this place's port and ledger."""
         words = ("--port", self.gateway_port, "--speed", SPEED, "--around-the-clock", "--ledger", self.ledger_path)
         program = self.start("gateway", *words, *options)
-        until(lambda: "serving" in program.said, 20, "the gateway to listen", program)
+        until(lambda: "serving" in program.said, "the gateway to listen", program)
         return program
 
     def daemon(self, extra: Mapping[str, str] | None = None, *, config: Path | None = None) -> Program:
@@ -148,7 +152,7 @@ class Place:
     def ready_daemon(self) -> Program:
         """A daemon that may trade."""
         program = self.daemon()
-        until(lambda: self.page("/readyz")[0] == 200, 20, "the daemon to be ready", program)
+        until(lambda: self.page("/readyz")[0] == 200, "the daemon to be ready", program)
         return program
 
     def start(self, *words: object, extra: Mapping[str, str] | None = None) -> Program:
@@ -166,7 +170,7 @@ class Place:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=40,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
@@ -183,7 +187,7 @@ class Place:
 
     def page(self, path: str) -> tuple[int, str]:
         """Status and text of one of the daemon's pages; (0, "") while nothing listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=PATIENCE_SECONDS)
         try:
             connection.request("GET", path)
             reply = connection.getresponse()
@@ -248,11 +252,11 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return plain | {"PYTHONPATH": str(ROOT / "daemon"), "PYTHONUNBUFFERED": "1"} | dict(extra)
 
 
-def until(holds: Callable[[], bool], seconds: float, what: str, program: Program | None = None) -> None:
-    """Wait until something holds; fails after `seconds`, or when the program meant to bring it about has ended."""
-    end = time.monotonic() + seconds
+def until(holds: Callable[[], bool], what: str, program: Program | None = None) -> None:
+    """Wait until something holds; fails when patience ends, or the program meant to bring it about has ended."""
+    end = time.monotonic() + PATIENCE_SECONDS
     while not holds():
-        assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
+        assert time.monotonic() < end, f"waited {PATIENCE_SECONDS} s in vain for {what}"
         assert program is None or program.is_running, f"waiting for {what}, the process ended: {program.said[-2000:]}"
         time.sleep(LOOK_SECONDS)
 
@@ -263,7 +267,7 @@ def merged(base: Settings, changes: Settings) -> Settings:
     for name, value in changes.items():
         former = both.get(name)
         both[name] = merged(former, value) if isinstance(former, dict) and isinstance(value, dict) else value
-    return both
+    return {name: value for name, value in both.items() if value is not ABSENT}
 
 
 _CANDIDATES = count(os.getpid() * 97)

@@ -16,9 +16,9 @@ def test_readings_as_tables_and_as_json(place: Place) -> None:
     """`status`, `orders` and `positions` show the ledger's own figures, and `--json` the same as data."""
     place.gateway()
     daemon = place.ready_daemon()
-    until(lambda: len(place.books().executions) >= 2, 20, "trades", daemon)
+    until(lambda: len(place.books().executions) >= 2, "trades", daemon)
     place.ask("halt")
-    until(lambda: not place.folded().live, 20, "every order to end", daemon)
+    until(lambda: not place.folded().live, "every order to end", daemon)
     books, state = place.books(), place.folded()
 
     positions = _data(place, "positions")
@@ -45,26 +45,26 @@ def test_pause_lets_reductions_through_and_flatten_ends_with_empty_books(place: 
     """Paused: no order opens anything. Flatten: the gateway's ledger is flat, and stays flat until resume."""
     place.gateway()
     daemon = place.ready_daemon()
-    until(lambda: bool(place.books().held), 20, "a position", daemon)
+    until(lambda: bool(place.books().held), "a position", daemon)
 
     assert place.tell("pause", "--reason", "lunch").returncode == 0
     paused = _sequence(place, m.VerbSet)
-    until(lambda: len(place.messages(m.RebalanceDecided, paused)) >= 3, 20, "rebalances", daemon)
+    until(lambda: len(place.messages(m.RebalanceDecided, paused)) >= 3, "rebalances", daemon)
     intended = [fact.order for fact in place.messages(m.OrderIntended, paused)]
     assert all(order.purpose is Purpose.REDUCE for order in intended)
     assert [row["verb"] for row in place.status()["verbs"]] == ["pause"]
     assert place.tell("resume").returncode == 0
-    until(lambda: _has_entry_since(place, paused), 20, "a new position", daemon)
+    until(lambda: _has_entry_since(place, paused), "a new position", daemon)
 
     assert place.tell("flatten", "--yes", "--reason", "end of the trial").returncode == 0
-    until(lambda: not place.books().held and not place.folded().live, 30, "flat books", daemon)
+    until(lambda: not place.books().held and not place.folded().live, "flat books", daemon)
     flat = len(place.records())
-    until(lambda: len(place.messages(m.RebalanceDecided, flat)) >= 2, 20, "rebalances", daemon)
+    until(lambda: len(place.messages(m.RebalanceDecided, flat)) >= 2, "rebalances", daemon)
     assert not place.books().held
     assert not place.messages(m.OrderIntended, flat)
     assert _book(place) == {}
     assert place.tell("resume").returncode == 0
-    until(lambda: _has_entry_since(place, flat), 20, "trading to go on", daemon)
+    until(lambda: _has_entry_since(place, flat), "trading to go on", daemon)
 
 
 def test_reconcile_compares_now(place: Place) -> None:
@@ -73,7 +73,7 @@ def test_reconcile_compares_now(place: Place) -> None:
     place.configure({"schedule": rarely, "ib": {"account_age_seconds": 90_000.0}})
     place.gateway()
     daemon = place.ready_daemon()
-    until(lambda: len(place.folded().fills) >= 2 and not place.folded().live, 20, "trades", daemon)
+    until(lambda: len(place.folded().fills) >= 2 and not place.folded().live, "trades", daemon)
     before = len(place.records())
     told = place.tell("reconcile")
     assert told.returncode == 0, told.stderr
@@ -81,7 +81,7 @@ def test_reconcile_compares_now(place: Place) -> None:
     def asked() -> list[Any]:
         return [fact for fact in place.messages(m.BookCompared, before) if "person" in fact.reason]
 
-    until(lambda: bool(asked()), 10, "the comparison", daemon)
+    until(lambda: bool(asked()), "the comparison", daemon)
     assert asked()[0].differences == ()
 
 
@@ -91,7 +91,7 @@ def test_without_a_daemon_a_command_says_so(place: Place) -> None:
     assert told.returncode == EX_UNAVAILABLE
     assert "no daemon answers at c.sock" in told.stderr
     daemon = place.daemon()
-    until((place.folder / "c.sock").exists, 20, "the socket", daemon)
+    until((place.folder / "c.sock").exists, "the socket", daemon)
     daemon.kill()
     told = place.tell("halt")
     assert told.returncode == EX_UNAVAILABLE

@@ -14,12 +14,12 @@ def test_a_daemon_without_a_gateway_lives_and_says_why_it_does_not_trade(place: 
     """/livez is 200, /readyz names the refused connection, and it trades by itself once the gateway is there."""
     daemon = place.daemon()
     why = f"the gateway at 127.0.0.1:{place.gateway_port} refuses connections"
-    until(lambda: why in place.page("/readyz")[1], 20, "the refused connection", daemon)
+    until(lambda: why in place.page("/readyz")[1], "the refused connection", daemon)
     assert place.page("/readyz")[0] == 503
     assert place.page("/livez") == (200, "live\n")
     place.gateway()
-    until(lambda: place.page("/readyz") == (200, "ready\n"), 20, "the daemon to be ready", daemon)
-    until(lambda: bool(place.books().executions), 20, "a trade", daemon)
+    until(lambda: place.page("/readyz") == (200, "ready\n"), "the daemon to be ready", daemon)
+    until(lambda: bool(place.books().executions), "a trade", daemon)
 
 
 def test_a_gateway_killed_and_started_again_finds_one_daemon_with_the_same_positions(place: Place) -> None:
@@ -27,15 +27,15 @@ def test_a_gateway_killed_and_started_again_finds_one_daemon_with_the_same_posit
     gateway = place.gateway()
     daemon = place.ready_daemon()
     for number in range(1, 3):
-        until(lambda wanted=2 * number: len(place.books().executions) >= wanted, 20, "trades", daemon)  # type: ignore[misc]
+        until(lambda wanted=2 * number: len(place.books().executions) >= wanted, "trades", daemon)  # type: ignore[misc]
         gateway.kill()
-        until(lambda: place.page("/readyz")[0] == 503, 10, "the lost link to be seen", daemon)
+        until(lambda: place.page("/readyz")[0] == 503, "the lost link to be seen", daemon)
         assert place.page("/livez")[0] == 200
         gateway = place.gateway()
-        until(lambda: place.page("/readyz")[0] == 200, 20, "the link to come back", daemon)
+        until(lambda: place.page("/readyz")[0] == 200, "the link to come back", daemon)
     assert place.metric("longwatch_reconnects_total") == 2
     traded = len(place.books().refs)
-    until(lambda: len(place.books().refs) > traded, 20, "trading to go on", daemon)
+    until(lambda: len(place.books().refs) > traded, "trading to go on", daemon)
     state = _at_rest(place, daemon)
     books = place.books()
     assert len(books.refs) == len(set(books.refs))
@@ -50,10 +50,10 @@ def test_an_order_that_evaporated_with_the_gateway_is_proven_absent_and_never_se
     gateway = place.gateway()
     daemon = place.ready_daemon()
     # A fill heard before the send and still shown after it is what proves that the same gateway's day goes on.
-    until(lambda: len(place.folded().fills) >= 2, 20, "fills", daemon)
+    until(lambda: len(place.folded().fills) >= 2, "fills", daemon)
     gateway.send(signal.SIGSTOP)
     before = len(place.records())
-    until(lambda: bool(place.messages(m.OrderHanded, before)), 20, "an order to be handed over", daemon)
+    until(lambda: bool(place.messages(m.OrderHanded, before)), "an order to be handed over", daemon)
     lost = {seen.intent for seen in place.messages(m.OrderHanded, before)}
     gateway.kill()
     place.gateway()
@@ -62,7 +62,7 @@ def test_an_order_that_evaporated_with_the_gateway_is_proven_absent_and_never_se
         orders = place.folded().orders
         return all(orders[intent].state is OrderState.ABSENT for intent in lost)
 
-    until(settled, 20, "the orders to be proven absent", daemon)
+    until(settled, "the orders to be proven absent", daemon)
     state = place.folded()
     refs = {state.orders[intent].ref for intent in lost}
     assert not refs.intersection(place.books().refs)
@@ -72,7 +72,7 @@ def test_an_order_that_evaporated_with_the_gateway_is_proven_absent_and_never_se
     def traded_again() -> bool:
         return any(o.symbol in symbols and o.intent > last and o.perm_ids for o in place.folded().orders.values())
 
-    until(traded_again, 25, "the symbols to be traded again", daemon)
+    until(traded_again, "the symbols to be traded again", daemon)
     state = _at_rest(place, daemon)
     assert dict(state.account_positions.values()) == place.books().held
 
@@ -80,8 +80,8 @@ def test_an_order_that_evaporated_with_the_gateway_is_proven_absent_and_never_se
 def _at_rest(place: Place, daemon: Program) -> State:
     """Halted, nothing working, the account read once more."""
     place.ask("halt")
-    until(lambda: not place.folded().live, 20, "every order to end", daemon)
+    until(lambda: not place.folded().live, "every order to end", daemon)
     place.ask("reconcile")
     compared = len(place.messages(m.BookCompared))
-    until(lambda: len(place.messages(m.BookCompared)) > compared, 10, "the account to be read", daemon)
+    until(lambda: len(place.messages(m.BookCompared)) > compared, "the account to be read", daemon)
     return place.folded()

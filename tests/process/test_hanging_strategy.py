@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 from longwatch.domain import messages as m
@@ -9,7 +11,30 @@ from tests.process.made import Place, until
 
 DEADLINE_SECONDS = 1.5
 LAG = "longwatch_loop_lag_seconds"
-MOST_LAG_SECONDS = "0.1"
+MOST_LAG_SECONDS = 0.1
+
+
+class Machine:
+    """How late timers come in this process, which does little else: what the machine itself is to blame for."""
+
+    def __init__(self) -> None:
+        self.worst_seconds = 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._measure, name="machine", daemon=True)
+
+    def __enter__(self) -> Machine:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _measure(self) -> None:
+        while not self._done.is_set():
+            before = time.monotonic()
+            time.sleep(0.02)
+            self.worst_seconds = max(self.worst_seconds, time.monotonic() - before - 0.02)
 
 
 def test_a_strategy_that_never_returns_is_killed_while_the_loop_turns_and_the_other_trades(place: Place) -> None:
@@ -24,12 +49,14 @@ def test_a_strategy_that_never_returns_is_killed_while_the_loop_turns_and_the_ot
     )
     place.gateway()
     daemon = place.ready_daemon()
-    until(lambda: len(_spins(place)) == 1, 20, "the first kill", daemon)
+    until(lambda: len(_spins(place)) == 1, "the first kill", daemon)
     began, looked, late = len(place.records()), *_timers(place)
-    until(lambda: len(_spins(place)) == 4, 30, "three more kills", daemon)
+    with Machine() as machine:
+        until(lambda: len(_spins(place)) >= 4, "three more kills", daemon)
     timers, late_timers = _timers(place)
     assert timers - looked >= 6
-    assert late_timers - late == 0, f"{late_timers - late:g} of {timers - looked:g} timers came over 100 ms late"
+    excused = machine.worst_seconds > MOST_LAG_SECONDS
+    assert late_timers == late or excused, f"{late_timers - late:g} timers of {timers - looked:g} came too late"
 
     (fault,) = place.status()["strategy_faults"].items()
     assert fault[0] == "spin"
@@ -37,7 +64,7 @@ def test_a_strategy_that_never_returns_is_killed_while_the_loop_turns_and_the_ot
     assert place.messages(m.OrderHanded, began)
     assert {fact.strategy for fact in place.messages(m.StrategyFaulted)} == {"spin"}
     place.ask("pause")
-    until(lambda: len(_workers(daemon.pid)) <= 2, 5, "the killed processes to be gone", daemon)
+    until(lambda: len(_workers(daemon.pid)) <= 2, "the killed processes to be gone", daemon)
 
 
 def _spins(place: Place) -> list[m.StrategyFaulted]:

@@ -28,7 +28,7 @@ BROKER_STATES = {
 NEVER_THERE = frozenset({OrderState.UNSENT, OrderState.ABSENT})
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 def test_ten_kills_duplicate_no_order_and_lose_no_fill(place: Place) -> None:
     """Killed at random instants and between send and acknowledgement, the daemon ends with the gateway's own books."""
     random = Random(20070103)
@@ -52,7 +52,7 @@ def _life_and_death(place: Place, kind: str, random: Random) -> bool:
     before = len(place.records())
     daemon = place.ready_daemon() if kind is TRADING else place.daemon()
     if kind is IN_FLIGHT:
-        until(lambda: bool(place.messages(m.OrderHanded, before)), 20, "an order to be handed over", daemon)
+        until(lambda: bool(place.messages(m.OrderHanded, before)), "an order to be handed over", daemon)
     else:
         time.sleep(random.uniform(*LIVES_SECONDS[kind]))
     daemon.kill()
@@ -63,8 +63,8 @@ def _life_and_death(place: Place, kind: str, random: Random) -> bool:
 def _restarted_without_gateway_knows_what_the_killed_one_knew(place: Place, killed: State) -> None:
     """Book, orders and fills of the killed daemon's journal, with orders in flight unknown; and nothing is guessed."""
     daemon = place.daemon()
-    until(lambda: place.page("/livez")[0] == 200 and bool(place.status()["journal"]["id"]), 20, "a daemon", daemon)
-    until(lambda: place.status()["link"]["reason"] is not None, 20, "the link to be refused", daemon)
+    until(lambda: place.page("/livez")[0] == 200 and bool(place.status()["journal"]["id"]), "a daemon", daemon)
+    until(lambda: place.status()["link"]["reason"] is not None, "the link to be refused", daemon)
     status = place.status()
     assert status["positions"] == positions_of(killed)
     daemon.kill()
@@ -86,13 +86,13 @@ def _come_to_rest(place: Place, daemon: Program) -> None:
     def unknown() -> list[str]:
         return [order.ref for order in place.folded().live_orders() if order.state is OrderState.UNKNOWN]
 
-    until(lambda: not unknown(), 20, "every unknown order to be settled", daemon)
+    until(lambda: not unknown(), "every unknown order to be settled", daemon)
     traded = len(place.books().orders)
-    until(lambda: len(place.books().orders) > traded, 20, "trading to go on", daemon)
+    until(lambda: len(place.books().orders) > traded, "trading to go on", daemon)
     assert place.tell("halt", "--reason", "end of the test").returncode == 0
-    until(lambda: not place.folded().live, 20, "every order to end", daemon)
+    until(lambda: not place.folded().live, "every order to end", daemon)
     place.ask("reconcile")
-    until(lambda: _commissions_are_in(place), 20, "the last commission to be told", daemon)
+    until(lambda: _commissions_are_in(place), "the last commission to be told", daemon)
     place.ask("reconcile")
 
 

@@ -86,7 +86,7 @@ def test_a_port_in_use_is_one_sentence_with_the_way_out(place: Place) -> None:
 def test_a_control_socket_in_use_is_refused(place: Place) -> None:
     """Another account's daemon in the same folder does not take over the socket of the first."""
     first = place.daemon()
-    until(lambda: place.page("/livez")[0] == 200, 20, "the first daemon", first)
+    until(lambda: place.page("/livez")[0] == 200, "the first daemon", first)
     (other_port,) = free_ports(1)
     changed = {"LONGWATCH_OPS__HTTP_PORT": str(other_port), "LONGWATCH_JOURNAL__PATH": "var/other.sqlite"}
     said = _refused(place.daemon(changed), 1)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.process.made import Place, until
 
-WATCHDOG_SECONDS = 0.6
+WATCHDOG_SECONDS = 3.0
 
 
 class Supervisor:
@@ -58,28 +58,27 @@ def test_ready_watchdog_reloading_ready_stopping(place: Place, supervisor: Super
     """READY once journal and pages are there though no gateway is, WATCHDOG in time, RELOADING then READY, STOPPING."""
     place.gateway()
     first = place.ready_daemon()
-    until(lambda: len(place.books().executions) >= 2, 20, "trades", first)
+    until(lambda: len(place.books().executions) >= 2, "trades", first)
     first.kill()
     place.programs[0].kill()
     known = {h.symbol: str(h.quantity) for h in place.folded().book.values() if h.quantity}
 
     extra = {"NOTIFY_SOCKET": str(supervisor.path), "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1_000_000))}
     daemon = place.daemon(extra)
-    until(lambda: bool(supervisor.times("READY")), 20, "READY", daemon)
+    until(lambda: bool(supervisor.times("READY")), "READY", daemon)
     assert place.page("/livez")[0] == 200
     assert place.page("/readyz")[0] == 503, "ready, with no gateway"
     told = {row["symbol"]: row["book"] for row in place.status()["positions"] if row["book"] != "0"}
     assert told == known
 
-    time.sleep(4 * WATCHDOG_SECONDS)
+    until(lambda: len(supervisor.times("WATCHDOG")) >= 6, "signs of life", daemon)
     signs = supervisor.times("WATCHDOG")
     gaps = [later - earlier for earlier, later in pairwise(signs)]
-    assert len(signs) >= 6
     assert max(gaps) < WATCHDOG_SECONDS
 
     begun = time.monotonic_ns() // 1000
     daemon.send(signal.SIGHUP)
-    until(lambda: len(supervisor.times("READY")) == 2, 10, "READY after the reload", daemon)
+    until(lambda: len(supervisor.times("READY")) == 2, "READY after the reload", daemon)
     (stamp,) = [variables["MONOTONIC_USEC"] for _, variables in supervisor.heard if "RELOADING" in variables]
     assert begun <= int(stamp) <= time.monotonic_ns() // 1000
 
@@ -96,10 +95,10 @@ def test_the_watchdog_is_fed_and_sigterm_obeyed_while_a_strategy_still_loads(
     place.configure({"strategies": [{"name": "slow", "path": "slow.py:Slow"}]})
     extra = {"NOTIFY_SOCKET": str(supervisor.path), "WATCHDOG_USEC": str(int(WATCHDOG_SECONDS * 1_000_000))}
     daemon = place.daemon(extra)
-    until(lambda: len(supervisor.times("WATCHDOG")) >= 4, 20, "signs of life", daemon)
+    until(lambda: len(supervisor.times("WATCHDOG")) >= 4, "signs of life", daemon)
     assert place.page("/livez") == (200, "live\n")
     daemon.send(signal.SIGTERM)
-    assert daemon.ended(10) == 0
+    assert daemon.ended() == 0
     assert supervisor.order("READY", "STOPPING") == ["READY", "STOPPING"]
 
 
@@ -107,7 +106,7 @@ def test_sigterm_drains_and_leaves_nothing_undone(place: Place) -> None:
     """Exit 0, without a word of trouble; the socket's file is gone, the lock is free, and the next one goes on."""
     place.gateway()
     daemon = place.ready_daemon()
-    until(lambda: len(place.books().executions) >= 2, 20, "trades", daemon)
+    until(lambda: len(place.books().executions) >= 2, "trades", daemon)
     daemon.send(signal.SIGTERM)
     assert daemon.ended() == 0
     assert not (place.folder / "c.sock").exists()
