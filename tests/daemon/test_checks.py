@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -272,8 +273,10 @@ def test_a_quarantined_instrument_is_neither_bought_nor_sold(tmp_path: Path) -> 
     """quarantined: somebody else's trade makes book and account differ; the others trade on, a person lifts it."""
 
     async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.traded()
         scene.gateway.faults.lose_fills = 1
-        await _first_rebalance(scene)
+        scene.gateway.trade_by_hand("IBM", "BUY", Decimal(100))
         await scene.until(lambda: scene.state.quarantines, what="the quarantine")
         odd = next(fact.symbol for fact in scene.facts(m.QuarantineSet))
         await scene.until(lambda: len(scene.facts(m.RebalanceDecided)) > 1, what="the next day's rebalance")

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import EVIDENCE_OF_END, Decided, advance, ended, ending_at, identify, intent_of
+from longwatch.domain.inference import replaced_by, rest_of
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState, next_state
 from longwatch.domain.state import State
 
@@ -109,6 +110,8 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
     if event.exec_id in state.fills or replaces == "newer":
         return
     intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
+    guessed = None if replaces else replaced_by(state, intent, event.executed_at)
+    replaces = guessed.exec_id if guessed else replaces
     former = state.fills[replaces].quantity if replaces else Decimal(0)
     yield m.FillBooked(
         exec_id=event.exec_id,
@@ -125,6 +128,8 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
     if intent is None:
         yield from _outside_trade(state, event, event.quantity * event.side.sign - former)
         return
+    if guessed is not None:
+        yield from rest_of(state, guessed, event.quantity, event.tech)
     yield from identify(state, state.orders[intent], event.perm_id)
     yield from _after_fill(state, state.orders[intent])
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided, advance, session_of
+from longwatch.domain.inference import infer
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.state import State
 
@@ -134,8 +135,9 @@ def _gone_orders(state: State, event: m.SnapshotSeen) -> Decided:
 
 
 def _compare(state: State, event: m.SnapshotSeen) -> Decided:
-    known = {_figures(row): row.since for row in state.compared.differences} if state.compared else {}
-    found = tuple(replace(row, since=known.get(_figures(row)) or event.tech) for row in differences(state))
+    for row in _standing(state, event):
+        yield from infer(state, row, event.at, event.tech)
+    found = _since_when(state, event.tech)
     yield m.BookCompared(
         reason=event.reason,
         positions=len(state.account_positions),
@@ -144,14 +146,24 @@ def _compare(state: State, event: m.SnapshotSeen) -> Decided:
         activity=state.activity,
         tech=event.tech,
     )
-    settled = event.started_tech - timedelta(seconds=state.settings.acknowledge_seconds)
-    for row in found:
-        if row.since is not None and row.since <= settled:
-            yield from _break(state, row, event.tech)
+    for row in _standing(state, event):
+        yield from _break(state, row, event.tech)
     apart = {row.con_id for row in found}
     for con_id, held in list(state.quarantines.items()):
         if held.reason.startswith("position") and con_id not in apart:
             yield m.QuarantineLifted(con_id=con_id, reason="book and account agree")
+
+
+def _since_when(state: State, tech: datetime) -> tuple[m.Difference, ...]:
+    """The differences of now, each with the time since which it has been just so."""
+    known = {_figures(row): row.since for row in state.compared.differences} if state.compared else {}
+    return tuple(replace(row, since=known.get(_figures(row)) or tech) for row in differences(state))
+
+
+def _standing(state: State, event: m.SnapshotSeen) -> list[m.Difference]:
+    """Differences that a former comparison has shown as they are, with time for an answer before this one began."""
+    settled = event.started_tech - timedelta(seconds=state.settings.acknowledge_seconds)
+    return [row for row in _since_when(state, event.tech) if row.since is not None and row.since <= settled]
 
 
 def _figures(row: m.Difference) -> tuple[int, Decimal, Decimal, Decimal]:

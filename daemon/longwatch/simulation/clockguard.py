@@ -46,6 +46,13 @@ LIBRARY_SOURCES: Mapping[tuple[str, str], Source] = {
     # schedule, timeRange, timeit
     ("ib_insync.util", "time"): Source.TIME_MODULE,
     ("ib_insync.util", "dt"): Source.DATETIME_MODULE,
+    # ib_async 2.1.0: the same places
+    ("ib_async.client", "time"): Source.TIME_MODULE,
+    ("ib_async.wrapper", "datetime"): Source.DATETIME_CLASS,
+    ("ib_async.ib", "time"): Source.TIME_MODULE,
+    ("ib_async.ib", "datetime"): Source.DATETIME_MODULE,
+    ("ib_async.util", "time"): Source.TIME_MODULE,
+    ("ib_async.util", "dt"): Source.DATETIME_MODULE,
     # eventkit 1.0.3: timers, Timestamp, timerange
     ("eventkit.ops.create", "time"): Source.TIME_MODULE,
     ("eventkit.ops.transform", "time"): Source.TIME_MODULE,

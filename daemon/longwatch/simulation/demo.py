@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from longwatch.app import Daemon
+from longwatch.broker.ib import installed
 from longwatch.clock import SteppedClock
 from longwatch.config.load import Loaded, demo_path, load
 from longwatch.domain import messages as m
@@ -119,6 +120,7 @@ def _loaded(asked: DemoOptions, folder: Path) -> Loaded:
     settings = loaded.settings
     changed = settings.model_copy(
         update={
+            "ib": settings.ib.model_copy(update={"client_library": installed()}),
             "data": settings.data.model_copy(update={"cache_dir": folder / "cache"}),
             "ops": settings.ops.model_copy(update={"http_port": asked.http_port}),
         }

@@ -423,7 +423,15 @@ def _apart(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> str:
     band = Decimal(str(settings["sizing"]["no_trade_band_weight"])) * equity + 2 * price
     if min(abs(held - target), abs(held + unfilled - target)) * price <= band:
         return ""
+    if held < target and _sells_are_unfilled(evidence):
+        return ""
     return f"{symbol} holds {held} (and {unfilled} left unfilled), wanted {target}"
+
+
+def _sells_are_unfilled(evidence: Evidence) -> bool:
+    """Whether the market left a sell of the last day unfilled: buys then wait for its room."""
+    opened, ends = evidence.scene.sessions[-1].open_at, evidence.scene.ends
+    return any(o.at >= opened and not o.is_buy and o.status != "Inactive" and o.remaining(ends) for o in evidence.orders)
 
 
 INVARIANTS: Mapping[str, Callable[[Evidence], Found]] = {

@@ -117,7 +117,7 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
         "sizing": {"cash_reserve_fraction": 0.03, "no_trade_band_weight": 0.001},
         "risk": {
             "max_weight": 0.2 if many else 0.45,
-            "max_order_value": 400_000,
+            "max_order_value": 500_000,
             "max_order_shares": 100_000,
             "max_gross_exposure": 1,
             "max_net_exposure": 1,
