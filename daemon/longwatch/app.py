@@ -161,7 +161,7 @@ class Daemon:
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 # Inbox, journal and jobs share no event that could be awaited instead.
-                while not self.engine.is_idle or any(job != "rebalance" for job in self.runner.running()):  # noqa: ASYNC110
+                while not self.engine.is_idle or self.runner.is_ending():  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
         except TimeoutError:
             _LOG.warning("not everything under way ended within %g s; it is taken up at the next start", DRAIN_SECONDS)

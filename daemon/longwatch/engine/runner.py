@@ -90,6 +90,11 @@ class JobRunner:
         """Names of the jobs that run now."""
         return tuple(sorted(self._running))
 
+    def is_ending(self) -> bool:
+        """Whether a job runs whose end is worth waiting for: a rebalance may wait long, and without a link all do."""
+        linked = self._desk.state.link is m.Link.READY
+        return linked and any(job != "rebalance" for job in self._running)
+
     def _start_due(self) -> None:
         now = self._desk.clock.market()
         self._extend_calendar(now)
