@@ -7,6 +7,7 @@ from decimal import Decimal
 from longwatch.broker.contracts import Wanted
 from longwatch.broker.dry import DryRunBroker
 from longwatch.broker.exchange import Held, MockExchange
+from longwatch.broker.ib import check_installed
 from longwatch.broker.live import IbBroker
 from longwatch.broker.settings import LinkSettings
 from longwatch.domain.state import State
@@ -51,14 +52,16 @@ def ib_broker(needs: BrokerNeeds) -> Broker:
 
 
 def link_settings(needs: BrokerNeeds) -> LinkSettings:
-    """The configuration's `ib` group as the adapter takes it."""
+    """The configuration's `ib` group as the adapter takes it. Raises ConfigError when its library is not installed."""
     ib = needs.settings.ib
+    check_installed(ib.client_library)
     return LinkSettings(
         host=ib.host,
         port=ib.port,
         client_id=ib.client_id,
         universe=tuple(Wanted(symbol=symbol, currency=needs.settings.currency) for symbol in needs.universe),
         market_data_type=ib.market_data_type,
+        library=ib.client_library,
         connect_seconds=ib.connect_timeout_seconds,
         handshake_seconds=ib.connect_timeout_seconds,
         heartbeat_seconds=ib.heartbeat_seconds,

@@ -11,6 +11,7 @@ from random import Random
 from typing import TypeVar
 
 from longwatch.broker.contracts import Wanted
+from longwatch.broker.ib import installed
 from longwatch.broker.live import IbBroker
 from longwatch.broker.settings import LinkSettings
 from longwatch.clock import SteppedClock
@@ -85,6 +86,7 @@ def settings(**changed: object) -> LinkSettings:
             "host": HOST,
             "port": PORT,
             "client_id": 7,
+            "library": installed(),
             "universe": (Wanted(symbol="AAPL"), Wanted(symbol="MSFT")),
             **changed,
         }

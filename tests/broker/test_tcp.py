@@ -7,6 +7,8 @@ from datetime import date
 from decimal import Decimal
 from random import Random
 
+import pytest
+
 from longwatch.broker.live import IbBroker
 from longwatch.clock import SystemClock
 from longwatch.domain import messages as m
@@ -16,11 +18,12 @@ from longwatch.gateway.synthetic import synthetic_market
 from tests.broker.bench import ACCOUNT, Inbox, order, settings
 
 
-async def test_connect_sync_trade_and_close_over_tcp() -> None:
+@pytest.mark.parametrize("version", [157, 176, 177, 178])
+async def test_connect_sync_trade_and_close_over_tcp(version: int) -> None:
     """Handshake, downloads, contracts, an order to its fill, an orderly end; the gateway's books agree."""
     clock, inbox = SystemClock(), Inbox()
     market = synthetic_market(seed=1, first=date(2024, 1, 1))
-    gateway = Gateway(GatewayConfig(accounts=(ACCOUNT,)), market, clock)
+    gateway = Gateway(GatewayConfig(accounts=(ACCOUNT,), server_version=version), market, clock)
     port = await gateway.start("127.0.0.1", 0)
     broker = IbBroker(
         settings(host="127.0.0.1", port=port), sink=inbox, gate=lambda intent: None, clock=clock, random=Random(1)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from longwatch.broker.contracts import DetailsRow, Wanted, chosen
 from longwatch.broker.figures import amount, identity, instant, number, plain, zone_of
 from longwatch.broker.heard import Heard
-from longwatch.broker.ib import UNDECODABLE, Reader, load
+from longwatch.broker.ib import UNDECODABLE, Reader, installed, load
 from longwatch.broker.translate import Translator
 from longwatch.clock import SteppedClock
 from longwatch.domain import messages as m
@@ -52,7 +52,7 @@ def read(*messages: list[str], version: int = VERSION, zone: str = "America/New_
         record = Record()
         heard: Heard = record  # type: ignore[assignment]
         translator = Translator(heard, SteppedClock(lambda: 0.0, market_start=START), zone)
-        reader = Reader(load("ib_insync"), translator, heard, version)
+        reader = Reader(load(installed()), translator, heard, version)
         for fields in messages:
             reader.read(int(fields[0]), fields)
         return record
@@ -196,7 +196,7 @@ def test_what_failed_to_decode_is_not_told_with_the_next_message() -> None:
         record = Record()
         translator = Translator(record, SteppedClock(lambda: 0.0, market_start=START), "UTC")  # type: ignore[arg-type]
         translator.positionEnd()
-        reader = Reader(load("ib_insync"), translator, record, VERSION)  # type: ignore[arg-type]
+        reader = Reader(load(installed()), translator, record, VERSION)  # type: ignore[arg-type]
         reader.read(53, ["53", "1"])
         return [str(arguments[0]) for _, arguments in record.said]
 

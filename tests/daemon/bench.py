@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from longwatch.app import Daemon
+from longwatch.broker.ib import installed
 from longwatch.config.load import load
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
@@ -38,7 +39,7 @@ BASE: dict[str, Any] = {
     "data_provider": "ib",
     "executor": "ib_paper",
     "initial_capital": 1_000_000,
-    "ib": {"port": 4002, "heartbeat_seconds": 3600, "account_age_seconds": 90_000},
+    "ib": {"port": 4002, "client_library": installed(), "heartbeat_seconds": 3600, "account_age_seconds": 90_000},
     "data": {"history_bars": 10},
     "clock": {"source": "gateway"},
     "execution": {"paper_account": ACCOUNT, "limit_offset_bps": 100, "max_position_size": 1_000_000},

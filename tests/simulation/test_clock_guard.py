@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import importlib
 import random
 import sys
 import time
@@ -11,9 +12,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 from types import ModuleType
+from typing import Any
 
 import pytest
 
+from longwatch.broker.ib import installed
 from longwatch.clock import SteppedClock, SystemClock, real_monotonic
 from longwatch.simulation.clockguard import LIBRARY_SOURCES, StrayCall, guard_clocks, virtual_clocks
 from longwatch.simulation.loop import run
@@ -33,17 +36,19 @@ def in_virtual_time(script: Callable[[], None], *, seed: int = 1) -> None:
     run(main())
 
 
-def test_ib_insync_stamps_its_packets_in_virtual_time() -> None:
+def module_of_the_library(name: str) -> Any:
+    """A module of the installed IB library, which is imported inside a running loop only."""
+    return importlib.import_module(f"{installed()}.{name}")
+
+
+def test_the_ib_library_stamps_its_packets_in_virtual_time() -> None:
     """The wrapper's packet stamp and the client's start time are the run's, not the machine's."""
 
     def script() -> None:
-        from ib_insync.client import Client
-        from ib_insync.wrapper import Wrapper
-
-        wrapper = Wrapper(ib=None)
-        wrapper.tcpDataArrived()
-        assert abs(wrapper.lastTime - (START + timedelta(hours=1))) < timedelta(seconds=1)
-        client = Client(wrapper)
+        ib = module_of_the_library("ib").IB()
+        ib.wrapper.tcpDataArrived()
+        assert abs(ib.wrapper.lastTime - (START + timedelta(hours=1))) < timedelta(seconds=1)
+        client = ib.client
         assert client._startTime == pytest.approx(START.timestamp() + 3600, abs=1)
 
     in_virtual_time(script)
@@ -53,14 +58,13 @@ def test_a_virtual_datetime_is_the_real_one_but_for_now() -> None:
     """Its instances, parsing, constants and checks are those of datetime itself, so nothing else notices."""
 
     def script() -> None:
-        from ib_insync import util, wrapper
-
+        util, wrapper = module_of_the_library("util"), module_of_the_library("wrapper")
         made = util.dt.datetime(2007, 1, 3, tzinfo=UTC)
         assert type(made) is datetime
         assert isinstance(datetime(2020, 1, 1, tzinfo=UTC), util.dt.datetime)
         assert not isinstance("2020", util.dt.datetime)
         assert type(wrapper.datetime.fromtimestamp(0, UTC)) is datetime
-        assert wrapper.datetime.min == dt.datetime.min  # noqa: DTZ901 - ib_insync compares with it
+        assert wrapper.datetime.min == dt.datetime.min  # noqa: DTZ901 - the library compares with it
         assert type(util.dt.datetime.now(UTC)) is datetime
         assert util.dt.date.today() == (START + timedelta(hours=1)).astimezone().date()
         assert util.parseIBDatetime("20070103") == dt.date(2007, 1, 3)
@@ -94,11 +98,12 @@ def test_everything_is_put_back() -> None:
     """After the run the libraries read the machine's clock again, also when the run failed."""
     with pytest.raises(KeyError):
         in_virtual_time(lambda: {}["sentinel"])
-    modules = {name: sys.modules[name] for name, _ in LIBRARY_SOURCES}
     real = {"time": time, "datetime": dt, "dt": dt, "random": random}
-    for (name, attribute), _ in LIBRARY_SOURCES.items():
-        expected = datetime if name == "ib_insync.wrapper" else real[attribute]
-        assert getattr(modules[name], attribute) is expected
+    read = {(name, attribute) for name, attribute in LIBRARY_SOURCES if name in sys.modules}
+    assert {name.partition(".")[0] for name, _ in read} == {installed(), "eventkit", "tenacity"}
+    for name, attribute in read:
+        expected = datetime if name.endswith(".wrapper") else real[attribute]
+        assert getattr(sys.modules[name], attribute) is expected
 
 
 def module_of_ours(source: str, name: str = "longwatch.stray") -> ModuleType:

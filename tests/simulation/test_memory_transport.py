@@ -1,8 +1,9 @@
-"""The network in memory: order, latency, closing, faults, back pressure, and ib_insync's own client over it."""
+"""The network in memory: order, latency, closing, faults, back pressure, and the IB library's own client over it."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import struct
 from collections.abc import Callable, Coroutine
 from random import Random
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longwatch.broker.ib import installed
 from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.transport import Door, MemoryLink, MemoryNetwork
 
@@ -419,7 +421,7 @@ Script = Callable[[Any, QuietWrapper, list[ScriptedGateway], MemoryNetwork], Cor
 
 
 def with_ib_client(script: Script[T]) -> T:
-    """Run `script` with ib_insync's unmodified Client connected over 1 ms of memory to a scripted gateway."""
+    """Run `script` with the IB library's unmodified Client connected over 1 ms of memory to a scripted gateway."""
     loop = JumpLoop()
     network = loop.network = MemoryNetwork(loop, latency_seconds=0.001)
     gateways: list[ScriptedGateway] = []
@@ -431,17 +433,15 @@ def with_ib_client(script: Script[T]) -> T:
     network.listen("127.0.0.1", PORT, serve)
 
     async def main() -> T:
-        from ib_insync.client import Client
-
         wrapper = QuietWrapper()
-        client = Client(wrapper)
+        client = importlib.import_module(f"{installed()}.client").Client(wrapper)
         await client.connectAsync("127.0.0.1", PORT, clientId=1, timeout=4)
         return await script(client, wrapper, gateways, network)
 
     return run(main(), loop=loop)
 
 
-def test_ib_insync_connects_unmodified() -> None:
+def test_the_ib_library_connects_unmodified() -> None:
     """Handshake, accounts, next valid id and the current time over the network in memory, in virtual milliseconds."""
 
     async def script(client: Any, wrapper: QuietWrapper, gateways: list[ScriptedGateway], _: MemoryNetwork) -> None:
@@ -460,7 +460,7 @@ def test_ib_insync_connects_unmodified() -> None:
     with_ib_client(script)
 
 
-def test_ib_insync_s_own_throttle_ends() -> None:
+def test_the_ib_library_s_own_throttle_ends() -> None:
     """200 requests at its 45 a second take four virtual seconds: its timers re-arm at the exact instant."""
 
     async def script(client: Any, wrapper: QuietWrapper, gateways: list[ScriptedGateway], _: MemoryNetwork) -> None:
@@ -474,7 +474,7 @@ def test_ib_insync_s_own_throttle_ends() -> None:
     with_ib_client(script)
 
 
-def test_ib_insync_sees_a_gateway_that_dies() -> None:
+def test_the_ib_library_sees_a_gateway_that_dies() -> None:
     """A reset tells its wrapper that the connection closed, and it can connect again."""
 
     async def script(

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from longwatch.broker.contracts import Wanted
@@ -28,6 +29,9 @@ UNDECODABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeErr
 """What reading a message that is not as it should be can raise."""
 
 EXECUTION_TIME_FIELD = 15
+
+EXTRAS = {"ib_insync": "ib", "ib_async": "ib-async"}
+"""The libraries known, the one preferred first, and the extra that installs each."""
 
 _CASTS: dict[type, Callable[[str], object]] = {
     str: str,
@@ -50,24 +54,33 @@ class Library:
     highest_version: int
 
 
+def installed() -> str:
+    """The IB library that is there, without importing it: where both or none are, the preferred one."""
+    return next((name for name in EXTRAS if find_spec(name) is not None), next(iter(EXTRAS)))
+
+
+def check_installed(name: str) -> None:
+    """Raises ConfigError for a library that is not known or not installed."""
+    if name not in EXTRAS:
+        raise ConfigError(f"the IB library {name!r} is not known: {' or '.join(EXTRAS)}")
+    if find_spec(name) is None:
+        raise ConfigError(f"the IB library {name} is not installed: pip install 'longwatch[{EXTRAS[name]}]'")
+
+
 @cache
 def load(name: str) -> Library:
     """Import the IB library. Call it inside the running loop. Raises ConfigError for a name not known or not installed.
 
     This is the one place that knows how the libraries differ.
     """
+    check_installed(name)
     asyncio.set_event_loop(asyncio.get_running_loop())
-    try:
-        if name == "ib_insync":
-            import ib_insync as library
-            from ib_insync.decoder import Decoder
-        elif name == "ib_async":
-            import ib_async as library  # type: ignore[no-redef]
-            from ib_async.decoder import Decoder  # type: ignore[no-redef]
-        else:
-            raise ConfigError(f"the IB library {name!r} is not known: ib_insync or ib_async")
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"the IB library {name} is not installed: pip install 'longwatch[ib]'") from error
+    if name == "ib_insync":
+        import ib_insync as library
+        from ib_insync.decoder import Decoder
+    else:
+        import ib_async as library  # type: ignore[no-redef]
+        from ib_async.decoder import Decoder  # type: ignore[no-redef]
     return Library(
         client=library.client.Client,
         decoder=type("StrictDecoder", (Decoder,), {"wrap": _strict_wrap}),

@@ -38,7 +38,7 @@ ProviderName = Literal["csv", "ib", "yahoo"]
 ExecutorName = Literal["mock", "ib_paper", "ib_live"]
 OrderType = Literal["MKT", "LMT"]
 TimeInForce = Literal["DAY", "GTC"]
-ClientLibrary = Literal["ib_insync"]
+ClientLibrary = Literal["ib_insync", "ib_async"]
 ReloadClass = Literal["live", "restart"]
 
 
@@ -89,12 +89,6 @@ def _trigger(value: str) -> str:
     return value
 
 
-def _client_library(value: object) -> object:
-    if value == "ib_async":
-        raise refuse('"ib_async" is not in this version', "use ib_insync")
-    return value
-
-
 def _client_id(value: int) -> int:
     if value == 0:
         raise refuse("client id 0 would take over orders entered by hand", "choose 1 or more")
@@ -128,8 +122,8 @@ class IbSettings(Group):
     client_id: Annotated[Whole, AfterValidator(_client_id)] = restart(
         1, "API client id; 0 is refused, it would take over orders entered by hand.", ge=0, le=2_147_483_646
     )
-    client_library: Annotated[ClientLibrary, BeforeValidator(_client_library)] = restart(
-        "ib_insync", "Client library; ib_insync is the only one in this version."
+    client_library: ClientLibrary = restart(
+        "ib_insync", "Client library, installed as the extra ib or ib-async: ib_insync or ib_async, never both."
     )
     connect_timeout_seconds: Seconds = restart(10.0, "Deadline for one attempt to connect, handshake included.")
     heartbeat_seconds: Seconds = restart(30.0, "Time between two heartbeats, which find half-open sockets.")

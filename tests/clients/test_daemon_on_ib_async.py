@@ -1,0 +1,69 @@
+"""The daemon on ib_async instead of ib_insync, in an environment that holds it alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.clients.environments import ROOT, daemon_python
+
+SUITE = (
+    "tests/broker",
+    "tests/data/test_ib.py",
+    "tests/daemon/test_holdings.py",
+    "tests/simulation/test_clock_guard.py",
+    "tests/simulation/test_memory_transport.py",
+)
+DEMO = (
+    "-c",
+    "from longwatch.cli import main; main()",
+    "demo",
+    "--days",
+    "2",
+    "--pace",
+    "0",
+    "--json",
+    "--http-port",
+    "0",
+)
+SECONDS = 100
+
+
+async def test_the_daemon_s_own_tests_of_the_connection_pass_on_it() -> None:
+    """The same tests, none left out: link, budget, downloads, orders, quotes, whole days."""
+    python = await asyncio.to_thread(daemon_python)
+    printed = await ran(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *SUITE)
+    summary = printed.splitlines()[-1]
+    assert " passed" in summary
+    assert not {"failed", "skipped", "error"} & set(summary.split())
+
+
+async def test_a_demo_on_either_library_is_the_same_to_the_last_record() -> None:
+    """Same seed, same decisions, orders and fills, and so the same journal, whichever library reads the bytes."""
+    python = await asyncio.to_thread(daemon_python)
+    ours, its = await asyncio.gather(summary_of(Path(sys.executable)), summary_of(python))
+    assert ours["fills"] > 0
+    assert its == ours
+
+
+async def summary_of(python: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((await ran(python, *DEMO)).splitlines()[-1])
+    return summary
+
+
+async def ran(python: Path, *arguments: str) -> str:
+    """What a run of this environment prints. Fails when it ends otherwise than well."""
+    pipe = asyncio.subprocess.PIPE
+    # A worker of the outer run tells its children so in the environment.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    process = await asyncio.create_subprocess_exec(
+        str(python), *arguments, stdout=pipe, stderr=pipe, cwd=ROOT, env=environ
+    )
+    async with asyncio.timeout(SECONDS):
+        printed, complaints = await process.communicate()
+    assert process.returncode == 0, (printed + complaints).decode()[-3000:]
+    return printed.decode()
