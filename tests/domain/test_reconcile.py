@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -144,16 +144,6 @@ def test_a_quarantine_is_lifted_when_book_and_account_agree_again() -> None:
     (step,) = world.reconcile()
     assert world.state.quarantines == {}
     assert of_kind(step.facts, m.QuarantineLifted)[0].reason == "book and account agree"
-
-
-def test_an_unreadable_message_keeps_its_quarantine_until_a_person_lifts_it() -> None:
-    """That both sides agree does not say what the message said."""
-    world = World.ready()
-    world.hear(m.MessageUndecodable, message_id=11, raw=("11", "?"), reason="a field is missing", con_id=1)
-    world.reconcile(3)
-    assert list(world.state.quarantines) == [1]
-    world.hear(m.ControlRequested, command="unquarantine", argument="AAA", by="uid 1000")
-    assert world.state.quarantines == {}
 
 
 def test_a_fill_that_comes_after_its_position_is_no_break() -> None:
@@ -401,3 +391,30 @@ def test_a_cancel_asked_for_on_a_lost_connection_is_asked_for_again_on_the_next(
     again = of_kind(world.connect().effects, m.CancelOrder)
     assert [(effect.intent, effect.order_id) for effect in again] == [(cancelled, world.order(cancelled).order_id)]
     assert of_kind(world.snapshot().effects, m.CancelOrder) == []
+
+
+def test_a_quarantine_for_an_unreadable_message_ends_with_a_download_read_whole() -> None:
+    """One that began before the message proves nothing; the next one shows that book and account agree."""
+    world = World.ready(AAA=100)
+    started = world.now
+    world.wait(1)
+    world.hear(m.MessageUndecodable, message_id=11, raw=("11",), reason="not a number", con_id=1)
+    assert world.state.quarantines
+    world.hear(m.SnapshotSeen, **world_snapshot(world, started))
+    assert world.state.quarantines
+    world.snapshot()
+    assert not world.state.quarantines
+
+
+def world_snapshot(world: World, started: datetime) -> dict[str, object]:
+    """A round that began at `started` and shows the account as it is."""
+    return {
+        "reason": "scheduled",
+        "positions": (m.PositionRow(con_id=1, symbol="AAA", quantity=D(100)),),
+        "open_perm_ids": (),
+        "completed_perm_ids": (),
+        "exec_ids": (),
+        "net_liquidation": D(100_000),
+        "cash": D(100_000),
+        "started_tech": started,
+    }

@@ -188,7 +188,7 @@ def _message_undecodable(state: State, event: m.MessageUndecodable) -> Decided:
     yield m.RaiseAlert(key="undecodable", text=f"a message {event.message_id} could not be read: {event.reason}")
     if event.con_id is not None and event.con_id not in state.quarantines:
         symbol = next((i.symbol for i in state.instruments.values() if i.con_id == event.con_id), str(event.con_id))
-        yield m.QuarantineSet(con_id=event.con_id, symbol=symbol, reason="an unreadable message", tech=event.tech)
+        yield m.QuarantineSet(con_id=event.con_id, symbol=symbol, reason=reconcile.UNREADABLE, tech=event.tech)
 
 
 def _data_refreshed(state: State, event: m.DataRefreshed) -> Decided:

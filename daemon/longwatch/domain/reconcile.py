@@ -18,6 +18,7 @@ from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
+UNREADABLE = "an unreadable message"
 EXCHANGE_ZONE = ZoneInfo("America/New_York")
 
 
@@ -150,7 +151,9 @@ def _compare(state: State, event: m.SnapshotSeen) -> Decided:
         yield from _break(state, row, event.tech)
     apart = {row.con_id for row in found}
     for con_id, held in list(state.quarantines.items()):
-        if held.reason.startswith("position") and con_id not in apart:
+        # A whole download can be read in every row: what one message failed to say has been said.
+        read_since = held.reason == UNREADABLE and held.tech <= event.started_tech
+        if (held.reason.startswith("position") or read_since) and con_id not in apart:
             yield m.QuarantineLifted(con_id=con_id, reason="book and account agree")
 
 

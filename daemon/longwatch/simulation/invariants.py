@@ -77,7 +77,10 @@ def one_order_an_intent(evidence: Evidence) -> Found:
 
 
 def quiet_positions(evidence: Evidence) -> Found:
-    """An hour after the last trouble, with nothing working, the journal's fills are the gateway's, to the cent."""
+    """An hour after trouble the journal's fills are the gateway's, to the cent.
+
+    Where the gateway has forgotten one, the shares are the same, or the instrument is quarantined.
+    """
     for at in _quiet_points(evidence):
         true: dict[int, tuple[Decimal, Decimal]] = defaultdict(lambda: (ZERO, ZERO))
         for fill in evidence.fills:
@@ -86,10 +89,10 @@ def quiet_positions(evidence: Evidence) -> Found:
                 true[fill.con_id] = shares + fill.quantity, value + fill.quantity * fill.price
         book = _booked(evidence, at)
         hidden = {fill.con_id for fill in evidence.untellable}
-        for con_id in sorted((true.keys() | book.keys()) - hidden):
-            if book.get(con_id, (ZERO, ZERO)) != true[con_id]:
-                text = f"contract {con_id}: the book has (shares, paid) {book.get(con_id)}, the account {true[con_id]}"
-                yield at, text
+        for con_id in sorted(true.keys() | book.keys()):
+            ours, theirs = book.get(con_id, (ZERO, ZERO)), true[con_id]
+            if ours != theirs and not (con_id in hidden and (ours[0] == theirs[0] or con_id in _quarantined(evidence, at))):
+                yield at, f"contract {con_id}: the book has (shares, paid) {ours}, the account {theirs}"
 
 
 def every_fill_is_heard(evidence: Evidence) -> Found:
@@ -98,6 +101,15 @@ def every_fill_is_heard(evidence: Evidence) -> Found:
     for fill in evidence.unheard:
         if fill.exec_id not in untellable:
             yield fill.at, f"fill {fill.exec_id} of {fill.ref} was never asked for"
+
+
+def _quarantined(evidence: Evidence, at: datetime) -> set[int]:
+    """Contracts not traded then, because book and account differ."""
+    held: set[int] = set()
+    for row in evidence.facts("QuarantineSet", "QuarantineLifted"):
+        if row.at <= at:
+            (held.add if row.kind == "QuarantineSet" else held.discard)(row.body["con_id"])
+    return held
 
 
 def _quiet_points(evidence: Evidence) -> Iterator[datetime]:
@@ -266,6 +278,7 @@ def ends_by_evidence(evidence: Evidence) -> Found:
     """An order is taken for ended only on the broker's word or on proof, and it truly has ended then."""
     told = _told(evidence)
     written = {seen.values["orderRef"] for seen in evidence.placed}
+    forgotten = {fill.ref for fill in evidence.untellable}
     for row in evidence.facts("OrderMoved"):
         state, order = row.body["state"], evidence.intents[row.body["intent"]]
         if state not in TERMINAL:
@@ -280,7 +293,7 @@ def ends_by_evidence(evidence: Evidence) -> Found:
                 yield row.at, f"order {ref} is in the gateway's books, yet was proven absent"
         elif said is not None and said <= row.at:
             yield from _not_over(row, ref, state, booked)
-        elif state in ("expired", "inferred"):
+        elif state in ("expired", "inferred") or ref in forgotten:
             yield from _not_over(row, ref, state, booked)
         else:
             yield row.at, f"order {ref} is taken for {state}, and nobody had said so"
@@ -359,8 +372,15 @@ def no_unknown_remains(evidence: Evidence) -> Found:
         reached = row.body["state"] if row is not None else "sending"
         booked = evidence.by_ref.get(order["ref"])
         is_over = booked is None or not booked.is_live(evidence.scene.ends)
-        if reached not in TERMINAL and is_over and order["symbol"] not in evidence.undecidable:
+        if reached not in TERMINAL and is_over and order["symbol"] not in _undecided(evidence):
             yield evidence.scene.ends, f"order {order['ref']} ({order['symbol']}) is {reached} at the end"
+
+
+def _undecided(evidence: Evidence) -> set[str]:
+    """Symbols in which the gateway has forgotten a fill, and which the daemon therefore left alone to the end."""
+    held = _quarantined(evidence, evidence.scene.ends)
+    symbols = {order.con_id: order.symbol for order in evidence.orders}
+    return {symbols[con_id] for con_id in held if symbols.get(con_id) in evidence.undecidable}
 
 
 def enough_orders(evidence: Evidence) -> Found:
@@ -382,7 +402,7 @@ def at_target(evidence: Evidence) -> Found:
     sized = next((row for row in reversed(list(evidence.facts("EquitySet"))) if row.at <= decision.at), sized)
     wanted = _wanted(evidence, sized, decision.at)
     apart = [text for symbol in wanted if (text := _apart(evidence, symbol, wanted[symbol], sized))]
-    judged = [symbol for symbol in wanted if symbol not in evidence.undecidable]
+    judged = [symbol for symbol in wanted if symbol not in _undecided(evidence)]
     if judged and len(apart) > (1 - LEAST_AT_TARGET) * len(judged):
         yield decision.at, "; ".join(apart)
 
@@ -404,7 +424,7 @@ def _apart(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> str:
     """How far a symbol is from its target, or an empty text."""
     settings, equity = evidence.scene.settings, Decimal(sized.body["equity"])
     prices: dict[str, Any] = dict(sized.body["prices"])
-    if symbol in evidence.undecidable or symbol not in prices:
+    if symbol in _undecided(evidence) or symbol not in prices:
         return ""
     price = Decimal(prices[symbol])
     capped = min(weight, Decimal(str(settings["risk"]["max_weight"])))
