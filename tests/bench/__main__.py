@@ -46,15 +46,18 @@ def main() -> int:
 def measured(name: str) -> list[Line]:
     """The figures of one bench, in a process of its own; none when it failed."""
     path = os.pathsep.join([str(ROOT / "daemon"), str(ROOT), os.environ.get("PYTHONPATH", "")])
-    child = subprocess.run(
-        [sys.executable, "-m", f"tests.bench.bench_{name}"],
-        cwd=ROOT,
-        env={**ENVIRONMENT, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=LONGEST_SECONDS,
-        check=False,
-    )
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", f"tests.bench.bench_{name}"],
+            cwd=ROOT,
+            env={**ENVIRONMENT, "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=LONGEST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return []
     if child.returncode:
         return []
     return [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
