@@ -63,8 +63,12 @@ def test_a_strategy_that_never_returns_is_killed_while_the_loop_turns_and_the_ot
     assert f"ran past its deadline of {DEADLINE_SECONDS:g} s" in fault[1]["reason"]
     assert place.messages(m.OrderHanded, began)
     assert {fact.strategy for fact in place.messages(m.StrategyFaulted)} == {"spin"}
-    place.ask("pause")
-    until(lambda: len(_workers(daemon.pid)) <= 2, "the killed processes to be gone", daemon)
+    assert 1 <= len(_children(daemon.pid)) <= 2, "processes that were killed are still there"
+
+    until(lambda: len(_children(daemon.pid)) == 2, "the next turn of both strategies", daemon)
+    orphans = _children(daemon.pid)
+    daemon.kill()
+    until(lambda: not any(map(_is_alive, orphans)), "the strategies to die with the daemon")
 
 
 def _spins(place: Place) -> list[m.StrategyFaulted]:
@@ -77,6 +81,14 @@ def _timers(place: Place) -> tuple[float, float]:
     return count, count - place.metric(f"{LAG}_bucket", f'le="{MOST_LAG_SECONDS}"')
 
 
-def _workers(pid: int) -> list[str]:
-    """The daemon's child processes."""
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+def _children(pid: int) -> list[str]:
+    """The daemon's child processes that live: one for each strategy at work."""
+    return [child for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if _is_alive(child)]
+
+
+def _is_alive(pid: str) -> bool:
+    """Whether a process runs; one that has ended and is not yet buried does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

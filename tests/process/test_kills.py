@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from decimal import Decimal
 from random import Random
@@ -44,6 +45,28 @@ def test_ten_kills_duplicate_no_order_and_lose_no_fill(place: Place) -> None:
     place.gateway()
     daemon = place.ready_daemon()
     _come_to_rest(place, daemon)
+    assert len(place.books().executions) >= len(KILLS)
+    _agree(place)
+
+
+def test_an_order_left_in_the_socket_by_a_killed_daemon_is_found_and_not_sent_again(place: Place) -> None:
+    """The gateway stands still, reads the order after the daemon's death, and the next daemon learns its fate."""
+    gateway = place.gateway()
+    daemon = place.ready_daemon()
+    until(lambda: len(place.folded().fills) >= 2, "fills", daemon)
+    gateway.send(signal.SIGSTOP)
+    before = len(place.records())
+    until(lambda: bool(place.messages(m.OrderHanded, before)), "an order to be handed over", daemon)
+    daemon.kill()
+    sent = {seen.intent for seen in place.messages(m.OrderHanded, before)}
+    daemon = place.daemon()
+    until(lambda: place.folded().runs == 2, "the next daemon", daemon)
+    assert all(place.folded().orders[intent].state is OrderState.UNKNOWN for intent in sent)
+    gateway.send(signal.SIGCONT)
+    until(lambda: place.page("/readyz")[0] == 200, "the daemon to be ready", daemon)
+    _come_to_rest(place, daemon)
+    refs = {place.folded().orders[intent].ref for intent in sent}
+    assert refs <= set(place.books().refs)
     _agree(place)
 
 
@@ -112,7 +135,6 @@ def _agree(place: Place) -> None:
         entry = books.executions[exec_id]
         assert (abs(fill.quantity), fill.price) == (Decimal(entry["quantity"]), Decimal(entry["price"]))
         assert state.commissions[exec_id] == books.commissions[exec_id]
-    assert len(ours) >= len(KILLS)
     assert {h.symbol: h.quantity for h in state.book.values() if h.quantity} == books.held
     assert {symbol: shares for symbol, shares in state.account_positions.values()} == books.held
     spent = sum((fill.quantity * fill.price for fill in ours.values()), Decimal(0))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Answers:
     watch: Watch
     notifier: Notifier
     stop: Callable[[], None]
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def answer(self, command: str, argument: str, reason: str, by: str) -> dict[str, Any]:
         """One command of the control socket. Raises LongwatchError with the reason of a refusal."""
@@ -59,6 +61,10 @@ class Answers:
         path = self.config_path
         if path is None:
             raise UsageError("this daemon was started without a configuration file; start it with `longwatch run FILE`")
+        async with self._turn:
+            return await self._reread(path, loosen=loosen, by=by)
+
+    async def _reread(self, path: Path, *, loosen: bool, by: str) -> dict[str, Any]:
         self.notifier.reloading()
         running, now = self.loaded.settings, self.clock.market()
         in_session = any(session.is_open(now) for session in self.engine.state.sessions)

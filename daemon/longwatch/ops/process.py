@@ -28,28 +28,35 @@ class Obedient(Protocol):
 
 
 def obey_signals(daemon: Obedient) -> None:
-    """Listen on the running loop; a second SIGHUP while one is being obeyed is the same reload."""
+    """Listen on the running loop."""
     loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[None]] = set()
-
-    def reload() -> None:
-        if not reloads:
-            task = loop.create_task(_reload(daemon), name="reload")
-            reloads.add(task)
-            task.add_done_callback(reloads.discard)
-
     loop.add_signal_handler(signal.SIGTERM, daemon.stop)
     loop.add_signal_handler(signal.SIGINT, daemon.stop)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, Reloader(daemon))
 
 
-async def _reload(daemon: Obedient) -> None:
-    try:
-        reply = await daemon.reload()
-    except (LongwatchError, TimeoutError) as error:
-        _LOG.error("reload: %s", error)
-    else:
-        _LOG.log(logging.INFO if reply["ok"] else logging.ERROR, "reload: %s", reply["text"])
+class Reloader:
+    """Called at each SIGHUP; however many come during a reload, one more follows: the file may have changed since."""
+
+    def __init__(self, daemon: Obedient) -> None:
+        self._daemon = daemon
+        self._is_wanted = False
+        self._task: asyncio.Task[None] | None = None
+
+    def __call__(self) -> None:
+        self._is_wanted = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._obey(), name="reload")
+
+    async def _obey(self) -> None:
+        while self._is_wanted:
+            self._is_wanted = False
+            try:
+                reply = await self._daemon.reload()
+            except (LongwatchError, TimeoutError) as error:
+                _LOG.error("reload: %s", error)
+            else:
+                _LOG.log(logging.INFO if reply["ok"] else logging.ERROR, "reload: %s", reply["text"])
 
 
 async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, Result]) -> Result | None:
