@@ -126,7 +126,8 @@ def test_check_of_a_good_file_tells_the_warnings_and_the_verdict(tmp_path: Path)
         ),
         (
             "trading:\n  ib: {client_library: ib-insync}\n",
-            "2: trading.ib.client_library: must be 'ib_insync' or 'ib_async', found \"ib-insync\"; did you mean ib_insync?",
+            "2: trading.ib.client_library: must be 'ib_insync' or 'ib_async', "
+            'found "ib-insync"; did you mean ib_insync?',
         ),
         ("trading:\n  ib: {host: 5}\n", "2: trading.ib.host: must be text, found 5; put it in quotes"),
         ("trading:\n  ib: {host: ''}\n", "2: trading.ib.host: must not be empty"),

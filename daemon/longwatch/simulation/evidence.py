@@ -24,6 +24,10 @@ from longwatch.simulation.trouble import Played
 ZERO = Decimal(0)
 OURS = "lw:"
 RESTARTS = frozenset({"restart", "login_wait"})
+TERMINAL = frozenset({"refused", "unsent", "filled", "cancelled", "rejected", "expired", "absent", "inferred"})
+
+Found = Iterator[tuple[datetime, str]]
+"""What an invariant finds broken: when, and what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,19 +13,13 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from longwatch.simulation.evidence import ZERO, BookedOrder, Evidence, Row, moment
+from longwatch.simulation.evidence import TERMINAL, ZERO, Evidence, Found, Row, moment
+from longwatch.simulation.knowable import ends_by_evidence, ready_when_sending
 from longwatch.simulation.tap import Seen
 
 QUIET = timedelta(hours=1)
 """After so long without trouble book and account must agree."""
-SAME_MOMENT = timedelta(milliseconds=5)
-"""What arrived no earlier than this before an order was written, the daemon need not have known."""
 SLACK = timedelta(seconds=2)
-SKEW_SECONDS = 7.0
-"""The daemon's limit, 5 s, and what the answer's whole seconds and its way leave open."""
-TERMINAL = frozenset({"refused", "unsent", "filled", "cancelled", "rejected", "expired", "absent", "inferred"})
-END_MARKS = frozenset({"positionEnd", "openOrderEnd", "completedOrdersEnd", "execDetailsEnd", "accountSummaryEnd"})
-REJECTIONS = frozenset({103, 110, 200, 201, 203, 321, 387, 434, 10243})
 LEAST_AT_TARGET = Decimal("0.99")
 
 
@@ -39,9 +33,6 @@ class Broken:
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S.%f} {self.invariant}: {self.text}"
-
-
-Found = Iterator[tuple[datetime, str]]
 
 
 def judge(evidence: Evidence) -> Iterator[Broken]:
@@ -91,7 +82,9 @@ def quiet_positions(evidence: Evidence) -> Found:
         hidden = {fill.con_id for fill in evidence.untellable}
         for con_id in sorted(true.keys() | book.keys()):
             ours, theirs = book.get(con_id, (ZERO, ZERO)), true[con_id]
-            if ours != theirs and not (con_id in hidden and (ours[0] == theirs[0] or con_id in _quarantined(evidence, at))):
+            if ours != theirs and not (
+                con_id in hidden and (ours[0] == theirs[0] or con_id in _quarantined(evidence, at))
+            ):
                 yield at, f"contract {con_id}: the book has (shares, paid) {ours}, the account {theirs}"
 
 
@@ -155,9 +148,7 @@ def limits_at_worst(evidence: Evidence) -> Found:
             yield from _passed(evidence, seen, worst, is_buy, quantity, sized)
 
 
-def _passed(
-    evidence: Evidence, seen: Seen, worst: Decimal, is_buy: bool, quantity: Decimal, sized: Row
-) -> Found:
+def _passed(evidence: Evidence, seen: Seen, worst: Decimal, is_buy: bool, quantity: Decimal, sized: Row) -> Found:
     settings, symbol = evidence.scene.settings, seen.values["symbol"]
     risk, equity = settings["risk"], Decimal(sized.body["equity"])
     price = next((Decimal(price) for name, price in sized.body["prices"] if name == symbol), ZERO)
@@ -205,137 +196,6 @@ def _gross(evidence: Evidence, at: datetime, sized: Row) -> Decimal:
     return total
 
 
-# ── readiness ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def ready_when_sending(evidence: Evidence) -> Found:
-    """An order is written in a session, on a connection whose account was read whole, with backend, farms and clock."""
-    frames = iter(evidence.heard)
-    pending = next(frames, None)
-    known = _Known()
-    for seen in evidence.placed:
-        while pending is not None and pending.at < seen.at - SAME_MOMENT:
-            known.take(pending)
-            pending = next(frames, None)
-        for reason in known.against(seen.link):
-            yield seen.at, f"order {seen.values['orderRef']} was written although {reason}"
-        if not any(session.open_at <= seen.at < session.close_at for session in evidence.scene.sessions):
-            yield seen.at, f"order {seen.values['orderRef']} was written while the exchange was closed"
-
-
-class _Known:
-    """What had been heard by some instant."""
-
-    def __init__(self) -> None:
-        self.link = -1
-        self.marks: set[str] = set()
-        self.backend_down = False
-        self.broken_farms: set[str] = set()
-        self.skew = 0.0
-
-    def take(self, seen: Seen) -> None:
-        if seen.link != self.link:
-            self.link, self.marks, self.backend_down = seen.link, set(), False
-        match seen.name:
-            case "error":
-                self._code(seen.values["errorCode"], str(seen.values["errorString"]).rpartition(":")[2])
-            case "currentTime":
-                self.skew = seen.values["time"] - seen.at.timestamp()
-            case name if name in END_MARKS:
-                self.marks.add(name)
-            case _:
-                pass
-
-    def against(self, link: int) -> Iterator[str]:
-        """Why no order should leave on a connection."""
-        if link != self.link or self.marks != END_MARKS:
-            yield f"its connection lacked {', '.join(sorted(END_MARKS - self.marks)) or 'everything'}"
-        if self.backend_down:
-            yield "the backend was down"
-        if self.broken_farms:
-            yield f"{', '.join(sorted(self.broken_farms))} was broken"
-        if abs(self.skew) > SKEW_SECONDS:
-            yield f"the clocks were {self.skew:.0f} s apart"
-
-    def _code(self, code: int, farm: str) -> None:
-        match code:
-            case 1100:
-                self.backend_down = True
-            case 1101 | 1102:
-                self.backend_down = False
-            case 2103 | 2105 | 2157:
-                self.broken_farms.add(farm)
-            case 2104 | 2106 | 2158:
-                self.broken_farms.discard(farm)
-            case _:
-                pass
-
-
-# ── evidence ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def ends_by_evidence(evidence: Evidence) -> Found:
-    """An order is taken for ended only on the broker's word or on proof, and it truly has ended then."""
-    told = _told(evidence)
-    written = {seen.values["orderRef"] for seen in evidence.placed}
-    forgotten = {fill.ref for fill in evidence.untellable}
-    for row in evidence.facts("OrderMoved"):
-        state, order = row.body["state"], evidence.intents[row.body["intent"]]
-        if state not in TERMINAL:
-            continue
-        ref, booked = order["ref"], evidence.by_ref.get(order["ref"])
-        said = told[ref].get(state)
-        if state in ("unsent", "refused"):
-            if ref in written:
-                yield row.at, f"order {ref} was written, yet is taken for {state}"
-        elif state == "absent":
-            if booked is not None:
-                yield row.at, f"order {ref} is in the gateway's books, yet was proven absent"
-        elif said is not None and said <= row.at:
-            yield from _not_over(row, ref, state, booked)
-        elif state in ("expired", "inferred") or ref in forgotten:
-            yield from _not_over(row, ref, state, booked)
-        else:
-            yield row.at, f"order {ref} is taken for {state}, and nobody had said so"
-
-
-def _not_over(row: Row, ref: str, state: str, booked: BookedOrder | None) -> Found:
-    if booked is not None and booked.is_live(row.at):
-        yield row.at, f"order {ref} is taken for {state}, and still works"
-
-
-def _told(evidence: Evidence) -> Mapping[str, dict[str, datetime]]:
-    """Reference -> end -> when it was first said, by any message that says it."""
-    told: dict[str, dict[str, datetime]] = defaultdict(dict)
-    by_id = {(seen.values["orderId"]): seen.values["orderRef"] for seen in evidence.placed}
-    by_perm = {order.perm_id: order.ref for order in evidence.orders}
-    wanted = {order["ref"]: Decimal(order["quantity"]) for order in evidence.intents.values()}
-    filled: dict[str, dict[str, Decimal]] = defaultdict(dict)
-    for seen in evidence.heard:
-        values = seen.values
-        match seen.name:
-            case "execDetails":
-                ref = values["orderRef"]
-                filled[ref][values["execId"].rpartition(".")[0]] = Decimal(values["shares"])
-                if ref in wanted and sum(filled[ref].values()) >= wanted[ref]:
-                    told[ref].setdefault("filled", seen.at)
-            case "orderStatus":
-                ref = by_perm.get(values["permId"], "") or by_id.get(values["orderId"], "")
-                _say(told[ref], values["status"], seen.at)
-            case "completedOrder":
-                _say(told[values["orderRef"]], values["status"], seen.at)
-            case "error" if values["errorCode"] in REJECTIONS:
-                told[by_id.get(values["reqId"], "")].setdefault("rejected", seen.at)
-            case _:
-                continue
-    return told
-
-
-def _say(told: dict[str, datetime], status: str, at: datetime) -> None:
-    for state in {"Cancelled": ("cancelled", "expired"), "Inactive": ("rejected",)}.get(status, ()):
-        told.setdefault(state, at)
-
-
 # ── deadlines, liveness ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -352,9 +212,9 @@ def settled_by_its_deadline(evidence: Evidence) -> Found:
             due[intent], deadline[intent] = row, moment(row.body["deadline"])
         else:
             due.pop(intent, None)
-    for intent in due:
+    for intent, row in due.items():
         if last.tech > deadline[intent] + SLACK:
-            yield due[intent].at, f"intent {intent} was never looked at again"
+            yield row.at, f"intent {intent} was never looked at again"
 
 
 def nothing_undigested(evidence: Evidence) -> Found:
@@ -451,7 +311,8 @@ def _apart(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> str:
 def _sells_are_unfilled(evidence: Evidence) -> bool:
     """Whether the market left a sell of the last day unfilled: buys then wait for its room."""
     opened, ends = evidence.scene.sessions[-1].open_at, evidence.scene.ends
-    return any(o.at >= opened and not o.is_buy and o.status != "Inactive" and o.remaining(ends) for o in evidence.orders)
+    sells = (order for order in evidence.orders if not order.is_buy and order.status != "Inactive")
+    return any(order.at >= opened and order.remaining(ends) for order in sells)
 
 
 INVARIANTS: Mapping[str, Callable[[Evidence], Found]] = {

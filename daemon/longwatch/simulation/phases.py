@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
-from longwatch.simulation.evidence import Evidence, Row
-from longwatch.simulation.invariants import TERMINAL
+from longwatch.simulation.evidence import TERMINAL, Evidence, Row
 from longwatch.simulation.plan import FAULTS
 
 PHASES = ("queued", "sent", "acknowledged", "partly filled", "cancel pending")
