@@ -11,7 +11,6 @@ import pytest
 
 from longwatch.gateway.app import Gateway
 from longwatch.wire.framing import hello, split
-from longwatch.wire.requests import REQUESTS
 from tests.gateway.made import JANUARY_3, PRICES, PlainClient, on_a_gateway, stock, until
 
 CLOSE = JANUARY_3 + timedelta(hours=6, minutes=30)
@@ -124,50 +123,6 @@ def test_the_time_is_the_markets() -> None:
         assert abs(at - gateway.desk.now()) < timedelta(seconds=2)
 
     on_a_gateway(scenario)
-
-
-def test_every_request_of_the_table_is_answered_or_known_to_be_silent() -> None:
-    """No request in the whole catalogue cuts the connection or is forgotten without intent."""
-    silent = {"setServerLogLevel", "reqAutoOpenOrders", "reqMarketDataType", "reqGlobalCancel", "startApi"}
-
-    async def scenario(gateway: Gateway) -> None:
-        client = await PlainClient.connect(0)
-        unanswered = set()
-        for message in REQUESTS:
-            client.forget()
-            values: dict[str, Any] = (
-                {"reqId": 900} if any(getattr(r, "name", "") == "reqId" for r in message.rows) else {}
-            )
-            client.ask(message.name, **values, **_minimal(message.name))
-            await asyncio.sleep(2)
-            assert not client.is_lost, message.name
-            if not client.heard:
-                unanswered.add(message.name)
-        cancels = {name for name in unanswered if name.startswith(("cancel", "unsubscribe"))}
-        quiet = {name for name in unanswered if name.startswith(("verify", "subscribeTo", "updateDisplay", "reqNewsB"))}
-        assert unanswered - cancels - quiet <= silent
-
-    on_a_gateway(scenario)
-
-
-def _minimal(name: str) -> dict[str, Any]:
-    """What a request can't be written without."""
-    needed = {
-        "placeOrder": {"orderId": 1},
-        "cancelOrder": {"orderId": 1},
-        "setServerLogLevel": {"logLevel": 3},
-        "requestFA": {"faDataType": 1},
-        "replaceFA": {"faDataType": 1},
-        "reqHistoricalData": {"barSize": "1 day", "duration": "1 D"},
-        "exerciseOptions": {"exerciseAction": 1, "exerciseQuantity": 1},
-        "calculateImpliedVolatility": {"optionPrice": 1, "underPrice": 1},
-        "calculateOptionPrice": {"volatility": 1, "underPrice": 1},
-        "reqMarketDataType": {"marketDataType": 1},
-        "subscribeToGroupEvents": {"groupId": 1},
-        "startApi": {"clientId": 0},
-        "reqMarketRule": {"marketRuleId": 26},
-    }
-    return needed.get(name, {})
 
 
 def test_contract_details_describe_and_end_and_unknown_ones_are_an_error() -> None:

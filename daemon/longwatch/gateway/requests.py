@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from longwatch.gateway import account_requests, data_requests, order_requests
@@ -24,7 +25,7 @@ def answer(session: Session, name: str, values: Values) -> None:
     if name == "startApi":
         start_api(session, values)
     elif session.is_started and not (session.desk.faults.backend_down and name in NEED_BACKEND):
-        ANSWERS.get(name, _not_available)(session, values)
+        ANSWERS.get(name, NOT_AVAILABLE)(session, values)
 
 
 def start_api(session: Session, values: Values) -> None:
@@ -71,29 +72,30 @@ def family_codes(session: Session, _: Values) -> None:
     session.send("familyCodes", {"codes": codes})
 
 
-def _not_available(session: Session, values: Values) -> None:
-    text = "Error validating request.-'bX' : cause - This request is not available at this gateway."
-    session.error(321, text, values.get("reqId") or -1)
-
-
-def _empty(name: str) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Empty:
     """The answer of a request that has nothing to show: its end message, or the message itself without rows."""
 
-    def reply(session: Session, values: Values) -> None:
+    reply: str
+
+    def __call__(self, session: Session, values: Values) -> None:
         req_id = values.get("reqId")
-        session.send(name, {} if req_id is None else {"reqId": req_id})
-
-    return reply
+        session.send(self.reply, {} if req_id is None else {"reqId": req_id})
 
 
-def _refuse(code: int, text: str) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Refused:
     """The answer of a request that always fails, with the code a real gateway uses for it."""
 
-    def reply(session: Session, values: Values) -> None:
-        session.error(code, text, values.get("reqId") or -1)
+    code: int
+    text: str
 
-    return reply
+    def __call__(self, session: Session, values: Values) -> None:
+        session.error(self.code, self.text, values.get("reqId") or -1)
 
+
+NOT_AVAILABLE = Refused(321, "Error validating request.-'bX' : cause - This request is not available at this gateway.")
+"""What is answered to every request without an entry of its own."""
 
 ANSWERS: dict[str, Answer] = {
     "reqIds": next_id,
@@ -104,22 +106,22 @@ ANSWERS: dict[str, Answer] = {
     **order_requests.ANSWERS,
     **account_requests.ANSWERS,
     **data_requests.ANSWERS,
-    "reqSoftDollarTiers": _empty("softDollarTiers"),
-    "reqUserInfo": _empty("userInfo"),
-    "reqNewsProviders": _empty("newsProviders"),
-    "reqMktDepthExchanges": _empty("mktDepthExchanges"),
-    "reqSmartComponents": _empty("smartComponents"),
-    "reqHistoricalNews": _empty("historicalNewsEnd"),
-    "reqSecDefOptParams": _empty("securityDefinitionOptionParameterEnd"),
-    "queryDisplayGroups": _empty("displayGroupList"),
-    "reqFundamentalData": _refuse(430, "The fundamentals data for the security specified is not available."),
-    "reqRealTimeBars": _refuse(420, "Invalid Real-time Query:No market data permissions for this instrument"),
-    "reqTickByTickData": _refuse(10189, "Failed to request tick-by-tick data:No market data permissions"),
-    "reqHistoricalTicks": _refuse(10187, "Failed to request historical ticks:No market data permissions"),
-    "reqPnL": _refuse(10183, "Failed to request PNL"),
-    "reqPnLSingle": _refuse(10184, "Failed to request PNL single"),
-    "cancelPnL": _refuse(10185, "Failed to cancel PNL (not subscribed)"),
-    "cancelPnLSingle": _refuse(10186, "Failed to cancel PNL single (not subscribed)"),
+    "reqSoftDollarTiers": Empty("softDollarTiers"),
+    "reqUserInfo": Empty("userInfo"),
+    "reqNewsProviders": Empty("newsProviders"),
+    "reqMktDepthExchanges": Empty("mktDepthExchanges"),
+    "reqSmartComponents": Empty("smartComponents"),
+    "reqHistoricalNews": Empty("historicalNewsEnd"),
+    "reqSecDefOptParams": Empty("securityDefinitionOptionParameterEnd"),
+    "queryDisplayGroups": Empty("displayGroupList"),
+    "reqFundamentalData": Refused(430, "The fundamentals data for the security specified is not available."),
+    "reqRealTimeBars": Refused(420, "Invalid Real-time Query:No market data permissions for this instrument"),
+    "reqTickByTickData": Refused(10189, "Failed to request tick-by-tick data:No market data permissions"),
+    "reqHistoricalTicks": Refused(10187, "Failed to request historical ticks:No market data permissions"),
+    "reqPnL": Refused(10183, "Failed to request PNL"),
+    "reqPnLSingle": Refused(10184, "Failed to request PNL single"),
+    "cancelPnL": Refused(10185, "Failed to cancel PNL (not subscribed)"),
+    "cancelPnLSingle": Refused(10186, "Failed to cancel PNL single (not subscribed)"),
     "reqNewsBulletins": nothing,
     "cancelNewsBulletins": nothing,
     "verifyRequest": nothing,
