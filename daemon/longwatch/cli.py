@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longwatch.errors import LongwatchError
-from longwatch.ops.ask import DEFAULT_SOCKET, show, tell
+from longwatch.ops.ask import show, tell
+from longwatch.ops.options import AsJson, ConfigFile, ConfigOption, Reason, Seed, SocketOption, StartDate, unset
 
 if TYPE_CHECKING:
     from datetime import date
@@ -62,33 +63,15 @@ def _leaves(group: ExceptionGroup[LongwatchError]) -> Iterator[LongwatchError]:
             yield error
 
 
-def _unset(
-    text: str, metavar: str | None = None, *names: str, least: int | None = None, most: int | None = None
-) -> Any:
-    """An option that is not set unless given, so that help shows no default."""
-    return typer.Option(*names, metavar=metavar, help=text, show_default=False, min=least, max=most)
-
-
-ConfigFile = Annotated[Path, typer.Argument(metavar="FILE", help="The configuration, YAML or JSON.")]
-StartDate = Annotated[str | None, _unset("First day, as 2007-01-03.", "DATE", "--start")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random: the same seed, the same run.")]
-SocketOption = Annotated[
-    Path | None, _unset(f"The daemon's control socket [default: {DEFAULT_SOCKET}]", "PATH", "--socket")
-]
-ConfigOption = Annotated[Path | None, _unset("Take the socket's path from this file.", "FILE", "--config")]
-Reason = Annotated[str, _unset("Why; goes into the journal.", "TEXT", "--reason")]
-
-
 @app.command()
 def demo(
-    days: Annotated[int | None, _unset("End after so many trading days.", least=1)] = None,
+    days: Annotated[int | None, unset("End after so many trading days.", least=1)] = None,
     pace: Annotated[float, typer.Option(min=0.0, help="Real seconds a simulated day; 0: as fast as it goes.")] = 10.0,
-    port: Annotated[int | None, _unset("Let other IB clients in on this port.", least=0, most=65535)] = None,
+    port: Annotated[int | None, unset("Let other IB clients in on this port.", least=0, most=65535)] = None,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the pages; 0 picks a free one.")] = 9464,
     as_json: Annotated[bool, typer.Option("--json", help="Print one summary object at the end.")] = False,
     seed: Seed = 1,
-    keep: Annotated[Path | None, _unset("Keep journal and ledger there.", "DIR")] = None,
+    keep: Annotated[Path | None, unset("Keep journal and ledger there.", "DIR")] = None,
     start: StartDate = None,
 ) -> None:
     """Watch it trade real history against a built-in gateway.
@@ -128,7 +111,7 @@ def gateway(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 4002,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     speed: Annotated[float, typer.Option(min=0.001, help="Market seconds a real second.")] = 1.0,
-    ledger: Annotated[Path | None, _unset("Write the ledger there.", "FILE")] = None,
+    ledger: Annotated[Path | None, unset("Write the ledger there.", "FILE")] = None,
     around_the_clock: Annotated[bool, typer.Option("--around-the-clock", help="Keep the market always open.")] = False,
     start: StartDate = None,
     seed: Seed = 1,
@@ -136,6 +119,7 @@ def gateway(
     accounts: Annotated[str, typer.Option(metavar="LIST", help="Account ids, with commas.")] = "DU123456",
     cash: Annotated[float, typer.Option(min=0.0, help="Cash in each account at the start.")] = 1_000_000.0,
     symbols: Annotated[str, typer.Option(metavar="LIST", help="Symbols of the market, with commas.")] = "",
+    faults: Annotated[Path | None, unset("Let this fault plan happen.", "FILE")] = None,
     server_version: Annotated[int, typer.Option(help="Highest server version spoken: 157 to 178, but 158.")] = 176,
 ) -> None:
     """Serve a simulated IB Gateway to any IB client.
@@ -160,19 +144,37 @@ def gateway(
             accounts=_list(accounts),
             cash=Decimal(str(cash)),
             symbols=_list(symbols),
+            faults=faults,
             server_version=server_version,
         )
     )
 
 
 @app.command()
+def simulate(
+    seed: Seed = 1,
+    days: Annotated[int, typer.Option(min=2, max=250, help="Trading days; the last one is without trouble.")] = 5,
+    faults: Annotated[str, typer.Option(metavar="LEVEL", help="How much goes wrong: none, some or all.")] = "some",
+    as_json: AsJson = False,
+    keep: Annotated[Path | None, unset("Keep journal and ledger there.", "DIR")] = None,
+) -> None:
+    """Run the whole daemon through nights and faults, and judge it.
+
+    Example: longwatch simulate --seed 7 --days 10 --faults all
+    """
+    from longwatch.simulation.simulate import simulate as run_simulation
+
+    _end(run_simulation(seed=seed, days=days, faults=faults, as_json=as_json, keep=keep))
+
+
+@app.command()
 def backtest(
     file: ConfigFile,
     start: StartDate = None,
-    end: Annotated[str | None, _unset("Last day, as 2012-12-31.", "DATE")] = None,
+    end: Annotated[str | None, unset("Last day, as 2012-12-31.", "DATE")] = None,
     as_json: AsJson = False,
-    csv_dir: Annotated[Path | None, _unset("Read SYMBOL.csv files here.", "DIR")] = None,
-    fills_from: Annotated[Path | None, _unset("Fill as this journal did.", "JOURNAL")] = None,
+    csv_dir: Annotated[Path | None, unset("Read SYMBOL.csv files here.", "DIR")] = None,
+    fills_from: Annotated[Path | None, unset("Fill as this journal did.", "JOURNAL")] = None,
 ) -> None:
     """Run the daemon's own code over history.
 

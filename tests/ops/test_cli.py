@@ -118,7 +118,7 @@ def test_all_the_commands_are_there() -> None:
     """Those that people were promised."""
     promised = (
         "demo run gateway check status orders positions reload halt pause resume flatten reconcile backtest version "
-        "adopt cancel drain unquarantine"
+        "adopt cancel drain unquarantine simulate"
     )
     assert sorted(_commands()) == sorted(promised.split())
 
@@ -179,7 +179,7 @@ async def test_a_command_asks_the_daemon_and_prints_its_answer(
 
 def test_every_command_that_asks_is_known_to_the_socket() -> None:
     """The command line and the socket agree on names."""
-    own = {"demo", "run", "gateway", "check", "backtest", "version"}
+    own = {"demo", "run", "gateway", "check", "backtest", "simulate", "version"}
     assert set(_commands()) - own <= set(COMMANDS)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from longwatch.clock import SteppedClock, SystemClock, real_monotonic
+from longwatch.data.calendar import AlwaysOpen, ExchangeCalendar
+from longwatch.domain.sessions import Session
 from longwatch.errors import UsageError
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
@@ -19,8 +21,12 @@ from longwatch.gateway.ledger import newest_entry_at
 from longwatch.gateway.market import Market
 from longwatch.gateway.synthetic import synthetic_market
 from longwatch.ops import logs
-from longwatch.simulation.replay import opening, replayed_market
+from longwatch.simulation.plan import FAULTS, Plan, load_plan
+from longwatch.simulation.replay import LAST_DAY, opening, replayed_market
+from longwatch.simulation.trouble import Played, Trouble
 
+PLANNED = timedelta(days=366)
+"""How far ahead a fault plan's triggers are looked for where the market never closes."""
 SYNTHETIC_HISTORY = timedelta(days=1000)
 
 _LOG = logging.getLogger("longwatch.gateway")
@@ -41,6 +47,7 @@ class GatewayOptions:
     accounts: tuple[str, ...] = ("DU123456",)
     cash: Decimal = Decimal(1_000_000)
     symbols: tuple[str, ...] = ()
+    faults: Path | None = None
     server_version: int = 176
 
 
@@ -51,8 +58,9 @@ def gateway(**options: Any) -> int:
 
 
 async def serve(asked: GatewayOptions) -> None:
-    """Serve as asked, until a signal says to stop."""
+    """Serve as asked, until a signal says to stop. Raises ConfigError for a fault plan that can't be read."""
     begins = _begins(asked)
+    plan = load_plan(asked.faults) if asked.faults is not None else Plan()
     clock = SteppedClock(
         real_monotonic, market_start=begins, technical_start=SystemClock().technical(), speed=asked.speed
     )
@@ -67,6 +75,7 @@ async def serve(asked: GatewayOptions) -> None:
     )
     served = Gateway(config, _market(asked), clock)
     served.faults.hold_orders_seconds = asked.hold_acks_seconds
+    Trouble(served, plan.incidents(begins, _sessions(asked, begins)), told=_tell)
     port = await served.start(asked.host, asked.port)
     _LOG.info(
         "serving %s on %s:%d, market time %s, speed %g",
@@ -83,6 +92,18 @@ async def serve(asked: GatewayOptions) -> None:
         await stop.wait()
     finally:
         await served.close()
+
+
+def _sessions(asked: GatewayOptions, begins: datetime) -> list[Session]:
+    """The sessions that a fault plan's triggers count from."""
+    if asked.around_the_clock:
+        return AlwaysOpen().sessions(begins.date(), begins.date() + PLANNED)
+    return ExchangeCalendar("XNYS").sessions(begins.date(), LAST_DAY)
+
+
+def _tell(played: Played) -> None:
+    incident, is_over = played.incident, played.ended is not None
+    _LOG.warning("fault %s %s: %s", incident.fault, "is over" if is_over else "begins", FAULTS[incident.fault].text)
 
 
 def _market(asked: GatewayOptions) -> Market:

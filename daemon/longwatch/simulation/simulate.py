@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from longwatch.errors import UsageError
 from longwatch.journal.records import digest
 from longwatch.journal.store import read_records
 from longwatch.ops import logs
@@ -24,14 +24,12 @@ from longwatch.simulation.clockguard import guard_clocks
 from longwatch.simulation.evidence import Evidence, gather
 from longwatch.simulation.invariants import Broken, judge
 from longwatch.simulation.loop import JumpLoop, run
-from longwatch.simulation.nights import Level, drawn
+from longwatch.simulation.nights import A_DAY, Level, drawn
 from longwatch.simulation.phases import phases
 from longwatch.simulation.progress import Progress
 from longwatch.simulation.scenery import Scenery, scenery
 from longwatch.simulation.tap import Tap
 from longwatch.simulation.trouble import Trouble
-
-_LOG = logging.getLogger("longwatch.simulate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +62,13 @@ class Outcome:
 
 
 def simulate(**options: Any) -> int:
-    """Run as asked; the exit code is 0 when every invariant held, 1 when one was broken."""
+    """Run as asked; the exit code is 0 when every invariant held, 1 when one was broken.
+
+    Raises UsageError for a level of faults there is not.
+    """
     asked = Asked(**options)
+    if asked.faults not in A_DAY:
+        raise UsageError(f"--faults {asked.faults}: write one of {', '.join(A_DAY)}")
     outcome = simulated(asked, say=(lambda line: None) if asked.as_json else print)
     if asked.as_json:
         print(json.dumps(as_json(outcome)))

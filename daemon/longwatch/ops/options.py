@@ -1,0 +1,28 @@
+"""Options that several commands share, as typer reads them; used by cli."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from longwatch.ops.ask import DEFAULT_SOCKET
+
+
+def unset(
+    text: str, metavar: str | None = None, *names: str, least: int | None = None, most: int | None = None
+) -> Any:
+    """An option that is not set unless given, so that help shows no default."""
+    return typer.Option(*names, metavar=metavar, help=text, show_default=False, min=least, max=most)
+
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="FILE", help="The configuration, YAML or JSON.")]
+StartDate = Annotated[str | None, unset("First day, as 2007-01-03.", "DATE", "--start")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random: the same seed, the same run.")]
+SocketOption = Annotated[
+    Path | None, unset(f"The daemon's control socket [default: {DEFAULT_SOCKET}]", "PATH", "--socket")
+]
+ConfigOption = Annotated[Path | None, unset("Take the socket's path from this file.", "FILE", "--config")]
+Reason = Annotated[str, unset("Why; goes into the journal.", "TEXT", "--reason")]
