@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -93,17 +94,38 @@ async def test_a_client_decodes_what_the_exchange_holds(client: Client, told: li
         await gateway.close()
 
 
+async def test_the_program_of_the_readme_trades(root: Path) -> None:
+    """The lines for ib_insync's users run as they stand, but for the port, and end with a fill."""
+    (program,) = re.findall(r"^```py\n(.*?)^```$", (root / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    python = await asyncio.to_thread(python_of, "ib_insync")
+    clock = SteppedClock(asyncio.get_running_loop().time, market_start=NOON, speed=60.0)
+    gateway = Gateway(GatewayConfig(speed=60.0), synthetic_market(seed=1, first=date(2019, 12, 1)), clock)
+    port = await gateway.start()
+    try:
+        printed = await ran(python, "-c", program.replace("4002", str(port)))
+        assert printed.startswith("Filled ")
+        assert [one.quantity for one in gateway.ledger.accounts["DU123456"].holdings.values()] == [100]
+    finally:
+        await gateway.close()
+
+
 async def visit(python: Path, client: Client, port: int) -> dict[str, Any]:
     """Run a client's driver from its connection to its end; what it printed."""
-    command = (str(DRIVERS / client.driver[0]), *client.driver[1:], "127.0.0.1", str(port), str(CLIENT_ID))
+    script, *options = client.driver
+    printed = await ran(python, str(DRIVERS / script), *options, "127.0.0.1", str(port), str(CLIENT_ID))
+    heard: dict[str, Any] = json.loads(printed)
+    return heard
+
+
+async def ran(python: Path, *arguments: str) -> str:
+    """What a program prints that ends well and complains of nothing."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(str(python), *command, stdout=pipe, stderr=pipe)
+    process = await asyncio.create_subprocess_exec(str(python), *arguments, stdout=pipe, stderr=pipe)
     async with asyncio.timeout(SESSION_SECONDS):
         printed, complaints = await process.communicate()
     assert process.returncode == 0, complaints.decode()[-2000:]
     assert "Traceback" not in complaints.decode()
-    heard: dict[str, Any] = json.loads(printed)
-    return heard
+    return printed.decode()
 
 
 def compared(model: Model, heard: dict[str, Any]) -> list[str]:
