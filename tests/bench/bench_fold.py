@@ -43,7 +43,7 @@ def main() -> None:
         peer="SQLite rows + json.loads",
         peer_runs=floor,
         goal="≥ 100,000 records/s",
-        note="open, lock, read and fold, of a backtest's own events and facts",
+        note="CPU seconds; open, lock, read and fold, of a backtest's own events and facts",
     )
     goal = "a year (10⁶) < 1 s by checkpoint, which is to come"
     tell("P7 opening a journal of 10⁵ records", opening, "ms", goal=goal)
