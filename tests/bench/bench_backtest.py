@@ -76,8 +76,8 @@ def main() -> None:
         peer="minimal loop in numpy",
         peer_runs=floor,
         goal="≤ 1/45 of backtrader (8.0 s on another day)",
-        note=f"CPU seconds; {days / np.median(runs):,.0f} sessions/s, {orders} orders; equity {equity / reference:.4f} of "
-        "the loop's, which has no lots, no commission and no reserve",
+        note=f"CPU seconds; {days / np.median(runs):,.0f} sessions/s, {orders} orders; equity {equity / reference:.4f} "
+        "of the loop's, which has no lots, no commission and no reserve",
     )
     shell = [seconds(by_shell) for _ in range(RUNS)]
     note = "--csv-dir demo from 2007 on, table printed"
