@@ -13,6 +13,7 @@ from tests.clients.environments import ROOT, daemon_python
 
 SUITE = (
     "tests/broker",
+    "tests/wire/test_against_the_ib_library.py",
     "tests/data/test_ib.py",
     "tests/daemon/test_holdings.py",
     "tests/simulation/test_clock_guard.py",

@@ -1,25 +1,29 @@
-"""Facts about agreement with an unmodified ib_insync, from both sides of the wire."""
+"""Facts about agreement with the unmodified IB library, ib_insync or ib_async, from both sides of the wire."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 import random
+from datetime import UTC
 from decimal import Decimal
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from longwatch.broker.ib import installed
 from longwatch.wire.framing import split
 from longwatch.wire.replies import REPLIES, encode_reply
 from longwatch.wire.requests import REQUESTS, Request, decode_request
 from tests.wire.invented import invent
 
-VERSIONS = (157, 163, 164, 166, 169, 170, 173, 176)
-"""Versions ib_insync offers; 158 is left out, for it reads `duration` only from 159 on."""
+VERSIONS = (157, 163, 164, 166, 169, 170, 173, 176, *((177, 178) if installed() == "ib_async" else ()))
+"""Versions the library offers; 158 is left out, for it reads `duration` only from 159 on."""
 
 WHOLE = frozenset(("coupon", "evMultiplier", "yieldRedemptionDate"))
-"""Fields ib_insync takes for whole numbers."""
+"""Fields the library takes for whole numbers."""
 
 STOCK = {
     "conId": 265598, "symbol": "AAPL", "secType": "STK", "exchange": "SMART", "currency": "USD",
@@ -31,8 +35,15 @@ ORDER = {
 }  # fmt: skip
 
 
+def library(module: str = "") -> Any:
+    """The installed IB library, or a module of it; imported late, as it binds itself to the running loop."""
+    return importlib.import_module(f"{installed()}.{module}" if module else installed())
+
+
 class Heard:
-    """Stands where ib_insync's wrapper stands and notes every callback."""
+    """Stands where the library's wrapper stands and notes every callback."""
+
+    defaultTimezone = UTC
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
@@ -43,8 +54,8 @@ class Heard:
 
 
 def hear(framed: bytes, server_version: int) -> list[tuple[str, tuple[Any, ...]]]:
-    """What ib_insync's decoder makes of a framed message."""
-    from ib_insync.decoder import Decoder
+    """What the library's decoder makes of a framed message."""
+    Decoder = library("decoder").Decoder
 
     heard = Heard()
     Decoder(heard, server_version).interpret(split(framed[4:]))
@@ -52,7 +63,9 @@ def hear(framed: bytes, server_version: int) -> list[tuple[str, tuple[Any, ...]]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_ib_insync_decodes_every_reply_without_complaint(version: int, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_library_decodes_every_reply_without_complaint(
+    version: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """Whatever values a reply carries, its own decoder finds as many fields as it expects and calls back."""
     caplog.set_level(logging.ERROR)
     for message in REPLIES:
@@ -66,7 +79,7 @@ async def test_ib_insync_decodes_every_reply_without_complaint(version: int, cap
 
 
 def sensible(values: dict[str, Any]) -> dict[str, Any]:
-    """Values a gateway would send: numbers given, texts that are times where ib_insync reads times."""
+    """Values a gateway would send: numbers given, texts that are times where the library reads times."""
     filled = {name: _sensible(name, value) for name, value in values.items()}
     if filled.keys() == {"price", "size"}:
         filled["size"] = 5
@@ -96,7 +109,7 @@ def _sensible(name: str, value: Any) -> Any:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_ib_insync_reads_our_order_as_we_meant_it(version: int) -> None:
+async def test_the_library_reads_our_order_as_we_meant_it(version: int) -> None:
     """Contract, order and state arrive at the right attributes."""
     ((name, (order_id, contract, order, state)),) = hear(
         encode_reply("openOrder", {"orderId": 5, **ORDER}, version), version
@@ -108,7 +121,7 @@ async def test_ib_insync_reads_our_order_as_we_meant_it(version: int) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_ib_insync_reads_our_completed_order_as_we_meant_it(version: int) -> None:
+async def test_the_library_reads_our_completed_order_as_we_meant_it(version: int) -> None:
     """The size of a filled order is in filledQuantity, its end in the state."""
     values = {
         **ORDER,
@@ -122,7 +135,7 @@ async def test_ib_insync_reads_our_completed_order_as_we_meant_it(version: int) 
     assert (state.status, state.completedStatus) == ("Filled", "Filled Size: 100")
 
 
-async def test_ib_insync_reads_our_execution_and_commission() -> None:
+async def test_the_library_reads_our_execution_and_commission() -> None:
     """Shares, price, time and the unset result of an opening trade."""
     execution = {
         "orderId": 5, **STOCK, "execId": "0000e0d5.67fe667b.01.01", "time": "20231115 09:20:44 US/Eastern",
@@ -137,7 +150,7 @@ async def test_ib_insync_reads_our_execution_and_commission() -> None:
     assert (commission.commission, commission.realizedPNL) == (1.0, 1.7976931348623157e308)
 
 
-async def test_ib_insync_reads_our_history_ticks_and_details() -> None:
+async def test_the_library_reads_our_history_ticks_and_details() -> None:
     """Bars, prices and the contract's terms arrive as numbers."""
     bar = {"date": "20240102", "open": "187.15", "high": "188.44", "low": "183.88", "close": "185.64", "volume": 824887}
     history = hear(encode_reply("historicalData", {"reqId": 7, "bars": [bar, bar]}, 176), 176)
@@ -162,9 +175,9 @@ async def test_ib_insync_reads_our_history_ticks_and_details() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_every_request_of_ib_insync_is_read_to_its_last_field(version: int) -> None:
+async def test_every_request_of_the_library_is_read_to_its_last_field(version: int) -> None:
     """Its client's own methods, called with plain, combination and conditional orders, leave nothing unread."""
-    from ib_insync.client import Client
+    Client = library("client").Client
 
     class Sender(Client):  # type: ignore[misc]
         def isConnected(self) -> bool:
@@ -187,8 +200,10 @@ async def test_every_request_of_ib_insync_is_read_to_its_last_field(version: int
 
 
 def speak(client: Any) -> None:
-    """Calls every request method of ib_insync's client."""
-    from ib_insync import Contract, ExecutionFilter, ScannerSubscription, Stock, TagValue
+    """Calls every request method of the library's client."""
+    Contract, ExecutionFilter, ScannerSubscription, Stock, TagValue = attrgetter(
+        "Contract", "ExecutionFilter", "ScannerSubscription", "Stock", "TagValue"
+    )(library())
 
     stock, combo = Stock("AAPL", "SMART", "USD", conId=265598), combination()
     options = [TagValue("a", "1"), TagValue("b", "2")]
@@ -242,7 +257,7 @@ def speak(client: Any) -> None:
 
 def speak_further(client: Any, stock: Any, options: list[Any]) -> None:
     """The rest of the methods."""
-    from ib_insync import WshEventData
+    WshEventData = library().WshEventData
 
     client.reqMarketDataType(3)
     client.reqAccountSummary(1, "All", "NetLiquidation")
@@ -276,8 +291,8 @@ def speak_further(client: Any, stock: Any, options: list[Any]) -> None:
 
 
 def combination() -> Any:
-    """A two-legged combination of ib_insync's."""
-    from ib_insync import ComboLeg, Contract
+    """A two-legged combination of the library's."""
+    ComboLeg, Contract = attrgetter("ComboLeg", "Contract")(library())
 
     legs = [
         ComboLeg(conId=1, ratio=1, action="BUY", exchange="SMART"),
@@ -288,15 +303,19 @@ def combination() -> Any:
 
 def orders(stock: Any, combo: Any) -> list[tuple[Any, Any]]:
     """Orders that open each conditional part of placeOrder."""
-    from ib_insync import Contract, LimitOrder, MarketOrder, Order, OrderComboLeg, StopOrder, TagValue
-    from ib_insync.contract import DeltaNeutralContract
-    from ib_insync.order import (
-        ExecutionCondition,
-        MarginCondition,
-        PercentChangeCondition,
-        PriceCondition,
-        TimeCondition,
-        VolumeCondition,
+    Contract, LimitOrder, MarketOrder, Order, OrderComboLeg, StopOrder, TagValue = attrgetter(
+        "Contract", "LimitOrder", "MarketOrder", "Order", "OrderComboLeg", "StopOrder", "TagValue"
+    )(library())
+    DeltaNeutralContract = library("contract").DeltaNeutralContract
+    ExecutionCondition, MarginCondition, PercentChangeCondition, PriceCondition, TimeCondition, VolumeCondition = (
+        attrgetter(
+            "ExecutionCondition",
+            "MarginCondition",
+            "PercentChangeCondition",
+            "PriceCondition",
+            "TimeCondition",
+            "VolumeCondition",
+        )(library("order"))
     )
 
     conditions = [
