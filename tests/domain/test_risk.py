@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.exposure import worst_shares, worst_values
+from longwatch.domain.exposure import worst_shares, worst_value, worst_values
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderType, Purpose
 from longwatch.domain.quotes import Quote
@@ -88,7 +88,7 @@ BREAKS: dict[str, Break] = {
     "quote_type": lambda world: {"quotes": quotes(world, market_data_type=3)},
     "price_band": _far_off,
     "min_order_size": _settings(min_order_size=D(101)),
-    "min_order_value": _settings(min_order_value=D(10_001)),
+    "min_order_value": _settings(min_order_value=D(10_022)),
     "order_rate": _busy_minute,
     "duplicate": _same_run,
 }
@@ -193,13 +193,14 @@ def _outside(symbol: str, quantity: int, **changes: Any) -> World:
     return world
 
 
+# A limit in money counts each share at the limit price of 100.21, not at the close of 100.
 CAPS: dict[str, tuple[Callable[[], World], str]] = {
     "max_order_shares": (lambda: _held("0.1", max_order_shares=D(50)), "50"),
-    "max_order_value": (lambda: _held("0.1", max_order_value=D(1_000)), "10"),
-    "max_position_size": (lambda: _outside("AAA", 300, max_position_size=D(400)), "100"),
-    "max_weight": (lambda: _outside("AAA", 300), "100"),
-    "max_gross_exposure": (lambda: _outside("BBB", 1800), "100"),
-    "max_net_exposure": (lambda: _outside("BBB", 800, max_net_exposure=D("0.5")), "100"),
+    "max_order_value": (lambda: _held("0.1", max_order_value=D(1_000)), "9"),
+    "max_position_size": (lambda: _outside("AAA", 300, max_position_size=D(400), max_weight=D("0.5")), "100"),
+    "max_weight": (lambda: _outside("AAA", 300), "99"),
+    "max_gross_exposure": (lambda: _outside("BBB", 1800, max_weight=D("0.5")), "99"),
+    "max_net_exposure": (lambda: _outside("BBB", 800, max_net_exposure=D("0.5"), max_weight=D("0.5")), "99"),
 }
 HELD_BY_CONSTRUCTION = {"reversal", "long_only"}
 """Netting and the withdrawal of opposite orders leave these nothing to do; they are tested on their own below."""
@@ -321,7 +322,7 @@ def test_exposure_counts_working_unknown_outside_and_foreign_orders() -> None:
     )
     assert worst_shares(world.state, 1, Side.BUY) == 200
     assert worst_shares(world.state, 1, Side.SELL) == 70
-    assert worst_values(world.state, PRICES) == (D(20_000), D(20_000))
+    assert worst_values(world.state, PRICES) == (D(20_021), D(20_021))
 
 
 def test_both_ways_of_counting_exposure_agree() -> None:
@@ -331,10 +332,23 @@ def test_both_ways_of_counting_exposure_agree() -> None:
         world.finish(order.intent)
     world.trade(BBB="0.4")
     gross = sum(
-        max(abs(worst_shares(world.state, con_id, side)) for side in Side) * PRICES[symbol]
+        max(abs(worst_value(world.state, con_id, side, PRICES[symbol])) for side in Side)
         for con_id, symbol in SYMBOLS.items()
     )
     assert worst_values(world.state, PRICES)[0] == gross
+
+
+def test_a_limit_in_money_holds_at_the_price_that_may_be_paid() -> None:
+    """The market has risen by 9 % since the close that sizes the order: at its limit it still is within the limits."""
+    world = World.ready(replace(SETTINGS, max_order_value=D(30_000), max_weight=D("0.25")))
+    world.targets(AAA="0.4")
+    _, (submitted,), clamps = rebalanced(world, quotes=quotes(world, bid=D(109), ask=D("109.02")))
+    order = submitted.order
+    assert order.limit_price is not None
+    assert order.limit_price > 109
+    assert order.quantity * order.limit_price <= D(25_000)
+    assert (order.quantity + 1) * order.limit_price > D(25_000)
+    assert "max_weight" in [clamp.check for clamp in clamps]
 
 
 def test_a_position_without_a_sizing_price_is_not_worth_nothing() -> None:

@@ -29,6 +29,15 @@ def at_worst(state: State, con_id: int, side: Side) -> Decimal:
     return total
 
 
+def value_at_worst(state: State, con_id: int, side: Side, price: Decimal) -> Decimal:
+    """The same in money: what is held at the close, an order at its limit or the market where that is above it."""
+    ours = [o for o in state.orders.values() if o.con_id == con_id and o.side is side]
+    resting = sum(o.remaining for o in ours)
+    held = at_worst(state, con_id, side) - resting * side.sign
+    paid = sum(o.remaining * max(price, o.limit_price or o.decision_price) for o in ours)
+    return held * price + paid * side.sign
+
+
 class Limited(Play):
     """A play in which every intended order is held against the limits, with it counted."""
 
@@ -47,10 +56,11 @@ class Limited(Play):
             assert sold <= abs(state.held(order.con_id)), "a reduction turns the position round"
             return
         worst = abs(at_worst(state, order.con_id, order.side))
-        assert worst * prices[order.symbol] <= limits.max_weight * EQUITY
+        value = abs(value_at_worst(state, order.con_id, order.side, prices[order.symbol]))
+        assert value <= limits.max_weight * EQUITY
         assert worst <= limits.max_position_size
         gross = sum(
-            max(abs(at_worst(state, con_id, side)) for side in Side) * prices[symbol]
+            max(abs(value_at_worst(state, con_id, side, prices[symbol])) for side in Side)
             for con_id, symbol in SYMBOLS.items()
         )
         assert gross <= limits.max_gross_exposure * EQUITY

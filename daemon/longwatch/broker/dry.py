@@ -94,6 +94,9 @@ class DryRunBroker:
             case m.SnapshotSeen(failures=(), reason=reason):
                 self._settle()
                 self._sink(self._exchange.snapshot(reason, self._now()))
+            case m.SnapshotSeen():
+                failed = self._exchange.snapshot(event.reason, self._now())
+                self._sink(replace(failed, failures=event.failures, net_liquidation=None, cash=None))
             case _ if not isinstance(event, OF_THE_REAL_ACCOUNT):
                 self._sink(event)
             case _:

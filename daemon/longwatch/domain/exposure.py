@@ -32,43 +32,68 @@ def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
     return total
 
 
+def worst_value(state: State, con_id: int, side: Side, price: Decimal) -> Decimal:
+    """Signed value of `worst_shares`: what is held at `price`, each live order at the worst it may be paid."""
+    total = state.held(con_id)
+    if con_id in state.outside:
+        total += state.outside[con_id][1]
+    value = total * price
+    for order in state.live_in(con_id):
+        if order.side is side:
+            value += order.remaining * side.sign * paid_at_worst(order, price)
+    for foreign in state.foreign_orders.values():
+        if foreign.con_id == con_id and foreign.side is side:
+            value += foreign.remaining * side.sign * price
+    return value
+
+
+def paid_at_worst(order: Order | ForeignOrderSet, price: Decimal) -> Decimal:
+    """The price an order counts at: its limit, or the market it was decided at, where that is above `price`."""
+    if isinstance(order, ForeignOrderSet):
+        return price
+    return max(price, order.limit_price or order.decision_price)
+
+
 def worst_values(state: State, prices: Mapping[str, Decimal]) -> tuple[Decimal, Decimal]:
     """Gross and net exposure at worst, over every instrument held or ordered: the larger side of each, apart.
 
     What `prices` does not name counts at the price it was last bought, ordered or closed at.
     """
-    gross, high, low = ZERO, ZERO, ZERO
-    symbols, ups, downs = _sides(state)
-    for con_id, symbol in symbols.items():
-        price = prices.get(symbol)
-        if price is None:
-            price = _last_known_price(state, con_id, symbol)
-        up, down = ups[con_id] * price, downs[con_id] * price
-        gross += max(up, -down)
-        high += up
-        low += down
-    return gross, max(high, -low)
+    ups, downs = _sides(state, prices)
+    gross = sum((max(ups[con_id], -downs[con_id]) for con_id in ups), ZERO)
+    return gross, max(sum(ups.values(), ZERO), -sum(downs.values(), ZERO))
 
 
-def _sides(state: State) -> tuple[dict[int, str], dict[int, Decimal], dict[int, Decimal]]:
-    """Instrument -> symbol, and its signed shares should all buys, or all sells, be filled: `worst_shares` of all."""
-    symbols = {con_id: holding.symbol for con_id, holding in state.book.items() if holding.quantity}
-    ups = {con_id: state.book[con_id].quantity for con_id in symbols}
+def _sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, Decimal], dict[int, Decimal]]:
+    """Instrument -> its signed value should all buys, or all sells, be filled: `worst_value` of all, in one pass."""
+    at: dict[int, Decimal] = {}
+
+    def price(con_id: int, symbol: str) -> Decimal:
+        if con_id not in at:
+            known = prices.get(symbol)
+            at[con_id] = _last_known_price(state, con_id, symbol) if known is None else known
+        return at[con_id]
+
+    ups = {
+        con_id: holding.quantity * price(con_id, holding.symbol)
+        for con_id, holding in state.book.items()
+        if holding.quantity
+    }
     for con_id, (symbol, quantity) in state.outside.items():
-        symbols[con_id] = symbol
-        ups[con_id] = ups.get(con_id, ZERO) + quantity
+        ups[con_id] = ups.get(con_id, ZERO) + quantity * price(con_id, symbol)
     downs = dict(ups)
     orders: list[Order | ForeignOrderSet] = [state.orders[intent] for intent in state.live]
     orders.extend(state.foreign_orders.values())
     for order in orders:
         con_id = order.con_id
-        if con_id not in symbols:
-            symbols[con_id], ups[con_id], downs[con_id] = order.symbol, ZERO, ZERO
+        value = order.remaining * paid_at_worst(order, price(con_id, order.symbol))
+        ups.setdefault(con_id, ZERO)
+        downs.setdefault(con_id, ZERO)
         if order.side is Side.BUY:
-            ups[con_id] += order.remaining
+            ups[con_id] += value
         else:
-            downs[con_id] -= order.remaining
-    return symbols, ups, downs
+            downs[con_id] -= value
+    return ups, downs
 
 
 def _last_known_price(state: State, con_id: int, symbol: str) -> Decimal:

@@ -1,6 +1,7 @@
 """The pre-trade checks: a table of caps that make a trade smaller, one of checks that refuse it; called by rebalance.
 
-Every limit is held at worst (exposure.py), this trade included. Values are at the sizing price, in the base currency.
+Every limit is held at worst (exposure.py), this trade included. What is held counts at the sizing price, an order at the
+worst price it may be paid; values are in the base currency.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from longwatch.domain.exposure import worst_shares, worst_values
+from longwatch.domain.exposure import worst_shares, worst_value, worst_values
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.messages import Verb
 from longwatch.domain.orders import OrderType, Purpose
@@ -47,9 +48,15 @@ class Proposal:
     exposure: tuple[Decimal, Decimal] | None = None
 
     @property
+    def worst_price(self) -> Decimal:
+        """The most a share may be paid, or be worth when sold: the limit, the quote or the sizing price."""
+        quoted = self.quote.ask if self.quote else None
+        return max(self.price, self.limit_price or quoted or self.price)
+
+    @property
     def value(self) -> Decimal:
-        """What the order is worth at the sizing price."""
-        return self.quantity * self.price
+        """What the order is worth at the worst price it may be paid."""
+        return self.quantity * self.worst_price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +99,7 @@ def cap_order_shares(state: State, proposal: Proposal) -> Cap | None:
 def cap_order_value(state: State, proposal: Proposal) -> Cap | None:
     """Value of one order."""
     limit = state.settings.max_order_value
-    return None if limit is None else Cap(allowed=limit / proposal.price, observed=proposal.value, limit=limit)
+    return None if limit is None else Cap(allowed=limit / proposal.worst_price, observed=proposal.value, limit=limit)
 
 
 def cap_position_size(state: State, proposal: Proposal) -> Cap | None:
@@ -104,10 +111,10 @@ def cap_position_size(state: State, proposal: Proposal) -> Cap | None:
 
 def cap_weight(state: State, proposal: Proposal) -> Cap | None:
     """Weight of one position at worst, as a fraction of equity."""
-    worst = worst_shares(state, proposal.instrument.con_id, proposal.side) * proposal.side.sign
+    worst = worst_value(state, proposal.instrument.con_id, proposal.side, proposal.price) * proposal.side.sign
     limit = state.settings.max_weight
-    room = limit * proposal.equity / proposal.price - worst
-    return Cap(allowed=room, observed=(worst + proposal.quantity) * proposal.price / proposal.equity, limit=limit)
+    room = (limit * proposal.equity - worst) / proposal.worst_price
+    return Cap(allowed=room, observed=(worst + proposal.value) / proposal.equity, limit=limit)
 
 
 def with_exposure(state: State, proposal: Proposal) -> Proposal:
@@ -121,7 +128,7 @@ def _room(state: State, proposal: Proposal, *, net: bool) -> Cap:
     gross_now, net_now = proposal.exposure or with_exposure(state, proposal).exposure or (ZERO, ZERO)
     now = net_now if net else gross_now
     limit = state.settings.max_net_exposure if net else state.settings.max_gross_exposure
-    room = (limit * proposal.equity - now) / proposal.price
+    room = (limit * proposal.equity - now) / proposal.worst_price
     return Cap(allowed=room, observed=(now + proposal.value) / proposal.equity, limit=limit)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
-from longwatch.domain.exposure import worst_shares, worst_values
+from longwatch.domain.exposure import worst_shares, worst_value, worst_values
 from longwatch.domain.instruments import Side
 from longwatch.domain.state import State
 from longwatch.journal.records import digest
@@ -77,7 +77,7 @@ class Tally:
         order, settings, equity = state.orders[intent], state.settings, state.equity.equity
         prices = dict(state.equity.prices)
         worst = abs(worst_shares(state, order.con_id, order.side))
-        value = worst * prices.get(order.symbol, ZERO)
+        value = abs(worst_value(state, order.con_id, order.side, prices.get(order.symbol, ZERO)))
         gross, _ = worst_values(state, prices)
         adds = order.side is Side.BUY
         return sum(
