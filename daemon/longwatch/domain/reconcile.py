@@ -205,7 +205,9 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
         soon = order.absence is None and not absence.rounds
         again = event.tech + timedelta(seconds=0.0 if soon else state.settings.absence_round_seconds)
         yield from advance(state, state.orders[order.intent], Evidence.SILENCE, text=why, deadline=again)
-        if absence.rounds and order.order_id is not None and not absence.cancel_not_found:
+        # Once a round: a cancel that comes too late is answered by a download, which would ask for the next at once.
+        counted = order.absence is None or absence.rounds > order.absence.rounds
+        if counted and absence.rounds and order.order_id is not None and not absence.cancel_not_found:
             yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
 
 
