@@ -200,7 +200,11 @@ def _gross(evidence: Evidence, at: datetime, sized: Row) -> Decimal:
 
 
 def settled_by_its_deadline(evidence: Evidence) -> Found:
-    """By the deadline in its record an order sent is acknowledged, ended, or known as unknown."""
+    """By the deadline in its record an order sent is acknowledged, ended, or known as unknown.
+
+    A daemon that was dead then has the time until it lives again.
+    """
+    dead = [(one.began, one.ended or evidence.scene.ends) for one in evidence.played if one.incident.fault == "crash"]
     due: dict[int, Row] = {}
     deadline: dict[int, datetime] = {}
     last = evidence.rows[-1]
@@ -209,7 +213,9 @@ def settled_by_its_deadline(evidence: Evidence) -> Found:
         if intent in due and row.tech > deadline[intent] + SLACK:
             yield row.at, f"intent {intent} was looked at {row.tech - deadline[intent]} after its deadline"
         if row.kind == "OrderSending" or row.body["state"] == "sending":
-            due[intent], deadline[intent] = row, moment(row.body["deadline"])
+            by = moment(row.body["deadline"])
+            lived = [row.tech + (ended - row.at) for began, ended in dead if began <= row.at + (by - row.tech) + SLACK <= ended + SLACK]
+            due[intent], deadline[intent] = row, max([by, *lived])
         else:
             due.pop(intent, None)
     for intent, row in due.items():

@@ -12,7 +12,7 @@ from random import Random
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from longwatch.simulation.plan import FAULTS, Incident
+from longwatch.simulation.plan import SCOPES, Incident
 
 Level = Literal["none", "some", "all"]
 
@@ -22,7 +22,7 @@ RESTART_AT = time(23, 45)
 LOGIN_FROM = time(1, 0)
 SUNDAY = 6
 
-A_DAY = {"none": 0, "some": 2, "all": 6}
+A_DAY = {"none": 0, "some": 3, "all": 12}
 """Incidents drawn for each session, nights apart."""
 
 AFTER_ORDER = (0.0, 0.01, 0.03, 0.3, 0.6, 0.8, 1.5, 5.0, 120.0)
@@ -62,14 +62,14 @@ def _in_sessions(random: Random, count: int, days: Sequence[tuple[datetime, date
     for opened, closed in days:
         for _ in range(count):
             if not kinds:
-                kinds = sorted(FAULTS.keys() - RARE)
+                kinds = sorted(SCOPES.keys() - RARE)
                 random.shuffle(kinds)
             at = opened + (closed - opened) * random.uniform(-0.02, 0.95)
             yield _incident(random, kinds.pop(), at, in_session=True)
 
 
 def _incident(random: Random, fault: str, at: datetime, *, in_session: bool = False) -> Incident:
-    scope = FAULTS[fault]
+    scope = SCOPES[fault]
     moment = random.random() if in_session else 1.0
     after = "order" if moment < 0.5 else "cancel" if moment < 0.7 else ""
     waits = {"order": AFTER_ORDER, "cancel": AFTER_CANCEL}.get(after, (0.0,))

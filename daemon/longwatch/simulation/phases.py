@@ -8,14 +8,14 @@ from datetime import datetime
 from decimal import Decimal
 
 from longwatch.simulation.evidence import TERMINAL, Evidence, Row
-from longwatch.simulation.plan import FAULTS
+from longwatch.simulation.plan import SCOPES
 
 PHASES = ("queued", "sent", "acknowledged", "partly filled", "cancel pending")
 
 
 def phases(evidence: Evidence) -> dict[str, dict[str, int]]:
     """Fault -> phase -> orders that were in it while the fault was on, or at its instant."""
-    table = {fault: dict.fromkeys(PHASES, 0) for fault in FAULTS}
+    table = {fault: dict.fromkeys(PHASES, 0) for fault in SCOPES}
     spans = list(_spans(evidence))
     for one in evidence.played:
         ended = one.ended or evidence.scene.ends

@@ -72,12 +72,20 @@ FAULTS: Mapping[str, Scope] = {
     "clock_skew": Scope(text="the gateway's clock is `by` seconds ahead", seconds=(60, 3600), by=(6, 90)),
     "lose_fill": Scope(text="a fill is told to nobody, at no time", count=(1, 1)),
 }
+OURS: Mapping[str, Scope] = {
+    "crash": Scope(text="the daemon is killed, and started again", seconds=(0.5, 600)),
+    "cancel_all": Scope(text="a person cancels every order"),
+    "flatten": Scope(text="a person has everything closed, and later lets it trade again", seconds=(30, 3600)),
+    "halt": Scope(text="a person halts the daemon, and later lets it trade again", seconds=(5, 3600)),
+}
+"""What happens to the daemon rather than to the gateway; only a simulated run can do that."""
+SCOPES: Mapping[str, Scope] = {**FAULTS, **OURS}
 WAITS_FOR = ("order", "cancel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One fault of FAULTS at market time `at`; with `after`, `wait` seconds after the next order or cancel."""
+    """One fault of SCOPES at market time `at`; with `after`, `wait` seconds after the next order or cancel."""
 
     at: datetime
     fault: str
@@ -91,7 +99,7 @@ class Incident:
     @property
     def lasts(self) -> bool:
         """Whether it has an end of its own."""
-        return FAULTS[self.fault].seconds is not None
+        return SCOPES[self.fault].seconds is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

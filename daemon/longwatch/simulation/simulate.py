@@ -23,9 +23,11 @@ from longwatch.simulation.bench import Bench
 from longwatch.simulation.clockguard import guard_clocks
 from longwatch.simulation.evidence import Evidence, gather
 from longwatch.simulation.invariants import Broken, judge
+from longwatch.simulation.life import Life
 from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.nights import A_DAY, Level, drawn
 from longwatch.simulation.phases import phases
+from longwatch.simulation.plan import Incident
 from longwatch.simulation.progress import Progress
 from longwatch.simulation.scenery import Scenery, scenery
 from longwatch.simulation.tap import Tap
@@ -34,7 +36,10 @@ from longwatch.simulation.trouble import Trouble
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What `longwatch simulate` was asked for; `keep` is where journal and ledger stay, a temporary place without."""
+    """What `longwatch simulate` was asked for; `keep` is where journal and ledger stay, a temporary place without.
+
+    `script` takes the place of what the seed would draw.
+    """
 
     seed: int = 1
     days: int = 5
@@ -42,6 +47,7 @@ class Asked:
     as_json: bool = False
     keep: Path | None = None
     guards: bool = True
+    script: tuple[Incident, ...] | None = None
 
     @property
     def replay(self) -> str:
@@ -135,13 +141,12 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
     tap = Tap(bench.network, bench.clock.market)
     progress = Progress(say)
     days = [(session.open_at, session.close_at) for session in scene.sessions[:-1]]
-    trouble = Trouble(
-        bench.gateway, iter(drawn(asked.seed, asked.faults, days)), until=scene.calm_from, told=progress.played
-    )
-    daemon = bench.daemon(progress.heard, serves_http=False)
-    ending = asyncio.create_task(_end(bench, scene, daemon.stop), name="simulation-end")
+    life = Life(bench, progress.heard)
+    incidents = iter(drawn(asked.seed, asked.faults, days) if asked.script is None else asked.script)
+    trouble = Trouble(bench.gateway, incidents, until=scene.calm_from, told=progress.played, others=life.acts)
+    ending = asyncio.create_task(_end(bench, scene, life.end), name="simulation-end")
     try:
-        await bench.run(daemon)
+        await life.run()
     finally:
         ending.cancel()
         await bench.close()

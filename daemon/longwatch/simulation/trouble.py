@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -34,7 +34,10 @@ class Played:
 
 
 class Trouble:
-    """Lets incidents happen to one gateway. `told` hears of each as it begins and as it ends; `played` keeps them."""
+    """Lets incidents happen to one gateway. `told` hears of each as it begins and as it ends; `played` keeps them.
+
+    `others` are faults of more than the gateway, with what begins and what ends them.
+    """
 
     def __init__(
         self,
@@ -43,8 +46,10 @@ class Trouble:
         *,
         until: datetime | None = None,
         told: Callable[[Played], None] = lambda played: None,
+        others: Mapping[str, tuple[Act, Act]] | None = None,
     ) -> None:
         self._gateway = gateway
+        self._acts = {**ACTS, **(others or {})}
         self._incidents = incidents
         self._until = until
         self._told = told
@@ -85,7 +90,7 @@ class Trouble:
         number = len(self.played)
         lasts = incident.lasts and incident.seconds > 0
         self.played.append(Played(incident=incident, began=now, ended=None if lasts else now))
-        self._act(BEGIN[incident.fault], incident)
+        self._act(self._acts[incident.fault][0], incident)
         self._told(self.played[number])
         if lasts:
             self._on[number] = incident
@@ -97,7 +102,7 @@ class Trouble:
             return
         # Where two of a kind overlap, the last one to end ends both.
         if not any(_same(other, incident) for other in self._on.values()):
-            self._act(END[incident.fault], incident)
+            self._act(self._acts[incident.fault][1], incident)
         self.played[number] = replace(self.played[number], ended=self._gateway.desk.now())
         self._told(self.played[number])
 
@@ -285,5 +290,3 @@ ACTS: dict[str, tuple[Act, Act]] = {
     "clock_skew": (_set("clock_skew_seconds", lambda one: one.by), _set("clock_skew_seconds", lambda one: 0.0)),
     "lose_fill": (_set("lose_fills", lambda one: one.count), _nothing),
 }
-BEGIN = {fault: acts[0] for fault, acts in ACTS.items()}
-END = {fault: acts[1] for fault, acts in ACTS.items()}

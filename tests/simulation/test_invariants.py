@@ -1,0 +1,193 @@
+"""Each invariant catches the bug it is there for, planted in the daemon, and says nothing of a daemon without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longwatch.broker.ib import Writer
+from longwatch.broker.live import IbBroker
+from longwatch.domain import decide, lifecycle, orders, readiness, rebalance, reconcile, wanted
+from longwatch.domain import messages as m
+from longwatch.domain.evidence import Decided, advance
+from longwatch.domain.state import State
+from longwatch.engine import jobs, loop
+from longwatch.simulation.invariants import INVARIANTS, Broken
+from longwatch.simulation.plan import Incident
+from longwatch.simulation.scenery import scenery
+from longwatch.simulation.simulate import Asked, simulated
+
+SEED, DAYS = 2, 3
+"""A run that trades twelve symbols once a day, five minutes after the open."""
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+@cache
+def opens() -> tuple[Any, ...]:
+    """The opens of the run's sessions."""
+    return tuple(session.open_at for session in scenery(SEED, DAYS, Path("unused")).sessions)
+
+
+def at(day: int, minutes: float) -> Any:
+    return opens()[day] + timedelta(minutes=minutes)
+
+
+def with_orders(fault: str, **values: Any) -> Incident:
+    """A fault that begins with the first order of the first day."""
+    return Incident(at=at(0, 1), fault=fault, after="order", **values)
+
+
+# ── the bugs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def every_order_twice(patch: pytest.MonkeyPatch) -> None:
+    """The adapter writes each order a second time."""
+    submit = IbBroker.submit
+
+    def twice(broker: IbBroker, effect: m.SubmitOrder) -> None:
+        submit(broker, effect)
+        submit(broker, effect)
+
+    patch.setattr(IbBroker, "submit", twice)
+
+
+def corrections_as_fills(patch: pytest.MonkeyPatch) -> None:
+    """A revision `.02` is booked beside the execution it corrects."""
+    patch.setattr(lifecycle, "_replaced", lambda state, stem, revision: None)
+
+
+def executions_not_asked_for(patch: pytest.MonkeyPatch) -> None:
+    """The download asks for executions of another century only."""
+
+    def later(writer: Writer, request_id: int) -> bytes:
+        chosen = writer._library.execution_filter(time="20990101-00:00:00")
+        return writer._encoded(writer._client.reqExecutions, request_id, chosen)
+
+    patch.setattr(Writer, "executions", later)
+
+
+def no_limits(patch: pytest.MonkeyPatch) -> None:
+    """No cap makes a trade smaller, and the target is three times what it should be."""
+    patch.setattr(rebalance, "caps_of", lambda proposal: ())
+    bigger = wanted.size
+
+    def triple(symbol: str, weight: Decimal, **other: Any) -> Any:
+        return bigger(symbol, weight * 3, **{**other, "max_weight": Decimal(3)})
+
+    patch.setattr(wanted, "size", triple)
+
+
+def always_ready(patch: pytest.MonkeyPatch) -> None:
+    """The readiness certificate asks for nothing."""
+    patch.setattr(readiness, "CERTIFICATE", ())
+
+
+def silence_is_an_end(patch: pytest.MonkeyPatch) -> None:
+    """What is not acknowledged counts as cancelled."""
+    states, evidence = orders.OrderState, orders.Evidence
+    patch.setitem(orders.TRANSITIONS[states.SENDING], evidence.SILENCE, states.CANCELLED)
+
+
+def no_alarm(patch: pytest.MonkeyPatch) -> None:
+    """Nothing wakes the daemon at a deadline."""
+    patch.setattr(loop, "next_deadline", lambda state: None)
+
+
+def a_handler_that_raises(patch: pytest.MonkeyPatch) -> None:
+    """Commissions are too much for it."""
+
+    def raises(state: State, event: Any) -> Iterator[Any]:
+        raise ZeroDivisionError("planted")
+        yield
+
+    patch.setitem(decide.DECIDERS, m.CommissionSeen, raises)
+
+
+def unknown_for_ever(patch: pytest.MonkeyPatch) -> None:
+    """Nothing ever settles an order of unknown outcome, and nothing looks at it again."""
+
+    def once(state: State, tech: Any) -> Decided:
+        for order in list(state.live_orders()):
+            if order.deadline is not None and order.deadline <= tech:
+                yield from advance(state, order, orders.Evidence.SILENCE)
+
+    def nothing(state: State, event: Any) -> Decided:
+        yield from ()
+
+    patch.setattr(lifecycle, "overdue", once)
+    patch.setattr(reconcile, "_settle_unknown", nothing)
+
+
+def no_rebalance(patch: pytest.MonkeyPatch) -> None:
+    """The job that trades does nothing, and says that it is done."""
+
+    async def idle(desk: Any, run: Any) -> str:
+        return "done"
+
+    patch.setitem(jobs.WORK, "rebalance", idle)
+
+
+def half_of_it(patch: pytest.MonkeyPatch) -> None:
+    """Targets are sized at half the equity."""
+    patch.setattr(wanted, "equity_of", lambda state: state.equity.equity / 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    plant: Plant
+    script: tuple[Incident, ...] = field(default=())
+
+
+@cache
+def cases() -> dict[str, Case]:
+    lost = with_orders("lose_order", count=3)
+    return {
+        "one order an intent": Case(plant=every_order_twice),
+        "quiet positions": Case(plant=corrections_as_fills, script=(with_orders("correct_fill", count=3),)),
+        "every fill is heard": Case(
+            plant=executions_not_asked_for, script=(with_orders("refuse", wait=0.5, seconds=300.0),)
+        ),
+        "limits at worst": Case(plant=no_limits),
+        "ready when sending": Case(
+            plant=always_ready, script=(Incident(at=at(0, 4), fault="farm", part="usfarm", seconds=600.0),)
+        ),
+        "ends by evidence": Case(plant=silence_is_an_end, script=(with_orders("delay", by=25.0, seconds=60.0),)),
+        "settled by its deadline": Case(plant=no_alarm, script=(lost,)),
+        "nothing undigested": Case(plant=a_handler_that_raises),
+        "no unknown remains": Case(plant=unknown_for_ever, script=(lost,)),
+        "enough orders": Case(plant=no_rebalance),
+        "at target": Case(plant=half_of_it),
+    }
+
+
+def broken_by(script: tuple[Incident, ...]) -> tuple[Broken, ...]:
+    return simulated(Asked(seed=SEED, days=DAYS, script=script, guards=False)).broken
+
+
+def test_every_invariant_has_a_planted_bug() -> None:
+    """The table of bugs is the table of invariants."""
+    assert cases().keys() == INVARIANTS.keys()
+
+
+@pytest.mark.parametrize("name", INVARIANTS)
+def test_an_invariant_catches_its_planted_bug(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the bug it is broken, by name and with its time."""
+    case = cases()[name]
+    case.plant(monkeypatch)
+    broken = [one for one in broken_by(case.script) if one.invariant == name]
+    assert broken
+    assert all(one.text and one.at >= opens()[0] for one in broken)
+
+
+def test_none_is_broken_without_a_bug() -> None:
+    """The same faults, all in one run, and a daemon as it is."""
+    script = {incident for case in cases().values() for incident in case.script}
+    assert broken_by(tuple(sorted(script, key=lambda one: (one.at, one.fault)))) == ()

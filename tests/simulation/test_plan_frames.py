@@ -1,0 +1,472 @@
+"""Each fault of a plan, shown by the frames that a plain client got while it was on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from longwatch.gateway.app import Gateway
+from longwatch.simulation.plan import FAULTS, Incident
+from longwatch.simulation.trouble import ACTS, Played, Trouble
+from tests.gateway.made import PlainClient, on_a_gateway, stock
+
+Scenario = Callable[[Gateway, PlainClient], Awaitable[None]]
+
+SHOWN_ELSEWHERE = frozenset({"lose_fill"})
+"""Shown by the gateway's own tests of its switches."""
+
+
+def play(scenario: Scenario, fault: str, **values: object) -> list[Played]:
+    """Let a fault happen one second from now to a gateway with one client, who goes on with the scenario."""
+    played: list[Played] = []
+
+    async def main(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.forget()
+        incident = Incident(at=gateway.desk.now() + timedelta(seconds=1), fault=fault, **values)  # type: ignore[arg-type]
+        trouble = Trouble(gateway, iter([incident]))
+        await asyncio.sleep(1.001)
+        await scenario(gateway, client)
+        played.extend(trouble.played)
+
+    on_a_gateway(main)
+    return played
+
+
+def test_every_fault_of_a_plan_has_an_act() -> None:
+    """The table of what can be written and the table of what is done name the same faults."""
+    assert ACTS.keys() == FAULTS.keys()
+
+
+@pytest.mark.parametrize("fault", ["refuse", "restart", "login_wait"])
+def test_a_gateway_that_is_away_cuts_and_refuses_until_it_is_back(fault: str) -> None:
+    """The connection is reset, new ones are refused, and after the time given they are taken."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        await asyncio.sleep(0.1)
+        assert client.is_lost
+        with pytest.raises(ConnectionRefusedError):
+            await PlainClient.connect()
+        await asyncio.sleep(130)
+        assert (await PlainClient.connect()).replies("nextValidId")
+
+    (played,) = play(scenario, fault, seconds=120.0)
+    assert played.ended is not None
+    assert abs(played.ended - played.began - timedelta(seconds=120)) < timedelta(milliseconds=1)
+
+
+def test_a_restarted_gateway_has_forgotten_executions_but_not_ids_or_orders() -> None:
+    """nextValidId goes on, the resting order is there, the position too; reqExecutions shows nothing."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        await asyncio.sleep(130)
+        again = await PlainClient.connect()
+        assert again.replies("nextValidId") == [{"orderId": 3}]
+        for request in ("reqOpenOrders", "reqPositions"):
+            again.ask(request)
+        again.ask("reqExecutions", reqId=1)
+        await asyncio.sleep(0.1)
+        assert [one["orderId"] for one in again.replies("openOrder")] == [2]
+        assert [one["position"] for one in again.replies("position")] == [100]
+        assert again.replies("execDetails") == []
+
+    async def main(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 100)
+        client.order(2, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"))
+        await asyncio.sleep(2)
+        Trouble(gateway, iter([Incident(at=gateway.desk.now(), fault="restart", seconds=120.0)]))
+        await scenario(gateway, client)
+
+    on_a_gateway(main)
+
+
+def test_silence_meets_who_connects_then() -> None:
+    """The old connection is cut; the new one is taken and never answered; later all is well."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        await asyncio.sleep(0.1)
+        assert client.is_lost
+        silent = await PlainClient.connect()
+        await asyncio.sleep(30)
+        assert silent.received == b""
+        await asyncio.sleep(31)
+        assert silent.is_lost
+        assert (await PlainClient.connect()).replies("nextValidId")
+
+    play(scenario, "silent", seconds=60.0)
+
+
+def test_a_cut_connection_ends_in_mid_message() -> None:
+    """Nine more bytes come of an answer that has more."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        before = len(client.received)
+        client.ask("reqCurrentTime")
+        await asyncio.sleep(0.1)
+        assert client.is_lost
+        assert len(client.received) - before == 9
+
+    play(scenario, "cut", count=9)
+
+
+def test_a_half_open_connection_is_reset_when_it_could_be_heard_again() -> None:
+    """Nothing passes; what was lost meanwhile TCP would never lose, so the connection does not live on."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.ask("reqCurrentTime")
+        await asyncio.sleep(20)
+        assert client.heard == [] and not client.is_lost
+        await asyncio.sleep(15)
+        assert client.is_lost
+
+    play(scenario, "half_open", seconds=30.0)
+
+
+def test_what_is_said_of_orders_comes_late() -> None:
+    """The first word of an order comes seven seconds after it would."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        sent = asyncio.get_running_loop().time()
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(20)
+        assert client.heard[0][0] - sent == pytest.approx(7.558, abs=0.05)
+        assert client.story(1)[-1] == "59"
+
+    play(scenario, "delay", seconds=60.0, by=7.0)
+
+
+def test_what_is_said_of_orders_is_said_twice() -> None:
+    """Every message comes as a pair; the execution has one id."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(2)
+        story = client.story(1)
+        assert story[::2] == story[1::2] and len(story) > 8
+        assert len({one["execId"] for one in client.replies("execDetails")}) == 1
+        assert len(gateway.ledger.executions) == 1
+
+    play(scenario, "duplicate", seconds=60.0)
+
+
+def test_messages_about_orders_overtake_each_other() -> None:
+    """The same messages as ever, in another order."""
+    stories: list[list[str]] = []
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(10)
+        stories.append(client.story(1))
+
+    play(scenario, "reorder", seconds=60.0, by=4.0)
+    play(scenario, "clock_skew", seconds=60.0)
+    mixed, usual = stories
+    assert mixed != usual and sorted(mixed) == sorted(usual)
+
+
+def test_a_lost_acknowledgement_leaves_an_order_unheard_of_until_it_fills() -> None:
+    """A resting order: nothing. A filled one: its execution and what follows. The next order is acknowledged again."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"))
+        client.order(2, "BUY", 100)
+        client.order(3, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"))
+        await asyncio.sleep(5)
+        assert client.story(1) == []
+        assert client.story(2)[0].startswith("11 ") and client.story(2)[-1] == "59"
+        assert client.story(3)[0] == "5 PreSubmitted"
+
+    play(scenario, "lose_acknowledgement", count=2)
+
+
+def test_a_lost_order_is_in_no_book() -> None:
+    """Nothing is said, no download shows it, its cancel is answered 10147."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(5)
+        client.ask("reqOpenOrders")
+        client.ask("reqCompletedOrders", apiOnly=False)
+        client.ask("cancelOrder", orderId=1)
+        await asyncio.sleep(1)
+        assert client.names() == ["openOrderEnd", "completedOrdersEnd", "error"]
+        assert client.codes() == [10147]
+        assert not gateway.ledger.executions
+
+    play(scenario, "lose_order", count=1)
+
+
+@pytest.mark.parametrize(("part", "orders"), [("unread", 0), ("taken", 1)])
+def test_a_connection_that_ends_as_an_order_arrives(part: str, orders: int) -> None:
+    """The client can't tell which: the order was lost with the connection, or it was not."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(5)
+        assert client.is_lost and client.heard == []
+        assert len(gateway.ledger.executions) == orders
+
+    play(scenario, "cut_at_order", part=part)
+
+
+def test_orders_and_cancels_wait_behind_a_dialog() -> None:
+    """Not a word while the window is open; then the order goes, and so does its cancel."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"))
+        client.ask("cancelOrder", orderId=1)
+        await asyncio.sleep(50)
+        assert client.heard == []
+        await asyncio.sleep(15)
+        assert client.story(1)[-2:] == ["3 Cancelled", "4 202"]
+
+    play(scenario, "dialog", seconds=60.0)
+
+
+@pytest.mark.parametrize(("part", "code"), [("kept", 1102), ("lost", 1101)])
+def test_the_backend_goes_and_comes(part: str, code: int) -> None:
+    """1100, then 1102 or 1101."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        await asyncio.sleep(45)
+        assert client.codes() == [1100, code]
+
+    play(scenario, "backend", seconds=30.0, part=part)
+
+
+def test_a_nightly_reset_says_1100_again_and_again_on_an_open_socket() -> None:
+    """And 1102 at its end."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        await asyncio.sleep(121)
+        assert client.codes() == [1100] * 5 + [1102]
+        assert not client.is_lost
+
+    play(scenario, "nightly_reset", seconds=120.0, part="kept")
+
+
+def test_a_farm_goes_and_comes() -> None:
+    """2103, then 2104, of that farm."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        await asyncio.sleep(5)
+        told = [(one["errorCode"], one["errorString"].rpartition(":")[2]) for one in client.replies("error")]
+        assert told == [(2103, "cashfarm"), (2104, "cashfarm")]
+
+    play(scenario, "farm", seconds=2.0, part="cashfarm")
+
+
+def test_a_client_id_in_use_is_turned_away() -> None:
+    """326 and the end, until the id is free."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        await asyncio.sleep(0.1)
+        turned_away = await PlainClient.connect()
+        assert turned_away.codes() == [326] and turned_away.is_lost
+        await asyncio.sleep(30)
+        assert (await PlainClient.connect()).replies("nextValidId")
+
+    play(scenario, "id_taken", seconds=30.0)
+
+
+def test_a_competing_session_takes_market_data_away() -> None:
+    """10197 on a stream, on a new request, 162 on history; later all of them are answered."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.ask("reqMktData", reqId=2, **stock())
+        client.ask("reqHistoricalData", reqId=3, barSize="1 day", duration="1 D", whatToShow="TRADES", **stock())
+        await asyncio.sleep(3)
+        assert [(one["reqId"], one["errorCode"]) for one in client.replies("error")] == [(2, 10197), (3, 162)]
+        await asyncio.sleep(60)
+        client.ask("reqMktData", reqId=4, **stock())
+        await asyncio.sleep(1)
+        assert client.replies("tickPrice")
+
+    play(scenario, "competing_session", seconds=60.0)
+
+
+def test_a_running_stream_is_ended_by_a_competing_session() -> None:
+    """The client is told by the request's id, and no quote follows."""
+
+    async def main(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.ask("reqMktData", reqId=1, **stock())
+        await asyncio.sleep(1)
+        client.forget()
+        Trouble(gateway, iter([Incident(at=gateway.desk.now(), fault="competing_session", seconds=3600.0)]))
+        await asyncio.sleep(3000)
+        assert [(one["reqId"], one["errorCode"]) for one in client.replies("error")] == [(1, 10197)]
+        assert not client.replies("tickPrice")
+
+    on_a_gateway(main)
+
+
+def test_delayed_data_and_no_others() -> None:
+    """10168 for live quotes; who asks for delayed ones gets them."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.ask("reqMktData", reqId=1, **stock())
+        client.ask("reqMarketDataType", marketDataType=3)
+        client.ask("reqMktData", reqId=2, **stock())
+        await asyncio.sleep(1)
+        assert [(one["reqId"], one["errorCode"]) for one in client.replies("error")] == [(1, 10168)]
+        assert {one["reqId"]: one["marketDataType"] for one in client.replies("marketDataType")} == {2: 3}
+
+    play(scenario, "delayed_only", seconds=60.0)
+
+
+def test_a_download_without_end() -> None:
+    """The rows come, the end mark does not until the fault is over."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.ask("reqPositions")
+        await asyncio.sleep(5)
+        assert client.names() == []
+        await asyncio.sleep(60)
+        client.ask("reqPositions")
+        await asyncio.sleep(1)
+        assert client.names() == ["positionEnd"]
+
+    play(scenario, "endless_download", seconds=60.0, part="positionEnd")
+
+
+def test_a_row_with_rubbish_in_it() -> None:
+    """The next status has no number where one belongs; the ones after it are sound."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.data_received = client.raw.append  # type: ignore[method-assign]
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(2)
+        assert b"".join(client.raw).count(b"not-a-number") == 1
+
+    play(scenario, "unreadable_row", count=1, part="orderStatus")
+
+
+def test_a_commission_that_is_not_told() -> None:
+    """The first fill's never comes by itself, only with the executions; the second one's does."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100)
+        client.order(2, "BUY", 100)
+        await asyncio.sleep(3)
+        assert ("59" in client.story(1), "59" in client.story(2)) == (False, True)
+        client.ask("reqExecutions", reqId=1)
+        await asyncio.sleep(1)
+        assert len({one["execId"] for one in client.replies("commissionReport")}) == 2
+
+    play(scenario, "lose_commission", count=1)
+
+
+def test_a_commission_that_comes_late() -> None:
+    """A minute after its fill."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(30)
+        assert "59" not in client.story(1)
+        await asyncio.sleep(40)
+        assert client.story(1)[-1] == "59"
+
+    play(scenario, "late_commission", seconds=10.0, by=60.0)
+
+
+def test_a_fill_is_corrected() -> None:
+    """A second execution with the next revision in its id, a cent worse; books and downloads know it alone."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(10)
+        first, second = client.replies("execDetails")
+        assert (first["execId"][-2:], second["execId"][-2:]) == ("01", "02")
+        assert first["execId"][:-2] == second["execId"][:-2]
+        assert Decimal(str(second["price"])) - Decimal(str(first["price"])) == Decimal("0.01")
+        client.forget()
+        client.ask("reqExecutions", reqId=1)
+        await asyncio.sleep(1)
+        assert [one["execId"] for one in client.replies("execDetails")] == [second["execId"]]
+        gateway.ledger.check("DU123456")
+
+    play(scenario, "correct_fill", count=1)
+
+
+def test_the_status_comes_before_its_order() -> None:
+    """3 goes before 5, all along."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"))
+        await asyncio.sleep(2)
+        assert client.story(1) == ["3 PreSubmitted", "5 PreSubmitted", "3 Submitted", "5 Submitted"]
+
+    play(scenario, "status_first", seconds=60.0)
+
+
+@pytest.mark.parametrize(("part", "code"), [("10349", 10349), ("unknown", 19999)])
+def test_a_notice_about_a_live_order(part: str, code: int) -> None:
+    """Once, after the acknowledgement, and the order lives on."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"))
+        await asyncio.sleep(2)
+        assert client.story(1) == ["5 PreSubmitted", "3 PreSubmitted", f"4 {code}", "5 Submitted", "3 Submitted"]
+
+    play(scenario, "notice", seconds=60.0, part=part)
+
+
+def test_the_gateways_clock_is_ahead() -> None:
+    """By what is said, for as long."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        for wait in (10, 60):
+            client.ask("reqCurrentTime")
+            await asyncio.sleep(wait)
+        client.ask("reqCurrentTime")
+        await asyncio.sleep(1)
+        now = gateway.desk.now().timestamp()
+        ahead = [round(one["time"] - now) for one in client.replies("currentTime")]
+        assert ahead[0] - ahead[2] == pytest.approx(40 - 70, abs=2)
+
+    play(scenario, "clock_skew", seconds=30.0, by=40.0)
+
+
+def test_a_fault_that_waits_for_an_order_comes_with_it() -> None:
+    """Armed at its instant, it begins so many seconds after the next order and not before."""
+    begun: list[float] = []
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(100)
+        assert not gateway.faults.duplicate
+        client.order(1, "BUY", 100)
+        begun.append(loop.time() + 0.3)
+        await asyncio.sleep(0.31)
+        assert gateway.faults.duplicate
+
+    (played,) = play(scenario, "duplicate", seconds=60.0, after="order", wait=0.3)
+    assert played.incident.wait == 0.3
+
+
+def test_from_the_quiet_instant_on_nothing_is_wrong() -> None:
+    """What lasts is ended, what waits for an order never comes."""
+
+    async def main(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        now = gateway.desk.now()
+        incidents = [
+            Incident(at=now + timedelta(seconds=1), fault="backend", seconds=3600.0),
+            Incident(at=now + timedelta(seconds=2), fault="cut", after="order", count=1),
+            Incident(at=now + timedelta(seconds=90), fault="refuse", seconds=60.0),
+        ]
+        trouble = Trouble(gateway, iter(incidents), until=now + timedelta(seconds=60))
+        await asyncio.sleep(61)
+        assert client.codes() == [1100, 1102]
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(100)
+        assert client.story(1)[-1] == "59" and not client.is_lost
+        assert [one.incident.fault for one in trouble.played] == ["backend"]
+
+    on_a_gateway(main)
