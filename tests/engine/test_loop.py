@@ -16,6 +16,7 @@ from longwatch.clock import SteppedClock
 from longwatch.domain import decide
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
+from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
 from longwatch.domain.state import fingerprint
 from longwatch.engine.inbox import Inbox
@@ -540,3 +541,34 @@ async def test_whoever_asks_about_an_event_hears_whether_it_is_durable() -> None
         rig.journal.disk_full = True
         assert not await rig.engine.decided(m.ControlRequested(at=at, tech=tech, command="resume"), 1)
         assert not rig.engine.state.is_on(m.Verb.PAUSE)
+
+
+@virtual
+async def test_what_a_download_tells_again_is_not_journalled_again() -> None:
+    """An execution is kept once, whoever's it is and however often it is told; nothing that is new is left out."""
+    async with running() as rig:
+        told = m.ExecutionSeen(
+            at=START,
+            tech=START,
+            exec_id="0001.01",
+            order_id=0,
+            client_id=7,
+            perm_id=99,
+            ref="",
+            account=ACCOUNT,
+            con_id=1,
+            symbol="AAA",
+            side=Side.BUY,
+            quantity=D(10),
+            price=D(100),
+            cumulative=D(10),
+            executed_at=START,
+        )
+        for _ in range(3):
+            rig.inbox.put(told)
+            await asyncio.sleep(1)
+        rig.inbox.put(replace(told, exec_id="0002.01"))
+        await asyncio.sleep(1)
+        kinds = [record.kind for record in rig.journal.records]
+        assert kinds.count("ExecutionSeen") == kinds.count("FillBooked") == 2
+        assert len(rig.told) == 4

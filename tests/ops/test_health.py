@@ -38,6 +38,10 @@ def _journal_fails(state: State, runtime: RuntimeView) -> None:
     runtime.commit = Commit(error="disk full")
 
 
+def _inbox_fills(state: State, runtime: RuntimeView) -> None:
+    runtime.inbox = 50_001
+
+
 BROKEN: dict[str, tuple[Break, str]] = {
     "link_is_up": (_fact(m.LinkMoved(link=m.Link.SYNCING, reason="", tech=NOW)), "link: syncing"),
     "backend_is_up": (_fact(m.BackendMoved(up=False, tech=NOW)), "backend:"),
@@ -58,6 +62,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
         _fact(m.DataJudged(session=date(2007, 1, 4), judged=(judged("AAPL", "a hole"), judged("MSFT", "stale")))),
         "data: every symbol is flawed (AAPL: a hole)",
     ),
+    "inbox_is_taken": (_inbox_fills, "inbox: 50001 events wait, over 50000"),
     "journal_is_writable": (_journal_fails, "journal: disk full"),
     "nothing_is_halted": (
         _fact(m.VerbSet(verb=m.Verb.HALT, on=True, by="uid 1000", reason="wrong prices")),
@@ -100,7 +105,7 @@ def test_mending_it_clears_the_reason(name: str) -> None:
     """The facts of a good start, folded again, leave no reason standing."""
     state, runtime = ready_state(), runtime_of(HandClock())
     BROKEN[name][0](state, runtime)
-    runtime.commit = Commit()
+    runtime.commit, runtime.inbox = Commit(), 0
     mended = (
         *READY,
         m.BackendMoved(up=True, tech=NOW),

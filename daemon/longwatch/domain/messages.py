@@ -418,6 +418,10 @@ Event = (
 )
 
 
+RETOLD = (ExecutionSeen, CommissionSeen, CompletedOrderSeen)
+"""Rows that every account download tells again: one that changes nothing is in the journal already."""
+
+
 # ── facts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -22,11 +22,9 @@ from longwatch.errors import JournalError
 from longwatch.journal.codec import encode
 from longwatch.journal.records import Journal, Record
 
-BATCH = 256
-IN_FLIGHT = 64
-COMMIT_SECONDS = 10.0
-"""A commit that takes longer counts as failed: the kill switch does not wait for a disk."""
-REOPEN_SECONDS = 5.0
+BATCH, IN_FLIGHT = 256, 64
+COMMIT_SECONDS, REOPEN_SECONDS = 10.0, 5.0
+"""A commit that takes longer has failed: the kill switch does not wait for a disk, which is then tried again."""
 
 Perform = Callable[[m.Effect], None]
 Observe = Callable[[m.Event, Step], None]
@@ -159,6 +157,8 @@ class Engine:
             heard = encode(self._sequence + 1, 0, event)
         else:
             what = self._digest(event)
+            if isinstance(event, m.RETOLD) and not what.facts and not what.effects:
+                return event, what
         records.append(heard)
         self._sequence = heard.sequence
         for fact in what.facts:

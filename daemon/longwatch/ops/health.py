@@ -11,6 +11,7 @@ from longwatch.domain import readiness
 from longwatch.domain.messages import Verb
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
+from longwatch.engine.inbox import HIGH_WATER
 from longwatch.ops.runtime import RuntimeView
 
 Check = Callable[[State, RuntimeView], str | None]
@@ -46,6 +47,11 @@ def loop_turns(state: State, runtime: RuntimeView) -> str | None:
 def journal_is_writable(state: State, runtime: RuntimeView) -> str | None:
     """The last commit was made."""
     return f"journal: {runtime.commit.error}" if runtime.commit.error else None
+
+
+def inbox_is_taken(state: State, runtime: RuntimeView) -> str | None:
+    """What is heard is decided on as it comes; nothing is dropped, but a daemon far behind is not to trade."""
+    return f"inbox: {runtime.inbox} events wait, over {HIGH_WATER}" if runtime.inbox > HIGH_WATER else None
 
 
 def data_are_judged(state: State, runtime: RuntimeView) -> str | None:
@@ -84,7 +90,7 @@ READINESS: dict[str, Check] = {
     **{check.__name__: _certified(check) for check in readiness.CERTIFICATE},
     **{
         check.__name__: check
-        for check in (data_are_judged, something_is_tradable, journal_is_writable, nothing_is_halted)
+        for check in (data_are_judged, something_is_tradable, journal_is_writable, inbox_is_taken, nothing_is_halted)
     },
 }
 
