@@ -1,4 +1,4 @@
-"""A dry run: data and quotes of a real gateway, orders and account of a mock exchange; nothing is sent to the account."""
+"""A dry run: data and quotes of a real gateway, orders and account of a mock exchange; nothing goes to the account."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The pre-trade checks: a table of caps that make a trade smaller, one of checks that refuse it; called by rebalance.
 
-Every limit is held at worst (exposure.py), this trade included. What is held counts at the sizing price, an order at the
-worst price it may be paid; values are in the base currency.
+Every limit is held at worst (exposure.py), this trade included. What is held counts at the sizing price, an order at
+the worst price it may be paid; values are in the base currency.
 """
 
 from __future__ import annotations
