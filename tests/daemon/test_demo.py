@@ -172,7 +172,7 @@ READS_LIKE_THIS = [
     r"next +reconcile 2007-01-03 14:30Z, rebalance 14:35Z, end of day 21:15Z, refresh 21:30Z, signals 21:45Z",
     r"orders +BUY [\d,]+ AAPL LMT \d+\.\d\d DAY \(entry, #\d\)",
     r"risk +IBM clamped by max_weight: ",
-    r"sizing +3 orders, 1 clamped, 0 refused",
+    r"sizing +3 orders, [1-9] clamped, 0 refused",
     r"fills +BUY [\d,]+ \w+ at \d",
     r"reconcile +compared [1-9]\d* positions and \d+ orders? \(.*\): 0 differences",
 ]

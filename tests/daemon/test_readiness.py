@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from longwatch.domain import messages as m
+from longwatch.engine.inbox import HIGH_WATER
 from longwatch.errors import JournalError
 from longwatch.ops import health
 from tests.daemon.bench import DAY, MINUTE, Scene, on_bench
@@ -127,6 +129,18 @@ async def let_the_journal_go(scene: Scene) -> None:
         stranger.execute("ROLLBACK")
 
 
+async def flood(scene: Scene) -> None:
+    """More notices at once than the engine takes in its next turns."""
+    at, tech = scene.bench.clock.market(), scene.bench.clock.technical()
+    notice = m.NoticeSeen(at=at, tech=tech, code=2109, text="said over and over")
+    for _ in range(2 * HIGH_WATER):
+        scene.daemon.inbox.put(notice)
+
+
+async def let_it_work(scene: Scene) -> None:
+    """Nothing is dropped: the engine works through what waits."""
+
+
 def without_value(name: str, values: dict[str, Any]) -> bool:
     """The account summary lacks the account's value."""
     return not (name == "accountSummary" and values["tag"] == "NetLiquidation")
@@ -223,6 +237,7 @@ BREAKAGES: dict[str, list[Breakage]] = {
             says="data: every symbol is flawed (AAPL: ",
         )
     ],
+    "inbox_is_taken": [Breakage(breaks=flood, mends=let_it_work, says="inbox: ")],
     "journal_is_writable": [Breakage(breaks=hold_the_journal, mends=let_the_journal_go, says="journal: ")],
     "nothing_is_halted": [
         Breakage(breaks=asking("halt"), mends=asking("resume"), says="verb: halted by uid 1000 (a test)")
