@@ -18,7 +18,7 @@ from longwatch.simulation.plan import SCOPES
 from longwatch.simulation.simulate import Asked, Outcome, as_json, simulate, simulated, verdict
 
 SLICE = range(1, 9)
-DAYS = 5
+DAYS = 4
 
 
 def run(seed: int, faults: str = "all", **other: Any) -> Outcome:
@@ -27,7 +27,7 @@ def run(seed: int, faults: str = "all", **other: Any) -> Outcome:
 
 @pytest.mark.parametrize("seed", SLICE)
 def test_every_invariant_holds_through_nights_and_all_faults(seed: int) -> None:
-    """Five days of each seed; a broken one is told with the command that shows it again."""
+    """Four days of each seed; a broken one is told with the command that shows it again."""
     outcome = run(seed, days=DAYS)
     assert not outcome.broken, verdict(outcome)
     assert outcome.counts["faults_played"] > 3 * DAYS

@@ -20,6 +20,7 @@ from longwatch.simulation.tap import Seen
 QUIET = timedelta(hours=1)
 """After so long without trouble book and account must agree."""
 SLACK = timedelta(seconds=2)
+PRICE_MOVE = Decimal("0.10")
 LEAST_AT_TARGET = Decimal("0.99")
 
 
@@ -293,8 +294,8 @@ def _apart(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> str:
     if symbol in _undecided(evidence) or symbol not in prices:
         return ""
     price = Decimal(prices[symbol])
-    capped = min(weight, Decimal(str(settings["risk"]["max_weight"])))
-    target = (capped * equity / price).to_integral_value(ROUND_DOWN)
+    most = Decimal(str(settings["risk"]["max_weight"]))
+    target = (min(weight, most) * equity / price).to_integral_value(ROUND_DOWN)
     mine = [order for order in evidence.orders if order.symbol == symbol]
     held = sum((fill.quantity for order in mine for fill in order.fills), ZERO)
     opened = evidence.scene.sessions[-1].open_at
@@ -308,6 +309,9 @@ def _apart(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> str:
     )
     band = Decimal(str(settings["sizing"]["no_trade_band_weight"])) * equity + 2 * price
     if min(abs(held - target), abs(held + unfilled - target)) * price <= band:
+        return ""
+    # The limit on weight holds at the price an order may come to cost, which is not the sizing price.
+    if weight > most and (1 - PRICE_MOVE) * target <= held <= target:
         return ""
     if held < target and _sells_are_unfilled(evidence):
         return ""
