@@ -1,6 +1,8 @@
 # Everything runs in .venv, built from the hashed constraints; `make PYTHON=python3.13 test` picks another interpreter.
 PYTHON ?= python3
 ARGS ?=
+# What of the simulation `make proof` runs: --seeds 200 --days 20 unless set, about a core-minute a seed.
+PROOF ?=
 WORKERS ?= 2
 
 BIN := .venv/bin
@@ -35,6 +37,7 @@ bench: $(DEV)
 
 proof: $(DEV)
 	HYPOTHESIS_PROFILE=proof $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 900 $(ARGS)
+	$(BIN)/python -m tests.simulation.proof --workers $(WORKERS) $(PROOF)
 
 clean:
 	rm -rf .venv .clients build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

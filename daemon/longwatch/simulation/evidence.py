@@ -43,7 +43,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """One execution in the gateway's books; `quantity` signed, `price` the last one after corrections."""
+    """One execution in the gateway's books; `quantity` signed.
+
+    `exec_id` and `price` are the last ones after corrections, of which the newest was made at `told_at`.
+    """
 
     exec_id: str
     ref: str
@@ -51,11 +54,7 @@ class Fill:
     quantity: Decimal
     price: Decimal
     at: datetime
-
-    @property
-    def stem(self) -> str:
-        """The id without its revision."""
-        return self.exec_id.rpartition(".")[0]
+    told_at: datetime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,14 +119,14 @@ class Evidence:
         return {row.body["order"]["intent"]: row.body["order"] for row in self.facts("OrderIntended")}
 
     @cached_property
-    def heard_stems(self) -> frozenset[str]:
+    def heard_ids(self) -> frozenset[str]:
         """Executions the daemon was told of."""
-        return frozenset(seen.values["execId"].rpartition(".")[0] for seen in self.frames("execDetails"))
+        return frozenset(seen.values["execId"] for seen in self.frames("execDetails"))
 
     @cached_property
     def unheard(self) -> tuple[Fill, ...]:
-        """Fills of ours that nobody ever told the daemon."""
-        return tuple(fill for fill in self.fills if fill.ref.startswith(OURS) and fill.stem not in self.heard_stems)
+        """Fills of ours that nobody ever told the daemon as they came to be in the end."""
+        return tuple(fill for fill in self.fills if fill.ref.startswith(OURS) and fill.exec_id not in self.heard_ids)
 
     @cached_property
     def untellable(self) -> tuple[Fill, ...]:
@@ -167,10 +166,10 @@ class Evidence:
     def _was_forgotten(self, fill: Fill) -> bool:
         """Whether the gateway was started anew after the fill, and had not been asked for executions since it."""
         ends = [seen.at for seen in self.frames("execDetailsEnd")]
-        following = bisect_left(ends, fill.at)
+        following = bisect_left(ends, fill.told_at)
         asked = ends[following] if following < len(ends) else None
         restarts = [one.ended for one in self.played if one.incident.fault in RESTARTS and one.ended is not None]
-        return any(fill.at <= ended and (asked is None or asked > ended) for ended in restarts)
+        return any(fill.told_at <= ended and (asked is None or asked > ended) for ended in restarts)
 
 
 def gather(
@@ -214,7 +213,7 @@ def _rows(journal: Path) -> Iterator[Row]:
 def _books(ledger: Path) -> tuple[tuple[BookedOrder, ...], tuple[Fill, ...]]:
     orders: dict[int, BookedOrder] = {}
     raw: list[dict[str, Any]] = []
-    prices: dict[str, Decimal] = {}
+    corrections: dict[str, dict[str, Any]] = {}
     for line in ledger.read_text().splitlines():
         entry = json.loads(line)
         match entry["kind"]:
@@ -226,10 +225,10 @@ def _books(ledger: Path) -> tuple[tuple[BookedOrder, ...], tuple[Fill, ...]]:
             case "execution":
                 raw.append(entry)
             case "correction":
-                prices[entry["exec_id"].rpartition(".")[0]] = Decimal(entry["price"])
+                corrections[entry["exec_id"].rpartition(".")[0]] = entry
             case _:
                 continue
-    fills = tuple(_fill(entry, prices) for entry in raw)
+    fills = tuple(_fill(entry, corrections) for entry in raw)
     for entry, fill in zip(raw, fills, strict=True):
         orders[entry["perm_id"]].fills.append(fill)
     return tuple(orders.values()), fills
@@ -248,13 +247,15 @@ def _order(entry: Mapping[str, Any]) -> BookedOrder:
     )
 
 
-def _fill(entry: Mapping[str, Any], prices: Mapping[str, Decimal]) -> Fill:
+def _fill(entry: Mapping[str, Any], corrections: Mapping[str, Mapping[str, Any]]) -> Fill:
     sign = 1 if entry["side"] == "BOT" else -1
+    newest = corrections.get(entry["exec_id"].rpartition(".")[0], entry)
     return Fill(
-        exec_id=entry["exec_id"],
+        exec_id=newest["exec_id"],
         ref=entry["order_ref"],
         con_id=entry["con_id"],
         quantity=sign * Decimal(entry["quantity"]),
-        price=prices.get(entry["exec_id"].rpartition(".")[0], Decimal(entry["price"])),
+        price=Decimal(newest["price"]),
         at=moment(entry["at"]),
+        told_at=moment(newest["at"]),
     )

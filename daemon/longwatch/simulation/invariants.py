@@ -215,7 +215,8 @@ def settled_by_its_deadline(evidence: Evidence) -> Found:
             yield row.at, f"intent {intent} was looked at {row.tech - deadline[intent]} after its deadline"
         if row.kind == "OrderSending" or row.body["state"] == "sending":
             by = moment(row.body["deadline"])
-            lived = [row.tech + (ended - row.at) for began, ended in dead if began <= row.at + (by - row.tech) + SLACK <= ended + SLACK]
+            last_chance = row.at + (by - row.tech) + SLACK
+            lived = [row.tech + (up - row.at) for down, up in dead if down <= last_chance <= up + SLACK]
             due[intent], deadline[intent] = row, max([by, *lived])
         else:
             due.pop(intent, None)

@@ -20,17 +20,31 @@ REJECTIONS = frozenset({103, 110, 200, 201, 203, 321, 387, 434, 10243})
 
 def ready_when_sending(evidence: Evidence) -> Found:
     """An order is written in a session, on a connection whose account was read whole, with backend, farms and clock."""
-    frames = iter(evidence.heard)
-    pending = next(frames, None)
-    known = _Known()
+    before, now = _Hearing(evidence), _Hearing(evidence)
     for seen in evidence.placed:
-        while pending is not None and pending.at < seen.at - SAME_MOMENT:
-            known.take(pending)
-            pending = next(frames, None)
-        for reason in known.against(seen.link):
-            yield seen.at, f"order {seen.values['orderRef']} was written although {reason}"
+        # Of the same moment it may have heard the good news, and need not have heard the bad.
+        known = set(now.by(seen.at).against(seen.link))
+        for reason in before.by(seen.at - SAME_MOMENT).against(seen.link):
+            if reason in known:
+                yield seen.at, f"order {seen.values['orderRef']} was written although {reason}"
         if not any(session.open_at <= seen.at < session.close_at for session in evidence.scene.sessions):
             yield seen.at, f"order {seen.values['orderRef']} was written while the exchange was closed"
+
+
+class _Hearing:
+    """Goes through what was heard, as far as is asked."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._frames = iter(evidence.heard)
+        self._pending = next(self._frames, None)
+        self._known = _Known()
+
+    def by(self, at: datetime) -> _Known:
+        """What had been heard by `at`, which never goes back."""
+        while self._pending is not None and self._pending.at <= at:
+            self._known.take(self._pending)
+            self._pending = next(self._frames, None)
+        return self._known
 
 
 class _Known:
