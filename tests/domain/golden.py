@@ -1,6 +1,7 @@
-"""Makes the golden journal anew: `python -m tests.domain.golden`, only when the form of the records changes.
+"""Makes a new golden journal: `python -m tests.domain.golden`, once EDITION has been raised; none is ever made again.
 
-A journal written by an older version must mean the same for ever: an old golden file is kept beside the new one.
+A journal written by an older version must mean the same for ever: an old golden file is kept beside the new one, and
+what it means is told. Only the newest has a fingerprint: the state may get fields an old journal knew nothing of.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from longwatch.domain.state import State, fingerprint
-from longwatch.journal.codec import SCHEMA, recover
+from longwatch.journal.codec import recover
 from longwatch.journal.records import Record
 from tests.domain.play import A_DAY, played
 
+EDITION = 2
 FOLDER = Path(__file__).parent / "golden"
+NEWEST = FOLDER / f"journal_{EDITION}.txt"
+EVERY = tuple(FOLDER / f"journal_{edition}.txt" for edition in range(1, EDITION + 1))
 
 
 def records_in(path: Path) -> Iterator[Record]:
@@ -49,10 +53,10 @@ def write() -> None:
     play = played(A_DAY)
     FOLDER.mkdir(exist_ok=True)
     lines = [f"{r.sequence} {r.cause} {r.kind} {r.schema} {r.payload.decode()}" for r in play.records]
-    (FOLDER / f"journal_{SCHEMA}.txt").write_text("\n".join(lines) + "\n")
+    NEWEST.write_text("\n".join(lines) + "\n")
     state = recover(play.records)
     told = {"fingerprint": fingerprint(state), "meaning": meaning(state)}
-    (FOLDER / f"journal_{SCHEMA}.json").write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+    NEWEST.with_suffix(".json").write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

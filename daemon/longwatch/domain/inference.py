@@ -1,45 +1,88 @@
 """Fills that the broker no longer tells, concluded from what it still shows; called by reconcile, undone by lifecycle.
 
-A gateway started anew has forgotten the day's executions. Where the account differs from the book by exactly what our
-orders have filled by the broker's own word, or by no more than one unknown order of an earlier connection could have
-filled, these orders explain it. The price is the decision's until the execution itself is heard and takes its place.
+A gateway started anew has forgotten the day's executions. Where one order of an earlier connection explains a standing
+difference to the share, and nobody else has been seen at work in that instrument, the difference is its fill. The price
+is pending, at the order's limit or its decision, until the execution itself is heard and takes its place. What a
+gateway that was never started anew does not show is not made up: that difference quarantines.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import EVIDENCE_OF_END, Decided, advance
 from longwatch.domain.orders import Evidence, Order, OrderState
 from longwatch.domain.state import Fill, State
 
-ZERO = Decimal(0)
 PREFIX = "inferred:"
+EXCHANGE_ZONE = ZoneInfo("America/New_York")
 
 
-def infer(state: State, row: m.Difference, at: datetime, tech: datetime) -> Decided:
-    """The fills that explain a standing difference; nothing where something else might."""
-    if any(foreign.con_id == row.con_id for foreign in state.foreign_orders.values()):
-        return
+def infer(state: State, row: m.Difference, event: m.SnapshotSeen) -> Decided:
+    """The one fill that explains a standing difference; nothing where something else might."""
     missing = row.account - row.book - row.outside
-    live = state.live_in(row.con_id)
-    reported = [order for order in live if order.reported > order.filled]
-    if reported:
-        parts = [(order, order.reported - order.filled) for order in reported]
-        if sum((part * order.side.sign for order, part in parts), ZERO) != missing:
-            return
-        for order, part in parts:
-            yield from _book(state, order, part, at, tech)
-            yield from _settled(state, state.orders[order.intent])
+    unheard = [order for order in state.live_in(row.con_id) if _is_unheard(order)]
+    if len(unheard) != 1 or _others_at_work(state, unheard[0]):
         return
-    unknown = [order for order in live if order.state is OrderState.UNKNOWN and order.epoch != state.epoch]
-    if len(unknown) != 1 or not ZERO < missing * unknown[0].side.sign <= unknown[0].remaining:
+    (order,) = unheard
+    part = _unheard_part(order)
+    if part * order.side.sign != missing or not _has_forgotten(state, order, event):
         return
-    yield from _book(state, unknown[0], abs(missing), at, tech)
-    text = f"the account holds {abs(missing)} more of it, and nothing else explains that"
-    yield from advance(state, state.orders[unknown[0].intent], Evidence.INFERRED, text=text)
+    yield from _book(state, order, part, event.at, event.tech)
+    yield from _settled(state, state.orders[order.intent], part)
+
+
+def same_gateway(state: State, order: Order, event: m.SnapshotSeen) -> bool:
+    """A restart clears the day's executions: one booked before the send and still shown proves that there was none."""
+    shown = set(event.exec_ids or ())
+    return any(fill.exec_id in shown for fill in _booked_before(state, order))
+
+
+def _is_unheard(order: Order) -> bool:
+    """Whether executions of the order may be missing: its outcome is unknown, or its status tells of more."""
+    return order.state is OrderState.UNKNOWN or order.reported > order.filled
+
+
+def _unheard_part(order: Order) -> Decimal:
+    """The shares it must have filled to explain anything: all that was left, or just what the broker reported."""
+    return order.remaining if order.state is OrderState.UNKNOWN else order.reported - order.filled
+
+
+def _has_forgotten(state: State, order: Order, event: m.SnapshotSeen) -> bool:
+    """Whether a gateway started anew since the order's connection may have forgotten its executions.
+
+    Where the broker's status tells of the shares, it is enough that nothing disproves a restart. An unknown order, of
+    which nobody has spoken, needs the proof: our executions of today from before the send, shown no more.
+    """
+    if order.epoch == state.epoch or same_gateway(state, order, event):
+        return False
+    if order.state is not OrderState.UNKNOWN:
+        return True
+    today = event.at.astimezone(EXCHANGE_ZONE).date()
+    ours = (fill for fill in _booked_before(state, order) if fill.intent is not None)
+    return any(fill.executed_at.astimezone(EXCHANGE_ZONE).date() == today for fill in ours)
+
+
+def _booked_before(state: State, order: Order) -> list[Fill]:
+    """Executions heard, of whomever, before the order was sent."""
+    sent_at = order.sent_at
+    if sent_at is None:
+        return []
+    return [fill for fill in state.fills.values() if fill.tech < sent_at and not fill.exec_id.startswith(PREFIX)]
+
+
+def _others_at_work(state: State, order: Order) -> bool:
+    """Whether somebody else had an order or an execution in the order's instrument since it was made."""
+    if state.foreign_seen.get(order.con_id, 0) > order.intent:
+        return True
+    if any(foreign.con_id == order.con_id for foreign in state.foreign_orders.values()):
+        return True
+    since = order.sent_at
+    theirs = (fill for fill in state.fills.values() if fill.intent is None and fill.con_id == order.con_id)
+    return any(since is None or fill.tech >= since for fill in theirs)
 
 
 def replaced_by(state: State, intent: int | None, executed_at: datetime) -> Fill | None:
@@ -68,7 +111,7 @@ def _book(state: State, order: Order, quantity: Decimal, at: datetime, tech: dat
         symbol=order.symbol,
         side=order.side,
         quantity=quantity,
-        price=order.decision_price,
+        price=_pending_price(order),
         executed_at=at,
         tech=tech,
     )
@@ -81,10 +124,16 @@ def _book(state: State, order: Order, quantity: Decimal, at: datetime, tech: dat
     )
 
 
-def _settled(state: State, order: Order) -> Decided:
+def _pending_price(order: Order) -> Decimal:
+    return order.limit_price or order.decision_price
+
+
+def _settled(state: State, order: Order, part: Decimal) -> Decided:
     """The order goes where its fills, and the broker's word on its end, lead."""
-    text = "its executions were not heard; the account's position shows them"
-    if order.filled >= order.quantity:
+    text = f"the account shows {part} that no execution told of; their price is pending at {_pending_price(order)}"
+    if order.state is OrderState.UNKNOWN:
+        yield from advance(state, order, Evidence.INFERRED, text=text)
+    elif order.filled >= order.quantity:
         yield from advance(state, order, Evidence.ALL_FILLED, text=text, reported=order.filled)
     elif order.ending is not None:
         yield from advance(state, order, EVIDENCE_OF_END[order.ending], text=text)

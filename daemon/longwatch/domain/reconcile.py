@@ -9,17 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided, advance, session_of
-from longwatch.domain.inference import infer
+from longwatch.domain.inference import EXCHANGE_ZONE, infer, same_gateway
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
 UNREADABLE = "an unreadable message"
-EXCHANGE_ZONE = ZoneInfo("America/New_York")
 
 
 def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
@@ -137,7 +135,7 @@ def _gone_orders(state: State, event: m.SnapshotSeen) -> Decided:
 
 def _compare(state: State, event: m.SnapshotSeen) -> Decided:
     for row in _standing(state, event):
-        yield from infer(state, row, event.at, event.tech)
+        yield from infer(state, row, event)
     found = _since_when(state, event.tech)
     yield m.BookCompared(
         reason=event.reason,
@@ -252,15 +250,6 @@ def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Abse
     sent = order.created_at.astimezone(EXCHANGE_ZONE).date()
     if sent != event.at.astimezone(EXCHANGE_ZONE).date():
         return "midnight has passed"
-    if order.epoch != state.epoch and not _same_gateway(state, order, event):
+    if order.epoch != state.epoch and not same_gateway(state, order, event):
         return "the gateway may have been restarted"
     return None
-
-
-def _same_gateway(state: State, order: Order, event: m.SnapshotSeen) -> bool:
-    """A restart clears the day's executions: one booked before the send and still shown proves that there was none."""
-    shown = set(event.exec_ids or ())
-    return any(
-        fill.exec_id in shown and order.sent_at is not None and fill.tech < order.sent_at
-        for fill in state.fills.values()
-    )

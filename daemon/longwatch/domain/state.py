@@ -40,7 +40,10 @@ class Fill:
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """All that the daemon knows and has decided; every field is explained by the fact that sets it."""
+    """All that the daemon knows and has decided; every field is explained by the fact that sets it.
+
+    `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of.
+    """
 
     journal_id: str = ""
     account: str = ""
@@ -75,6 +78,7 @@ class State:
     fills: dict[str, Fill] = field(default_factory=dict)
     commissions: dict[str, Decimal] = field(default_factory=dict)
     foreign_orders: dict[int, m.ForeignOrderSet] = field(default_factory=dict)
+    foreign_seen: dict[int, int] = field(default_factory=dict)
     quarantines: dict[int, m.QuarantineSet] = field(default_factory=dict)
     verbs: dict[m.Verb, m.VerbSet] = field(default_factory=dict)
     judged_session: date | None = None
@@ -221,6 +225,7 @@ def _holding_adopted(state: State, fact: m.HoldingAdopted) -> None:
 
 
 def _foreign_order_set(state: State, fact: m.ForeignOrderSet) -> None:
+    state.foreign_seen[fact.con_id] = state.next_intent
     if fact.remaining:
         state.foreign_orders[fact.perm_id] = fact
     else:
