@@ -122,6 +122,16 @@ def test_a_check_refuses_once_and_alone(name: str) -> None:
         assert refusal.wanted == 100
 
 
+def test_one_decision_orders_once_though_others_came_between() -> None:
+    """A run taken up again after orders of other runs still knows its own."""
+    world = World.ready()
+    _same_run(world)
+    world.trade(AAA="0.05", BBB="0.05")
+    world.targets(AAA="0.1", BBB="0.05")
+    (refusal,), orders, _ = rebalanced(world, run_id="rebalance@twice")
+    assert (refusal.check, refusal.symbol, orders) == ("duplicate", "AAA", [])
+
+
 def test_a_symbol_without_a_quote_is_refused_and_the_others_trade() -> None:
     """The quote board is asked symbol by symbol."""
     world = World.ready()

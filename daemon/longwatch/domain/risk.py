@@ -22,6 +22,8 @@ from longwatch.domain.state import State
 from longwatch.domain.verbs import ACTIONS, forbidden_by
 
 ZERO = Decimal(0)
+RUN_LASTS = timedelta(days=7)
+"""No run of a job may start later after it was due than this, the longest that the configuration takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,11 +301,11 @@ def check_order_rate(state: State, proposal: Proposal) -> Refusal | None:
 
 
 def check_duplicate(state: State, proposal: Proposal) -> Refusal | None:
-    """One order an instrument and decision."""
+    """One order an instrument and decision, also where other decisions came between."""
     for order in reversed(state.orders.values()):
-        if order.run_id != proposal.run_id:
+        if order.created_at < proposal.at - RUN_LASTS:
             break
-        if order.con_id == proposal.instrument.con_id:
+        if order.run_id == proposal.run_id and order.con_id == proposal.instrument.con_id:
             text = f"{proposal.instrument.symbol}: {proposal.run_id} already has order {order.ref}"
             return Refusal(check="duplicate", observed=order.ref, limit="one order a decision", text=text)
     return None

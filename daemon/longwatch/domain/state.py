@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, cast
@@ -22,6 +22,8 @@ from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
 
 ZERO = Decimal(0)
+DONE_KEPT = timedelta(days=1)
+"""Runs stay known as done for so long past their validity, which a new configuration may have made longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,8 @@ class Fill:
 class State:
     """All that the daemon knows and has decided; every field is explained by the fact that sets it.
 
-    `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of.
+    `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of. `jobs_done`: run id of a
+    finished job -> when that run ceases to be valid; kept for a day longer.
     """
 
     journal_id: str = ""
@@ -88,6 +91,7 @@ class State:
     equity: m.EquitySet | None = None
     rebalance: m.RebalanceDecided | None = None
     jobs: dict[str, m.JobNoted] = field(default_factory=dict)
+    jobs_done: dict[str, datetime] = field(default_factory=dict)
     activity: int = 0
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -399,7 +403,13 @@ def _charge(state: State, intent: int, commission: Decimal) -> None:
 
 
 def _job_noted(state: State, fact: m.JobNoted) -> None:
+    former = state.jobs.get(fact.job)
+    until = fact.valid_until or (former.valid_until if former and former.run_id == fact.run_id else None)
     state.jobs[fact.job] = fact
+    if fact.outcome == "finished" and until is not None:
+        state.jobs_done[fact.run_id] = until
+    for run_id in [name for name, past in state.jobs_done.items() if past + DONE_KEPT < fact.at]:
+        del state.jobs_done[run_id]
 
 
 def _event_kept(state: State, fact: m.EventKept) -> None:

@@ -99,8 +99,7 @@ class JobRunner:
         now = self._desk.clock.market()
         self._extend_calendar(now)
         for due in self._scheduler.due(now):
-            noted = self._desk.state.jobs.get(due.job)
-            if self._draining or (noted is not None and noted.run_id == due.run_id and noted.outcome == "finished"):
+            if self._draining or due.run_id in self._desk.state.jobs_done:
                 self._scheduler.finished(due.run_id)
                 continue
             self._start(_run_of(due), due.deadline_seconds)
@@ -149,14 +148,14 @@ class JobRunner:
     def _ended(self, run: Run, outcome: str, text: str) -> None:
         self._running.pop(run.job, None)
         self._scheduler.finished(run.run_id)
-        self._note(run.job, run.run_id, outcome, text)
+        self._note(run.job, run.run_id, outcome, text, run.valid_until)
         self._wake.set()
         if run.job in self._again:
             self.run_now(run.job, self._again.pop(run.job))
 
-    def _note(self, job: str, name: str, outcome: str, text: str) -> None:
+    def _note(self, job: str, name: str, outcome: str, text: str, valid_until: datetime | None = None) -> None:
         if job not in CALM or outcome == "failed":
-            self._put(job, name, outcome, text, None)
+            self._put(job, name, outcome, text, valid_until)
         self._narrate(job, outcome, text)
 
     def _put(self, job: str, name: str, outcome: str, text: str, valid_until: datetime | None) -> None:
