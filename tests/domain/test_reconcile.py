@@ -418,3 +418,21 @@ def world_snapshot(world: World, started: datetime) -> dict[str, object]:
         "cash": D(100_000),
         "started_tech": started,
     }
+
+
+def test_an_unknown_order_that_nothing_settles_is_looked_at_less_and_less_often() -> None:
+    """Every half minute at first; after many rounds the daemon does not download the account all night for it."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    world.hear(m.LinkLost, reason="reset")
+    world.connect()
+    pauses = []
+    for _ in range(40):
+        world.reconcile(seconds=60)
+        due = world.order(intent).deadline
+        assert due is not None
+        pauses.append((due - world.now).total_seconds())
+    assert world.order(intent).state is OrderState.UNKNOWN
+    assert pauses[2] == 30 and pauses[-1] == 30 * 64
+    assert pauses == sorted(pauses)

@@ -18,6 +18,7 @@ from longwatch.domain.state import State
 
 ZERO = Decimal(0)
 UNREADABLE = "an unreadable message"
+ROUNDS_AT_EACH_PACE = 5
 
 
 def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
@@ -43,6 +44,12 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     if state.link is m.Link.SYNCING:
         yield m.LinkMoved(link=m.Link.READY, reason="", tech=event.tech)
         yield from _cancels_again(state)
+    elif event.reason in REGULAR:
+        yield from _cancels_again(state)
+
+
+REGULAR = frozenset({"reconcile", "end of day"})
+"""Downloads at their own pace: a cancel that is still unanswered is sent again with these, not with those it caused."""
 
 
 def differences(state: State) -> tuple[m.Difference, ...]:
@@ -100,7 +107,7 @@ def _first_sight(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
 
 
 def _cancels_again(state: State) -> Decided:
-    """A cancel asked for before this connection may never have left: the order still works, so it is sent again."""
+    """A cancel may never have left, or been answered before the order was there: it still works, so it is sent again."""
     for order in list(state.live_orders()):
         ours = order.order_id is not None and order.client_id == state.client_id
         if order.cancel_asked and order.state is OrderState.WORKING and ours:
@@ -201,12 +208,17 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
             continue
         # A first round that may have begun before the bytes left proves nothing: it is repeated at once.
         soon = order.absence is None and not absence.rounds
-        again = event.tech + timedelta(seconds=0.0 if soon else state.settings.absence_round_seconds)
+        again = event.tech + (timedelta(0) if soon else _next_look(state, absence))
         yield from advance(state, state.orders[order.intent], Evidence.SILENCE, text=why, deadline=again)
         # Once a round: a cancel that comes too late is answered by a download, which would ask for the next at once.
         counted = order.absence is None or absence.rounds > order.absence.rounds
         if counted and absence.rounds and order.order_id is not None and not absence.cancel_not_found:
             yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
+
+
+def _next_look(state: State, absence: Absence) -> timedelta:
+    """What a few rounds have not settled waits for a session's end or a person: it is looked at less and less often."""
+    return timedelta(seconds=state.settings.absence_round_seconds) * 2 ** min(absence.rounds // ROUNDS_AT_EACH_PACE, 6)
 
 
 def _session_is_over(state: State, order: Order, at: datetime) -> bool:

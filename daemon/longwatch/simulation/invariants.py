@@ -304,7 +304,7 @@ def _apart(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> str:
         (
             order.remaining(evidence.scene.ends) * (1 if order.is_buy else -1)
             for order in mine
-            if order.at >= opened and order.status != "Inactive"
+            if (order.at >= opened or order.is_live(evidence.scene.ends)) and order.status != "Inactive"
         ),
         ZERO,
     )
