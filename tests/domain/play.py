@@ -78,7 +78,7 @@ class Play(World):
 
     def act(self, name: str, number: int) -> None:
         self.wait(1 + number % 3)
-        ACTS[name](self, number)
+        (ACTS | ONCE)[name](self, number)
 
     def rows(self) -> None:
         """What every download tells before its end: executions, open and completed orders."""
@@ -235,6 +235,15 @@ def _connect(play: Play, number: int) -> None:
     play.snapshot(reason="sync")
 
 
+def _restored(play: Play, number: int) -> None:
+    """A fill of ours from after the copy that this journal was restored from."""
+    symbol = NAMES[number % 3]
+    con_id = CON_IDS[symbol]
+    play.positions[con_id] = play.positions.get(con_id, D(0)) + 5
+    ref = f"lw:{play.state.journal_id}:{play.state.next_intent + 2}"
+    play.stranger(symbol, 5, f"f{len(play.steps):05x}.01", ref=ref)
+
+
 def _stranger(play: Play, number: int) -> None:
     """Somebody else's trade, its execution heard or not."""
     symbol, side = NAMES[number % 3], (Side.BUY, Side.SELL)[number % 2]
@@ -335,6 +344,8 @@ ACTS: dict[str, Callable[[Play, int], None]] = {
     "job": _job,
     "missing": _missing,
 }
+# A restored journal is told of once, in the golden day: in every play it would leave little to trade.
+ONCE: dict[str, Callable[[Play, int], None]] = {"restored": _restored}
 TRADING = ("rebalance", "write", "write", "acknowledge", "fill", "fill", "snapshot", "silence", "cancel")
 
 acts = st.one_of(st.sampled_from(TRADING), st.sampled_from(sorted(ACTS)))
@@ -389,6 +400,7 @@ A_DAY: tuple[tuple[str, int], ...] = (
     ("command", 8),
     ("missing", 0),
     ("command", 4),
+    ("restored", 2),
 )
 """A day with something of everything: the golden journal's."""
 

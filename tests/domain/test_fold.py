@@ -132,7 +132,6 @@ def test_the_newest_golden_journal_folds_to_its_fingerprint() -> None:
     assert fingerprint(recover(records_in(NEWEST))) == told["fingerprint"]
 
 
-@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
-def test_a_golden_journal_has_every_kind_of_fact(path: Path) -> None:
-    """What is not in it is not protected by it."""
-    assert {record.kind for record in records_in(path)} >= set(FACTS)
+def test_the_newest_golden_journal_has_every_kind_of_fact() -> None:
+    """What is not in it is not protected by it; older ones have the kinds there were."""
+    assert {record.kind for record in records_in(NEWEST)} >= set(FACTS)

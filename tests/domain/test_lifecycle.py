@@ -20,6 +20,7 @@ from tests.domain.world import (
     alerts,
     commission,
     completed,
+    execution,
     of_kind,
     open_order,
     perm_id,
@@ -301,3 +302,45 @@ def test_rows_of_another_account_or_symbol_change_nothing_of_ours() -> None:
     assert step.facts == ()
     world.hear(m.PositionSeen, account=ACCOUNT, con_id=CON_IDS["AAA"], symbol="AAA", quantity=D(5))
     assert world.state.account_positions == {1: ("AAA", D(5))}
+
+
+def test_a_row_of_ours_that_the_journal_does_not_know_quarantines_and_its_number_is_never_given_again() -> None:
+    """An older copy of the journal was restored: what it has forgotten is not traded again under the same name."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    order = world.order(intent)
+    forgotten = replace(order, ref=f"lw:{world.state.journal_id}:7")
+    step = world.take(execution(forgotten, world.now, "0009.01", 100, "100"))
+    assert 1 in world.state.quarantines
+    assert alerts(step) == ["ours_but_unknown"]
+    assert world.state.next_intent == 8
+    assert world.trade(AAA="0.3") == []
+    assert [one.intent for one in world.trade(BBB="0.1")] == [8]
+
+
+def test_a_cancel_answered_before_the_order_was_there_is_sent_again() -> None:
+    """The broker shows the order only after 10147: it is wanted gone, so the cancel goes out once more."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    world.hear(m.ControlRequested, command="halt", by="uid 1000")
+    world.hear(
+        m.OrderErrorSeen, order_id=world.order(intent).order_id, code=10147, text="not found", verdict="not found"
+    )
+    shown = world.open_order(intent)
+    assert [effect.intent for effect in of_kind(shown.effects, m.CancelOrder)] == [intent]
+
+
+def test_a_cancel_never_answered_is_sent_again_with_the_regular_reading() -> None:
+    """Not with the readings that answers ask for: those would chase each other."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    world.acknowledge(intent)
+    world.hear(m.ControlRequested, command="cancel", argument="all", by="uid 1000")
+    world.wait(31)
+    other = world.snapshot(open_perm_ids=(perm_id(intent),), reason="an answer is overdue")
+    assert of_kind(other.effects, m.CancelOrder) == []
+    world.wait(31)
+    regular = world.snapshot(open_perm_ids=(perm_id(intent),), reason="reconcile")
+    assert [effect.intent for effect in of_kind(regular.effects, m.CancelOrder)] == [intent]

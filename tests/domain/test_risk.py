@@ -361,6 +361,14 @@ def test_a_limit_in_money_holds_at_the_price_that_may_be_paid() -> None:
     assert "max_weight" in [clamp.check for clamp in clamps]
 
 
+def test_the_band_is_around_what_may_be_paid_not_around_the_mid() -> None:
+    """A bid of a cent and an ask of nearly twice the close have a good mid: nobody would buy at that ask."""
+    world = World.ready()
+    world.targets(AAA="0.1")
+    (refusal,), orders, _ = rebalanced(world, quotes=quotes(world, bid=D("0.01"), ask=D(195)))
+    assert (refusal.check, orders) == ("price_band", [])
+
+
 def test_a_position_without_a_sizing_price_is_not_worth_nothing() -> None:
     """Its last close counts, else what was paid for it."""
     world = World.ready()

@@ -193,7 +193,7 @@ class World:
         self.open_orders.discard(perm_id(intent))
         self.completed.add(perm_id(intent))
 
-    def stranger(self, symbol: str, quantity: int, exec_id: str, side: Side = Side.BUY) -> Step:
+    def stranger(self, symbol: str, quantity: int, exec_id: str, side: Side = Side.BUY, ref: str = "") -> Step:
         """A trade that somebody else made in the account, heard as an execution."""
         return self.hear(
             m.ExecutionSeen,
@@ -201,7 +201,7 @@ class World:
             order_id=0,
             client_id=0,
             perm_id=990,
-            ref="",
+            ref=ref,
             account=ACCOUNT,
             con_id=CON_IDS[symbol],
             symbol=symbol,

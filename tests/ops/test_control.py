@@ -287,3 +287,10 @@ async def test_closing_ends_the_callers_too(path: Path, desk: Desk) -> None:
     writer.close()
     assert not path.exists()
     assert [task for task in asyncio.all_tasks() if task.get_name() == "control caller"] == []
+
+
+def test_a_reason_that_is_no_text_is_kept_as_its_escape() -> None:
+    """A byte from a terminal in another encoding must not keep a halt from the journal."""
+    _, _, reason = control.read_request(b'{"command": "halt", "reason": "f\\udcfcr"}')
+    assert reason == "f\\udcfcr"
+    assert reason.encode()

@@ -41,6 +41,24 @@ def intent_of(state: State, *, ref: str, perm_id: int, client_id: int, order_id:
     return state.by_order_id.get((client_id, order_id))
 
 
+def disowned(state: State, event: m.OpenOrderSeen | m.ExecutionSeen | m.CompletedOrderSeen) -> Decided:
+    """A row bears this journal's name with a number the journal has not given: an older copy of it was restored.
+
+    What was decided since that copy is lost, so the instrument is quarantined until a person has looked, and the
+    number is never given again.
+    """
+    prefix = f"lw:{state.journal_id}:"
+    number = event.ref[len(prefix) :] if event.ref.startswith(prefix) else ""
+    if not number.isdecimal() or int(number) in state.orders:
+        return
+    if int(number) >= state.next_intent:
+        yield m.IntentsTaken(up_to=int(number), reason=f"{event.ref} was seen at the broker")
+    if event.con_id not in state.quarantines:
+        text = f"{event.symbol}: {event.ref} bears this journal's name but is not in it; was an older copy restored?"
+        yield m.QuarantineSet(con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech)
+        yield m.RaiseAlert(key="ours_but_unknown", text=text, severity="critical")
+
+
 def instrument_of(state: State, event: m.Event) -> tuple[int, str] | None:
     """The instrument (con_id, symbol) an event is about, asked of one that was not digested; None: not one alone."""
     match event:

@@ -7,7 +7,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import EVIDENCE_OF_END, Decided, advance, ended, ending_at, identify, intent_of
+from longwatch.domain.evidence import (
+    EVIDENCE_OF_END,
+    Decided,
+    advance,
+    disowned,
+    ended,
+    ending_at,
+    identify,
+    intent_of,
+)
 from longwatch.domain.inference import replaced_by, rest_of
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState, next_state
 from longwatch.domain.state import State
@@ -23,6 +32,7 @@ def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
     """Message 5: identity and, with a permId, acknowledgement."""
     intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
     if intent is None:
+        yield from disowned(state, event)
         yield from _foreign(state, event)
         return
     order = state.orders[intent]
@@ -39,6 +49,9 @@ def _acknowledged(state: State, order: Order, status: str) -> Decided:
     if order.state in (OrderState.WORKING, OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED):
         return
     yield from advance(state, order, Evidence.ACKNOWLEDGED, text=status)
+    if order.cancel_asked and order.order_id is not None:
+        # Asked for before the broker held the order, the cancel may have been answered with "not found".
+        yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
 
 
 def _foreign(state: State, event: m.OpenOrderSeen) -> Decided:
@@ -54,12 +67,6 @@ def _foreign(state: State, event: m.OpenOrderSeen) -> Decided:
         remaining=remaining,
         status=event.status,
     )
-    if event.ref.startswith(f"lw:{state.journal_id}:"):
-        yield m.RaiseAlert(
-            key="ours_but_unknown",
-            text=f"order {event.ref} bears this journal's name but is not in it: was an older copy restored?",
-            severity="critical",
-        )
 
 
 def order_status(state: State, event: m.OrderStatusSeen) -> Decided:
@@ -126,6 +133,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
         replaces=replaces,
     )
     if intent is None:
+        yield from disowned(state, event)
         yield from _outside_trade(state, event, event.quantity * event.side.sign - former)
         return
     if guessed is not None:
@@ -190,7 +198,10 @@ def commission(state: State, event: m.CommissionSeen) -> Decided:
 def completed_order(state: State, event: m.CompletedOrderSeen) -> Decided:
     """Message 101: the broker's last word on an order of the day."""
     intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=0, order_id=0)
-    if intent is None or state.orders[intent].state in ENDED:
+    if intent is None:
+        yield from disowned(state, event)
+        return
+    if state.orders[intent].state in ENDED:
         return
     yield from identify(state, state.orders[intent], event.perm_id)
     order = state.orders[intent]

@@ -699,6 +699,14 @@ class TradeRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IntentsTaken:
+    """Numbers of intents up to this one are in use at the broker, though not in this journal: none is given again."""
+
+    up_to: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderIntended:
     """An order was decided; nothing has left yet."""
 
@@ -829,6 +837,7 @@ Fact = (
     | RebalanceDecided
     | TradeClamped
     | TradeRefused
+    | IntentsTaken
     | OrderIntended
     | OrderSending
     | OrderMoved

@@ -107,7 +107,7 @@ def _first_sight(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
 
 
 def _cancels_again(state: State) -> Decided:
-    """A cancel may never have left, or been answered before the order was there: it still works, so it is sent again."""
+    """A cancel may never have left, or come before the order was there: while that works, it goes out again."""
     for order in list(state.live_orders()):
         ours = order.order_id is not None and order.client_id == state.client_id
         if order.cancel_asked and order.state is OrderState.WORKING and ours:

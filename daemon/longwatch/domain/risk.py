@@ -257,14 +257,17 @@ def check_quote_type(state: State, proposal: Proposal) -> Refusal | None:
 
 
 def check_price_band(state: State, proposal: Proposal) -> Refusal | None:
-    """The market is near the price the trade was sized at: no trade on a price that can't be right."""
-    mid = proposal.quote.mid if proposal.quote else None
-    if mid is None:
+    """What may be paid is near the price the trade was sized at: no trade on a price that can't be right."""
+    quote = proposal.quote
+    far = None if quote is None else (quote.ask if proposal.side is Side.BUY else quote.bid)
+    prices = [price for price in (quote.mid if quote else None, far, proposal.limit_price) if price is not None]
+    if not prices:
         return None
-    off, limit = abs(mid / proposal.price - 1), state.settings.price_band_fraction
+    price = max(prices, key=lambda one: abs(one / proposal.price - 1))
+    off, limit = abs(price / proposal.price - 1), state.settings.price_band_fraction
     if off <= limit:
         return None
-    text = f"{proposal.instrument.symbol}: {mid} is {off:.1%} away from the close {proposal.price}, over {limit:.1%}"
+    text = f"{proposal.instrument.symbol}: {price} is {off:.1%} away from the close {proposal.price}, over {limit:.1%}"
     return Refusal(check="price_band", observed=f"{off:.4f}", limit=str(limit), text=text)
 
 

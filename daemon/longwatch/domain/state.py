@@ -289,6 +289,10 @@ def _trade_refused(state: State, fact: m.TradeRefused) -> None:
     _count(state, f"refused:{fact.check}")
 
 
+def _intents_taken(state: State, fact: m.IntentsTaken) -> None:
+    state.next_intent = max(state.next_intent, fact.up_to + 1)
+
+
 def _order_intended(state: State, fact: m.OrderIntended) -> None:
     put_order(state, fact.order)
     state.next_intent = fact.order.intent + 1
@@ -446,6 +450,7 @@ _FOLDS = cast(
         m.RebalanceDecided: _rebalance_decided,
         m.TradeClamped: _trade_clamped,
         m.TradeRefused: _trade_refused,
+        m.IntentsTaken: _intents_taken,
         m.OrderIntended: _order_intended,
         m.OrderSending: _order_sending,
         m.OrderMoved: _order_moved,

@@ -268,7 +268,8 @@ def _text(request: Mapping[str, object], key: str) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise UsageError(f"`{key}` of the request is not a text")
-    return str(value).strip()
+    # A byte that is no UTF-8 comes as half a surrogate pair, which no journal can hold: it is kept as its escape.
+    return str(value).strip().encode("utf-8", "backslashreplace").decode()
 
 
 def _nearest(command: str) -> str:
