@@ -29,7 +29,7 @@ from longwatch.engine.jobs import WORK, jobs_of
 from longwatch.engine.loop import Engine
 from longwatch.engine.perform import Performer
 from longwatch.engine.runner import JobRunner
-from longwatch.engine.strategies import strategy_tasks, universe_of
+from longwatch.engine.strategies import strategy_tasks, universe_of, universes_of
 from longwatch.journal.codec import recover
 from longwatch.journal.records import Journal
 from longwatch.ops import health
@@ -269,7 +269,7 @@ class Daemon:
             m.ConfigLoaded(
                 at=at,
                 tech=tech,
-                settings=trade_settings(self.settings, universe_of(tasks)),
+                settings=trade_settings(self.settings, universe_of(tasks), universes_of(tasks)),
                 sha256=self.answers.loaded.source_text_sha256,
             ),
             m.CalendarLoaded(at=at, tech=tech, sessions=tuple(self.desk.sessions_around(at.date()))),

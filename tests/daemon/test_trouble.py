@@ -223,6 +223,23 @@ def test_a_strategy_that_cannot_be_loaded_is_named_and_the_other_trades(tmp_path
     on_bench(story, tmp_path, {"strategies": [plan({"AAPL": 0.4}, allocation=0.5), missing]})
 
 
+def test_a_strategy_that_goes_wrong_at_once_leaves_what_was_adopted_for_it_alone(tmp_path: Path) -> None:
+    """It never named a weight, yet asks for GOOG: the holding taken over at the first start is not sold."""
+
+    async def story(scene: Scene) -> None:
+        await scene.till(14, 31)
+        scene.gateway.trade_by_hand("GOOG", "BUY", Decimal(100))
+        await asyncio.sleep(10)
+        scene.start()
+        await scene.traded()
+        assert "faulty" in scene.status()["strategy_faults"]
+        assert scene.held("GOOG") == scene.truly_held("GOOG") == 100
+        assert {order.symbol for order in scene.orders()} == {"AAPL"}
+
+    both = [plan({"AAPL": 0.4}, allocation=0.5), faulty("GOOG", "raises")]
+    on_bench(story, tmp_path, {"strategies": both, "execution": {"adopt_existing": "all"}})
+
+
 def test_a_strategy_that_goes_wrong_later_leaves_what_it_holds_alone(tmp_path: Path) -> None:
     """Its former targets are kept and not traded on: nothing of its is bought or sold until it is right again."""
 

@@ -144,7 +144,8 @@ class _Run:
         """The first events of every run, and a link that is up at once."""
         at, settings = self._now, self._settings
         account = self._market.exchange.account
-        chosen = replace(trade_settings(settings, self._universe), mode="backtest")
+        universes = tuple((strategy.name, strategy.loaded.needs.universe) for strategy in self._strategies)
+        chosen = replace(trade_settings(settings, self._universe, universes), mode="backtest")
         self._hear(
             m.DaemonStarted(
                 at=at,

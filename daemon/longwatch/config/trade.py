@@ -8,12 +8,15 @@ from longwatch.domain.settings import TradeSettings
 _DELAYED = (3, 4)
 
 
-def trade_settings(settings: Settings, universe: tuple[str, ...]) -> TradeSettings:
-    """What `decide` may ask; `universe` is every symbol the enabled strategies need."""
+def trade_settings(
+    settings: Settings, universe: tuple[str, ...], universes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+) -> TradeSettings:
+    """What `decide` may ask; `universe` is every symbol the enabled strategies need, `universes` those of each."""
     execution, sizing, risk = settings.execution, settings.sizing, settings.risk
     return TradeSettings(
         mode=settings.mode,
         universe=universe,
+        universes=universes,
         allocations=tuple((strategy.name, strategy.allocation) for strategy in settings.strategies if strategy.enabled),
         initial_capital=settings.initial_capital,
         max_capital_value=risk.max_capital,

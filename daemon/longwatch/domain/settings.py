@@ -11,11 +11,12 @@ class TradeSettings:
     """Everything `decide` may ask of the configuration.
 
     Fractions are of equity; `_value` in the base currency; `_shares` and the two sizes in shares; ages and time-outs in
-    technical seconds.
+    technical seconds. `universes` are the symbols each strategy asks for; one that could not be loaded has no entry.
     """
 
     mode: str = "paper"
     universe: tuple[str, ...] = ()
+    universes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     allocations: tuple[tuple[str, Decimal], ...] = ()
     initial_capital: Decimal = Decimal(100_000)
     max_capital_value: Decimal | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -59,18 +59,29 @@ def untradable(state: State) -> Iterator[tuple[str, Decimal, str, str]]:
 
 
 def _weights(state: State) -> dict[str, Decimal]:
-    """Combined weights; symbols of a strategy at fault are left as they are, held symbols nobody names go to zero."""
-    fresh = {name: dict(t.weights) for name, t in state.targets.items() if name not in state.faults}
-    allocations = dict(state.settings.allocations)
-    at_fault = (t for name, t in state.targets.items() if name in state.faults and name in allocations)
-    frozen = {symbol for targets in at_fault for symbol, _ in targets.weights}
-    live = [(name, weights) for name, weights in sorted(fresh.items()) if name in allocations]
-    combined = combine(live, allocations, state.settings.cash_reserve_fraction)
-    if live:
+    """Combined weights, without the symbols to be left as they are; held symbols that nobody names go to zero."""
+    settings, allocations = state.settings, dict(state.settings.allocations)
+    sound = [
+        (name, dict(targets.weights))
+        for name, targets in sorted(state.targets.items())
+        if name in allocations and name not in state.faults
+    ]
+    silent = allocations.keys() - {name for name, _ in sound}
+    combined = combine(sound, allocations, settings.cash_reserve_fraction)
+    # Whatever is held may be that of a strategy which nobody could ask for its universe.
+    if sound and silent <= dict(settings.universes).keys():
         for holding in state.book.values():
-            if holding.quantity and holding.symbol in state.settings.universe:
+            if holding.quantity and holding.symbol in settings.universe:
                 combined.setdefault(holding.symbol, ZERO)
+    frozen = _frozen(state, silent)
     return {symbol: weight for symbol, weight in sorted(combined.items()) if symbol not in frozen}
+
+
+def _frozen(state: State, silent: Set[str]) -> set[str]:
+    """The symbols of strategies at fault, or without any targets yet: those they ask for and those they had named."""
+    asked_for = {symbol for name, universe in state.settings.universes if name in silent for symbol in universe}
+    named = {symbol for name in silent if name in state.targets for symbol, _ in state.targets[name].weights}
+    return asked_for | named
 
 
 def _wanted(state: State, instrument: Instrument, weight: Decimal, price: Decimal) -> Wanted:

@@ -37,6 +37,11 @@ async def strategy_tasks(
     return tuple(tasks)
 
 
+def universes_of(tasks: tuple[StrategyTask, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The symbols that each strategy asks for, by its name."""
+    return tuple((task.name, tuple(task.needs.universe)) for task in tasks)
+
+
 def universe_of(tasks: tuple[StrategyTask, ...]) -> tuple[str, ...]:
     """Every symbol that some strategy asks for, in order."""
     return tuple(sorted({symbol for task in tasks for symbol in task.needs.universe}))

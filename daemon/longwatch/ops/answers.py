@@ -86,6 +86,7 @@ class Answers:
 
     def _accept(self, outcome: Accepted, by: str, tech: datetime) -> dict[str, Any]:
         changes = tuple(str(change) for change in outcome.diff.live)
+        former = self.engine.state.settings
         self.loaded = Loaded(
             settings=outcome.settings, warnings=outcome.warnings, source_text_sha256=outcome.source_text_sha256
         )
@@ -93,7 +94,7 @@ class Answers:
             m.ConfigLoaded(
                 at=self.clock.market(),
                 tech=tech,
-                settings=trade_settings(outcome.settings, self.engine.state.settings.universe),
+                settings=trade_settings(outcome.settings, former.universe, former.universes),
                 sha256=outcome.source_text_sha256,
                 changed=changes,
                 by=by,
