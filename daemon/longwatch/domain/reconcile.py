@@ -218,7 +218,8 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
 
 def _next_look(state: State, absence: Absence) -> timedelta:
     """What a few rounds have not settled waits for a session's end or a person: it is looked at less and less often."""
-    return timedelta(seconds=state.settings.absence_round_seconds) * (1 << min(absence.rounds // ROUNDS_AT_EACH_PACE, 6))
+    pace = 1 << min(absence.rounds // ROUNDS_AT_EACH_PACE, 6)
+    return timedelta(seconds=state.settings.absence_round_seconds) * pace
 
 
 def _session_is_over(state: State, order: Order, at: datetime) -> bool:
