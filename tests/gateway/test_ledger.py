@@ -138,3 +138,31 @@ def test_anybody_can_add_up_the_file(tmp_path: Path) -> None:
 def test_commissions_follow_the_fixed_schedule(quantity: int, value: str, cost: str) -> None:
     """Half a cent a share, at least a dollar, at most one per cent of the value."""
     assert commission_so_far(Decimal(quantity), Decimal(value)) == Decimal(cost)
+
+
+@given(FILLS.filter(bool), st.integers(1, 100_000).map(lambda cents: Decimal(cents) / 100))
+def test_a_corrected_price_leaves_the_books_balanced(
+    fills: list[tuple[bool, int, Decimal, int]], price: Decimal
+) -> None:
+    """Cash moves by the difference, shares do not; the successor has the next revision and the commission."""
+    ledger = booked(Ledger({ACCOUNT: CASH}, at=JANUARY_3), fills)
+    former = ledger.executions[0]
+    cash, shares = ledger.accounts[ACCOUNT].cash, ledger.accounts[ACCOUNT].holdings[former.con_id].quantity
+    corrected = ledger.correct(former, price, JANUARY_3 + timedelta(days=1))
+    ledger.check(ACCOUNT)
+    assert ledger.accounts[ACCOUNT].cash == cash - former.signed * (price - former.price)
+    assert ledger.accounts[ACCOUNT].holdings[former.con_id].quantity == shares
+    assert corrected.exec_id == former.exec_id[:-2] + "02"
+    assert ledger.commissions[corrected.exec_id].amount == ledger.commissions[former.exec_id].amount
+
+
+def test_a_reloaded_ledger_knows_its_corrections(tmp_path: Path) -> None:
+    """Cash, the fill's price and its id are those after the correction."""
+    path = tmp_path / "ledger.jsonl"
+    first = booked(Ledger({ACCOUNT: CASH}, path, at=JANUARY_3), [(True, 100, Decimal("80.00"), 1)])
+    first.correct(first.executions[0], Decimal("80.01"), JANUARY_3 + timedelta(seconds=5))
+    first.close()
+    again = Ledger({ACCOUNT: CASH}, path, at=JANUARY_3)
+    assert again.accounts[ACCOUNT].cash == first.accounts[ACCOUNT].cash
+    assert again.executions == first.executions
+    again.close()
