@@ -61,6 +61,7 @@ def link_settings(needs: BrokerNeeds) -> LinkSettings:
         client_id=ib.client_id,
         universe=tuple(Wanted(symbol=symbol, currency=needs.settings.currency) for symbol in needs.universe),
         market_data_type=ib.market_data_type,
+        currency=needs.settings.currency,
         library=ib.client_library,
         connect_seconds=ib.connect_timeout_seconds,
         handshake_seconds=ib.connect_timeout_seconds,

@@ -146,6 +146,13 @@ def without_value(name: str, values: dict[str, Any]) -> bool:
     return not (name == "accountSummary" and values["tag"] == "NetLiquidation")
 
 
+def in_yen(name: str, values: dict[str, Any]) -> bool:
+    """The account is kept in another currency than the shares are quoted in."""
+    if name == "accountSummary":
+        values["currency"] = "JPY"
+    return True
+
+
 def a_minute_fast(name: str, values: dict[str, Any]) -> bool:
     if name == "currentTime":
         values["time"] += 60
@@ -176,6 +183,11 @@ BREAKAGES: dict[str, list[Breakage]] = {
             breaks=withholding("execDetailsEnd", "openOrderEnd", "positionEnd"),
             mends=behave,
             says="account: the last download failed (",
+        ),
+        Breakage(
+            breaks=then(messages(in_yen), asking("reconcile")),
+            mends=then(behave, asking("reconcile")),
+            says="account: the last download failed (account: its ",
         ),
     ],
     "cash_is_known": [

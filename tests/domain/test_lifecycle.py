@@ -344,3 +344,12 @@ def test_a_cancel_never_answered_is_sent_again_with_the_regular_reading() -> Non
     world.wait(31)
     regular = world.snapshot(open_perm_ids=(perm_id(intent),), reason="reconcile")
     assert [effect.intent for effect in of_kind(regular.effects, m.CancelOrder)] == [intent]
+
+
+def test_what_another_account_of_the_same_log_in_does_is_no_matter_of_ours() -> None:
+    """Its trades move nothing that is not ours of this account, and its orders are no exposure."""
+    world = World.ready()
+    order = world.order(world.one(AAA="0.1"))
+    world.take(replace(execution(order, world.now, "0009.01", 100, "100"), account="DU999999", ref="", perm_id=55))
+    world.take(open_order(order, world.now, account="DU999999", ref="", perm_id=56, order_id=0, client_id=0))
+    assert (world.state.outside, world.state.foreign_orders, world.state.fills) == ({}, {}, {})

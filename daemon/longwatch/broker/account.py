@@ -82,10 +82,14 @@ class AccountSync:
         self._round.position(account, row)
         return True
 
-    def value(self, request_id: int, account: str, tag: str, value: Decimal | None) -> None:
-        """A row of the account summary."""
-        if self._round is not None and self._ids.get(Part.ACCOUNT) == request_id:
-            self._round.value(account, tag, value)
+    def value(self, request_id: int, account: str, tag: str, value: Decimal | None, currency: str) -> None:
+        """A row of the account summary; money in another currency than the one we trade in is no figure of ours."""
+        if self._round is None or self._ids.get(Part.ACCOUNT) != request_id:
+            return
+        ours = self._channel.settings.currency
+        if value is not None and currency != ours and account == self._round.account:
+            self._round.fail(Part.ACCOUNT, f"its {tag} is in {currency or 'no currency'}; trading.currency says {ours}")
+        self._round.value(account, tag, value)
 
     def ended(self, part: Part, request_id: int | None) -> None:
         """An end mark; one of an earlier round's request is ignored."""

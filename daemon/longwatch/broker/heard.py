@@ -50,8 +50,8 @@ class Heard(Protocol):
         """The end mark of a download."""
         ...
 
-    def account_value(self, request_id: int, account: str, tag: str, value: Decimal | None) -> None:
-        """Message 63."""
+    def account_value(self, request_id: int, account: str, tag: str, value: Decimal | None, currency: str) -> None:
+        """Message 63; `currency` is the account's own."""
         ...
 
     def details(self, request_id: int, row: DetailsRow) -> None:

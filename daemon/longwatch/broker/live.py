@@ -215,8 +215,8 @@ class IbBroker:
     def part_ended(self, part: Part, request_id: int | None) -> None:
         self._account.ended(part, request_id)
 
-    def account_value(self, request_id: int, account: str, tag: str, value: Decimal | None) -> None:
-        self._account.value(request_id, account, tag, value)
+    def account_value(self, request_id: int, account: str, tag: str, value: Decimal | None, currency: str) -> None:
+        self._account.value(request_id, account, tag, value, currency)
 
     def details(self, request_id: int, row: DetailsRow) -> None:
         self._universe.row(request_id, row)

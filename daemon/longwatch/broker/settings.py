@@ -21,6 +21,7 @@ class LinkSettings:
     client_id: int = 1
     universe: tuple[Wanted, ...] = ()
     market_data_type: int = 1
+    currency: str = "USD"
     library: str = "ib_insync"
     gateway_zone: str = "America/New_York"
     connect_seconds: float = 10.0

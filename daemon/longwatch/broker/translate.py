@@ -97,7 +97,7 @@ class Translator:
 
     def accountSummary(self, reqId: int, account: str, tag: str, value: str, currency: str) -> None:
         figure = number(value) if tag in FIGURES else None
-        self._say(self._heard.account_value, reqId, account, tag, figure)
+        self._say(self._heard.account_value, reqId, account, tag, figure, currency)
 
     def accountSummaryEnd(self, reqId: int) -> None:
         self._say(self._heard.part_ended, Part.ACCOUNT, reqId)

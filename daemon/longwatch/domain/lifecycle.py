@@ -29,7 +29,9 @@ CORRECTION_MARK = "."
 
 
 def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
-    """Message 5: identity and, with a permId, acknowledgement."""
+    """Message 5: identity and, with a permId, acknowledgement; other accounts under a log-in are no matter of ours."""
+    if event.account not in ("", state.account):
+        return
     intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
     if intent is None:
         yield from disowned(state, event)
@@ -116,6 +118,8 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
     replaces = _replaced(state, stem, revision)
     if event.exec_id in state.fills or replaces == "newer":
         return
+    if event.account not in ("", state.account):
+        return
     intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
     guessed = None if replaces else replaced_by(state, intent, event.executed_at)
     replaces = guessed.exec_id if guessed else replaces
@@ -197,6 +201,8 @@ def commission(state: State, event: m.CommissionSeen) -> Decided:
 
 def completed_order(state: State, event: m.CompletedOrderSeen) -> Decided:
     """Message 101: the broker's last word on an order of the day."""
+    if event.account not in ("", state.account):
+        return
     intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=0, order_id=0)
     if intent is None:
         yield from disowned(state, event)
