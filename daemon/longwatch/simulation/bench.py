@@ -24,6 +24,7 @@ from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
 from longwatch.gateway.market import Market
 from longwatch.journal.sqlite import InlineJournal
+from longwatch.journal.store import Synchronous
 from longwatch.simulation.clockguard import virtual_clocks
 from longwatch.simulation.loop import JumpLoop
 from longwatch.simulation.transport import MemoryNetwork
@@ -41,7 +42,7 @@ class Bench:
     """One gateway and the daemons that run against it, one after the other, with their files in `folder`.
 
     Make it inside the running loop. `market_starts` is market time; `opening_cash` is the simulated account's, in the
-    base currency. `journal` and `ledger` are files.
+    base currency. `journal` and `ledger` are files; `synchronous` is SQLite's, FULL as in production or OFF for speed.
     """
 
     loaded: Loaded
@@ -53,6 +54,7 @@ class Bench:
     config_path: Path | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     delayed_data: bool = False
+    synchronous: Synchronous = "OFF"
     clock: SteppedClock = field(init=False)
     network: MemoryNetwork = field(init=False)
     gateway: Gateway = field(init=False)
@@ -112,7 +114,7 @@ class Bench:
             account=account_of(settings),
             mode=settings.mode,
             fresh_id=f"{seeded.getrandbits(64):016x}",
-            synchronous="OFF",
+            synchronous=self.synchronous,
         )
         return Ports(
             clock=self.clock,

@@ -71,6 +71,7 @@ async def play(asked: DemoOptions, folder: Path, loop: JumpLoop) -> dict[str, An
         folder=folder,
         loop=loop,
         seed=asked.seed,
+        synchronous="FULL",
         config_path=asked.config or demo_path(),
     )
     logs.setup(bench.clock, style="console", stream=sys.stderr if asked.as_json else sys.stdout)
