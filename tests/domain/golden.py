@@ -1,4 +1,4 @@
-"""Makes a new golden journal: `python -m tests.domain.golden`, once EDITION has been raised; none is ever made again.
+"""Makes a golden journal: `python -m tests.domain.golden`, once EDITION is raised; a released one is never made again.
 
 A journal written by an older version must mean the same for ever: an old golden file is kept beside the new one, and
 what it means is told. Only the newest has a fingerprint: the state may get fields an old journal knew nothing of.

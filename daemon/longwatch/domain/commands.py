@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import Decided, may_close_more
+from longwatch.domain.evidence import FLATTEN, Decided, may_close_more
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.state import State
 
@@ -24,7 +24,7 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
             yield from _verb(state, event, m.Verb.FLATTEN)
             yield from _cancel(state, list(state.live_orders()), "flatten")
             if may_close_more(state):
-                yield m.RunJob(job="rebalance", reason="flatten")
+                yield m.RunJob(job="rebalance", reason=FLATTEN)
         case "resume":
             for verb in list(state.verbs):
                 yield m.VerbSet(verb=verb, on=False, by=event.by, reason=event.reason)

@@ -11,11 +11,17 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, next_state
+from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose, next_state
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
+from longwatch.domain.verbs import Action, forbidden_by
 
 Decided = Iterator[m.Fact | m.Effect]
+
+FLATTEN = "flatten"
+SELLS_ENDED = "sells and cancels have ended"
+LOOK_AGAIN = timedelta(minutes=2)
+"""A flatten whose last decision is no older than this is not asked for anew."""
 
 TAKEN_FOR_GONE = frozenset({OrderState.UNSENT, OrderState.REJECTED, OrderState.ABSENT, OrderState.INFERRED})
 """Ends concluded without a fill or a cancel: when the broker speaks of such an order again, a person must know."""
@@ -129,12 +135,50 @@ def _after_the_end(state: State, order: Order) -> Decided:
     """
     if order.state is OrderState.REJECTED and not _has_filled(state, order.run_id):
         return
-    waiting = state.rebalance is not None and state.rebalance.waiting > 0
-    under_way = any(order.side is Side.SELL or order.cancel_asked for order in state.live_orders())
     if may_close_more(state):
-        yield m.RunJob(job="rebalance", reason="flatten")
-    elif waiting and not under_way:
-        yield m.RunJob(job="rebalance", reason="sells and cancels have ended")
+        yield m.RunJob(job="rebalance", reason=FLATTEN)
+    elif may_go_on(state):
+        yield m.RunJob(job="rebalance", reason=SELLS_ENDED)
+
+
+def left_undone(state: State, at: datetime) -> Decided:
+    """What was asked for and got lost with a process or a link, found in the state again while the exchange is open.
+
+    What can't be closed, or was rejected in this session, is not asked for with every reconciliation.
+    """
+    session = next((one for one in state.sessions if one.is_open(at)), None)
+    decided_at = state.rebalance.at if state.rebalance else None
+    if state.is_on(m.Verb.FLATTEN):
+        rested = decided_at is None or at - decided_at > LOOK_AGAIN
+        if rested and (session or not state.settings.trading_hours_only) and _may_be_closed(state, session):
+            yield m.RunJob(job="rebalance", reason=FLATTEN)
+    elif session is not None and decided_at is not None and session.is_open(decided_at) and may_go_on(state):
+        yield m.RunJob(job="rebalance", reason=SELLS_ENDED)
+
+
+def _may_be_closed(state: State, session: Session | None) -> bool:
+    """Whether some open position without an order may be closed by one."""
+    known = {instrument.con_id for instrument in state.instruments.values()}
+    tried = {order.con_id for order in state.live_orders()} | _rejected_in(state, session)
+    left = [con_id for con_id, holding in state.book.items() if holding.quantity and con_id in known - tried]
+    return any(forbidden_by(state, con_id, Action.REDUCE, ready=True) is None for con_id in left)
+
+
+def _rejected_in(state: State, session: Session | None) -> set[int]:
+    """The instruments in which a closing order of this session was rejected: the next one would be as well."""
+    found = set()
+    for order in reversed(state.orders.values()):
+        if session is None or order.created_at < session.open_at:
+            break
+        if order.state is OrderState.REJECTED and order.purpose is Purpose.REDUCE:
+            found.add(order.con_id)
+    return found
+
+
+def may_go_on(state: State) -> bool:
+    """Whether trades were put off until sells and cancels have ended, and these have."""
+    waiting = state.rebalance is not None and state.rebalance.waiting > 0
+    return waiting and not any(order.side is Side.SELL or order.cancel_asked for order in state.live_orders())
 
 
 def may_close_more(state: State) -> bool:

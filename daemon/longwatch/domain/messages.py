@@ -669,6 +669,7 @@ class RebalanceDecided:
     refused: int
     clamped: int
     waiting: int
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
     waiting = 0
     if not state.is_on(m.Verb.FLATTEN) and (why := _unusable(state, event)) is not None:
         yield m.RaiseAlert(key="no_targets", text=f"nothing is traded: {why}")
-        yield m.RebalanceDecided(run_id=event.run_id, intended=0, refused=0, clamped=0, waiting=0)
+        yield m.RebalanceDecided(run_id=event.run_id, intended=0, refused=0, clamped=0, waiting=0, at=event.at)
         return
     yield from _left_open(state)
     for refused in _without_a_price(state, event.run_id):
@@ -49,6 +49,7 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         refused=tally[m.TradeRefused],
         clamped=tally[m.TradeClamped],
         waiting=waiting,
+        at=event.at,
     )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import Decided, advance, session_of
+from longwatch.domain.evidence import Decided, advance, left_undone, session_of
 from longwatch.domain.inference import EXCHANGE_ZONE, infer, same_gateway
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.state import State
@@ -46,6 +46,8 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
         yield from _cancels_again(state)
     elif event.reason in REGULAR:
         yield from _cancels_again(state)
+    if state.link is m.Link.READY:
+        yield from left_undone(state, event.at)
 
 
 REGULAR = frozenset({"reconcile", "end of day"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from longwatch.domain import messages as m
+from longwatch.domain.evidence import FLATTEN, SELLS_ENDED, may_close_more, may_go_on
 from longwatch.domain.readiness import is_ready, reasons
 from longwatch.engine.desk import Desk, Run
 from longwatch.errors import LongwatchError
@@ -14,10 +15,12 @@ LOOK_SECONDS = 1.0
 
 async def rebalance(desk: Desk, run: Run) -> str:
     """One decision on every target. Raises LongwatchError when the gate stays shut until the run is no longer valid."""
-    if run.reason.endswith("have ended") and desk.current() is None:
-        return "the session is over"
+    if (why := _is_moot(desk, run)) is not None:
+        return why
     await _ready(desk, run)
     await _fresh_quotes(desk)
+    if (why := _is_moot(desk, run)) is not None:
+        return why
     at, tech = desk.clock.market(), desk.clock.technical()
     desk.engine.inbox.put(
         m.RebalanceDue(at=at, tech=tech, run_id=run.run_id, session=desk.current(), quotes=desk.broker.quotes())
@@ -29,6 +32,17 @@ async def rebalance(desk: Desk, run: Run) -> str:
     return (
         f"{made.intended} orders, {made.clamped} clamped, {made.refused} refused, {made.waiting} to be looked at again"
     )
+
+
+def _is_moot(desk: Desk, run: Run) -> str | None:
+    """Why what the run was asked for is no longer to be done; also asked once it has waited."""
+    if run.reason == FLATTEN and not may_close_more(desk.state):
+        return "nothing is left to close"
+    if run.reason == SELLS_ENDED and desk.current() is None:
+        return "the session is over"
+    if run.reason == SELLS_ENDED and not may_go_on(desk.state):
+        return "nothing waits any more"
+    return None
 
 
 def _came(desk: Desk, run: Run) -> bool:
