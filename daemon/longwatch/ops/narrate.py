@@ -337,7 +337,7 @@ SILENT: frozenset[type] = frozenset(
     {
         m.SessionsKnown,
         m.InstrumentKnown,
-        m.IdsReserved,
+        *(m.IdsReserved, m.IntentsTaken),
         m.ClockChecked,
         m.AccountValued,
         m.AccountPositionSet,
