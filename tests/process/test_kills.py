@@ -116,7 +116,10 @@ def _come_to_rest(place: Place, daemon: Program) -> None:
     until(lambda: not place.folded().live, "every order to end", daemon)
     place.ask("reconcile")
     until(lambda: _commissions_are_in(place), "the last commission to be told", daemon)
+    # The answer says that the wish is durable; the reading itself comes later.
+    former = place.folded().compared
     place.ask("reconcile")
+    until(lambda: place.folded().compared != former, "the account to be read once more", daemon)
 
 
 def _commissions_are_in(place: Place) -> bool:
