@@ -54,7 +54,7 @@ def run(path: Path) -> int:
 async def serve(loaded: Loaded, path: Path, environ: Mapping[str, str]) -> None:
     """Build the daemon with the ports of production and run it."""
     settings = loaded.settings
-    logs.setup(SystemClock(), level=settings.ops.log_level, style=settings.ops.log_format)
+    logs.setup(SystemClock(), level=settings.ops.log_level, style=settings.ops.log_format, in_background=True)
     for warning in loaded.warnings:
         _LOG.warning("%s", warning)
     journal = ThreadedJournal.open(

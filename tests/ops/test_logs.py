@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from longwatch.clock import SteppedClock
+from longwatch.ops.log_writer import BackgroundHandler
 from longwatch.ops.logs import is_journal, setup, topic_of
 from tests.ops.made import HandClock
 
@@ -145,3 +146,38 @@ def test_an_unknown_level_is_refused_by_name() -> None:
 def test_a_topic_is_the_last_word_of_ours_and_the_first_of_others(name: str, topic: str) -> None:
     """The word a line is filed under."""
     assert topic_of(name) == topic
+
+
+def test_a_log_nobody_reads_holds_nobody_up() -> None:
+    """A full pipe: whoever logs goes on, what there was room for comes later, and what was left out is counted."""
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "w")
+    handler = BackgroundHandler(stream, kept=50)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    for number in range(200):
+        handler.handle(logging.makeLogRecord({"msg": f"{number} " + "x" * 4_000}))
+    read = bytearray()
+    while b"left out" not in read:
+        read += os.read(reading, 1 << 16)
+    handler.close()
+    lines = read.decode().splitlines()
+    came = [int(line.split()[0]) for line in lines if "x" in line]
+    left_out = int(lines[-1].split()[1])
+    assert came == sorted(came)
+    assert 0 < left_out == 200 - len(came)
+    os.close(reading)
+
+
+def test_closing_writes_what_waits_and_gives_up_on_a_reader_that_is_gone() -> None:
+    """The last lines of a process come out; without a reader it ends all the same."""
+    stream = io.StringIO()
+    handler = BackgroundHandler(stream)
+    handler.handle(logging.makeLogRecord({"msg": "the last"}))
+    handler.close()
+    assert stream.getvalue() == "the last\n"
+    reading, writing = os.pipe()
+    stuck = BackgroundHandler(os.fdopen(writing, "w"), kept=1)
+    for _ in range(100):
+        stuck.handle(logging.makeLogRecord({"msg": "x" * 8_000}))
+    stuck.close()
+    os.close(reading)

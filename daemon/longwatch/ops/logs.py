@@ -17,6 +17,7 @@ from io import UnsupportedOperation
 from typing import Literal, TextIO
 
 from longwatch.clock import Clock
+from longwatch.ops.log_writer import BackgroundHandler
 
 Style = Literal["auto", "json", "console"]
 
@@ -60,15 +61,17 @@ def setup(
     style: Style = "auto",
     stream: TextIO | None = None,
     environ: Mapping[str, str] | None = None,
+    in_background: bool = False,
 ) -> logging.Handler:
     """Send every log record of the process to `stream` (standard error unless given); a second call replaces the first.
 
-    `style` auto is JSON under systemd, else the console's line. Raises ValueError for an unknown level.
+    `style` auto is JSON under systemd, else the console's line. `in_background`: a thread writes, so that a reader who
+    has stopped reading stops nobody. Raises ValueError for an unknown level.
     """
     stream = stream or sys.stderr
     under_systemd = is_journal(stream, os.environ if environ is None else environ)
     as_json = style == "json" or (style == "auto" and under_systemd)
-    handler = logging.StreamHandler(stream)
+    handler = BackgroundHandler(stream) if in_background else logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter(clock, prefixed=under_systemd) if as_json else ConsoleFormatter(clock))
     handler.addFilter(_Demotion(_level_of(level)))
     root = logging.getLogger()
