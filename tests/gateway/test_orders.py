@@ -12,7 +12,7 @@ import pytest
 
 from longwatch.errors import JournalError
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.exchange import Conduct
+from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.ledger import newest_entry_at
 from longwatch.gateway.market import Market
 from longwatch.gateway.wording import instant_of

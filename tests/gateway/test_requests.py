@@ -379,24 +379,6 @@ def test_positions_are_listed_and_then_followed() -> None:
     on_a_gateway(scenario)
 
 
-def test_several_accounts_keep_their_own_books_and_an_order_must_name_one() -> None:
-    """With two accounts a nameless order is 321; a named one moves only that account."""
-
-    async def scenario(gateway: Gateway) -> None:
-        client = await PlainClient.connect()
-        assert client.replies("managedAccounts") == [{"accountsList": "DU1,DU2"}]
-        client.order(1, "BUY", 100)
-        client.order(2, "BUY", 100, account="DU2")
-        await asyncio.sleep(2)
-        assert client.codes() == [321]
-        client.ask("reqPositions")
-        await asyncio.sleep(0.1)
-        assert [(one["account"], one["position"]) for one in client.replies("position")] == [("DU2", 100)]
-        assert gateway.ledger.accounts["DU1"].cash == 1_000_000
-
-    on_a_gateway(scenario, accounts=("DU1", "DU2"))
-
-
 def test_open_orders_are_ones_own_and_all_open_orders_are_everybodys() -> None:
     """Own ones by reqOpenOrders, all by reqAllOpenOrders, each 5 then 3, then 53; only client 0 may bind."""
 

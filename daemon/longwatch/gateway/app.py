@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
-from itertools import count
 
 from longwatch.clock import Clock
 from longwatch.errors import LinkError, UsageError
@@ -30,7 +29,6 @@ class Gateway:
         self.desk = Desk(config, market, clock, asyncio.get_running_loop(), answer, faults or Faults())
         self._server: asyncio.Server | None = None
         self._address: tuple[str, int] | None = None
-        self._by_hand = count(1)
 
     @property
     def faults(self) -> Faults:
@@ -85,9 +83,8 @@ class Gateway:
         instrument = self.desk.market.find(symbol)
         if instrument is None:
             raise UsageError(f"There is no instrument {symbol} in this market; name one it lists.")
-        number = -next(self._by_hand)
         ticket = Ticket(
-            order_id=number,
+            order_id=0,
             client_id=0,
             account=account or self.config.accounts[0],
             instrument=instrument,

@@ -16,6 +16,8 @@ from longwatch.gateway.orders import Order, Status, Ticket
 
 FIRST_PERM_ID = 600_000_000
 ENDED_KEPT = timedelta(hours=36)
+BY_HAND = 0
+"""The client to whom orders typed by hand belong."""
 
 
 class OrderBook:
@@ -24,12 +26,15 @@ class OrderBook:
     def __init__(self, seed: int, at: datetime) -> None:
         self._orders: dict[tuple[int, int], Order] = {}
         self._highest: dict[int, int] = {}
+        self._by_hand = 0
         self._perm_id = FIRST_PERM_ID + crc32(str(seed).encode()) % 100_000_000
         self._venue = f"{crc32(str(seed).encode()) & 0xFFFF:08x}"
         self._fill_number = int(at.timestamp())
 
     def get(self, client_id: int, order_id: int) -> Order | None:
-        return self._orders.get((client_id, order_id))
+        """The order a client calls by this id; one typed by hand has none until it is bound."""
+        order = self._orders.get((client_id, order_id))
+        return None if order is not None and order.ticket.is_unbound else order
 
     def add(self, ticket: Ticket, at: datetime) -> Order:
         """A new order with the next permanent id."""
@@ -46,6 +51,27 @@ class OrderBook:
     def highest(self, client_id: int) -> int:
         """The highest order id a client has used; 0 before its first."""
         return self._highest.get(client_id, 0)
+
+    def next_by_hand(self) -> int:
+        """The number under which the next order typed by hand is kept, and may be bound; negative."""
+        self._by_hand -= 1
+        return self._by_hand
+
+    def bind(self, order: Order, order_id: int) -> None:
+        """From now on client 0 knows an order typed by hand, by this id."""
+        order.ticket = replace(order.ticket, order_id=order_id, is_bound=True)
+        self._orders = {(one.ticket.client_id, one.ticket.order_id): one for one in self._orders.values()}
+        self.use(BY_HAND, order_id)
+
+    def restart_ids(self) -> None:
+        """Order ids begin again; those of live orders stay used. What has ended is kept, but under no id."""
+        self._highest.clear()
+        for order in self.live():
+            self.use(order.ticket.client_id, order.ticket.order_id)
+        self._orders = {
+            (order.ticket.client_id, order.ticket.order_id if order.is_live else -order.perm_id): order
+            for order in self._orders.values()
+        }
 
     def live(self) -> Iterator[Order]:
         """Orders that have not ended, oldest first."""
@@ -77,6 +103,8 @@ class OrderBook:
                     order = by_perm_id[entry["perm_id"]]
                     order.ticket = replace(order.ticket, **_terms_of(entry))
                     order.revision += 1
+                case "bound":
+                    self.bind(by_perm_id[entry["perm_id"]], entry["order_id"])
                 case "triggered":
                     by_perm_id[entry["perm_id"]].is_triggered = True
                 case "ended":
@@ -110,6 +138,7 @@ class OrderBook:
         order.is_accepted = order.is_acknowledged = True
         self._orders[ticket.client_id, ticket.order_id] = order
         self.use(ticket.client_id, ticket.order_id)
+        self._by_hand = min(self._by_hand, ticket.order_id)
         self._perm_id = max(self._perm_id, order.perm_id)
         return order
 

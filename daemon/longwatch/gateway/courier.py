@@ -9,10 +9,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any, assert_never
 
 from longwatch.gateway import wording
+from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.faults import Faults
 from longwatch.gateway.ledger import Execution
 from longwatch.gateway.orders import Order
 from longwatch.gateway.reports import (
+    BoundShown,
     CommissionShown,
     FillShown,
     OrderNotice,
@@ -24,6 +26,9 @@ from longwatch.gateway.reports import (
 
 if TYPE_CHECKING:
     from longwatch.gateway.session import Session
+
+HEARD_BY_MASTER = frozenset({"openOrder", "orderStatus", "commissionReport"})
+"""What is said of an order to its client, and to the master client too; executions go a way of their own."""
 
 Say = Callable[[], None]
 
@@ -42,6 +47,8 @@ class Courier:
         moved: Callable[[Execution], None],
         correct: Callable[[Order, Execution], None],
         random: Random,
+        *,
+        conduct: Conduct,
     ) -> None:
         self._loop = loop
         self._faults = faults
@@ -49,6 +56,8 @@ class Courier:
         self._moved = moved
         self._correct = correct
         self._random = random
+        self._master = conduct.master_client_id
+        self._manual_id = wording.UNSET_ID if conduct.manual_id_unset else 0
         self._held: deque[Say] = deque()
         self._held_until = 0.0
         self._unsaid: list[Say] = []
@@ -69,8 +78,10 @@ class Courier:
                 self._commission(report)
                 self._when_allowed(lambda: self._moved(execution))
             case OrderNotice(client_id=client_id, order_id=order_id, code=code, text=text, perm_id=perm_id):
-                values = {"reqId": max(order_id, 0), "errorCode": code, "errorString": text}
+                values = {"reqId": order_id, "errorCode": code, "errorString": text}
                 self._order(client_id, perm_id, "error", values)
+            case BoundShown(order=order):
+                self._order(order.ticket.client_id, order.perm_id, "orderBound", wording.order_bound(order))
             case PreviewShown(ticket=ticket):
                 self._order(ticket.client_id, 0, "openOrder", wording.preview(report))
             case _:
@@ -107,7 +118,7 @@ class Courier:
         if order.is_live and not order.is_noticed:
             order.is_noticed = True
             for code, text in self._faults.notices:
-                values = {"reqId": max(order.ticket.order_id, 0), "errorCode": code, "errorString": text}
+                values = {"reqId": order.ticket.shown_id, "errorCode": code, "errorString": text}
                 self._order(client_id, perm_id, "error", values)
 
     def _is_unacknowledged(self, order: Order) -> bool:
@@ -124,9 +135,10 @@ class Courier:
         client_id, instrument = order.ticket.client_id, order.ticket.instrument
 
         def say() -> None:
-            session = self._clients.get(client_id)
-            if session is not None:
-                session.send("execDetails", wording.exec_details(execution, instrument, session.server_version))
+            for session in self._hearers(client_id):
+                version = session.server_version
+                values = wording.exec_details(execution, instrument, version, manual_id=self._manual_id)
+                session.send("execDetails", values)
 
         if order.perm_id in self._muted:
             return
@@ -146,12 +158,16 @@ class Courier:
 
     def _order(self, client_id: int, perm_id: int, name: str, values: dict[str, Any]) -> None:
         def say() -> None:
-            session = self._clients.get(client_id)
-            if session is not None:
+            for session in self._hearers(client_id, alone=name not in HEARD_BY_MASTER):
                 session.send(name, values)
 
         if perm_id not in self._muted:
             self._when_allowed(say)
+
+    def _hearers(self, client_id: int, *, alone: bool = False) -> list[Session]:
+        """The client whose order it is, and the one that hears of all orders; without who is not there."""
+        numbers = (client_id,) if alone or self._master is None else dict.fromkeys((client_id, self._master))
+        return [self._clients[number] for number in numbers if number in self._clients]
 
     def _when_allowed(self, say: Say) -> None:
         """Say it now, or when a held order or a lost backend lets it through; out of order only where asked to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,8 +16,9 @@ from longwatch.clock import Clock
 from longwatch.errors import UsageError
 from longwatch.gateway import wording
 from longwatch.gateway.account_values import Statement, account_values
+from longwatch.gateway.conduct import Conduct, Latencies
 from longwatch.gateway.courier import Courier
-from longwatch.gateway.exchange import Conduct, Exchange, Latencies
+from longwatch.gateway.exchange import Exchange
 from longwatch.gateway.faults import Faults
 from longwatch.gateway.ledger import Account, Execution, Holding, Ledger
 from longwatch.gateway.market import Instrument, Market
@@ -45,16 +46,17 @@ MISREAD_VERSION = 158
 class GatewayConfig:
     """How the gateway is set up.
 
-    `server_version` is the highest it speaks. `accounts` all start with `cash`. `speed` is market seconds per second
-    and must be the clock's. With `ledger_path` the books are kept in a file and taken up again. `delayed_data` sends
-    quotes of fifteen minutes ago, and only to clients that asked for delayed data. Account values that prices have
-    changed are sent at a point of the path, `account_refresh_seconds` after the last time at the earliest. Raises
-    UsageError for a server version it can't speak.
+    `server_version` is the highest it speaks. `accounts` start with `cash`, but for those in `cash_of`. `speed` is
+    market seconds per second and must be the clock's. With `ledger_path` the books are kept in a file and taken up
+    again. `delayed_data` sends quotes of fifteen minutes ago, and only to clients that asked for delayed data. Account
+    values that prices have changed are sent at a point of the path, `account_refresh_seconds` after the last time at
+    the earliest. Raises UsageError for a server version it can't speak.
     """
 
     server_version: int = 176
     accounts: tuple[str, ...] = ("DU123456",)
     cash: Decimal = Decimal(1_000_000)
+    cash_of: Mapping[str, Decimal] = field(default_factory=dict)
     currency: str = "USD"
     zone: str = "US/Eastern"
     speed: float = 1.0
@@ -96,9 +98,15 @@ class Desk:
         self.connections: dict[Session, None] = {}
         self.clients: dict[int, Session] = {}
         self.courier = Courier(
-            loop, self.faults, self.clients, self._holding_moved, self._correct, Random(f"{config.seed}|courier")
+            loop,
+            self.faults,
+            self.clients,
+            self._holding_moved,
+            self._correct,
+            Random(f"{config.seed}|courier"),
+            conduct=config.conduct,
         )
-        opening = dict.fromkeys(config.accounts, config.cash)
+        opening = {account: config.cash_of.get(account, config.cash) for account in config.accounts}
         self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now())
         self.exchange = Exchange(
             market,
@@ -291,6 +299,7 @@ class Desk:
         self._restarted_at = self.now()
         self._unsent.clear()
         self.courier.forget()
+        self.exchange.restarted()
         self.faults.backend_down = self.faults.dialog = False
 
     def end_streams(self, code: int, text: str) -> None:

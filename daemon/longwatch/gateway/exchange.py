@@ -3,52 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from zoneinfo import ZoneInfo
 
-from longwatch.gateway.book import OrderBook, order_facts, terms
+from longwatch.gateway.book import BY_HAND, OrderBook, order_facts, terms
+from longwatch.gateway.conduct import Conduct, Latencies
 from longwatch.gateway.floor import CANCELLED_BY_SYSTEM, CANCELLED_BY_TRADER, NO_TIME, Floor
 from longwatch.gateway.ledger import ZERO, Execution, Ledger
 from longwatch.gateway.margin import Standing, initial_with, standing
 from longwatch.gateway.market import Market
 from longwatch.gateway.orders import Order, Refusal, Status, Ticket, commission_so_far, refusal_of
 from longwatch.gateway.pulse import Pulse
-from longwatch.gateway.reports import FillShown, OrderNotice, PreviewShown, Report, StatusShown
+from longwatch.gateway.reports import BoundShown, FillShown, OrderNotice, PreviewShown, Report, StatusShown
 from longwatch.gateway.timeline import Timeline
 
 TOO_LATE_TO_MODIFY = "Cannot modify a filled order."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latencies:
-    """Market seconds from a request's arrival to the gateway's answer, as measured at a paper account.
-
-    A market order is filled between `fill_least` and `fill_most`; other answers vary by the share `jitter`.
-    """
-
-    acknowledge: float = 0.558
-    reject: float = 0.350
-    reject_reason: float = 0.050
-    cancel: float = 0.559
-    fill_least: float = 0.555
-    fill_most: float = 0.903
-    preview: float = 0.350
-    jitter: float = 0.03
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conduct:
-    """Ways in which real gateways differ; the defaults are what was recorded last.
-
-    `reason_first`: error 201 comes before the Inactive status, as older gateways do. `foreign_cancel`: any client may
-    cancel any client's order.
-    """
-
-    reason_first: bool = False
-    foreign_cancel: bool = False
 
 
 class Exchange:
@@ -78,7 +50,10 @@ class Exchange:
         self._conduct = conduct or Conduct()
         self._held: dict[tuple[int, int], Ticket] = {}
         pulse.follow(self._floor.beat, self._floor.is_needed)
+        self.binds_at_once = False
+        """Whether client 0 has asked for orders typed by hand as they come."""
         self.book.restore(ledger, market)
+        self.restarted()
         self._resume()
 
     def place(self, ticket: Ticket) -> None:
@@ -101,8 +76,13 @@ class Exchange:
             self._take(ticket)
 
     def place_by_hand(self, ticket: Ticket) -> None:
-        """Take an order typed into the gateway's own window; its order id is negative and shown to nobody."""
-        self._take(ticket)
+        """Take an order typed into the gateway's own window; it has no order id until client 0 binds it."""
+        self._take(replace(ticket, order_id=self.book.next_by_hand(), client_id=BY_HAND))
+
+    def bind_by_hand(self) -> None:
+        """Give client 0 the live orders typed by hand: each gets an order id, told by a report."""
+        for order in self.shown_live(BY_HAND):
+            self._bind(order)
 
     def cancel(self, client_id: int, order_id: int) -> None:
         """Cancel one of a client's own orders; the answer is a report."""
@@ -139,8 +119,14 @@ class Exchange:
         """Where an account stands now."""
         return standing(self._ledger.accounts[account], self._orders_of(account), self._market, self._timeline.now())
 
+    def restarted(self) -> None:
+        """The gateway has been started anew; where it counts order ids by the session, they begin again."""
+        if self._conduct.ids_restart:
+            self.book.restart_ids()
+
     def forget_client(self, client_id: int) -> None:
         """A client has left: orders it has not transmitted are gone."""
+        self.binds_at_once = self.binds_at_once and client_id != BY_HAND
         for key in [key for key in self._held if key[0] == client_id]:
             del self._held[key]
 
@@ -185,6 +171,8 @@ class Exchange:
         if not order.is_live:
             return
         order.is_acknowledged = True
+        if self.binds_at_once:
+            self._bind(order)
         now = self._timeline.now()
         self._floor.set_expiry(order, now)
         is_open = self._market.hours.at(now) is not None
@@ -223,6 +211,14 @@ class Exchange:
             commission=commission_so_far(ticket.quantity, ticket.quantity * price),
         )
         self._report(shown)
+
+    def _bind(self, order: Order) -> None:
+        if not order.ticket.is_unbound:
+            return
+        order_id = self.book.highest(BY_HAND) + 1 if self._conduct.binds_positive else order.ticket.order_id
+        self.book.bind(order, order_id)
+        self._ledger.note("bound", self._timeline.now(), perm_id=order.perm_id, order_id=order_id)
+        self._report(BoundShown(order=order))
 
     # -- changes -------------------------------------------------------------------------------------------------
 
@@ -268,7 +264,7 @@ class Exchange:
             self._too_late(order, order.ticket.client_id)
 
     def _too_late(self, order: Order, client_id: int) -> None:
-        order_id = order.ticket.order_id
+        order_id = order.ticket.shown_id
         state = Status.PENDING_CANCEL if order.is_live else order.status
         text = f"OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {state}."
         self._tell(client_id, order_id, 10148, text)
@@ -316,7 +312,7 @@ class Exchange:
 
 def _refusal_of_id(ticket: Ticket, order: Order | None, highest: int) -> Refusal | None:
     """Why an order id can't be taken, or None; an id in use by a live order means its modification."""
-    if ticket.order_id <= 0:
+    if order is None and ticket.order_id <= 0:
         return Refusal(code=10149, text=f"Invalid order id: {ticket.order_id}")
     if order is not None and (order.is_cancelling or not order.is_live):
         return Refusal(code=104, text=TOO_LATE_TO_MODIFY)

@@ -82,7 +82,7 @@ class Floor:
         """Send an order's client a notice about it."""
         ticket = order.ticket
         notice = OrderNotice(
-            client_id=ticket.client_id, order_id=ticket.order_id, code=code, text=text, perm_id=order.perm_id
+            client_id=ticket.client_id, order_id=ticket.shown_id, code=code, text=text, perm_id=order.perm_id
         )
         self._report(notice)
 
@@ -166,7 +166,7 @@ class Floor:
         return Execution(
             exec_id=self._book.next_exec_id(),
             perm_id=order.perm_id,
-            order_id=ticket.order_id,
+            order_id=ticket.shown_id,
             client_id=ticket.client_id,
             account=ticket.account,
             con_id=ticket.instrument.con_id,

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from longwatch.gateway import wording
+from longwatch.gateway.book import BY_HAND
 from longwatch.gateway.ledger import Execution
 from longwatch.gateway.market import Instrument
 from longwatch.gateway.orders import Order, Ticket, cause
@@ -19,6 +20,8 @@ UNSUPPORTED_FLAGS = {
     "firmQuoteOnly": (2169, "The 'FirmQuoteOnly' order attribute is not supported."),
 }
 """Attributes that old clients set by default: cleared with a warning, and the order goes on."""
+
+NO_ACCOUNT = "You must specify an account."
 
 SIDES = {"BUY": True, "BOT": True, "SELL": False, "SLD": False}
 
@@ -33,14 +36,23 @@ def place_order(session: Session, values: Values) -> None:
     if instrument is None or values["secType"] not in {"", instrument.sec_type}:
         session.error(200, "No security definition has been found for the request", order_id)
     elif account not in desk.config.accounts:
-        text = f"Invalid account code '{account}'." if account else "You must specify an account."
-        session.error(321, cause(text), order_id)
+        _refuse_account(session, account, order_id)
     else:
         ticket = _ticket(session.client_id, order_id, account, instrument, values)
         for flag, (code, text) in UNSUPPORTED_FLAGS.items():
             if values[flag]:
                 session.error(code, text, order_id)
         desk.when_connected(lambda: desk.exchange.place(ticket))
+
+
+def _refuse_account(session: Session, account: str, order_id: int) -> None:
+    """An order must name one of several accounts, and one that is here."""
+    if account:
+        session.error(321, cause(f"Invalid account code '{account}'."), order_id)
+    elif session.desk.config.conduct.account_cause:
+        session.error(321, cause(NO_ACCOUNT), order_id)
+    else:
+        session.error(435, NO_ACCOUNT, order_id)
 
 
 def _is_lost(session: Session) -> bool:
@@ -64,7 +76,9 @@ def global_cancel(session: Session, _: Values) -> None:
 
 
 def open_orders(session: Session, _: Values) -> None:
-    """A client's own orders; client 0 gets those typed by hand too, which are its own here."""
+    """A client's own orders; client 0 gets those typed by hand too, and they are bound to it."""
+    if session.client_id == BY_HAND:
+        session.desk.exchange.bind_by_hand()
     _send_orders(session, session.desk.exchange.shown_live(session.client_id))
 
 
@@ -73,10 +87,12 @@ def all_open_orders(session: Session, _: Values) -> None:
 
 
 def auto_open_orders(session: Session, values: Values) -> None:
-    """Only client 0 may bind orders typed by hand; here they are its own anyway and keep order id 0."""
-    if session.client_id != 0:
+    """Only client 0 may have orders typed by hand bound to it as they come."""
+    if session.client_id != BY_HAND:
         text = "Only API connections with clientId set to 0 can set the auto bind orders property."
         session.error(327, text)
+    else:
+        session.desk.exchange.binds_at_once = bool(values["autoBind"])
 
 
 def completed_orders(session: Session, values: Values) -> None:
@@ -84,7 +100,7 @@ def completed_orders(session: Session, values: Values) -> None:
     desk = session.desk
     today = desk.today()
     for order in desk.exchange.book.ended():
-        is_manual = order.ticket.order_id <= 0
+        is_manual = order.ticket.is_by_hand
         if order.ended_at is not None and order.ended_at >= today and not (values["apiOnly"] and is_manual):
             session.send("completedOrder", wording.completed_order(order))
     session.send("completedOrdersEnd")
@@ -93,11 +109,13 @@ def completed_orders(session: Session, values: Values) -> None:
 def executions(session: Session, values: Values) -> None:
     """The day's fills that pass the filter: all execDetails, then all commissionReports, then the end."""
     desk, req_id = session.desk, values["reqId"]
+    manual_id = wording.UNSET_ID if desk.config.conduct.manual_id_unset else 0
     found = [fill for fill in desk.executions_today() if _passes(fill, values, desk.config.zone)]
     for fill in found:
         instrument = desk.market.find(fill.symbol, fill.con_id)
         if instrument is not None and _is_kind(instrument, values):
-            session.send("execDetails", wording.exec_details(fill, instrument, session.server_version, req_id))
+            values = wording.exec_details(fill, instrument, session.server_version, req_id, manual_id)
+            session.send("execDetails", values)
     for fill in found:
         session.send("commissionReport", wording.commission_report(desk.ledger.commissions[fill.exec_id]))
     session.send("execDetailsEnd", {"reqId": req_id})

@@ -57,6 +57,22 @@ class Ticket:
     parent_id: int = 0
     oca_group: str = ""
     exchange: str = "SMART"
+    is_bound: bool = False
+
+    @property
+    def is_unbound(self) -> bool:
+        """Whether it was typed by hand, and no client calls it by an id."""
+        return self.order_id <= 0 and not self.is_bound
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether it was typed into the gateway's own window."""
+        return self.order_id <= 0 or self.is_bound
+
+    @property
+    def shown_id(self) -> int:
+        """The order id that clients see."""
+        return 0 if self.is_unbound else self.order_id
 
     @property
     def is_buy(self) -> bool:

@@ -52,6 +52,13 @@ class OrderNotice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BoundShown:
+    """An orderBound message is due: client 0 has been given an order typed by hand."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewShown:
     """The margins and the cost an order would have, for a what-if."""
 
@@ -62,4 +69,4 @@ class PreviewShown:
     commission: Decimal
 
 
-Report = OrderShown | StatusShown | FillShown | CommissionShown | OrderNotice | PreviewShown
+Report = OrderShown | StatusShown | FillShown | CommissionShown | OrderNotice | BoundShown | PreviewShown

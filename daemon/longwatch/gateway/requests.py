@@ -12,6 +12,9 @@ from longwatch.gateway.session import Session
 Values = dict[str, Any]
 Answer = Callable[[Session, Values], None]
 
+CLIENTS_AT_ONCE = 32
+"""One more is let in no further than its greeting."""
+
 LOG_LEVELS = range(1, 6)
 
 NEED_BACKEND = frozenset(
@@ -32,6 +35,9 @@ def start_api(session: Session, values: Values) -> None:
     """Let a client in: accounts, next order id, the farms; or turn it away when its id is taken."""
     desk, client_id = session.desk, values["clientId"] or 0
     if session.is_started:
+        return
+    if len(desk.clients) >= CLIENTS_AT_ONCE:
+        session.close()
         return
     if desk.faults.id_taken or client_id in desk.clients:
         text = "Unable to connect as the client id is already in use. Retry with a unique client id."

@@ -24,6 +24,10 @@ SHARES_IN_QUOTES = 159
 MAINTENANCE_SHARE = Decimal("0.5")
 """Maintenance margin is half of the initial one here."""
 
+HAND_MARK = "0"
+"""What recorded orders typed by hand show as rule80A."""
+UNSET_ID = 2_147_483_647
+
 _TIME = re.compile(r"(\d{8})[ -]+(\d\d:\d\d:\d\d)(?: +(\S+))?", re.ASCII)
 
 
@@ -32,11 +36,12 @@ def open_order(order: Order) -> Values:
     ticket = order.ticket
     return {
         **_ordered(ticket),
-        "orderId": shown_id(ticket),
+        "orderId": ticket.shown_id,
         "totalQuantity": ticket.quantity,
         "clientId": ticket.client_id,
         "permId": order.perm_id,
         "outsideRth": ticket.outside_rth,
+        "rule80A": HAND_MARK if ticket.is_by_hand else "",
         "sharesAllocation": f"{order.perm_id}.{order.revision}/{ticket.account}/100",
         "status": order.status.value,
         "stopPrice": _shown_stop(ticket),
@@ -50,7 +55,7 @@ def open_order(order: Order) -> Values:
 def order_status(order: Order) -> Values:
     """An orderStatus message's values."""
     return {
-        "orderId": shown_id(order.ticket),
+        "orderId": order.ticket.shown_id,
         "status": order.status.value,
         "filled": order.filled,
         "remaining": order.remaining,
@@ -73,6 +78,7 @@ def completed_order(order: Order) -> Values:
         "totalQuantity": 0 if filled else ticket.quantity,
         "permId": order.perm_id,
         "outsideRth": ticket.outside_rth,
+        "rule80A": HAND_MARK if ticket.is_by_hand else "",
         "status": "Filled" if filled else "Cancelled",
         "stopPrice": _shown_stop(ticket),
         "filledQuantity": order.filled,
@@ -108,11 +114,13 @@ def preview(shown: PreviewShown, next_perm_id: int = 0) -> Values:
     }
 
 
-def exec_details(execution: Execution, instrument: Instrument, server_version: int, req_id: int = -1) -> Values:
-    """An execDetails message's values; `req_id` -1 marks a live one."""
+def exec_details(
+    execution: Execution, instrument: Instrument, server_version: int, req_id: int = -1, manual_id: int = 0
+) -> Values:
+    """An execDetails message's values; `req_id` -1 marks a live one. Without an order id it shows `manual_id`."""
     return {
         "reqId": req_id,
-        "orderId": max(execution.order_id, 0),
+        "orderId": execution.order_id or manual_id,
         **_contract(instrument, exchange="SMART"),
         "execId": execution.exec_id,
         "time": moment(execution.at, instrument.zone, server_version),
@@ -127,6 +135,12 @@ def exec_details(execution: Execution, instrument: Instrument, server_version: i
         "avgPrice": rounded(execution.average),
         "orderRef": execution.order_ref,
     }
+
+
+def order_bound(order: Order) -> Values:
+    """An orderBound message's values."""
+    ticket = order.ticket
+    return {"orderId": order.perm_id, "apiClientId": ticket.client_id, "apiOrderId": ticket.order_id}
 
 
 def commission_report(commission: Commission) -> Values:
@@ -205,11 +219,6 @@ def has_zone(text: str) -> bool:
 def rounded(price: Decimal) -> Decimal:
     """An average price with the digits a double would carry, not more."""
     return round(price, 8).normalize() + Decimal("0.00")
-
-
-def shown_id(ticket: Ticket) -> int:
-    """The order id clients see: orders typed by hand have none."""
-    return max(ticket.order_id, 0)
 
 
 def _contract(instrument: Instrument, exchange: str) -> Values:
