@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, assert_never
 
@@ -12,7 +13,7 @@ VERSIONS = (157, 163, 164, 166, 170, 176, 177, 178)
 """The server versions at which layouts change between neighbours that real clients meet."""
 
 _LETTERS = "abcXYZ0189 |.,:;=-_/\\'\"%{}~é中\n\t?"
-_CHOSEN = {
+CHOSEN = {
     "secType": ("STK", "FUT", "CASH", "BAG", ""),
     "orderType": ("MKT", "LMT", "STP", "PEG BENCH", "PEG BEST", "PEG MID", "PEGBEST", "PEGMID"),
     "exchange": ("SMART", "IBKRATS", "NYSE"),
@@ -22,50 +23,59 @@ _CHOSEN = {
     "condType": (1, 3, 4, 5, 6, 7),
     "tickType": (1, 2, 3, 4),
     "competeAgainstBestOffset": (None, Decimal("0.02"), Decimal("Infinity")),
+    "time": (None, 0, -1, 1_775_425_766),
     "scalePriceIncrement": (None, Decimal(0), Decimal("0.25")),
 }
 
 
-def invent(rows: Rows, server_version: int, luck: random.Random) -> dict[str, Any]:
-    """Values for every field these rows put on the wire at a server version."""
+def invent(
+    rows: Rows, server_version: int, luck: random.Random, chosen: Mapping[str, Sequence[Any]] = CHOSEN
+) -> dict[str, Any]:
+    """Values for every field these rows put on the wire at a server version; those of `chosen` are of its making."""
     values: dict[str, Any] = {}
-    _invent(rows, server_version, luck, values)
+    _invent(rows, server_version, luck, values, chosen)
     return values
 
 
-def _invent(rows: Rows, server_version: int, luck: random.Random, values: dict[str, Any]) -> None:
+def _invent(
+    rows: Rows, server_version: int, luck: random.Random, values: dict[str, Any], chosen: Mapping[str, Sequence[Any]]
+) -> None:
     for row in present(rows, server_version):
         match row:
             case Literal():
                 pass
             case Field():
-                values[row.name] = _value(row, luck)
+                values[row.name] = _value(row, luck, chosen)
             case When():
                 if row.test(values[row.name]):
-                    _invent(row.rows, server_version, luck, values)
+                    _invent(row.rows, server_version, luck, values, chosen)
             case Switch():
-                _invent(row.cases[values[row.name]], server_version, luck, values)
+                _invent(row.cases[values[row.name]], server_version, luck, values, chosen)
             case Repeat():
-                values[row.name] = [invent(row.rows, server_version, luck) for _ in range(luck.choice((0, 1, 3)))]
+                values[row.name] = [
+                    invent(row.rows, server_version, luck, chosen) for _ in range(luck.choice((0, 1, 3)))
+                ]
             case Each():
                 field = Field("item", row.kind)
-                values[row.name] = [_value(field, luck) for _ in range(luck.choice((0, 1, 4)))]
+                values[row.name] = [_value(field, luck, chosen) for _ in range(luck.choice((0, 1, 4)))]
             case Pairs():
                 values[row.name] = tuple((_text(luck), _text(luck)) for _ in range(luck.choice((0, 1, 2))))
             case Maybe():
-                values[row.name] = invent(row.rows, server_version, luck) if luck.random() < 0.3 else None
+                values[row.name] = invent(row.rows, server_version, luck, chosen) if luck.random() < 0.3 else None
             case _:
                 assert_never(row)
 
 
-def _value(row: Field, luck: random.Random) -> Any:
-    if row.name in _CHOSEN and isinstance(_CHOSEN[row.name][-1], str) is (row.kind.name == "text"):
-        return luck.choice(_CHOSEN[row.name])
+def _value(row: Field, luck: random.Random, chosen: Mapping[str, Sequence[Any]]) -> Any:
+    if row.name in chosen and isinstance(chosen[row.name][-1], str) is (row.kind.name == "text"):
+        return luck.choice(chosen[row.name])
     match row.kind.name:
         case "text":
             return _text(luck)
         case "int":
             return luck.choice((None, 0, 1, -1, 107, 2_138_440_174, -2_147_483_648))
+        case "id":
+            return luck.choice((0, 1, -1, 107, 2_147_483_647))
         case "long":
             return luck.choice((None, 0, 1_775_425_766_350, -(2**62)))
         case "decimal":

@@ -15,7 +15,10 @@ from longwatch.wire.fields import (
     INFINITE,
     TAGS,
     parse_decimal,
+    parse_double,
+    parse_id,
     parse_integer,
+    parse_long,
     show_decimal,
     show_double,
 )
@@ -106,23 +109,50 @@ def test_each_spelling_of_an_unset_integer_is_none(text: str) -> None:
     assert parse_integer(text) is None
 
 
-@pytest.mark.parametrize("text", ["AAPL", "1.5", "1_000", " 5", "٣", "0x10", "-"])
+@pytest.mark.parametrize("text", ["AAPL", "1.5", "1_000", " 5", "٣", "0x10", "-", "2147483648", "-2147483649"])
 def test_what_java_would_not_read_as_an_int_is_refused(text: str) -> None:
-    """Python's own leniency (underscores, blanks, other digits) is not the protocol's."""
+    """Python's own leniency (underscores, blanks, other digits, no end of digits) is not the protocol's."""
     with pytest.raises(ValueError):
         parse_integer(text)
+    with pytest.raises(ValueError):
+        parse_id(text)
 
 
-@pytest.mark.parametrize("text", ["abc", "nan", "inf", "1_000.0", " 5.0", "1,5", "--1", "."])
+def test_a_long_has_64_bits() -> None:
+    """An order bound by another client has such a number."""
+    assert parse_long("-9223372036854775807") == -(2**63) + 1
+    for text in ("9223372036854775808", "9" * 400, "9" * 5000):
+        with pytest.raises(ValueError):
+            parse_long(text)
+
+
+def test_an_id_must_be_there_and_the_largest_is_one_too() -> None:
+    """An answer without the id it answers could not be sent."""
+    assert parse_id("2147483647") == 2147483647 and parse_id("-1") == -1
+    with pytest.raises(ValueError):
+        parse_id("")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["abc", "nan", "inf", "1_000.0", " 5.0", "1,5", "--1", ".", "1e400", "1E999999999", "1e-999999999", "0e999999999"],
+)
 def test_what_java_would_not_read_as_a_double_is_refused(text: str) -> None:
-    """A price that is not a number never becomes one."""
+    """A price that is not a number never becomes one, nor does one of a billion digits, which would fill the memory."""
     with pytest.raises((ValueError, ArithmeticError)):
         parse_decimal(text)
 
 
 def test_infinity_is_read_in_both_spellings() -> None:
     """Java writes Infinity, Python clients Infinite."""
-    assert parse_decimal("Infinity") == parse_decimal("Infinite") == INFINITE
+    assert parse_double("Infinity") == parse_double("Infinite") == INFINITE
+
+
+@pytest.mark.parametrize("text", ["Infinity", "Infinite", "-Infinity"])
+def test_no_price_or_size_is_infinite(text: str) -> None:
+    """What is written as an exact number can't be read as infinity either."""
+    with pytest.raises(ValueError):
+        parse_decimal(text)
 
 
 def test_an_empty_flag_is_no_and_an_empty_choice_is_open() -> None:

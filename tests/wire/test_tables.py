@@ -251,7 +251,7 @@ def test_the_quick_writer_writes_the_same_bytes(message: Message) -> None:
 
 
 def _some(row: Field) -> Any:
-    return 7 if row.kind.name in {"int", "long", "decimal", "double"} else ""
+    return 7 if row.kind.name in {"int", "id", "long", "decimal", "double"} else ""
 
 
 def test_the_quick_writer_refuses_what_does_not_fit() -> None:

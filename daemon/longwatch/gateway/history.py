@@ -36,6 +36,9 @@ STEPS: dict[str, timedelta] = {
 
 DAILY = frozenset({"1 day", "1D"})
 SPANS = {"S": timedelta(seconds=1), "W": timedelta(weeks=1), "M": timedelta(days=30), "Y": timedelta(days=365)}
+LONGEST = timedelta(days=365 * 100)
+"""More is asked of no market, and would end before the calendar begins."""
+
 SHARES_A_TRADE = 150
 
 _DURATION = re.compile(r"(\d{1,5}) ([SDWMY])", re.ASCII)
@@ -69,7 +72,7 @@ def span_of(text: str) -> Span | None:
     if match is None or int(match.group(1)) == 0:
         return None
     count, unit = int(match.group(1)), match.group(2)
-    return Span(sessions=count) if unit == "D" else Span(length=SPANS[unit] * count)
+    return Span(sessions=count) if unit == "D" else Span(length=min(SPANS[unit] * count, LONGEST))
 
 
 def daily_bars(market: Market, instrument: Instrument, span: Span, end: datetime) -> list[PastBar]:

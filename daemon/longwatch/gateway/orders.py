@@ -30,6 +30,8 @@ WITH_STOP = frozenset({"STP", "STP LMT"})
 AT_THE_CLOSE = frozenset({"MOC", "LOC"})
 AT_ONCE = frozenset({"IOC", "FOK"})
 TIMES_IN_FORCE = frozenset({"DAY", "GTC"}) | AT_ONCE
+HIGHEST_PRICE = Decimal(10) ** 12
+"""Beyond it a price is no price, and its ticks are more than can be counted."""
 
 PER_SHARE = Decimal("0.005")
 LEAST_PER_ORDER = Decimal("1.00")
@@ -196,7 +198,7 @@ def _prices(ticket: Ticket) -> Refusal | None:
             continue
         if price is None or price <= 0:
             return Refusal(code=321, text=cause(f"A {name} price is needed for a {ticket.order_type} order."))
-        if price % ticket.instrument.min_tick:
+        if price > HIGHEST_PRICE or price % ticket.instrument.min_tick:
             text = "The price does not conform to the minimum price variation for this contract."
             return Refusal(code=110, text=text)
     return None

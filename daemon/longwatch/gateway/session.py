@@ -74,8 +74,9 @@ class Session(asyncio.Protocol):
         self.send("error", {"reqId": req_id, "errorCode": code, "errorString": text})
 
     def close(self) -> None:
-        """Send what is waiting, then close the connection."""
+        """Send what is waiting, then close the connection; what has come but was not read yet is not heard any more."""
         self._flush()
+        self.is_open = False
         if self._transport is not None:
             self._transport.close()
 
@@ -85,6 +86,7 @@ class Session(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection at once."""
+        self.is_open = False
         self._outbox.clear()
         if self._transport is not None:
             self._transport.abort()
@@ -106,7 +108,7 @@ class Session(asyncio.Protocol):
         self.desk.left(self)
 
     def data_received(self, data: bytes) -> None:
-        if self.desk.faults.silent or self.desk.faults.half_open:
+        if not self.is_open or self.desk.faults.silent or self.desk.faults.half_open:
             return
         try:
             rest = self._open(data) if self._opening is not None else data
@@ -147,7 +149,7 @@ class Session(asyncio.Protocol):
                 self.error(320, f"Error reading request. Unknown message id {request.id}.")
 
     def _flush(self) -> None:
-        if not self._outbox or self._transport is None:
+        if not self._outbox or self._transport is None or self._transport.is_closing():
             return
         data = b"".join(self._outbox)
         self._outbox.clear()
@@ -156,9 +158,10 @@ class Session(asyncio.Protocol):
         self._transport.write(data)
         if self._left is not None and self._left <= 0:
             # Closing gives the bytes already written time to leave; the message they belong to stays cut short.
+            self.is_open = False
             self._transport.close()
         elif self._transport.get_write_buffer_size() > BUFFER_LIMIT:
-            self._transport.abort()
+            self.abort()
 
 
 def _spoiled(name: str, packet: bytes) -> bytes:

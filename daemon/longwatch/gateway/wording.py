@@ -27,6 +27,7 @@ MAINTENANCE_SHARE = Decimal("0.5")
 HAND_MARK = "0"
 """What recorded orders typed by hand show as rule80A."""
 UNSET_ID = 2_147_483_647
+FIRST_YEAR = 1900
 
 _TIME = re.compile(r"(\d{8})[ -]+(\d\d:\d\d:\d\d)(?: +(\S+))?", re.ASCII)
 
@@ -195,7 +196,7 @@ def zoned(at: datetime, zone: str) -> str:
 
 
 def instant_of(text: str, zone: str) -> datetime | None:
-    """A time of a request, in any of its three forms, in UTC; None when it is none of them.
+    """A time of a request, in any of its three forms, in UTC; None when it is none of them, or long before any market.
 
     `yyyymmdd-hh:mm:ss` is UTC; with a blank it is in the zone named after it, or else in `zone`.
     """
@@ -205,9 +206,10 @@ def instant_of(text: str, zone: str) -> datetime | None:
     day, time, named = match.groups()
     try:
         local = ZoneInfo(named or ("UTC" if "-" in text else zone))
-        return datetime.strptime(f"{day} {time}", "%Y%m%d %H:%M:%S").replace(tzinfo=local).astimezone(UTC)
-    except (ValueError, ZoneInfoNotFoundError):
+        at = datetime.strptime(f"{day} {time}", "%Y%m%d %H:%M:%S").replace(tzinfo=local).astimezone(UTC)
+    except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError):
         return None
+    return at if at.year >= FIRST_YEAR else None
 
 
 def has_zone(text: str) -> bool:

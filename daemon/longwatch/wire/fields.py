@@ -51,32 +51,70 @@ class Kind:
 _NOT_IN_A_NUMBER = str.maketrans("", "", "0123456789.eE+-")
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _UNSET_DECIMAL = Decimal(MAX)
+_MOST_PLACES = 330
+"""Before or after the point: a double has no more, and what has a billion would fill the memory when written out."""
+
 _UNSET_INTS = frozenset((2147483647, 9223372036854775807, -9223372036854775808))
+_LARGEST_INT = 2**31
+_LARGEST_LONG = 2**63
 
 
 def parse_integer(text: str) -> int | None:
-    """A whole number, or None when empty or one of the unset values. Raises ValueError."""
+    """A whole number of 32 bits, or None when empty or one of the unset values, a long's too. Raises ValueError."""
     if not text:
         return None
-    number = int(text)
-    if str(number) != text and not _INTEGER.fullmatch(text):
+    number = _whole(text)
+    if -_LARGEST_INT <= number < _LARGEST_INT - 1:
+        return number
+    if number not in _UNSET_INTS:
+        raise ValueError(text)
+    return None
+
+
+def parse_long(text: str) -> int | None:
+    """A whole number of 64 bits, or None when empty or one of the unset values. Raises ValueError."""
+    if not text:
+        return None
+    number = _whole(text)
+    if not -_LARGEST_LONG <= number < _LARGEST_LONG:
         raise ValueError(text)
     return None if number in _UNSET_INTS else number
 
 
+def parse_id(text: str) -> int:
+    """A whole number of 32 bits that must be there: of ids, the largest is one like any other. Raises ValueError."""
+    number = _whole(text)
+    if not -_LARGEST_INT <= number < _LARGEST_INT:
+        raise ValueError(text)
+    return number
+
+
+def _whole(text: str) -> int:
+    """Digits and a sign, as Java reads them: no blanks, no underscores, no other scripts' digits."""
+    number = int(text)
+    if str(number) != text and not _INTEGER.fullmatch(text):
+        raise ValueError(text)
+    return number
+
+
 def parse_decimal(text: str) -> Decimal | None:
-    """An exact number, or None when empty or the largest double; infinity as `Infinity` or `Infinite`.
+    """An exact number of a double's range, or None when empty or the largest double.
 
     Raises ValueError, or an ArithmeticError.
     """
     if not text:
         return None
     if text.translate(_NOT_IN_A_NUMBER):
-        if text in {"Infinity", "Infinite"}:
-            return INFINITE
         raise ValueError(text)
     number = Decimal(text)
+    if not -_MOST_PLACES <= number.adjusted() <= _MOST_PLACES:
+        raise ValueError(text)
     return None if number == _UNSET_DECIMAL else number
+
+
+def parse_double(text: str) -> Decimal | None:
+    """As a decimal, and infinity as `Infinity` or `Infinite`. Raises ValueError, or an ArithmeticError."""
+    return INFINITE if text in {"Infinity", "Infinite"} else parse_decimal(text)
 
 
 def show_decimal(value: Decimal | float | str) -> str:
@@ -150,9 +188,10 @@ def show_tags(pairs: Any) -> str:
 
 TEXT = Kind(name="text", parse=str, show=_clean)
 INT = Kind(name="int", parse=parse_integer, show=int.__repr__)
-LONG = Kind(name="long", parse=parse_integer, show=int.__repr__)
+LONG = Kind(name="long", parse=parse_long, show=int.__repr__)
+ID = Kind(name="id", parse=parse_id, show=int.__repr__)
 DECIMAL = Kind(name="decimal", parse=parse_decimal, show=show_decimal)
-DOUBLE = Kind(name="double", parse=parse_decimal, show=show_double)
+DOUBLE = Kind(name="double", parse=parse_double, show=show_double)
 BOOL = Kind(name="bool", parse=_parse_flag, show=_show_flag, blank="0")
 CHOICE = Kind(name="choice", parse=_parse_choice, show=_show_flag)
 TAGS = Kind(name="tags", parse=parse_tags, show=show_tags)

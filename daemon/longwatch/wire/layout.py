@@ -17,7 +17,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
-from longwatch.wire.fields import INFINITE, INT, TEXT, Kind
+from longwatch.wire.fields import ID, INFINITE, TEXT, Kind
 
 ALWAYS = 0
 NEVER_ENDS = 1 << 30
@@ -154,7 +154,7 @@ class Message:
     since: int = field(default=ALWAYS, kw_only=True)
 
 
-REQ_ID = Field("reqId", INT)
+REQ_ID = Field("reqId", ID)
 """The request's own number, first after the version in most messages."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from longwatch.errors import ProtocolError
 from longwatch.wire.codec import Codec
-from longwatch.wire.fields import BOOL, DECIMAL, DOUBLE, IMAX, INT, LONG, MAX, TEXT, UnreadableField
+from longwatch.wire.fields import BOOL, DECIMAL, DOUBLE, ID, IMAX, INT, LONG, MAX, TEXT, UnreadableField
 from longwatch.wire.layout import REQ_ID, Each, Field, Literal, Message, Pairs, Repeat, Rows, Switch, may
 from longwatch.wire.order_replies import COMPLETED_ORDER, OPEN_ORDER
 from longwatch.wire.shared import CON_ID, CONTRACT_11
@@ -300,7 +300,7 @@ REPLIES: tuple[Message, ...] = (
     ),
     Message(7, "updatePortfolio", UPDATE_PORTFOLIO),
     Message(8, "updateAccountTime", (_V1, Field("time", TEXT))),
-    Message(9, "nextValidId", (_V1, Field("orderId", INT))),
+    Message(9, "nextValidId", (_V1, Field("orderId", ID))),
     Message(10, "contractDetails", CONTRACT_DETAILS),
     Message(11, "execDetails", EXEC_DETAILS),
     Message(
@@ -361,14 +361,14 @@ REPLIES: tuple[Message, ...] = (
     ),
     Message(45, "tickGeneric", (*_TICK, Field("value", DOUBLE))),
     Message(46, "tickString", (*_TICK, Field("value", TEXT))),
-    Message(49, "currentTime", (_V1, Field("time", INT))),
+    Message(49, "currentTime", (_V1, Field("time", LONG))),
     Message(
         50,
         "realtimeBar",
         (
             _version(3),
             REQ_ID,
-            Field("time", INT),
+            Field("time", LONG),
             Field("open", DECIMAL),
             Field("high", DECIMAL),
             Field("low", DECIMAL),
@@ -567,7 +567,7 @@ REPLIES: tuple[Message, ...] = (
             REQ_ID,
             Repeat(
                 "ticks",
-                (Field("time", INT), may("unused", INT, 0), Field("price", DECIMAL), may("size", DECIMAL, 0)),
+                (Field("time", LONG), may("unused", INT, 0), Field("price", DECIMAL), may("size", DECIMAL, 0)),
             ),
             may("done", BOOL, True),
         ),
@@ -580,7 +580,7 @@ REPLIES: tuple[Message, ...] = (
             Repeat(
                 "ticks",
                 (
-                    Field("time", INT),
+                    Field("time", LONG),
                     may("attrMask", INT, 0),
                     Field("priceBid", DECIMAL),
                     Field("priceAsk", DECIMAL),
@@ -599,7 +599,7 @@ REPLIES: tuple[Message, ...] = (
             Repeat(
                 "ticks",
                 (
-                    Field("time", INT),
+                    Field("time", LONG),
                     may("attrMask", INT, 0),
                     Field("price", DECIMAL),
                     may("size", DECIMAL, 0),
@@ -616,7 +616,7 @@ REPLIES: tuple[Message, ...] = (
         (
             REQ_ID,
             Field("tickType", INT),
-            Field("time", INT),
+            Field("time", LONG),
             Switch(
                 "tickType",
                 {

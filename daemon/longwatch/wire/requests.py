@@ -12,7 +12,7 @@ from typing import Any
 
 from longwatch.errors import ProtocolError
 from longwatch.wire.codec import Codec
-from longwatch.wire.fields import BOOL, CHOICE, DECIMAL, DOUBLE, INT, TAGS, TEXT, UnreadableField
+from longwatch.wire.fields import BOOL, CHOICE, DECIMAL, DOUBLE, ID, INT, TAGS, TEXT, UnreadableField
 from longwatch.wire.layout import (
     REQ_ID,
     Field,
@@ -101,7 +101,7 @@ def _cancel(number: int, name: str) -> Message:
 
 
 _V1 = _version(1)
-_ORDER_ID = Field("orderId", INT)
+_ORDER_ID = Field("orderId", ID)
 _INCLUDE_EXPIRED = may("includeExpired", BOOL, False)
 _ACCOUNT_MODEL: Rows = (may("account"), may("modelCode"))
 _WHAT: Row = may("whatToShow", TEXT, "TRADES")
@@ -459,7 +459,7 @@ REQUESTS: tuple[Message, ...] = (
     Message(68, "subscribeToGroupEvents", (_V1, REQ_ID, Field("groupId", INT))),
     Message(69, "updateDisplayGroup", (_V1, REQ_ID, may("contractInfo"))),
     _cancel(70, "unsubscribeFromGroupEvents"),
-    Message(71, "startApi", (_version(2), Field("clientId", INT), may("optionalCapabilities"))),
+    Message(71, "startApi", (_version(2), Field("clientId", ID), may("optionalCapabilities"))),
     Message(72, "verifyAndAuthRequest", (_V1, may("apiName"), may("apiVersion"), may("opaqueIsvKey"))),
     Message(73, "verifyAndAuthMessage", (_V1, may("apiData"), may("xyzResponse"))),
     Message(74, "reqPositionsMulti", (_V1, REQ_ID, *_ACCOUNT_MODEL)),
@@ -505,7 +505,7 @@ REQUESTS: tuple[Message, ...] = (
     Message(88, "reqHistogramData", (REQ_ID, *CONTRACT_12, _INCLUDE_EXPIRED, _USE_RTH, may("timePeriod"))),
     Message(89, "cancelHistogramData", (REQ_ID,)),
     Message(90, "cancelHeadTimeStamp", (REQ_ID,)),
-    Message(91, "reqMarketRule", (Field("marketRuleId", INT),)),
+    Message(91, "reqMarketRule", (Field("marketRuleId", ID),)),
     Message(92, "reqPnL", (REQ_ID, *_ACCOUNT_MODEL)),
     Message(93, "cancelPnL", (REQ_ID,)),
     Message(94, "reqPnLSingle", (REQ_ID, *_ACCOUNT_MODEL, may("conId", INT, 0))),
