@@ -168,7 +168,8 @@ class Spoiler:
         message = next((one for one in self._messages if one.name == wanted), None) or self.luck.choice(self._messages)
         self._order_id += 1
         working = WORKING if self.luck.random() < 0.5 else {}
-        chosen = {**PLAUSIBLE, **working, "orderId": (self._order_id, self._order_id, self._order_id - 1, self._order_id - 2)}
+        order_ids = (self._order_id, self._order_id, self._order_id - 1, self._order_id - 2)
+        chosen = {**PLAUSIBLE, **working, "orderId": order_ids}
         values = invent(message.rows, self.server_version, self.luck, chosen)
         plain = [row for row in message.rows if isinstance(row, Field) and row.name in values]
         for row in self.luck.sample(plain, k=min(len(plain), self.luck.choice((0, 0, 1, 1, 2)))):
