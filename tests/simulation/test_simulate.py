@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from longwatch.gateway import wording
+from longwatch.errors import JournalError
+from longwatch.gateway import books, wording
 from longwatch.simulation import wander
 from longwatch.simulation.clockguard import StrayCall
 from longwatch.simulation.phases import PHASES
@@ -92,3 +93,18 @@ def test_the_json_counts_faults_by_an_orders_phase() -> None:
     assert all(tuple(row) == PHASES for row in told["phases"].values())
     assert told["replay"] == "longwatch simulate --seed 1 --days 2 --faults some"
     assert Decimal(told["orders_sent"]) > 0
+
+
+def test_a_run_whose_gateway_does_not_balance_its_books_fails_with_both_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A share too many, planted in the gateway, ends in an error and not in a verdict."""
+    right = books.moved_by
+
+    def wrong(holding: books.Holding, step: books.Step) -> Decimal | None:
+        holding.quantity += 1
+        return right(holding, step)
+
+    monkeypatch.setattr(books, "moved_by", wrong)
+    with pytest.raises(JournalError, match=r"does not balance: cash and positions are worth \d+\.\d\d, its entries"):
+        simulated(Asked(seed=2, days=2, faults="none", guards=False))

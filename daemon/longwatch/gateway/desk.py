@@ -107,7 +107,7 @@ class Desk:
             conduct=config.conduct,
         )
         opening = {account: config.cash_of.get(account, config.cash) for account in config.accounts}
-        self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now())
+        self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now(), zone=config.zone)
         self.exchange = Exchange(
             market,
             self.ledger,

@@ -14,7 +14,7 @@ from typing import Any
 from longwatch.clock import SteppedClock, SystemClock, real_monotonic
 from longwatch.data.calendar import AlwaysOpen, ExchangeCalendar
 from longwatch.domain.sessions import Session
-from longwatch.errors import UsageError
+from longwatch.errors import JournalError, UsageError
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
 from longwatch.gateway.ledger import newest_entry_at
@@ -58,7 +58,10 @@ def gateway(**options: Any) -> int:
 
 
 async def serve(asked: GatewayOptions) -> None:
-    """Serve as asked, until a signal says to stop. Raises ConfigError for a fault plan that can't be read."""
+    """Serve as asked, until a signal says to stop.
+
+    Raises ConfigError for a fault plan that can't be read, JournalError when the books don't balance.
+    """
     begins = _begins(asked)
     plan = load_plan(asked.faults) if asked.faults is not None else Plan()
     clock = SteppedClock(
@@ -85,13 +88,24 @@ async def serve(asked: GatewayOptions) -> None:
         begins,
         asked.speed,
     )
-    stop = asyncio.Event()
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        loop.add_signal_handler(name, stop.set)
+    loop.set_exception_handler(lambda loop, context: _failed(loop, context, stop))
     try:
         await stop.wait()
     finally:
         await served.close()
+    if served.ledger.fault:
+        raise JournalError(served.ledger.fault)
+
+
+def _failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any], stop: asyncio.Event) -> None:
+    """A gateway whose books do not balance has nothing true to say any more: it ends."""
+    if isinstance(context.get("exception"), JournalError):
+        stop.set()
+    else:
+        loop.default_exception_handler(context)
 
 
 def _sessions(asked: GatewayOptions, begins: datetime) -> list[Session]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from longwatch.errors import UsageError
+from longwatch.errors import JournalError, UsageError
 from longwatch.journal.records import digest
 from longwatch.journal.store import read_records
 from longwatch.ops import logs
@@ -84,7 +84,11 @@ def simulate(**options: Any) -> int:
 
 
 def simulated(asked: Asked, say: Callable[[str], object] = lambda line: None) -> Outcome:
-    """One run on a loop of its own. Raises StrayCall when our code read a clock or drew unseeded randomness."""
+    """One run on a loop of its own.
+
+    Raises StrayCall when our code read a clock or drew unseeded randomness, JournalError when the gateway's books did
+    not balance.
+    """
     with _folder(asked.keep) as folder:
         loop = JumpLoop()
         with contextlib.ExitStack() as guards:
@@ -151,6 +155,8 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
         ending.cancel()
         await bench.close()
         progress.close()
+    if bench.gateway.ledger.fault:
+        raise JournalError(bench.gateway.ledger.fault)
     return gather(
         journal=bench.journal,
         ledger=bench.ledger,
