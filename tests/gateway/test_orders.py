@@ -216,15 +216,18 @@ def test_orders_for_the_close_get_the_closing_price_and_nothing_before() -> None
     on_a_gateway(scenario)
 
 
-@pytest.mark.parametrize(("tif", "ending"), [("IOC", ["3 Cancelled", "4 202"]), ("FOK", ["5 Inactive", "3 Inactive"])])
-def test_an_order_for_now_or_never_ends_at_once(tif: str, ending: list[str]) -> None:
-    """What can't trade on arrival is cancelled (IOC) or inactive (FOK)."""
+NEVER = {"IOC": ["5 PendingCancel", "3 PendingCancel", "3 Cancelled"], "FOK": ["5 Inactive", "3 Inactive"]}
+
+
+@pytest.mark.parametrize("tif", NEVER)
+def test_an_order_for_now_or_never_ends_at_once(tif: str) -> None:
+    """What can't trade on arrival is cancelled (IOC) or inactive (FOK), as recorded: the acknowledgement is the end."""
 
     async def scenario(gateway: Gateway) -> None:
         client = await PlainClient.connect()
         client.order(1, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"), tif=tif)
         await asyncio.sleep(2)
-        assert client.story(1)[-2:] == ending
+        assert client.story(1) == NEVER[tif]
 
     on_a_gateway(scenario)
 
@@ -236,9 +239,17 @@ REFUSED: list[tuple[int, dict[str, Any]]] = [
     (321, {"action": "HOLD"}),
     (434, {"quantity": 0}),
     (10243, {"quantity": 0.5}),
-    (387, {"order_type": "TRAIL"}),
+    (387, {"order_type": "TRAIL LIMIT"}),
+    (321, {"order_type": "FEELINGS"}),
+    (321, {"order_type": "TRAIL"}),
+    (321, {"order_type": "TRAIL", "auxPrice": Decimal(1), "trailingPercent": Decimal(1)}),
+    (110, {"order_type": "TRAIL", "auxPrice": Decimal("0.005")}),
+    (110, {"order_type": "TRAIL", "auxPrice": Decimal(1), "trailStopPrice": Decimal("80.001")}),
+    (321, {"ocaType": 4}),
     (10052, {"tif": "GTD"}),
     (113, {"order_type": "MOC", "tif": "GTC"}),
+    (113, {"order_type": "LOC", "tif": "OPG", "lmtPrice": Decimal(80)}),
+    (111, {"order_type": "STP", "tif": "OPG", "auxPrice": Decimal(80)}),
     (110, {"order_type": "LMT", "lmtPrice": Decimal("50.005")}),
     (110, {"order_type": "STP", "auxPrice": Decimal("50.001")}),
     (321, {"order_type": "LMT"}),

@@ -39,7 +39,7 @@ class OrderBook:
     def add(self, ticket: Ticket, at: datetime) -> Order:
         """A new order with the next permanent id."""
         self._perm_id += 1
-        order = Order(perm_id=self._perm_id, ticket=ticket, placed_at=at)
+        order = Order(perm_id=self._perm_id, ticket=ticket, placed_at=at, trailed=ticket.trail_stop)
         self._orders[ticket.client_id, ticket.order_id] = order
         self.use(ticket.client_id, ticket.order_id)
         return order
@@ -89,7 +89,7 @@ class OrderBook:
     def forget_ended(self, at: datetime) -> None:
         """Drop orders that ended long before `at`; their ids stay used."""
         for key, order in list(self._orders.items()):
-            if order.ended_at is not None and at - order.ended_at > ENDED_KEPT:
+            if _is_old(order, at):
                 del self._orders[key]
 
     def restore(self, ledger: Ledger, market: Market) -> None:
@@ -107,6 +107,10 @@ class OrderBook:
                     self.bind(by_perm_id[entry["perm_id"]], entry["order_id"])
                 case "triggered":
                     by_perm_id[entry["perm_id"]].is_triggered = True
+                case "trailed":
+                    by_perm_id[entry["perm_id"]].trailed = _price(entry["stop"])
+                case "released":
+                    by_perm_id[entry["perm_id"]].is_child_held = False
                 case "ended":
                     order = by_perm_id[entry["perm_id"]]
                     order.status = Status(entry["status"])
@@ -114,6 +118,9 @@ class OrderBook:
                     order.ending = entry["ending"]
                 case _:
                     continue
+        for order in by_perm_id.values():
+            if order.parent_perm_id in by_perm_id:
+                by_perm_id[order.parent_perm_id].has_children = True
         self._restore_fills(ledger, by_perm_id)
 
     def _restore_order(self, entry: Entry, market: Market) -> Order:
@@ -132,9 +139,15 @@ class OrderBook:
             exchange=entry["exchange"],
             order_ref=entry["order_ref"],
             outside_rth=entry["outside_rth"],
+            parent_id=entry.get("parent_id", 0),
+            oca_group=entry.get("oca_group", ""),
+            oca_type=entry.get("oca_type", 0),
             **_terms_of(entry),
         )
         order = Order(perm_id=entry["perm_id"], ticket=ticket, placed_at=datetime.fromisoformat(entry["at"]))
+        order.trailed = ticket.trail_stop
+        order.parent_perm_id = entry.get("parent_perm_id", 0)
+        order.is_child_held = entry.get("is_child_held", False)
         order.is_accepted = order.is_acknowledged = True
         self._orders[ticket.client_id, ticket.order_id] = order
         self.use(ticket.client_id, ticket.order_id)
@@ -168,17 +181,25 @@ def order_facts(order: Order) -> dict[str, Any]:
         "action": ticket.action,
         "order_ref": ticket.order_ref,
         "outside_rth": ticket.outside_rth,
+        "parent_id": ticket.parent_id,
+        "parent_perm_id": order.parent_perm_id,
+        "is_child_held": order.is_child_held,
+        "oca_group": ticket.oca_group,
+        "oca_type": ticket.oca_type,
         **terms(ticket),
     }
 
 
+PRICES = ("limit", "stop", "trail_stop", "trail_percent")
+
+
 def terms(ticket: Ticket) -> dict[str, Any]:
     """What a modification may change."""
+    prices = {name: getattr(ticket, name) for name in PRICES}
     return {
         "quantity": str(ticket.quantity),
         "order_type": ticket.order_type,
-        "limit": None if ticket.limit is None else str(ticket.limit),
-        "stop": None if ticket.stop is None else str(ticket.stop),
+        **{name: None if price is None else str(price) for name, price in prices.items()},
         "tif": ticket.tif,
     }
 
@@ -187,7 +208,14 @@ def _terms_of(entry: Entry) -> dict[str, Any]:
     return {
         "quantity": Decimal(entry["quantity"]),
         "order_type": entry["order_type"],
-        "limit": None if entry["limit"] is None else Decimal(entry["limit"]),
-        "stop": None if entry["stop"] is None else Decimal(entry["stop"]),
+        **{name: _price(entry.get(name)) for name in PRICES},
         "tif": entry["tif"],
     }
+
+
+def _price(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _is_old(order: Order, at: datetime) -> bool:
+    return order.ended_at is not None and at - order.ended_at > ENDED_KEPT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from longwatch.gateway import account_requests, requests
+from longwatch.gateway import account_requests, conduct, requests
 from longwatch.gateway.requests import ANSWERS, NOT_AVAILABLE, Empty, Refused
 from longwatch.wire.framing import LOWEST_SERVER_VERSION
 from longwatch.wire.layout import Message
@@ -76,7 +76,15 @@ def page() -> str:
     """The catalogue as a page of documentation."""
     rows = [_row(entry) for entry in catalogue()]
     return "\n".join(
-        (*HEADING, "| id | request | from version | outcome | ends with |", "|---|---|---|---|---|", *rows, "")
+        (
+            *HEADING,
+            "| id | request | from version | outcome | ends with |",
+            "|---|---|---|---|---|",
+            *rows,
+            *CONDUCT,
+            *conduct.table(),
+            "",
+        )
     )
 
 
@@ -87,6 +95,16 @@ HEADING = (
     "printed by `python -m longwatch.gateway.catalogue`, and each line is tested at versions 157, 176, 177 and 178.",
     "What can't be read is answered by error 320, and so is a request that the version does not know; one that can be",
     "read and is wrong gets the error that a real gateway gives.",
+    "",
+)
+
+
+CONDUCT = (
+    "",
+    "## Where real gateways differ",
+    "",
+    "Each is a switch of `Conduct` (`gateway/conduct.py`), at its usual value unless set otherwise. The daemon is",
+    "tested under both values of each.",
     "",
 )
 

@@ -1,37 +1,12 @@
-"""Ways in which real gateways differ, as named switches, and how long answers take; part of GatewayConfig."""
+"""Ways in which real gateways differ, each a named switch, and how fast they answer; part of GatewayConfig.
+
+The table is printed into docs/requests.md by the catalogue.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conduct:
-    """The switches; the defaults are what was recorded.
-
-    Orders. `reason_first`: error 201 comes before the Inactive status, as older gateways do. `foreign_cancel`: any
-    client may cancel any client's order.
-
-    Ids. `ids_restart`: a gateway started anew gives every client order ids from 1 again, or from above its live orders.
-    `binds_positive`: an order typed by hand that is bound to client 0 gets its next order id; else a negative one.
-    `manual_id_unset`: executions of orders typed by hand carry order id 2147483647; else 0. `master_client_id`: this
-    client hears what is said of all clients' orders; None for nobody.
-
-    Accounts. `account_cause`: an order that names none of several accounts is refused as the cause of a 321, as newer
-    gateways do; else as 435. `bust_revised`: a fill that is taken back is told as its revision with no shares; else
-    the position moves and the fill is gone. `reset_unready`: AccountReady is false while the broker can't be reached,
-    as the manual says of resets; else it is true at all times.
-    """
-
-    reason_first: bool = False
-    foreign_cancel: bool = False
-    ids_restart: bool = False
-    binds_positive: bool = False
-    manual_id_unset: bool = False
-    master_client_id: int | None = None
-    account_cause: bool = False
-    bust_revised: bool = False
-    reset_unready: bool = True
+from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +24,158 @@ class Latencies:
     fill_most: float = 0.903
     preview: float = 0.350
     jitter: float = 0.03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """Where sources disagree. Every default is what was recorded, or else what official documents say.
+
+    What each switch does stands in `SWITCHES`.
+    """
+
+    reason_first: bool = False
+    foreign_cancel: bool = False
+    cancels_oca_siblings: bool = True
+    shows_pending_cancel: bool = True
+    status_before_fill: bool = False
+    status_with_refusal: bool = False
+    takes_late_children: bool = False
+    sends_open_orders: bool = False
+    replays_commissions: bool = True
+    size_cause: bool = False
+    preset_tif: bool = False
+    takes_fractions: bool = False
+    ids_restart: bool = False
+    binds_positive: bool = False
+    manual_id_unset: bool = False
+    master_client_id: int | None = None
+    account_cause: bool = False
+    bust_revised: bool = False
+    reset_unready: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """One line of the table: what gateways do with the default, what with the other value, and who says so."""
+
+    usual: str
+    other: str
+    evidence: str
+
+
+SWITCHES: dict[str, Switch] = {
+    "reason_first": Switch(
+        usual="a rejected order is told as Inactive, 50 ms later comes 201",
+        other="201, then openOrder and orderStatus Inactive",
+        evidence="a gateway of 2026 against older reports",
+    ),
+    "foreign_cancel": Switch(
+        usual="another client's order is not found: 10147",
+        other="any client cancels it, and hears of it under its own client id",
+        evidence="the manual against two recordings",
+    ),
+    "cancels_oca_siblings": Switch(
+        usual="cancelling one order of a type 1 group cancels the others, and those first",
+        other="only the order asked for is cancelled",
+        evidence="recorded once; the manual is silent",
+    ),
+    "shows_pending_cancel": Switch(
+        usual="PendingCancel is shown before Cancelled",
+        other="Cancelled and 202 come at once",
+        evidence="both recorded",
+    ),
+    "status_before_fill": Switch(
+        usual="execution, then openOrder and orderStatus",
+        other="orderStatus, then execution",
+        evidence="both recorded, the usual one more often",
+    ),
+    "status_with_refusal": Switch(
+        usual="a new order refused for its price (110) has no status",
+        other="it is told as Inactive too",
+        evidence="not recorded",
+    ),
+    "takes_late_children": Switch(
+        usual="a child whose parent has filled is refused: 321, order not found",
+        other="it is accepted and works at once",
+        evidence="not recorded",
+    ),
+    "sends_open_orders": Switch(
+        usual="a client that connects hears of no order before it asks",
+        other="its open orders are sent after the farms, unasked",
+        evidence="no recording has them; the older manual does",
+    ),
+    "replays_commissions": Switch(
+        usual="reqExecutions repeats commissions",
+        other="it repeats executions only",
+        evidence="recorded in 2023; one user saw none in 2026",
+    ),
+    "size_cause": Switch(
+        usual="a size of zero is refused by 434",
+        other="by 321, with a cause",
+        evidence="older gateways against 10.40",
+    ),
+    "preset_tif": Switch(
+        usual="an order without time in force is a DAY order",
+        other="10349 says so too, and the order lives",
+        evidence="newer gateways with an order preset",
+    ),
+    "takes_fractions": Switch(
+        usual="a fractional size is refused: 10243",
+        other="market and limit DAY orders may have one, others are refused by 10318, less than 0.0001 by 388",
+        evidence="depends on the account's permissions",
+    ),
+    "ids_restart": Switch(
+        usual="order ids go on after a restart of the gateway",
+        other="they begin at 1 again, or after those of open orders",
+        evidence="a recording over days against one user's notes",
+    ),
+    "binds_positive": Switch(
+        usual="an order typed by hand that is bound to client 0 gets a negative order id",
+        other="it gets the next one",
+        evidence="a setting of the gateway",
+    ),
+    "manual_id_unset": Switch(
+        usual="executions of orders typed by hand carry order id 0",
+        other="they carry 2147483647",
+        evidence="both reported",
+    ),
+    "master_client_id": Switch(
+        usual="nobody hears of other clients' orders",
+        other="the client with this id hears of every client's orders, statuses, executions and commissions",
+        evidence="a setting of the gateway",
+    ),
+    "account_cause": Switch(
+        usual="an order that names none of several accounts is refused by 435",
+        other="by 321, with a cause",
+        evidence="older gateways against 10.40",
+    ),
+    "bust_revised": Switch(
+        usual="of a fill that is taken back the position tells, and the fill is gone",
+        other="it is told as its revision with no shares",
+        evidence="not recorded",
+    ),
+    "reset_unready": Switch(
+        usual="AccountReady is false while the broker can't be reached",
+        other="it is true at all times",
+        evidence="the manual",
+    ),
+}
+
+
+def switched(name: str, master: int = 0) -> Conduct:
+    """The default conduct with one switch at its other value; `master` is the client id that the last one takes."""
+    usual = Conduct()
+    value: object = getattr(usual, name)
+    other: Any = master if value is None else not value
+    return replace(usual, **{name: other})
+
+
+def table() -> list[str]:
+    """The switches as lines of a page of documentation."""
+    heading = ("| switch | usual | otherwise | evidence |", "|---|---|---|---|")
+    default = Conduct()
+    rows = (
+        f"| `{name}={getattr(default, name)}` | {one.usual} | {one.other} | {one.evidence} |"
+        for name, one in SWITCHES.items()
+    )
+    return [*heading, *rows]

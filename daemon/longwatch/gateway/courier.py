@@ -36,7 +36,8 @@ Say = Callable[[], None]
 class Courier:
     """Brings reports to sessions by client id; who has left hears nothing.
 
-    `moved` is told of every booked fill, `correct` of one that is to be corrected.
+    `moved` is told of every booked fill, `correct` of one that is to be corrected. The client `master` hears of every
+    client's orders.
     """
 
     def __init__(
@@ -111,7 +112,10 @@ class Courier:
         client_id, perm_id = order.ticket.client_id, order.perm_id
         if self._is_unacknowledged(order):
             return
-        self._order(client_id, perm_id, "orderStatus", wording.order_status(order))
+        values = wording.order_status(order)
+        self._order(client_id, perm_id, "orderStatus", values)
+        if order.cancelled_by not in {None, client_id, self._master}:
+            self._order(order.cancelled_by, perm_id, "orderStatus", {**values, "clientId": order.cancelled_by})
         opening = self._openings.pop(perm_id, None)
         if opening is not None:
             self._order(client_id, perm_id, "openOrder", opening)
@@ -156,7 +160,7 @@ class Courier:
         else:
             self._order(*arguments)
 
-    def _order(self, client_id: int, perm_id: int, name: str, values: dict[str, Any]) -> None:
+    def _order(self, client_id: int | None, perm_id: int, name: str, values: dict[str, Any]) -> None:
         def say() -> None:
             for session in self._hearers(client_id, alone=name not in HEARD_BY_MASTER):
                 session.send(name, values)
@@ -164,10 +168,10 @@ class Courier:
         if perm_id not in self._muted:
             self._when_allowed(say)
 
-    def _hearers(self, client_id: int, *, alone: bool = False) -> list[Session]:
+    def _hearers(self, client_id: int | None, *, alone: bool = False) -> list[Session]:
         """The client whose order it is, and the one that hears of all orders; without who is not there."""
-        numbers = (client_id,) if alone or self._master is None else dict.fromkeys((client_id, self._master))
-        return [self._clients[number] for number in numbers if number in self._clients]
+        numbers = dict.fromkeys((client_id, client_id if alone else self._master))
+        return [self._clients[number] for number in numbers if number is not None and number in self._clients]
 
     def _when_allowed(self, say: Say) -> None:
         """Say it now, or when a held order or a lost backend lets it through; out of order only where asked to."""

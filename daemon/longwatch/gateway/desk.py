@@ -18,7 +18,7 @@ from longwatch.gateway import wording
 from longwatch.gateway.account_values import Statement, account_values
 from longwatch.gateway.conduct import Conduct, Latencies
 from longwatch.gateway.courier import Courier
-from longwatch.gateway.exchange import Exchange
+from longwatch.gateway.exchange import VOLUME_SHARE, Exchange
 from longwatch.gateway.faults import Faults
 from longwatch.gateway.ledger import Account, Execution, Holding, Ledger
 from longwatch.gateway.market import Instrument, Market
@@ -50,7 +50,8 @@ class GatewayConfig:
     market seconds per second and must be the clock's. With `ledger_path` the books are kept in a file and taken up
     again. `delayed_data` sends quotes of fifteen minutes ago, and only to clients that asked for delayed data. Account
     values that prices have changed are sent at a point of the path, `account_refresh_seconds` after the last time at
-    the earliest. Raises UsageError for a server version it can't speak.
+    the earliest. An order gets at most `volume_share` of what is traded at a point; the symbols in `hard_to_borrow`
+    can't be sold short at once. Raises UsageError for a server version it can't speak.
     """
 
     server_version: int = 176
@@ -67,6 +68,8 @@ class GatewayConfig:
     delayed_data: bool = False
     account_refresh_seconds: float = 180.0
     market_data_lines: int = 100
+    volume_share: Decimal = VOLUME_SHARE
+    hard_to_borrow: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         asked, lowest, highest = self.server_version, LOWEST_SERVER_VERSION, HIGHEST_SERVER_VERSION
@@ -97,14 +100,9 @@ class Desk:
         self.pulse = Pulse(self.timeline, market)
         self.connections: dict[Session, None] = {}
         self.clients: dict[int, Session] = {}
+        chance = Random(f"{config.seed}|courier")
         self.courier = Courier(
-            loop,
-            self.faults,
-            self.clients,
-            self._holding_moved,
-            self._correct,
-            Random(f"{config.seed}|courier"),
-            conduct=config.conduct,
+            loop, self.faults, self.clients, self._holding_moved, self._correct, chance, conduct=config.conduct
         )
         opening = {account: config.cash_of.get(account, config.cash) for account in config.accounts}
         self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now(), zone=config.zone)
@@ -117,6 +115,8 @@ class Desk:
             seed=config.seed,
             latencies=config.latencies,
             conduct=config.conduct,
+            volume_share=config.volume_share,
+            hard_to_borrow=config.hard_to_borrow,
         )
         self._answer = answer
         self._unsent: list[Callable[[], None]] = []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
-from longwatch.gateway.book import OrderBook
+from longwatch.gateway import groups
+from longwatch.gateway.book import OrderBook, terms
+from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.ledger import Execution, Ledger
-from longwatch.gateway.market import Market, Quote, money
-from longwatch.gateway.matching import Liquidity, Trade, trade_of, triggers, within
-from longwatch.gateway.orders import AT_ONCE, AT_THE_CLOSE, Order, Status, commission_so_far
+from longwatch.gateway.market import Auction, Market, Quote
+from longwatch.gateway.matching import Liquidity, Offer, Trade, offered, offered_at, trade_of, trail, triggers, within
+from longwatch.gateway.orders import AT_ONCE, AT_THE_CLOSE, AT_THE_OPEN, Order, Status, commission_so_far
 from longwatch.gateway.reports import CommissionShown, FillShown, OrderNotice, OrderShown, Report, StatusShown
 from longwatch.gateway.timeline import Timeline
 
@@ -21,17 +25,30 @@ CANCELLED_BY_SYSTEM = "Cancelled by System:\n"
 
 
 class Floor:
-    """Matches orders of the book. Everything it tells goes to `report`, in the order in which it happens."""
+    """Matches orders of the book. Everything it tells goes to `report`, in the order in which it happens.
+
+    No order gets more than `volume_share` of what is traded at a point of the path or in an auction.
+    """
 
     def __init__(
-        self, market: Market, ledger: Ledger, book: OrderBook, timeline: Timeline, report: Callable[[Report], None]
+        self,
+        market: Market,
+        ledger: Ledger,
+        book: OrderBook,
+        timeline: Timeline,
+        report: Callable[[Report], None],
+        conduct: Conduct,
+        volume_share: Decimal,
     ) -> None:
         self._market = market
         self._ledger = ledger
         self._book = book
         self._timeline = timeline
         self._report = report
+        self._conduct = conduct
+        self._volume_share = volume_share
         self._liquidity = Liquidity()
+        self._traders: tuple[Hashable, dict[tuple[str, str], list[int]]] = (None, {})
 
     def is_needed(self) -> bool:
         """Whether any order waits for the market to move."""
@@ -41,37 +58,81 @@ class Floor:
         """The market has moved: every order follows, the oldest first."""
         self._book.forget_ended(instant)
         for order in self._book.live():
-            if order.is_acknowledged:
+            if order.is_acknowledged and order.is_live:
                 self._follow(order, instant)
 
     def arrive(self, order: Order) -> None:
         """An order, new or changed, meets the market: it trades what it can at the quote."""
-        if order.is_live:
+        if order.is_live and not order.is_waiting:
             order.is_resting = False
             self._meet(order, self._market.quote(order.ticket.instrument, self._timeline.now()))
 
+    def can_trade(self, order: Order) -> bool:
+        """Whether an order would trade something at the quote of this moment, and all of it if it must."""
+        quote = self._market.quote(order.ticket.instrument, self._timeline.now())
+        return not order.awaits_trigger and self._trade_at(order, quote) is not None
+
     def submit(self, order: Order) -> None:
-        """The order works at the exchange, unless it waits there for its trigger or for the close."""
-        waits = order.awaits_trigger or order.ticket.order_type in AT_THE_CLOSE
+        """The order works at the exchange, unless it waits there for its parent, its trigger or an auction."""
+        waits = order.is_waiting or order.awaits_trigger or order.ticket.is_for_auction
         if order.status is Status.PRE_SUBMITTED and not waits:
             order.status = Status.SUBMITTED
             self.show(order)
 
     def cancel(self, order: Order, ending: str) -> None:
-        """End an order unfilled: status first, then the confirmation."""
+        """End an order unfilled: status first, then the confirmation, then the same for its children."""
         self.end(order, Status.CANCELLED, ending)
         self._report(StatusShown(order=order))
         self.tell(order, 202, "Order Canceled - reason:")
+        self.orphan(order)
 
     def end(self, order: Order, status: Status, ending: str) -> None:
         """Note that an order has ended, and how."""
         order.status, order.ending, order.ended_at = status, ending, self._timeline.now()
         self._note("ended", order, status=status.value, ending=ending)
 
+    def end_at_once(self, order: Order) -> None:
+        """End an order that had to trade now or never, as was recorded: neither gets a confirmation."""
+        if order.ticket.tif == "IOC":
+            order.status = Status.PENDING_CANCEL
+            self.show(order)
+            self.end(order, Status.CANCELLED, CANCELLED_BY_SYSTEM)
+            self._report(StatusShown(order=order))
+        else:
+            self.end(order, Status.INACTIVE, CANCELLED_BY_SYSTEM)
+            self.show(order)
+        self.orphan(order)
+
+    def orphan(self, order: Order) -> None:
+        """The children of an order that has ended go on, for the part it filled, or end with it."""
+        for child in groups.children_of(self._book, order):
+            if not child.is_child_held:
+                continue
+            if order.filled:
+                self._shrink(child, child.ticket.quantity if order.status is Status.FILLED else order.filled)
+                self.release(child)
+            else:
+                self.cancel(child, CANCELLED_BY_SYSTEM)
+
+    def release(self, child: Order) -> None:
+        """A child waits for its parent no longer: it works, and meets the market a moment later."""
+        child.is_child_held = False
+        self._note("released", child)
+        if child.is_cancelling or not child.is_acknowledged:
+            return
+        if not (child.is_waiting or child.awaits_trigger or child.ticket.is_for_auction):
+            child.status = Status.SUBMITTED
+        self.show(child)
+        self._timeline.after(NO_TIME, self.arrive, child)
+
     def set_expiry(self, order: Order, at: datetime) -> None:
-        """An order that is not good till cancelled ends with the session running at `at`, or else the next one."""
-        session = self._market.hours.at(at) or self._market.hours.following(at)
-        order.expires_at = session.close_at if session and order.ticket.tif != "GTC" else None
+        """An order for the open ends with the next one, a GTC order never, any other with the session."""
+        following = self._market.hours.following(at)
+        session = self._market.hours.at(at) or following
+        if order.ticket.tif == AT_THE_OPEN:
+            order.expires_at = following.open_at if following else None
+        else:
+            order.expires_at = session.close_at if session and order.ticket.tif != "GTC" else None
 
     def show(self, order: Order) -> None:
         """Tell an order and its status."""
@@ -79,18 +140,29 @@ class Floor:
         self._report(StatusShown(order=order))
 
     def tell(self, order: Order, code: int, text: str) -> None:
-        """Send an order's client a notice about it."""
+        """Send an order's client a notice about it, and the client that cancelled it if that is another."""
         ticket = order.ticket
-        notice = OrderNotice(
-            client_id=ticket.client_id, order_id=ticket.shown_id, code=code, text=text, perm_id=order.perm_id
-        )
-        self._report(notice)
+        for client_id in dict.fromkeys((ticket.client_id, order.cancelled_by)):
+            if client_id is not None:
+                notice = OrderNotice(
+                    client_id=client_id, order_id=ticket.shown_id, code=code, text=text, perm_id=order.perm_id
+                )
+                self._report(notice)
+
+    def follow_price(self, order: Order, last: Decimal | None) -> None:
+        """A trailing stop follows the last price, once it may work at all."""
+        stop = None if last is None or order.is_waiting or order.is_triggered else trail(order, last)
+        if stop is not None and stop != order.trailed:
+            order.trailed = stop
+            self._note("trailed", order, stop=str(stop))
 
     def _follow(self, order: Order, instant: datetime) -> None:
         if order.expires_at is not None and instant >= order.expires_at:
-            self._close_auction(order, instant)
+            self._auction(order, instant)
             if order.is_live:
                 self.cancel(order, CANCELLED_BY_SYSTEM)
+            return
+        if order.is_waiting:
             return
         quote = self._market.quote(order.ticket.instrument, instant)
         if quote.bid is None:
@@ -106,39 +178,83 @@ class Floor:
             order.is_triggered = True
             self._note("triggered", order)
         if order.awaits_trigger:
+            self.follow_price(order, quote.last)
             return
         if order.ticket.order_type != "MKT" or order.is_resting:
             self.submit(order)
         self._match(order, quote)
         if order.is_live and order.ticket.tif in AT_ONCE:
-            self._end_at_once(order)
+            self.end_at_once(order)
         elif order.is_live:
             self.submit(order)
 
     def _match(self, order: Order, quote: Quote) -> None:
-        trade = trade_of(order, quote, self._liquidity)
-        if trade is None or (order.ticket.tif == "FOK" and trade.quantity < order.remaining):
-            order.is_resting = True
+        trade = self._trade_at(order, quote)
+        order.is_resting = trade is None
+        if trade is not None:
+            self._trade(order, trade, offered(order, quote, self._volume_share))
+
+    def _trade_at(self, order: Order, quote: Quote) -> Trade | None:
+        offer = offered(order, quote, self._volume_share)
+        if groups.is_blocked(order, self._traders_at(order, offer.place)):
+            return None
+        trade = trade_of(order, quote, self._liquidity.left(order, offer))
+        if trade is not None and order.ticket.tif == "FOK" and trade.quantity < order.remaining:
+            return None
+        return trade
+
+    def _auction(self, order: Order, instant: datetime) -> None:
+        """Fill an order for an auction at the auction's price, as far as its volume goes."""
+        auction = self._auction_for(order, instant)
+        if auction is None or order.is_waiting:
             return
-        order.is_resting = False
-        self._liquidity.take(order, quote, trade.quantity)
+        ticket, offer = order.ticket, offered_at(auction, instant, self._volume_share)
+        if ticket.limit is not None and not within(ticket.limit, auction.price, is_buy=ticket.is_buy):
+            return
+        quantity = min(order.remaining, self._liquidity.left(order, offer))
+        if quantity > 0 and not groups.is_blocked(order, self._traders_at(order, offer.place)):
+            self._trade(order, Trade(quantity=quantity, price=auction.price), offer)
+
+    def _auction_for(self, order: Order, instant: datetime) -> Auction | None:
+        if order.ticket.tif == AT_THE_OPEN:
+            return self._market.opening(order.ticket.instrument, instant)
+        if order.ticket.order_type in AT_THE_CLOSE:
+            return self._market.closing(order.ticket.instrument, instant)
+        return None
+
+    def _traders_at(self, order: Order, place: Hashable) -> list[int]:
+        """The permanent ids of a group's orders that have traded at a place."""
+        if self._traders[0] != place:
+            self._traders = (place, {})
+        ticket = order.ticket
+        return self._traders[1].setdefault((ticket.account, ticket.oca_group), []) if ticket.oca_group else []
+
+    def _trade(self, order: Order, trade: Trade, offer: Offer) -> None:
+        """Take what is offered, book it, and let the orders that belong together follow."""
+        self._liquidity.take(order, offer, trade.quantity)
+        self._traders_at(order, offer.place).append(order.perm_id)
         self._fill(order, trade)
+        for sibling in groups.siblings_of(self._book, order):
+            left = groups.left_of(sibling, order, trade.quantity)
+            if left <= 0:
+                self.cancel(sibling, CANCELLED_BY_SYSTEM)
+            else:
+                self._shrink(sibling, sibling.filled + left)
+                self._show_acknowledged(sibling)
+        if not order.is_live:
+            self.orphan(order)
 
-    def _end_at_once(self, order: Order) -> None:
-        if order.ticket.tif == "IOC":
-            self.cancel(order, CANCELLED_BY_SYSTEM)
-        else:
-            self.end(order, Status.INACTIVE, CANCELLED_BY_SYSTEM)
+    def _shrink(self, order: Order, quantity: Decimal) -> None:
+        """Make an order smaller, as its group or its parent wants it."""
+        if quantity < order.ticket.quantity:
+            order.shrunk += order.ticket.quantity - quantity
+            order.ticket = replace(order.ticket, quantity=quantity)
+            order.revision += 1
+            self._note("modified", order, **terms(order.ticket))
+
+    def _show_acknowledged(self, order: Order) -> None:
+        if order.is_acknowledged:
             self.show(order)
-
-    def _close_auction(self, order: Order, instant: datetime) -> None:
-        """Fill an order for the close at the closing price."""
-        past = self._market.completed(order.ticket.instrument, instant)
-        if order.ticket.order_type not in AT_THE_CLOSE or not past or past[-1].close_at != instant:
-            return
-        price, limit = money(past[-1].close), order.ticket.limit
-        if order.ticket.order_type == "MOC" or (limit and within(limit, price, is_buy=order.ticket.is_buy)):
-            self._fill(order, Trade(quantity=order.remaining, price=price))
 
     def _fill(self, order: Order, trade: Trade) -> None:
         """Book a trade, then tell it: execution, status, and a moment later the commission."""
@@ -153,13 +269,21 @@ class Floor:
             self.end(order, Status.FILLED, f"Filled Size: {order.filled}")
         elif not order.is_cancelling:
             order.status = Status.SUBMITTED
-        self._report(FillShown(order=order, execution=execution))
-        if order.is_live:
-            self._report(StatusShown(order=order))
-        else:
-            self.show(order)
+        self._tell_fill(FillShown(order=order, execution=execution))
         shown = CommissionShown(order=order, execution=execution, commission=commission)
         self._timeline.after(NO_TIME * 0.6, self._settle, shown)
+
+    def _tell_fill(self, fill: FillShown) -> None:
+        order = fill.order
+        if self._conduct.status_before_fill:
+            self._report(StatusShown(order=order))
+            self._report(fill)
+        elif order.is_live:
+            self._report(fill)
+            self._report(StatusShown(order=order))
+        else:
+            self._report(fill)
+            self.show(order)
 
     def _execution(self, order: Order, trade: Trade) -> Execution:
         ticket = order.ticket
@@ -186,5 +310,5 @@ class Floor:
             self.show(shown.order)
         self._report(shown)
 
-    def _note(self, kind: str, order: Order, **facts: str) -> None:
+    def _note(self, kind: str, order: Order, **facts: object) -> None:
         self._ledger.note(kind, self._timeline.now(), perm_id=order.perm_id, **facts)

@@ -52,10 +52,16 @@ def initial_with(account: Account, orders: Iterable[Order], ticket: Ticket, mark
 
 
 def _pending(orders: Iterable[Order]) -> dict[tuple[int, bool], Decimal]:
-    pending: dict[tuple[int, bool], Decimal] = {}
+    """Shares that may still be traded: of a group of orders no more than its largest, of held children nothing."""
+    groups: dict[tuple[int, bool, object], Decimal] = {}
     for order in orders:
-        key = (order.ticket.instrument.con_id, order.ticket.is_buy)
-        pending[key] = pending.get(key, ZERO) + order.remaining
+        if not order.is_child_held:
+            ticket = order.ticket
+            key = (ticket.instrument.con_id, ticket.is_buy, ticket.oca_group or order.perm_id)
+            groups[key] = max(groups.get(key, ZERO), order.remaining)
+    pending: dict[tuple[int, bool], Decimal] = {}
+    for (con_id, is_buy, _), quantity in groups.items():
+        pending[con_id, is_buy] = pending.get((con_id, is_buy), ZERO) + quantity
     return pending
 
 

@@ -86,7 +86,7 @@ class Quote:
     """What is known of an instrument at one instant; None means there is none. `place` numbers the path's points.
 
     `bid` and `ask` are None when the exchange is closed. `close` is the previous session's; `open`, `high`, `low` and
-    `volume` are the running or newest session's so far.
+    `volume` are the running or newest session's so far, `traded` the volume of this point alone.
     """
 
     place: int
@@ -103,6 +103,15 @@ class Quote:
     low: Decimal | None = None
     close: Decimal | None = None
     volume: int = 0
+    traded: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auction:
+    """What an opening or closing auction came to: one price, and the shares that changed hands at it."""
+
+    price: Decimal
+    volume: int
 
 
 Moment = tuple[TradingDay | None, int]
@@ -192,6 +201,18 @@ class Market:
             mine[day] = path
         return path
 
+    def opening(self, instrument: Instrument, at: datetime) -> Auction | None:
+        """The auction that opens a session at this very instant, or None."""
+        session = self.hours.at(at)
+        path = self.path(instrument, session.date) if session and session.open_at == at else None
+        return Auction(price=money(path.bar.open), volume=path.volumes[0]) if path else None
+
+    def closing(self, instrument: Instrument, at: datetime) -> Auction | None:
+        """The auction that closes a session at this very instant, or None; the last point's volume is its own."""
+        past = self.completed(instrument, at)
+        path = self.path(instrument, past[-1].date) if past and past[-1].close_at == at else None
+        return Auction(price=money(path.bar.close), volume=path.volumes[-1] - path.volumes[-2]) if path else None
+
     def points(self, session: TradingDay, until: datetime) -> list[datetime]:
         """The instants of a session's points up to and with `until`."""
         newest = place_of(session.open_at, session.close_at, self._points, until)
@@ -270,6 +291,7 @@ class Market:
             low=money(path.lows[place]),
             close=close,
             volume=path.volumes[place],
+            traded=path.volumes[place] - (path.volumes[place - 1] if place else 0),
         )
 
     def _spread_round(self, price: float, tick: Decimal) -> tuple[Decimal, Decimal]:

@@ -79,11 +79,13 @@ def open_orders(session: Session, _: Values) -> None:
     """A client's own orders; client 0 gets those typed by hand too, and they are bound to it."""
     if session.client_id == BY_HAND:
         session.desk.exchange.bind_by_hand()
-    _send_orders(session, session.desk.exchange.shown_live(session.client_id))
+    send_orders(session, session.desk.exchange.shown_live(session.client_id))
+    session.send("openOrderEnd")
 
 
 def all_open_orders(session: Session, _: Values) -> None:
-    _send_orders(session, session.desk.exchange.shown_live())
+    send_orders(session, session.desk.exchange.shown_live())
+    session.send("openOrderEnd")
 
 
 def auto_open_orders(session: Session, values: Values) -> None:
@@ -92,7 +94,7 @@ def auto_open_orders(session: Session, values: Values) -> None:
         text = "Only API connections with clientId set to 0 can set the auto bind orders property."
         session.error(327, text)
     else:
-        session.desk.exchange.binds_at_once = bool(values["autoBind"])
+        session.desk.exchange.bind_by_hand(from_now_on=bool(values["autoBind"]))
 
 
 def completed_orders(session: Session, values: Values) -> None:
@@ -107,25 +109,25 @@ def completed_orders(session: Session, values: Values) -> None:
 
 
 def executions(session: Session, values: Values) -> None:
-    """The day's fills that pass the filter: all execDetails, then all commissionReports, then the end."""
+    """The day's fills that pass the filter: all execDetails, then all commissionReports if told, then the end."""
     desk, req_id = session.desk, values["reqId"]
     manual_id = wording.UNSET_ID if desk.config.conduct.manual_id_unset else 0
     found = [fill for fill in desk.executions_today() if _passes(fill, values, desk.config.zone)]
     for fill in found:
         instrument = desk.market.find(fill.symbol, fill.con_id)
         if instrument is not None and _is_kind(instrument, values):
-            values = wording.exec_details(fill, instrument, session.server_version, req_id, manual_id)
-            session.send("execDetails", values)
-    for fill in found:
+            shown = wording.exec_details(fill, instrument, session.server_version, req_id, manual_id)
+            session.send("execDetails", shown)
+    for fill in found if desk.config.conduct.replays_commissions else []:
         session.send("commissionReport", wording.commission_report(desk.ledger.commissions[fill.exec_id]))
     session.send("execDetailsEnd", {"reqId": req_id})
 
 
-def _send_orders(session: Session, orders: Iterator[Order]) -> None:
+def send_orders(session: Session, orders: Iterator[Order]) -> None:
+    """Each order with its status."""
     for order in orders:
         session.send("openOrder", wording.open_order(order))
         session.send("orderStatus", wording.order_status(order))
-    session.send("openOrderEnd")
 
 
 def _ticket(client_id: int, order_id: int, account: str, instrument: Instrument, values: Values) -> Ticket:
@@ -140,13 +142,16 @@ def _ticket(client_id: int, order_id: int, account: str, instrument: Instrument,
         order_type=values["orderType"],
         limit=values["lmtPrice"],
         stop=values["auxPrice"],
-        tif=values["tif"] or "DAY",
+        trail_stop=values["trailStopPrice"],
+        trail_percent=values["trailingPercent"],
+        tif=values["tif"],
         outside_rth=values["outsideRth"],
         order_ref=values["orderRef"],
         transmit=values["transmit"],
         what_if=values["whatIf"],
         parent_id=values["parentId"] or 0,
         oca_group=values["ocaGroup"],
+        oca_type=values["ocaType"] or 0,
         exchange=values["exchange"] or "SMART",
     )
 

@@ -1,8 +1,7 @@
-"""Orders as the simulated exchange keeps them, what refuses one, and what a fill costs; used by the exchange."""
+"""Orders as the simulated exchange keeps them, and what a fill costs; used by all of the exchange."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -24,14 +23,19 @@ class Status(StrEnum):
 
 
 ENDED = frozenset({Status.FILLED, Status.CANCELLED, Status.INACTIVE})
-ORDER_TYPES = frozenset({"MKT", "LMT", "STP", "STP LMT", "MOC", "LOC"})
 WITH_LIMIT = frozenset({"LMT", "STP LMT", "LOC"})
-WITH_STOP = frozenset({"STP", "STP LMT"})
+TRAILING = frozenset({"TRAIL"})
+WITH_STOP = frozenset({"STP", "STP LMT"}) | TRAILING
 AT_THE_CLOSE = frozenset({"MOC", "LOC"})
+AT_THE_OPEN = "OPG"
+"""The time in force that makes a market or limit order one for the opening auction."""
+
 AT_ONCE = frozenset({"IOC", "FOK"})
-TIMES_IN_FORCE = frozenset({"DAY", "GTC"}) | AT_ONCE
 HIGHEST_PRICE = Decimal(10) ** 12
 """Beyond it a price is no price, and its ticks are more than can be counted."""
+
+ONE_FILL_CANCELS, REDUCES_WITH_BLOCK, REDUCES = 1, 2, 3
+"""OCA types: any fill cancels the others; a fill makes the others smaller; the same, and they may trade beside it."""
 
 PER_SHARE = Decimal("0.005")
 LEAST_PER_ORDER = Decimal("1.00")
@@ -40,7 +44,10 @@ MOST_OF_VALUE = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """An order as a client asked for it; prices are None when not given."""
+    """An order as a client asked for it; prices are None when not given.
+
+    `stop` of a trailing order is the amount it trails by; `trail_percent` says the same in hundredths of the price.
+    """
 
     order_id: int
     client_id: int
@@ -51,6 +58,8 @@ class Ticket:
     order_type: str
     limit: Decimal | None = None
     stop: Decimal | None = None
+    trail_stop: Decimal | None = None
+    trail_percent: Decimal | None = None
     tif: str = "DAY"
     outside_rth: bool = False
     order_ref: str = ""
@@ -58,6 +67,7 @@ class Ticket:
     what_if: bool = False
     parent_id: int = 0
     oca_group: str = ""
+    oca_type: int = 0
     exchange: str = "SMART"
     is_bound: bool = False
 
@@ -80,10 +90,25 @@ class Ticket:
     def is_buy(self) -> bool:
         return self.action == "BUY"
 
+    @property
+    def oca_rule(self) -> int:
+        """The OCA type that holds for it: real gateways take 3 when none is named."""
+        return self.oca_type or REDUCES
+
+    @property
+    def is_for_auction(self) -> bool:
+        return self.order_type in AT_THE_CLOSE or self.tif == AT_THE_OPEN
+
 
 @dataclass(slots=True, kw_only=True)
 class Order:
-    """One order's life at the exchange; `spent` is the sum of quantity times price over its fills."""
+    """One order's life at the exchange; `spent` is the sum of quantity times price over its fills.
+
+    `trailed` is where the stop of a trailing order stands. `is_child_held`: it waits for its parent to fill.
+    `is_unlocated`: it waits for shares to be found that can be sold short. `cancelled_by` is the client that asked;
+    `is_cancelling_along`: nobody asked for this one of its group.
+    `shrunk` is what its group or its parent took from its size.
+    """
 
     perm_id: int
     ticket: Ticket
@@ -100,10 +125,18 @@ class Order:
     is_accepted: bool = False
     is_acknowledged: bool = False
     is_cancelling: bool = False
+    is_cancelling_along: bool = False
     is_triggered: bool = False
     is_resting: bool = False
     is_settled: bool = False
     is_noticed: bool = False
+    is_child_held: bool = False
+    is_unlocated: bool = False
+    has_children: bool = False
+    parent_perm_id: int = 0
+    trailed: Decimal | None = None
+    cancelled_by: int | None = None
+    shrunk: Decimal = ZERO
     ack_lost: bool | None = None
     ending: str = ""
 
@@ -125,25 +158,19 @@ class Order:
         return self.ticket.order_type in WITH_STOP and not self.is_triggered
 
     @property
+    def stop(self) -> Decimal | None:
+        """The price that triggers it now; None without one."""
+        return self.trailed if self.ticket.order_type in TRAILING else self.ticket.stop
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is kept from the market, whatever the price."""
+        return self.is_child_held or self.is_unlocated
+
+    @property
     def why_held(self) -> str:
-        return "trigger" if self.awaits_trigger and self.is_live else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why an order is not accepted: the error's code and text."""
-
-    code: int
-    text: str
-
-
-def refusal_of(ticket: Ticket) -> Refusal | None:
-    """The first rule a ticket breaks, or None."""
-    for rule in RULES:
-        refusal = rule(ticket)
-        if refusal is not None:
-            return refusal
-    return None
+        reasons = {"child": self.is_child_held, "trigger": self.awaits_trigger, "locate": self.is_unlocated}
+        return ",".join(reason for reason, holds in reasons.items() if holds) if self.is_live else ""
 
 
 def commission_so_far(quantity: Decimal, value: Decimal) -> Decimal:
@@ -158,73 +185,3 @@ def commission_so_far(quantity: Decimal, value: Decimal) -> Decimal:
 def cause(text: str) -> str:
     """A validation error's words around its cause; the letters are a class of the gateway's build and mean nothing."""
     return f"Error validating request.-'bF' : cause - {text}"
-
-
-def _action(ticket: Ticket) -> Refusal | None:
-    if ticket.action in {"BUY", "SELL"}:
-        return None
-    return Refusal(code=321, text=cause(f"Invalid action: {ticket.action}"))
-
-
-def _size(ticket: Ticket) -> Refusal | None:
-    if ticket.quantity == 0:
-        return Refusal(code=434, text="The order size cannot be zero.")
-    if ticket.quantity < 0:
-        return Refusal(code=321, text=cause("The order size cannot be negative."))
-    if ticket.quantity != ticket.quantity.to_integral_value():
-        text = "Fractional-sized order cannot be placed via API. Please use desktop version to place this order."
-        return Refusal(code=10243, text=text)
-    return None
-
-
-def _order_type(ticket: Ticket) -> Refusal | None:
-    if ticket.order_type in ORDER_TYPES:
-        return None
-    return Refusal(code=387, text="Unsupported order type for this exchange and security type.")
-
-
-def _time_in_force(ticket: Ticket) -> Refusal | None:
-    if ticket.tif not in TIMES_IN_FORCE:
-        return Refusal(code=10052, text="Invalid time in force")
-    if ticket.order_type in AT_THE_CLOSE and ticket.tif != "DAY":
-        return Refusal(code=113, text="MOC and LOC orders must have a time-in-force of DAY.")
-    return None
-
-
-def _prices(ticket: Ticket) -> Refusal | None:
-    needed = [("limit", ticket.limit, WITH_LIMIT), ("stop", ticket.stop, WITH_STOP)]
-    for name, price, types in needed:
-        if ticket.order_type not in types:
-            continue
-        if price is None or price <= 0:
-            return Refusal(code=321, text=cause(f"A {name} price is needed for a {ticket.order_type} order."))
-        if price > HIGHEST_PRICE or price % ticket.instrument.min_tick:
-            text = "The price does not conform to the minimum price variation for this contract."
-            return Refusal(code=110, text=text)
-    return None
-
-
-def _links(ticket: Ticket) -> Refusal | None:
-    if ticket.parent_id or ticket.oca_group:
-        return Refusal(code=321, text=cause("Linked orders (parent, OCA) are not available at this gateway."))
-    if ticket.what_if and not ticket.transmit:
-        return Refusal(code=413, text="A what-if order must be sent with the transmit flag set.")
-    return None
-
-
-def _tradable(ticket: Ticket) -> Refusal | None:
-    if ticket.instrument.is_tradable:
-        return None
-    return Refusal(code=201, text="Order rejected - reason:No Trading Permission")
-
-
-RULES: tuple[Callable[[Ticket], Refusal | None], ...] = (
-    _tradable,
-    _action,
-    _size,
-    _order_type,
-    _time_in_force,
-    _prices,
-    _links,
-)
-"""Asked in this order for a new order and for a modification."""

@@ -49,6 +49,8 @@ def start_api(session: Session, values: Values) -> None:
     managed_accounts(session, values)
     next_id(session, values)
     desk.announce_farms(session.error)
+    if desk.config.conduct.sends_open_orders:
+        order_requests.send_orders(session, desk.exchange.shown_live(client_id))
 
 
 def managed_accounts(session: Session, _: Values) -> None:

@@ -44,8 +44,10 @@ def open_order(order: Order) -> Values:
         "outsideRth": ticket.outside_rth,
         "rule80A": HAND_MARK if ticket.is_by_hand else "",
         "sharesAllocation": f"{order.perm_id}.{order.revision}/{ticket.account}/100",
+        "parentId": ticket.parent_id,
         "status": order.status.value,
-        "stopPrice": _shown_stop(ticket),
+        "stopPrice": _shown_stop(order),
+        "trailStopPrice": order.trailed,
         "minCompeteSize": 100,
         "competeAgainstBestOffset": 0.02,
         "commission": order.commission if order.is_settled else None,
@@ -81,7 +83,9 @@ def completed_order(order: Order) -> Values:
         "outsideRth": ticket.outside_rth,
         "rule80A": HAND_MARK if ticket.is_by_hand else "",
         "status": "Filled" if filled else "Cancelled",
-        "stopPrice": _shown_stop(ticket),
+        "stopPrice": _shown_stop(order),
+        "trailStopPrice": order.trailed,
+        "parentPermId": order.parent_perm_id or None,
         "filledQuantity": order.filled,
         "completedTime": zoned(ended_at, ticket.instrument.zone),
         "completedStatus": order.ending,
@@ -243,13 +247,17 @@ def _ordered(ticket: Ticket) -> Values:
         "lmtPrice": ticket.limit or 0,
         "auxPrice": ticket.stop or 0,
         "tif": ticket.tif,
+        "ocaGroup": ticket.oca_group,
+        "ocaType": ticket.oca_rule,
+        "trailingPercent": ticket.trail_percent,
         "account": ticket.account,
         "orderRef": ticket.order_ref,
     }
 
 
-def _shown_stop(ticket: Ticket) -> Decimal | None:
+def _shown_stop(order: Order) -> Decimal | None:
     """The field that repeats a stop price; for a plain limit real gateways show the limit plus one there."""
+    ticket = order.ticket
     if ticket.order_type == "LMT" and ticket.limit is not None:
         return ticket.limit + 1
-    return ticket.stop
+    return order.stop
