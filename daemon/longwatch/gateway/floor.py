@@ -305,7 +305,7 @@ class Floor:
         )
 
     def _settle(self, shown: CommissionShown) -> None:
-        shown.order.is_settled = not shown.order.is_live
+        shown.order.is_settled = shown.order.status is Status.FILLED
         if shown.order.is_settled:
             self.show(shown.order)
         self._report(shown)
