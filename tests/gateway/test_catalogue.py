@@ -33,6 +33,8 @@ ASKED: dict[str, dict[str, Any]] = {
     "requestFA": {"faDataType": 1},
     "replaceFA": {"faDataType": 1},
     "reqContractDetails": stock(),
+    "reqPnL": {"account": "DU123456"},
+    "reqPnLSingle": {"account": "DU123456", "conId": 265598},
     "reqMktData": stock(),
     "reqHeadTimeStamp": stock(),
     "reqHistoricalData": {"barSize": "15 mins", "duration": "1 D", **stock()},

@@ -1,22 +1,24 @@
-"""Requests about positions and account values; part of the table in requests."""
+"""Requests about positions, account values and gains; part of the table in requests."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from longwatch.gateway import wording
-from longwatch.gateway.account_values import account_values, summary_values
+from longwatch.gateway.following import Gains
+from longwatch.gateway.following import Values as Wanted
 from longwatch.gateway.orders import cause
 from longwatch.gateway.session import Session
 
 Values = dict[str, Any]
 
 SUMMARIES_AT_ONCE = 2
+ALL_ACCOUNTS = ("", "All")
 
 
 def positions(session: Session, _: Values) -> None:
     """All positions of all accounts, then every change as it happens."""
-    session.wants_positions = True
+    session.follows.positions = True
     for account in session.desk.config.accounts:
         for holding, instrument in session.desk.holdings(account):
             session.send("position", wording.position(holding, instrument, account))
@@ -24,69 +26,121 @@ def positions(session: Session, _: Values) -> None:
 
 
 def cancel_positions(session: Session, _: Values) -> None:
-    session.wants_positions = False
+    session.follows.positions = False
 
 
 def positions_multi(session: Session, values: Values) -> None:
-    """The positions of one account, once."""
+    """The positions of one account, then its changes. Of a model there are none: no account here has one."""
     req_id, account = values["reqId"], _account_of(session, values["account"])
-    for holding, instrument in session.desk.holdings(account) if account else []:
-        row = wording.position(holding, instrument, account)
-        session.send("positionMulti", {**row, "reqId": req_id, "modelCode": ""})
+    if not account:
+        _unknown(session, values["account"], req_id)
+        return
+    if not values["modelCode"]:
+        session.follows.positions_of[req_id] = account
+        for holding, instrument in session.desk.holdings(account):
+            row = wording.position(holding, instrument, account)
+            session.send("positionMulti", {**row, "reqId": req_id, "modelCode": ""})
     session.send("positionMultiEnd", {"reqId": req_id})
+
+
+def cancel_positions_multi(session: Session, values: Values) -> None:
+    session.follows.positions_of.pop(values["reqId"], None)
 
 
 def account_updates(session: Session, values: Values) -> None:
     """Follow one account, or stop: values, positions, the time, then the end; afterwards what changes."""
+    follows = session.follows
     if not values["subscribe"]:
-        session.account_updates = ""
+        follows.account = ""
         return
     account = _account_of(session, values["acctCode"])
     if not account:
-        session.error(321, cause(f"Invalid account code '{values['acctCode']}'."))
+        _unknown(session, values["acctCode"], -1)
         return
-    if session.account_updates not in {"", account}:
+    if follows.account not in {"", account}:
         text = "New account data requested from TWS. API client has been unsubscribed from account data."
         session.error(2100, text)
-    session.account_updates = account
-    session.account_shown.clear()
-    session.desk.refresh_account(session)
+    follows.account = account
+    follows.shown.clear()
+    session.desk.following.send_account(session)
     session.send("accountDownloadEnd", {"account": account})
     session.desk.pulse.wake()
 
 
 def account_updates_multi(session: Session, values: Values) -> None:
-    """The values of one account or of all, once."""
-    req_id, model = values["reqId"], values["modelCode"]
-    wanted = [values["account"]] if values["account"] else list(session.desk.config.accounts)
-    for account in wanted:
-        for row in account_values(session.desk.statement(account)) if account in session.desk.config.accounts else []:
-            reply = {"reqId": req_id, "account": account, "modelCode": model}
-            session.send("accountUpdateMulti", {**reply, "key": row.key, "value": row.value, "currency": row.currency})
+    """The values of one account or of all, then what changes; `ledgerAndNLV` asks for those kept per currency."""
+    req_id, asked = values["reqId"], values["account"]
+    if asked not in {*ALL_ACCOUNTS, *session.desk.config.accounts}:
+        _unknown(session, asked, req_id)
+        return
+    accounts = session.desk.config.accounts if asked in ALL_ACCOUNTS else (asked,)
+    if not values["modelCode"]:
+        wanted = Wanted(accounts=accounts, is_light=bool(values["ledgerAndNLV"]))
+        session.follows.updates[req_id] = wanted
+        session.desk.following.send_values(session, req_id, wanted, "accountUpdateMulti")
+        session.desk.pulse.wake()
     session.send("accountUpdateMultiEnd", {"reqId": req_id})
 
 
+def cancel_account_updates_multi(session: Session, values: Values) -> None:
+    session.follows.updates.pop(values["reqId"], None)
+
+
 def account_summary(session: Session, values: Values) -> None:
-    """The values of the tags asked for, of all accounts; at most two such requests at a time."""
-    req_id = values["reqId"]
-    if req_id not in session.summaries and len(session.summaries) >= SUMMARIES_AT_ONCE:
+    """The values of the tags asked for, of all accounts, then what changes; at most two such requests at a time."""
+    req_id, summaries, group = values["reqId"], session.follows.summaries, values["group"]
+    if req_id not in summaries and len(summaries) >= SUMMARIES_AT_ONCE:
         limit = "Maximum number of account summary requests exceeded; desubscribe to previous request first"
         session.error(322, f"Error processing request.-'bY' : cause - {limit}", req_id)
         return
-    session.summaries[req_id] = values["tags"]
-    for account in session.desk.config.accounts:
-        for row in summary_values(session.desk.statement(account), values["tags"]):
-            reply = {"reqId": req_id, "account": account, "tag": row.key, "value": row.value, "currency": row.currency}
-            session.send("accountSummary", reply)
+    if group not in ALL_ACCOUNTS:
+        session.error(321, cause(f"Invalid group name '{group}'."), req_id)
+        return
+    summaries[req_id] = wanted = Wanted(accounts=session.desk.config.accounts, tags=values["tags"])
+    session.desk.following.send_values(session, req_id, wanted, "accountSummary")
     session.send("accountSummaryEnd", {"reqId": req_id})
+    session.desk.pulse.wake()
 
 
 def cancel_account_summary(session: Session, values: Values) -> None:
-    session.summaries.pop(values["reqId"], None)
+    session.follows.summaries.pop(values["reqId"], None)
 
 
-def nothing(session: Session, _: Values) -> None:
-    """What was asked for once needs no cancelling."""
+def pnl(session: Session, values: Values) -> None:
+    """The gains of an account, now and once a second while they change."""
+    _follow_gains(session, values, Gains(account=values["account"]), (10183, "Failed to request PNL"))
+
+
+def pnl_single(session: Session, values: Values) -> None:
+    """The gains of one position, now and once a second while they change."""
+    wanted = Gains(account=values["account"], con_id=values["conId"] or 0)
+    _follow_gains(session, values, wanted, (10184, "Failed to request PNL single"))
+
+
+def cancel_pnl(session: Session, values: Values) -> None:
+    _forget_gains(session, values["reqId"], (10185, "Failed to cancel PNL (not subscribed)"), single=False)
+
+
+def cancel_pnl_single(session: Session, values: Values) -> None:
+    _forget_gains(session, values["reqId"], (10186, "Failed to cancel PNL single (not subscribed)"), single=True)
+
+
+def _follow_gains(session: Session, values: Values, wanted: Gains, failed: tuple[int, str]) -> None:
+    req_id, desk = values["reqId"], session.desk
+    if wanted.account not in desk.config.accounts or values["modelCode"] or req_id in session.follows.gains:
+        session.error(*failed, req_id)
+        return
+    session.follows.gains[req_id] = wanted
+    desk.following.send_gains(session, req_id)
+    desk.pulse.wake()
+
+
+def _forget_gains(session: Session, req_id: int, failed: tuple[int, str], *, single: bool) -> None:
+    wanted = session.follows.gains.get(req_id)
+    if wanted is None or (wanted.con_id is not None) != single:
+        session.error(*failed, req_id)
+    else:
+        del session.follows.gains[req_id]
 
 
 def _account_of(session: Session, asked: str) -> str:
@@ -97,14 +151,22 @@ def _account_of(session: Session, asked: str) -> str:
     return asked if asked in accounts else ""
 
 
+def _unknown(session: Session, account: str, req_id: int) -> None:
+    session.error(321, cause(f"Invalid account code '{account}'."), req_id)
+
+
 ANSWERS = {
     "reqPositions": positions,
     "cancelPositions": cancel_positions,
     "reqPositionsMulti": positions_multi,
-    "cancelPositionsMulti": nothing,
+    "cancelPositionsMulti": cancel_positions_multi,
     "reqAccountUpdates": account_updates,
     "reqAccountUpdatesMulti": account_updates_multi,
-    "cancelAccountUpdatesMulti": nothing,
+    "cancelAccountUpdatesMulti": cancel_account_updates_multi,
     "reqAccountSummary": account_summary,
     "cancelAccountSummary": cancel_account_summary,
+    "reqPnL": pnl,
+    "cancelPnL": cancel_pnl,
+    "reqPnLSingle": pnl_single,
+    "cancelPnLSingle": cancel_pnl_single,
 }

@@ -1,19 +1,21 @@
 """An account's values under the keys Interactive Brokers uses; sent by account updates, multi updates and summaries.
 
-Keys and their order are those of recorded account downloads; those a plain stock account leaves at zero are left out.
+Keys and their order are those of recorded account downloads; those a stock account leaves at zero are left out. A key
+ending in -S is the securities' share, in -C the commodities', of which there are none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
-from longwatch.gateway.ledger import ZERO, Account
+from longwatch.gateway.books import CENT, ZERO, Account
 from longwatch.gateway.margin import Standing
 
-CENT = Decimal("0.01")
 INTRADAY_LEVERAGE = 4
+UNLIMITED = "-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +29,29 @@ class AccountValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """Everything the rows are made from."""
+    """Everything the rows are made from.
+
+    `day` is today at the broker; `previous` finds the equity at the last close before it. Not `is_ready` while the
+    figures may not be relied on.
+    """
 
     name: str
     currency: str
     books: Account
     standing: Standing
+    day: date
+    previous: Callable[[], Decimal]
+    is_ready: bool = True
+
+    @property
+    def equity(self) -> Decimal:
+        """Equity with loan value: cash and positions."""
+        return self.standing.equity
+
+    @property
+    def net_liquidation(self) -> Decimal:
+        """Equity and what dividends have still to bring."""
+        return self.standing.equity + self.books.accrued
 
     @property
     def available(self) -> Decimal:
@@ -47,30 +66,47 @@ class Statement:
         return self.standing.value - sum((holding.cost for holding in self.books.holdings.values()), ZERO)
 
     @property
+    def realised(self) -> Decimal:
+        """Today's gains."""
+        day = self.books.since(self.day)
+        return sum((day.realised_since(holding) for holding in self.books.holdings.values()), ZERO)
+
+    @property
     def cushion(self) -> Decimal:
-        return self.excess / self.standing.equity if self.standing.equity > 0 else ZERO
+        return self.excess / self.net_liquidation if self.net_liquidation > 0 else ZERO
+
+    @property
+    def leverage(self) -> Decimal:
+        return self.standing.gross / self.net_liquidation if self.net_liquidation > 0 else ZERO
 
 
 TEXTS: dict[str, Callable[[Statement], str]] = {
     "AccountCode": lambda s: s.name,
     "AccountOrGroup": lambda s: s.name,
-    "AccountReady": lambda s: "true",
+    "AccountReady": lambda s: "true" if s.is_ready else "false",
     "AccountType": lambda s: "INDIVIDUAL",
     "Currency": lambda s: s.currency,
     "Cushion": lambda s: f"{s.cushion:.6f}",
-    "DayTradesRemaining": lambda s: "-1",
+    "DayTradesRemaining": lambda s: UNLIMITED,
+    "DayTradesRemainingT+1": lambda s: UNLIMITED,
+    "DayTradesRemainingT+2": lambda s: UNLIMITED,
+    "DayTradesRemainingT+3": lambda s: UNLIMITED,
+    "DayTradesRemainingT+4": lambda s: UNLIMITED,
     "ExchangeRate": lambda s: "1.00",
+    "Leverage-S": lambda s: f"{s.leverage:.2f}",
     "LookAheadNextChange": lambda s: "0",
     "RealCurrency": lambda s: s.currency,
+    "TradingType-S": lambda s: "STKMRGN",
 }
 """Values that are not money."""
 
 AMOUNTS: dict[str, Callable[[Statement], Decimal]] = {
     "AccruedCash": lambda s: ZERO,
+    "AccruedDividend": lambda s: s.books.accrued,
     "AvailableFunds": lambda s: s.available,
     "BuyingPower": lambda s: max(s.available, ZERO) * INTRADAY_LEVERAGE,
     "CashBalance": lambda s: s.books.cash,
-    "EquityWithLoanValue": lambda s: s.standing.equity,
+    "EquityWithLoanValue": lambda s: s.equity,
     "ExcessLiquidity": lambda s: s.excess,
     "FullAvailableFunds": lambda s: s.available,
     "FullExcessLiquidity": lambda s: s.excess,
@@ -83,10 +119,13 @@ AMOUNTS: dict[str, Callable[[Statement], Decimal]] = {
     "LookAheadInitMarginReq": lambda s: s.standing.initial,
     "LookAheadMaintMarginReq": lambda s: s.standing.maintenance,
     "MaintMarginReq": lambda s: s.standing.maintenance,
-    "NetLiquidation": lambda s: s.standing.equity,
-    "NetLiquidationByCurrency": lambda s: s.standing.equity,
-    "PreviousDayEquityWithLoanValue": lambda s: s.books.opening,
-    "RealizedPnL": lambda s: s.books.realised,
+    "NetDividend": lambda s: s.books.accrued,
+    "NetLiquidation": lambda s: s.net_liquidation,
+    "NetLiquidationByCurrency": lambda s: s.net_liquidation,
+    "PreviousDayEquityWithLoanValue": lambda s: s.previous(),
+    "RealizedPnL": lambda s: s.realised,
+    "RegTEquity": lambda s: s.equity,
+    "RegTMargin": lambda s: s.standing.gross / 2,
     "SMA": lambda s: s.available,
     "StockMarketValue": lambda s: s.standing.value,
     "TotalCashBalance": lambda s: s.books.cash,
@@ -95,10 +134,25 @@ AMOUNTS: dict[str, Callable[[Statement], Decimal]] = {
 }
 """Values in money."""
 
+IN_SEGMENTS = (
+    *("AccruedCash", "AccruedDividend", "AvailableFunds", "EquityWithLoanValue", "ExcessLiquidity"),
+    *("FullAvailableFunds", "FullExcessLiquidity", "FullInitMarginReq", "FullMaintMarginReq", "InitMarginReq"),
+    *("LookAheadAvailableFunds", "LookAheadExcessLiquidity", "LookAheadInitMarginReq", "LookAheadMaintMarginReq"),
+    *("MaintMarginReq", "NetLiquidation", "TotalCashValue"),
+)
+"""Money that comes a second and a third time, for commodities and for securities."""
+IN_SECURITIES = ("GrossPositionValue", "PreviousDayEquityWithLoanValue", "RegTEquity", "RegTMargin", "SMA")
+AMOUNTS |= {f"{key}-C": lambda s: ZERO for key in IN_SEGMENTS}
+AMOUNTS |= {f"{key}-S": AMOUNTS[key] for key in (*IN_SEGMENTS, *IN_SECURITIES)}
+
+SUMMARY_ONLY: dict[str, Callable[[Statement], Decimal]] = {"SettledCash": lambda s: s.books.settled(s.day)}
+"""Money that only a summary can be asked for."""
+
 PER_CURRENCY = frozenset(
     {
         "CashBalance",
         "ExchangeRate",
+        "NetDividend",
         "NetLiquidationByCurrency",
         "RealCurrency",
         "RealizedPnL",
@@ -112,30 +166,39 @@ PER_CURRENCY = frozenset(
 """Keys that come once as BASE and once per currency."""
 
 SUMMARY_FIRST = ("AccountType", "Cushion", "DayTradesRemaining", "LookAheadNextChange")
-NO_CURRENCY = frozenset({"AccountCode", "AccountReady", *SUMMARY_FIRST})
+NO_CURRENCY = frozenset(TEXTS) - PER_CURRENCY
 NOT_IN_SUMMARY = PER_CURRENCY | {"AccountCode", "AccountReady"}
+LEDGER = "$LEDGER"
+EVERY_KEY = sorted(TEXTS.keys() | AMOUNTS.keys())
 
 
 def account_values(statement: Statement) -> list[AccountValue]:
     """All values in the order of an account download: by key, BASE before the currency."""
-    rows = []
-    for key in sorted(TEXTS.keys() | AMOUNTS.keys()):
-        rows.extend(_rows(key, statement))
-    return rows
+    return _values(statement, EVERY_KEY)
+
+
+def ledger_values(statement: Statement) -> list[AccountValue]:
+    """The values kept per currency, and the net liquidation value: what a light multi update holds."""
+    return _values(statement, sorted({*PER_CURRENCY, "NetLiquidation"}))
 
 
 def summary_values(statement: Statement, tags: str) -> list[AccountValue]:
     """The values of a comma list of tags, those without currency first; `$LEDGER` adds those kept per currency."""
     wanted = {tag.strip() for tag in tags.split(",") if tag.strip()}
-    rows = [row for row in account_values(statement) if row.key in wanted - NOT_IN_SUMMARY]
-    rows.sort(key=lambda row: (row.key not in SUMMARY_FIRST, row.key))
-    if any(tag.startswith("$LEDGER") for tag in wanted):
-        rows.extend(row for row in account_values(statement) if row.key in PER_CURRENCY)
+    known = wanted & (TEXTS.keys() | AMOUNTS.keys() | SUMMARY_ONLY.keys()) - NOT_IN_SUMMARY
+    rows = _values(statement, sorted(known, key=lambda key: (key not in SUMMARY_FIRST, key)))
+    if any(tag.startswith(LEDGER) for tag in wanted):
+        rows.extend(_values(statement, sorted(PER_CURRENCY)))
     return rows
 
 
+def _values(statement: Statement, keys: Iterable[str]) -> list[AccountValue]:
+    return [row for key in keys for row in _rows(key, statement)]
+
+
 def _rows(key: str, statement: Statement) -> list[AccountValue]:
-    value = TEXTS[key](statement) if key in TEXTS else f"{AMOUNTS[key](statement).quantize(CENT)}"
+    amount = AMOUNTS.get(key) or SUMMARY_ONLY.get(key)
+    value = TEXTS[key](statement) if amount is None else f"{amount(statement).quantize(CENT)}"
     if key in NO_CURRENCY:
         return [AccountValue(key=key, value=value, currency="")]
     if key not in PER_CURRENCY:

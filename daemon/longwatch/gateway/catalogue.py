@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from longwatch.gateway import account_requests, conduct, requests
+from longwatch.gateway import conduct, requests
 from longwatch.gateway.requests import ANSWERS, NOT_AVAILABLE, Empty, Refused
 from longwatch.wire.framing import LOWEST_SERVER_VERSION
 from longwatch.wire.layout import Message
@@ -54,6 +54,10 @@ ENDS: dict[str, str] = {
     "reqAccountUpdates": "accountDownloadEnd",
     "reqAccountUpdatesMulti": "accountUpdateMultiEnd",
     "reqAccountSummary": "accountSummaryEnd",
+    "reqPnL": "pnl",
+    "cancelPnL": "error 10185",
+    "reqPnLSingle": "pnlSingle",
+    "cancelPnLSingle": "error 10186",
     "reqContractDetails": "contractDetailsEnd",
     "reqMatchingSymbols": "symbolSamples",
     "reqMarketRule": "marketRule",
@@ -64,7 +68,7 @@ ENDS: dict[str, str] = {
 }
 """Request -> the message that its answer ends with, of an error the code too; what is not here is obeyed silently."""
 
-SILENT = (requests.nothing, account_requests.nothing)
+SILENT = (requests.nothing,)
 
 
 def catalogue() -> list[Entry]:

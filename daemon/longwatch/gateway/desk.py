@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -14,22 +14,20 @@ from zoneinfo import ZoneInfo
 
 from longwatch.clock import Clock
 from longwatch.errors import UsageError
-from longwatch.gateway import wording
-from longwatch.gateway.account_values import Statement, account_values
+from longwatch.gateway.account_values import Statement
 from longwatch.gateway.conduct import Conduct, Latencies
 from longwatch.gateway.courier import Courier
 from longwatch.gateway.exchange import VOLUME_SHARE, Exchange
 from longwatch.gateway.faults import Faults
+from longwatch.gateway.following import Following
 from longwatch.gateway.ledger import Account, Execution, Holding, Ledger
 from longwatch.gateway.market import Instrument, Market
 from longwatch.gateway.orders import Order
+from longwatch.gateway.pnl import value_before
 from longwatch.gateway.pulse import Pulse
 from longwatch.gateway.session import Session
 from longwatch.gateway.timeline import Timeline
 from longwatch.wire.framing import HIGHEST_SERVER_VERSION, LOWEST_SERVER_VERSION
-
-ACCOUNT_SECONDS = 0.25
-"""Account values follow a fill this much later, so that fills of one moment are one refresh."""
 
 CORRECTION_SECONDS = 5.0
 """A fill that is to be corrected is so much later."""
@@ -102,7 +100,7 @@ class Desk:
         self.clients: dict[int, Session] = {}
         chance = Random(f"{config.seed}|courier")
         self.courier = Courier(
-            loop, self.faults, self.clients, self._holding_moved, self._correct, chance, conduct=config.conduct
+            loop, self.faults, self.clients, self._moved, self._correct, chance, conduct=config.conduct
         )
         opening = {account: config.cash_of.get(account, config.cash) for account in config.accounts}
         self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now(), zone=config.zone)
@@ -120,11 +118,10 @@ class Desk:
         )
         self._answer = answer
         self._unsent: list[Callable[[], None]] = []
-        self._stale: set[str] = set()
         self.listeners: list[Callable[[str], None]] = []
         """Told the name of every request before it is answered."""
         self._restarted_at: datetime | None = None
-        self._refreshed_at = self.timeline.now()
+        self.following = Following(self, config.account_refresh_seconds)
         self.pulse.follow(self._beat, self._is_needed)
 
     # -- clients -------------------------------------------------------------------------------------------------
@@ -197,53 +194,15 @@ class Desk:
             currency=self.config.currency,
             books=self.books(account),
             standing=self.exchange.standing(account),
+            day=self.today().date(),
+            previous=lambda: value_before(self.books(account), self.market, self.now(), self.today().date()),
+            is_ready=not (self.faults.backend_down and self.config.conduct.reset_unready),
         )
-
-    # -- positions and account values ----------------------------------------------------------------------------
-
-    def _holding_moved(self, execution: Execution) -> None:
-        """Tell everyone who follows positions or the account."""
-        holding = self.books(execution.account).holdings[execution.con_id]
-        instrument = self.market.find(execution.symbol, execution.con_id)
-        for session in self.everyone():
-            if session.wants_positions and instrument is not None:
-                session.send("position", wording.position(holding, instrument, execution.account))
-        if execution.account not in self._stale:
-            self._stale.add(execution.account)
-            self.timeline.after(ACCOUNT_SECONDS, self._refresh_stale, execution.account)
-
-    def _refresh_stale(self, account: str) -> None:
-        """One refresh for all fills of a moment."""
-        self._stale.discard(account)
-        for session in self.everyone():
-            if session.account_updates == account:
-                self.refresh_account(session)
-
-    def refresh_account(self, session: Session) -> None:
-        """Send a client what has changed in the account it follows, and the time."""
-        account, shown = session.account_updates, session.account_shown
-        for row in account_values(self.statement(account)):
-            if shown.get((row.key, row.currency)) != row.value:
-                shown[row.key, row.currency] = row.value
-                values = {"key": row.key, "value": row.value, "currency": row.currency, "account": account}
-                session.send("updateAccountValue", values)
-        time = {"time": self.account_time()}
-        for holding, instrument in self.holdings(account):
-            price = self.market.quote(instrument, self.now()).last or Decimal(0)
-            values = wording.portfolio(holding, instrument, account, price)
-            if shown.get(("", instrument.symbol)) != values:
-                shown["", instrument.symbol] = values
-                session.send("updatePortfolio", values)
-                session.send("updateAccountTime", time)
-        session.send("updateAccountTime", time)
-
-    def account_time(self) -> str:
-        return f"{self.now().astimezone(ZoneInfo(self.config.zone)):%H:%M}"
 
     # -- the beat ------------------------------------------------------------------------------------------------
 
     def _is_needed(self) -> bool:
-        return any(session.streams or session.account_updates for session in self.clients.values())
+        return self.following.is_needed() or any(session.streams for session in self.clients.values())
 
     def _beat(self, instant: datetime) -> None:
         if self.faults.backend_down:
@@ -251,11 +210,7 @@ class Desk:
         for session in self.everyone():
             for stream in list(session.streams.values()):
                 stream.follow(self.market, instant)
-        if instant - self._refreshed_at >= timedelta(seconds=self.config.account_refresh_seconds):
-            self._refreshed_at = instant
-            for session in self.everyone():
-                if session.account_updates:
-                    self.refresh_account(session)
+        self.following.beat(instant)
 
     # -- outages -------------------------------------------------------------------------------------------------
 
@@ -266,6 +221,7 @@ class Desk:
         for farm in MARKET_FARMS:
             self.announce(2103, f"Market data farm connection is broken:{farm}")
         self.announce(2105, f"HMDS data farm connection is broken:{HISTORY_FARM}")
+        self.following.tell_readiness()
 
     def restore_backend(self, *, data_lost: bool = False) -> None:
         """Join gateway and broker again: 1102, or 1101 and all subscriptions gone; what was held back follows."""
@@ -279,6 +235,7 @@ class Desk:
             farms = "; ".join((*MARKET_FARMS, HISTORY_FARM, DEFINITION_FARM))
             text = "Connectivity between IB and Trader Workstation has been restored - data maintained."
             self.announce(1102, f"{text} All data farms are connected: {farms}.")
+        self.following.tell_readiness()
         self.courier.catch_up()
         self._send_kept()
 
@@ -308,6 +265,9 @@ class Desk:
             for req_id in list(session.streams):
                 session.error(code, text, req_id)
             session.streams.clear()
+
+    def _moved(self, execution: Execution) -> None:
+        self.following.moved(execution.account, execution.con_id)
 
     def _correct(self, order: Order, execution: Execution) -> None:
         self.timeline.after(CORRECTION_SECONDS, self.exchange.correct, order, execution)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from longwatch.errors import ProtocolError
 from longwatch.gateway.faults import UNREADABLE
+from longwatch.gateway.following import Follows
 from longwatch.wire.fields import UnreadableField
 from longwatch.wire.framing import Frames, frame, greeting, negotiate, split, take_hello
 from longwatch.wire.replies import encode_reply
@@ -31,10 +32,7 @@ class Session(asyncio.Protocol):
         self.client_id = -1
         self.server_version = 0
         self.is_open = False
-        self.wants_positions = False
-        self.account_updates = ""
-        self.account_shown: dict[tuple[str, str], object] = {}
-        self.summaries: dict[int, str] = {}
+        self.follows = Follows()
         self.streams: dict[int, Stream] = {}
         self.market_data_type = 1
         self._frames = Frames()

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from longwatch.gateway.ledger import Commission, Execution, Holding
 from longwatch.gateway.market import Instrument
 from longwatch.gateway.orders import Order, Status, Ticket
+from longwatch.gateway.pnl import Pnl
 from longwatch.gateway.reports import PreviewShown
 
 Values = dict[str, Any]
@@ -168,8 +169,8 @@ def position(holding: Holding, instrument: Instrument, account: str) -> Values:
     }
 
 
-def portfolio(holding: Holding, instrument: Instrument, account: str, price: Decimal) -> Values:
-    """An updatePortfolio message's values at a market price."""
+def portfolio(holding: Holding, instrument: Instrument, account: str, price: Decimal, realised: Decimal) -> Values:
+    """An updatePortfolio message's values at a market price; `realised` is today's gain."""
     contract = _contract(instrument, exchange="")
     del contract["exchange"]
     value = holding.quantity * price
@@ -182,9 +183,28 @@ def portfolio(holding: Holding, instrument: Instrument, account: str, price: Dec
         "marketValue": round(value, 2),
         "averageCost": round(holding.average, 7),
         "unrealizedPNL": round(value - holding.cost, 2),
-        "realizedPNL": round(holding.realised, 2),
+        "realizedPNL": round(realised, 2),
         "account": account,
     }
+
+
+def pnl(req_id: int, gains: Pnl) -> Values:
+    """A pnl message's values, not rounded but to a double."""
+    return {
+        "reqId": req_id,
+        "dailyPnL": _double(gains.daily),
+        "unrealizedPnL": _double(gains.unrealised),
+        "realizedPnL": _double(gains.realised),
+    }
+
+
+def pnl_single(req_id: int, gains: Pnl) -> Values:
+    """A pnlSingle message's values."""
+    return {**pnl(req_id, gains), "position": gains.position, "value": _double(gains.value)}
+
+
+def _double(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
 
 
 def moment(at: datetime, zone: str, server_version: int) -> str:
