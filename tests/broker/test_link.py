@@ -99,6 +99,29 @@ def test_a_handshake_that_is_not_completed_names_what_is_missing(
     assert reason == f"the gateway at gateway:4002 did not complete the handshake: {absent} within 2 s"
 
 
+@pytest.mark.parametrize("text", ["0", "-1", "2147483647", "2147483648", "9" * 20])
+def test_a_next_order_id_that_is_none_does_not_complete_the_handshake(text: str) -> None:
+    """An order under it could never be sent."""
+
+    def start(gateway: Scripted, values: dict[str, object]) -> None:
+        gateway.say("managedAccounts", accountsList="DU1")
+        gateway.raw("9", "1", text)
+
+    reason = first_loss(Script(answers={"startApi": start}), handshake_seconds=2.0)
+    assert reason == "the gateway at gateway:4002 did not complete the handshake: no nextValidId within 2 s"
+
+
+def test_ids_that_are_nearly_used_up_are_said_with_the_remedy() -> None:
+    """Any client's order with a very high id pushes the next one up: only a reset in the gateway helps."""
+
+    def start(gateway: Scripted, values: dict[str, object]) -> None:
+        gateway.say("managedAccounts", accountsList="DU1")
+        gateway.raw("9", "1", "2147483640")
+
+    reason = first_loss(Script(answers={"startApi": start}))
+    assert "2147483640 as the next order id, which leaves no room for more: reset the API order ids" in reason
+
+
 def test_a_gateway_that_hangs_up_at_once_is_asked_about_trust() -> None:
     """Closed before the version frame: that is what an untrusted address sees."""
     assert first_loss(Script(hang_up=True)) == (

@@ -319,6 +319,23 @@ def test_a_refusal_is_a_data_error_in_the_brokers_words() -> None:
     with_script(work, script)
 
 
+@pytest.mark.parametrize("text", ["9" * 18, "20240230", "00010101", "99991231 23:59:59 US/Hawaii", "", "x"])
+def test_a_bar_whose_date_is_none_is_a_data_error(text: str) -> None:
+    """Of this symbol alone: whoever asked for others is not disturbed."""
+    script = two_stocks()
+    bar = {"date": text, **dict.fromkeys(("open", "high", "low", "close"), 100)}
+    script.answers["reqHistoricalData"] = lambda gateway, values: gateway.say(
+        "historicalData", reqId=values["reqId"], start="", end="", bars=[bar]
+    )
+
+    async def work(bench: Bench, script: Script) -> None:
+        await bench.synced()
+        with pytest.raises(DataError, match="AAPL: the broker's history has a date that is none"):
+            await bench.broker.bars("AAPL", "1 day", date(2024, 3, 1), 10)
+
+    with_script(work, script)
+
+
 def test_an_answer_that_never_comes_is_a_link_error_and_cancelled() -> None:
     """The deadline counts from the write; the gateway is told that nobody waits any more (C48)."""
 

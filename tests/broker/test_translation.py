@@ -116,11 +116,24 @@ def test_every_form_of_time_is_read_in_utc(text: str, expected: datetime) -> Non
     assert instant(text, "America/New_York") == expected
 
 
-@pytest.mark.parametrize("text", ["", "20231116", "yesterday", "20231116 25:00:00", "20231116 12:00:00 Nowhere/Land"])
+NO_TIMES = [
+    *("", "20231116", "yesterday", "20231116 25:00:00", "20231116 12:00:00 Nowhere/Land"),
+    *("9" * 12, "9" * 18, "9" * 30, "99991231 23:59:59 US/Hawaii", "00010101 00:00:00 Japan", "00010101-00:00:00"),
+]
+
+
+@pytest.mark.parametrize("text", NO_TIMES)
 def test_what_is_no_time_raises(text: str) -> None:
-    """A time that can't be read is never guessed."""
-    with pytest.raises(UNDECODABLE):
+    """A time that can't be read is never guessed; neither are eighteen digits a time."""
+    with pytest.raises((ValueError, KeyError)):
         instant(text, "America/New_York")
+
+
+@pytest.mark.parametrize("text", ["1e-999999999", "0e-999999999"])
+def test_a_figure_of_a_billion_places_is_none(text: str) -> None:
+    """Written out plainly it would fill the memory."""
+    with pytest.raises(ValueError, match="finer than any figure"):
+        number(text)
 
 
 def test_ids_that_mean_none_are_zero() -> None:
@@ -341,5 +354,15 @@ def test_the_sides_of_orders_and_executions_agree() -> None:
         assert isinstance(event, m.ExecutionSeen)
         assert event.side is expected
         assert event.executed_at == datetime(2023, 11, 16, 12, 15, 35, tzinfo=UTC)
-    with pytest.raises(UNDECODABLE):
-        read(reply("execDetails", **fields, side="LENT"))
+    for wrong in ({"side": "LENT"}, {"side": "BOT", "shares": -1}, {"side": "BOT", "shares": 0}):
+        with pytest.raises(UNDECODABLE):
+            read(reply("execDetails", **{**fields, **wrong}))
+
+
+def test_no_order_has_fewer_than_no_shares() -> None:
+    """A negative count is undecodable: neither a status nor an order is taken from it."""
+    status = {"orderId": 3, "status": "Submitted", "filled": 0, "remaining": 1, "permId": 9, "clientId": 7}
+    assert read(reply("orderStatus", **status)).events()
+    for wrong in ({"filled": -1}, {"remaining": -1}):
+        with pytest.raises(UNDECODABLE):
+            read(reply("orderStatus", **{**status, **wrong}))

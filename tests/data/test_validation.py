@@ -63,9 +63,9 @@ def test_a_price_not_above_zero_is_a_flaw(name: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["open", "high", "low", "close", "adjusted", "volume"])
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300])
 def test_a_figure_that_is_not_finite_is_a_flaw(name: str, value: float) -> None:
-    """In any column, and it upsets no other check."""
+    """In any column, and it upsets no other check; nor is one with three hundred digits a price."""
     assert (FlawKind.NON_FINITE, day(4)) in kinds(changed(name, 4, value))
 
 

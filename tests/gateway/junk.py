@@ -1,4 +1,4 @@
-"""Sound requests of every kind, then spoiled in ways that a seeded choice finds; used by the gateway's junk test."""
+"""Sound messages spoiled in ways that a seeded choice finds, of a client and of a gateway; used by the junk tests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from random import Random
 from typing import Any
 
 from longwatch.errors import ProtocolError
+from longwatch.gateway.desk import Desk
+from longwatch.gateway.session import Session
 from longwatch.wire.framing import FRAME_LIMIT, frame, hello, split
 from longwatch.wire.layout import Field, Message
 from longwatch.wire.requests import REQUESTS, encode_request
@@ -147,10 +149,10 @@ class Spoiler:
         """The next one: usually a frame, now and then one of a wrong length."""
         fields = self._sound()
         for _ in range(self.luck.choice((0, 0, 0, 0, 1, 1, 1, 2, 3, 8))):
-            fields = self._spoil(fields)
+            fields = spoiled(self.luck, fields)
         packet = frame(fields)
         if self.luck.random() < 0.05:
-            packet = packet[:4] + self._flip(packet[4:])
+            packet = packet[:4] + flipped(self.luck, packet[4:])
         if is_global_cancel(packet):
             return frame(["49", "1"])
         return self._mislead(packet) if self.luck.random() < 0.01 else packet
@@ -158,7 +160,7 @@ class Spoiler:
     def greeting(self) -> bytes:
         """The opening of something that is no client of ours, or hardly."""
         chosen = self.luck.choice((*GREETINGS, self.luck.randbytes(40), hello(157, self.server_version)))
-        return self._flip(chosen) if self.luck.random() < 0.5 else chosen
+        return flipped(self.luck, chosen) if self.luck.random() < 0.5 else chosen
 
     def _sound(self) -> list[str]:
         """A message that can be read; a value or two of it may be wild."""
@@ -187,38 +189,41 @@ class Spoiler:
         except ProtocolError:
             return self._sound()
 
-    def _spoil(self, fields: list[str]) -> list[str]:
-        """One change of a message's fields; the id is spared most times, so that what follows it is read."""
-        luck, fields = self.luck, list(fields) or [""]
-        at = luck.randrange(len(fields)) if len(fields) == 1 or luck.random() < 0.03 else luck.randrange(1, len(fields))
-        match luck.randrange(8):
-            case 0:
-                del fields[at]
-            case 1:
-                fields.insert(at, fields[at])
-            case 2:
-                other = luck.randrange(len(fields))
-                fields[at], fields[other] = fields[other], fields[at]
-            case 3:
-                del fields[at:]
-            case 4:
-                fields.extend(luck.choices(JUNK, k=luck.randrange(1, 4)))
-            case _:
-                fields[at] = luck.choice(JUNK)
-        return fields
-
-    def _flip(self, data: bytes) -> bytes:
-        spoiled = bytearray(data)
-        for _ in range(self.luck.randrange(1, 6)):
-            if spoiled:
-                spoiled[self.luck.randrange(len(spoiled))] = self.luck.randrange(256)
-        return bytes(spoiled)
-
     def _mislead(self, packet: bytes) -> bytes:
         """A frame whose length is another than it says."""
         size = len(packet) - 4
         wrong = self.luck.choice((0, 1, size + 1, size * 3, max(size - 1, 0), FRAME_LIMIT, FRAME_LIMIT + 1, 2**32 - 1))
         return wrong.to_bytes(4, "big") + packet[4:]
+
+
+def spoiled(luck: Random, fields: list[str]) -> list[str]:
+    """One change of a message's fields; the id is spared most times, so that what follows it is read."""
+    fields = list(fields) or [""]
+    at = luck.randrange(len(fields)) if len(fields) == 1 or luck.random() < 0.03 else luck.randrange(1, len(fields))
+    match luck.randrange(8):
+        case 0:
+            del fields[at]
+        case 1:
+            fields.insert(at, fields[at])
+        case 2:
+            other = luck.randrange(len(fields))
+            fields[at], fields[other] = fields[other], fields[at]
+        case 3:
+            del fields[at:]
+        case 4:
+            fields.extend(luck.choices(JUNK, k=luck.randrange(1, 4)))
+        case _:
+            fields[at] = luck.choice(JUNK)
+    return fields
+
+
+def flipped(luck: Random, data: bytes) -> bytes:
+    """The same with up to five other bytes."""
+    changed = bytearray(data)
+    for _ in range(luck.randrange(1, 6)):
+        if changed:
+            changed[luck.randrange(len(changed))] = luck.randrange(256)
+    return bytes(changed)
 
 
 def is_global_cancel(packet: bytes) -> bool:
@@ -238,3 +243,38 @@ def recorded_requests(folder: Path, server_version: int) -> list[list[str]]:
         for line in path.read_text().splitlines()
         if not line.startswith(("#", f"{GLOBAL_CANCEL}|", "71|"))
     ]
+
+
+class Nonsense:
+    """Spoils a share of what a gateway's sessions send, by a seeded choice, while it is on."""
+
+    def __init__(self, seed: str, share: float) -> None:
+        self.luck = Random(seed)
+        self.share = share
+        self.is_on = False
+        self.spoilt = 0
+
+    def session(self, desk: Desk) -> Session:
+        nonsense = self
+
+        class Spoiling(Session):
+            def write(self, packet: bytes) -> None:
+                super().write(nonsense.packet(packet))
+
+        return Spoiling(desk)
+
+    def packet(self, packet: bytes) -> bytes:
+        luck = self.luck
+        if not self.is_on or luck.random() >= self.share:
+            return packet
+        self.spoilt += 1
+        match luck.randrange(20):
+            case 0:
+                size = luck.choice((0, 1, len(packet), FRAME_LIMIT + 1, 2**31))
+                return size.to_bytes(4, "big") + packet[4:]
+            case 1:
+                return packet + packet
+            case 2 | 3 | 4:
+                return packet[:4] + flipped(luck, packet[4:])
+            case _:
+                return frame(spoiled(luck, split(packet[4:])))

@@ -234,6 +234,22 @@ def test_a_price_beyond_counting_is_off_the_grid() -> None:
     on_a_gateway(scenario)
 
 
+def test_the_largest_number_is_no_order_id() -> None:
+    """It means unset; the one after it could not be given to anybody."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(2**31 - 1, "BUY", 1)
+        client.order(2**31 - 2, "BUY", 1)
+        await asyncio.sleep(2)
+        assert client.story(2**31 - 1) == ["4 10149"] and client.story(2**31 - 2)[-1] == "59"
+        client.ask("reqIds", numIds=1)
+        await asyncio.sleep(0.1)
+        assert client.replies("nextValidId")[-1] == {"orderId": 2**31 - 1}
+
+    on_a_gateway(scenario)
+
+
 def test_a_history_that_reaches_back_before_the_calendar_begins_with_the_first_bar() -> None:
     """99999 years are as many as there are bars."""
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 UNSET_INTEGER = 2**31 - 1
 LARGEST = 9_223_372_036_854_000_000
 """No figure comes near the extreme longs and doubles; as floats they are not exactly themselves any more."""
+
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+FINEST_PLACE = -40
+"""A decimal place beyond it is no figure's, and a billion of them would fill the memory when written out."""
 
 ZONE_ALIASES = {
     "EST": "America/New_York",
@@ -45,6 +49,8 @@ def number(value: float | int | str) -> Decimal | None:
         found = Decimal(repr(value))
     if not found.is_finite():
         raise ValueError(f"{value!r} is not a finite number")
+    if isinstance(value, str) and found.adjusted() < FINEST_PLACE:
+        raise ValueError(f"{value[:40]!r} is finer than any figure")
     return None if is_unset(found) else found
 
 
@@ -58,6 +64,14 @@ def amount(value: float | int | str) -> Decimal:
     found = number(value)
     if found is None:
         raise ValueError("a number that must be there is unset")
+    return found
+
+
+def size(value: float | int | str) -> Decimal:
+    """As `amount`, for a number of shares, of which there are never fewer than none."""
+    found = amount(value)
+    if found < 0:
+        raise ValueError(f"{found} shares, fewer than none")
     return found
 
 
@@ -80,8 +94,27 @@ def instant(text: str, zone: str) -> datetime:
     """A time of the broker in UTC.
 
     `20231116-12:15:35` is UTC already; `20231115 09:20:44 GB-Eire` names its zone; `20230224  12:04:56` is in `zone`,
-    the gateway's own; digits alone are epoch seconds. Raises ValueError or KeyError on anything else.
+    the gateway's own; digits alone are epoch seconds. Raises ValueError or KeyError on anything else, and on times
+    of another age.
     """
+    try:
+        at = _instant(text, zone)
+    except (OverflowError, OSError) as error:
+        raise ValueError(f"{text[:40]!r} is no time: {error}") from None
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise ValueError(f"{text[:40]!r} is no time of this age")
+    return at
+
+
+def day_of(text: str) -> date:
+    """The date `yyyymmdd`. Raises ValueError when it is none, or of another age."""
+    day = date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"{text!r} is no date of this age")
+    return day
+
+
+def _instant(text: str, zone: str) -> datetime:
     if text.isdecimal() and len(text) != len("20231116"):
         return datetime.fromtimestamp(int(text), UTC)
     if "-" in text[:9]:

@@ -6,7 +6,7 @@ from array import array
 from datetime import date
 from math import ceil
 
-from longwatch.broker.figures import instant
+from longwatch.broker.figures import day_of, instant
 from longwatch.domain.bars import BarSeries, stamp_of
 from longwatch.wire.bulk import BarColumns
 
@@ -54,7 +54,7 @@ def series_of(symbol: str, bar_size: str, columns: BarColumns, *, until: date, c
 def _stamp(text: str, zone: str) -> int:
     """A daily bar's `yyyymmdd`, else an instant."""
     if len(text) == len("20231116") and text.isdecimal():
-        return stamp_of(date(int(text[:4]), int(text[4:6]), int(text[6:])))
+        return stamp_of(day_of(text))
     return int(instant(text, zone).timestamp())
 
 

@@ -17,6 +17,9 @@ from longwatch.errors import LinkError, ProtocolError
 from longwatch.wire.framing import Frames, hello, split
 
 GREETING_FIELDS = 2
+LAST_FIRST_ID = 2_000_000_000
+"""Ids end at 2,147,483,646; any client's order with a high id pushes the next one up for good."""
+
 CLOSE_SECONDS = 1.0
 
 
@@ -137,6 +140,12 @@ class Line(asyncio.Protocol):
         """The handshake ends when both nextValidId and the accounts are in; notices may come between them."""
         next_order_id, accounts = self._translator.next_order_id, self._translator.accounts
         if next_order_id is None or not accounts or self.lost.done():
+            return
+        if next_order_id > LAST_FIRST_ID:
+            self.end(
+                f"the gateway at {self._address} gives {next_order_id} as the next order id, which leaves no room for "
+                "more: reset the API order ids in the gateway's settings"
+            )
             return
         self._ready = True
         self._settled.set()

@@ -41,6 +41,10 @@ REQUEST_ID_AT = {10: (1, 2), 17: (1,), 52: (2,), 55: (2,), 63: (2,), 64: (2,)}
 """Message id -> where its request id may stand, by server version."""
 
 CON_ID_AT = {5: 2, 7: 2, 11: 3, 61: 3, 101: 1}
+LONGEST_ID = 10
+MOST_FIELDS, LONGEST_TEXT = 400, 400
+"""Of a message that can't be read more is not journalled; a sound openOrder has about 170 fields."""
+
 TICKS = frozenset({1, 2, 45, 46, 58, 81})
 # What the gateway answers to the cancel of a history request is no news.
 ANSWERS_TO_CANCELS = frozenset({162, 366})
@@ -271,7 +275,7 @@ class IbBroker:
         self._spoilt_ticks.add(message_id)
         self._log.warning("message %d could not be decoded: %s", message_id, reason)
         con_id = _number_at(fields, CON_ID_AT.get(message_id, len(fields)))
-        self._channel.emit(m.MessageUndecodable, message_id=message_id, raw=fields, reason=reason, con_id=con_id)
+        self._channel.emit(m.MessageUndecodable, message_id=message_id, raw=_kept(fields), reason=reason, con_id=con_id)
 
     # ── what market data asks for ───────────────────────────────────────────────────────────────────────────────────
 
@@ -332,4 +336,10 @@ class IbBroker:
 
 
 def _number_at(fields: tuple[str, ...], at: int) -> int | None:
-    return int(fields[at]) if at < len(fields) and fields[at].isdecimal() else None
+    text = fields[at] if at < len(fields) else ""
+    return int(text) if text.isdecimal() and len(text) <= LONGEST_ID else None
+
+
+def _kept(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """As much of a message as the journal is to keep."""
+    return tuple(text[:LONGEST_TEXT] for text in fields[:MOST_FIELDS])

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from longwatch.broker.contracts import DetailsRow
-from longwatch.broker.figures import amount, identity, instant, number
+from longwatch.broker.figures import UNSET_INTEGER, amount, identity, instant, number, size
 from longwatch.broker.heard import Heard, Part
 from longwatch.clock import Clock
 from longwatch.domain.instruments import Side
@@ -73,6 +73,8 @@ class Translator:
     # ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def nextValidId(self, reqId: int) -> None:
+        if not 0 < reqId < UNSET_INTEGER:
+            raise ValueError(f"the next order id {reqId} is none")
         self.next_order_id = reqId
 
     def managedAccounts(self, accountsList: str) -> None:
@@ -115,7 +117,7 @@ class Translator:
             con_id=contract.conId,
             symbol=contract.symbol,
             side=SIDES[order.action],
-            quantity=amount(order.totalQuantity),
+            quantity=size(order.totalQuantity),
             order_type=order.orderType,
             limit_price=number(order.lmtPrice) if order.orderType in LIMITED else None,
             stop_price=number(order.auxPrice) if order.orderType in STOPPED else None,
@@ -146,8 +148,8 @@ class Translator:
             client_id=identity(clientId),
             perm_id=identity(permId),
             status=status,
-            filled=amount(filled),
-            remaining=amount(remaining),
+            filled=size(filled),
+            remaining=size(remaining),
             average_price=number(avgFillPrice) or Decimal(0),
             why_held=whyHeld,
         )
@@ -181,9 +183,9 @@ class Translator:
             con_id=contract.conId,
             symbol=contract.symbol,
             side=SIDES[execution.side],
-            quantity=amount(execution.shares),
+            quantity=_some(size(execution.shares)),
             price=amount(execution.price),
-            cumulative=amount(execution.cumQty),
+            cumulative=size(execution.cumQty),
             executed_at=execution.time,
         )
 
@@ -243,3 +245,9 @@ def _present(text: str) -> str:
     if not text:
         raise ValueError("an execution without an execId")
     return text
+
+
+def _some(shares: Decimal) -> Decimal:
+    if not shares:
+        raise ValueError("an execution of no shares")
+    return shares

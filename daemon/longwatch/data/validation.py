@@ -18,6 +18,10 @@ from longwatch.errors import DataError
 DAILY = "1 day"
 
 
+BEYOND = 1e15
+"""No price and no volume comes near it; not-a-number and the infinities don't stay below it either."""
+
+
 class FlawKind(StrEnum):
     """What can be wrong with bars."""
 
@@ -196,7 +200,7 @@ def _figures(case: _Case) -> Iterator[Flaw]:
 
 def _column_flaws(case: _Case, name: str, column: Sequence[float], floor: float) -> Iterator[Flaw]:
     for at, value in zip(case.dates, column, strict=True):
-        if not math.isfinite(value):
+        if not abs(value) < BEYOND:
             yield case.flaw(FlawKind.NON_FINITE, at, f"{name} is {value}; correct or remove the bar")
         elif value < floor:
             bound = "below zero" if name == "volume" else "not above zero"

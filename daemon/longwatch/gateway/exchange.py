@@ -191,7 +191,7 @@ class Exchange:
 
 def _refusal_of_id(ticket: Ticket, order: Order | None, highest: int) -> Refusal | None:
     """Why an order id can't be taken, or None; an id in use by a live order means its modification."""
-    if order is None and ticket.order_id <= 0:
+    if order is None and not 0 < ticket.order_id < LARGEST_ID:
         return Refusal(code=10149, text=f"Invalid order id: {ticket.order_id}")
     if order is not None and (order.is_cancelling or not order.is_live):
         return Refusal(code=104, text=TOO_LATE_TO_MODIFY)
