@@ -23,6 +23,7 @@ from longwatch.gateway.timeline import Timeline
 from longwatch.gateway.venue import Venue
 
 VOLUME_SHARE = Decimal("0.25")
+LARGEST_ID = 2_147_483_647
 
 
 class Exchange:

@@ -176,7 +176,7 @@ BOND_CONTRACT_DETAILS: Rows = (
 )
 
 EXEC_DETAILS: Rows = (
-    may("reqId", INT, -1),
+    may("reqId", ID, -1),
     Field("orderId", INT),
     *CONTRACT_11,
     Field("execId", TEXT),
@@ -286,7 +286,7 @@ REPLIES: tuple[Message, ...] = (
         "error",
         (
             _version(2),
-            may("reqId", INT, -1),
+            may("reqId", ID, -1),
             Field("errorCode", INT),
             Field("errorString", TEXT),
             may("advancedOrderRejectJson", since=166),
