@@ -36,6 +36,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "reqPnL": {"account": "DU123456"},
     "reqPnLSingle": {"account": "DU123456", "conId": 265598},
     "reqMktData": stock(),
+    "reqRealTimeBars": stock(),
     "reqHeadTimeStamp": stock(),
     "reqHistoricalData": {"barSize": "15 mins", "duration": "1 D", **stock()},
     "exerciseOptions": {"exerciseAction": 1, "exerciseQuantity": 1},
@@ -49,7 +50,15 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 """What a request can't be asked without."""
 
-BEFORE = {"cancelMktData": "reqMktData", "cancelAccountSummary": "reqAccountSummary", "cancelOrder": "placeOrder"}
+WAITS = {"reqRealTimeBars": 7.0}
+"""Seconds until an answer that takes longer than two."""
+
+BEFORE = {
+    "cancelMktData": "reqMktData",
+    "cancelRealTimeBars": "reqRealTimeBars",
+    "cancelAccountSummary": "reqAccountSummary",
+    "cancelOrder": "placeOrder",
+}
 """A cancel of what was never asked for is another matter."""
 
 
@@ -70,7 +79,7 @@ async def answered(entry: Entry, version: int) -> PlainClient:
         client.write(frame((str(entry.id), str(NUMBER))))
     else:
         client.ask(entry.name, **values_of(entry.name))
-    await asyncio.sleep(2)
+    await asyncio.sleep(WAITS.get(entry.name, 2.0))
     return client
 
 

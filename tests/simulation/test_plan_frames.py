@@ -314,7 +314,7 @@ def test_delayed_data_and_no_others() -> None:
         client.ask("reqMarketDataType", marketDataType=3)
         client.ask("reqMktData", reqId=2, **stock())
         await asyncio.sleep(1)
-        assert [(one["reqId"], one["errorCode"]) for one in client.replies("error")] == [(1, 10168)]
+        assert [(one["reqId"], one["errorCode"]) for one in client.replies("error")] == [(1, 10168), (2, 10167)]
         assert {one["reqId"]: one["marketDataType"] for one in client.replies("marketDataType")} == {2: 3}
 
     play(scenario, "delayed_only", seconds=60.0)

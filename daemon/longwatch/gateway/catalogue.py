@@ -65,6 +65,7 @@ ENDS: dict[str, str] = {
     "reqHeadTimeStamp": "headTimestamp",
     "reqHistoricalData": "historicalData",
     "cancelHistoricalData": "error 366",
+    "reqRealTimeBars": "realtimeBar",
 }
 """Request -> the message that its answer ends with, of an error the code too; what is not here is obeyed silently."""
 

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from decimal import Decimal
-from pathlib import Path
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from longwatch.clock import Clock
-from longwatch.errors import UsageError
 from longwatch.gateway.account_values import Statement
-from longwatch.gateway.conduct import Conduct, Latencies
+from longwatch.gateway.config import GatewayConfig
 from longwatch.gateway.courier import Courier
-from longwatch.gateway.exchange import VOLUME_SHARE, Exchange
+from longwatch.gateway.exchange import Exchange
 from longwatch.gateway.faults import Faults
+from longwatch.gateway.feeds import Feeds
 from longwatch.gateway.following import Following
 from longwatch.gateway.ledger import Account, Execution, Holding, Ledger
 from longwatch.gateway.market import Instrument, Market
 from longwatch.gateway.orders import Order
 from longwatch.gateway.pnl import value_before
+from longwatch.gateway.police import Police
 from longwatch.gateway.pulse import Pulse
 from longwatch.gateway.session import Session
 from longwatch.gateway.timeline import Timeline
-from longwatch.wire.framing import HIGHEST_SERVER_VERSION, LOWEST_SERVER_VERSION
+
+__all__ = ["Desk", "GatewayConfig"]
 
 CORRECTION_SECONDS = 5.0
 """A fill that is to be corrected is so much later."""
@@ -35,47 +34,6 @@ CORRECTION_SECONDS = 5.0
 MARKET_FARMS = ("cashfarm", "usfarm")
 HISTORY_FARM = "ushmds"
 DEFINITION_FARM = "secdefnj"
-
-MISREAD_VERSION = 158
-"""At this version the libraries ib_insync and ib_async look for an order's fields in the wrong places."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayConfig:
-    """How the gateway is set up.
-
-    `server_version` is the highest it speaks. `accounts` start with `cash`, but for those in `cash_of`. `speed` is
-    market seconds per second and must be the clock's. With `ledger_path` the books are kept in a file and taken up
-    again. `delayed_data` sends quotes of fifteen minutes ago, and only to clients that asked for delayed data. Account
-    values that prices have changed are sent at a point of the path, `account_refresh_seconds` after the last time at
-    the earliest. An order gets at most `volume_share` of what is traded at a point; the symbols in `hard_to_borrow`
-    can't be sold short at once. Raises UsageError for a server version it can't speak.
-    """
-
-    server_version: int = 176
-    accounts: tuple[str, ...] = ("DU123456",)
-    cash: Decimal = Decimal(1_000_000)
-    cash_of: Mapping[str, Decimal] = field(default_factory=dict)
-    currency: str = "USD"
-    zone: str = "US/Eastern"
-    speed: float = 1.0
-    seed: int = 0
-    ledger_path: Path | None = None
-    latencies: Latencies = field(default_factory=Latencies)
-    conduct: Conduct = field(default_factory=Conduct)
-    delayed_data: bool = False
-    account_refresh_seconds: float = 180.0
-    market_data_lines: int = 100
-    volume_share: Decimal = VOLUME_SHARE
-    hard_to_borrow: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        asked, lowest, highest = self.server_version, LOWEST_SERVER_VERSION, HIGHEST_SERVER_VERSION
-        if not lowest <= asked <= highest or asked == MISREAD_VERSION:
-            raise UsageError(
-                f"The gateway can't speak server version {asked}; choose {lowest} to {highest}, "
-                f"but not {MISREAD_VERSION}, which client libraries misread."
-            )
 
 
 class Desk:
@@ -116,6 +74,15 @@ class Desk:
             volume_share=config.volume_share,
             hard_to_borrow=config.hard_to_borrow,
         )
+        self.police = Police(config.pacing, loop.time, loop.call_later)
+        self.feeds = Feeds(
+            self.timeline,
+            market,
+            self.everyone,
+            lambda: self.faults.backend_down,
+            lines=config.market_data_lines,
+            bars_survive=config.live_bars_survive,
+        )
         self._answer = answer
         self._unsent: list[Callable[[], None]] = []
         self.listeners: list[Callable[[str], None]] = []
@@ -131,6 +98,7 @@ class Desk:
 
     def left(self, session: Session) -> None:
         self.connections.pop(session, None)
+        self.police.forget(session)
         if self.clients.get(session.client_id) is session:
             del self.clients[session.client_id]
             self.exchange.forget_client(session.client_id)
@@ -207,9 +175,7 @@ class Desk:
     def _beat(self, instant: datetime) -> None:
         if self.faults.backend_down:
             return
-        for session in self.everyone():
-            for stream in list(session.streams.values()):
-                stream.follow(self.market, instant)
+        self.feeds.beat(instant)
         self.following.beat(instant)
 
     # -- outages -------------------------------------------------------------------------------------------------
@@ -222,14 +188,14 @@ class Desk:
             self.announce(2103, f"Market data farm connection is broken:{farm}")
         self.announce(2105, f"HMDS data farm connection is broken:{HISTORY_FARM}")
         self.following.tell_readiness()
+        self.feeds.lose()
 
     def restore_backend(self, *, data_lost: bool = False) -> None:
         """Join gateway and broker again: 1102, or 1101 and all subscriptions gone; what was held back follows."""
         self.faults.backend_down = False
         self.announce_farms(self.announce)
         if data_lost:
-            for session in self.everyone():
-                session.streams.clear()
+            self.feeds.forget()
             self.announce(1101, "Connectivity between IB and Trader Workstation has been restored - data lost.")
         else:
             farms = "; ".join((*MARKET_FARMS, HISTORY_FARM, DEFINITION_FARM))
@@ -258,13 +224,6 @@ class Desk:
         self.courier.forget()
         self.exchange.restarted()
         self.faults.backend_down = self.faults.dialog = False
-
-    def end_streams(self, code: int, text: str) -> None:
-        """End every stream of quotes with an error."""
-        for session in self.everyone():
-            for req_id in list(session.streams):
-                session.error(code, text, req_id)
-            session.streams.clear()
 
     def _moved(self, execution: Execution) -> None:
         self.following.moved(execution.account, execution.con_id)

@@ -1,61 +1,49 @@
 """Historical bars and the first date of an instrument, as the simulated market has made them so far; asked by requests.
 
-Nothing of a running session is told but what its path has already shown.
+Nothing of a running session is told but what its path has already shown. Prices and shares are as of the newest split.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
+from typing import Any
 
-from longwatch.gateway.hours import TradingDay
-from longwatch.gateway.market import Instrument, Market, money
-from longwatch.gateway.path import DayBar, DayPath, place_of
-from longwatch.gateway.wording import moment
+from longwatch.gateway.actions import UNCHANGED, Adjustment
+from longwatch.gateway.bars import PastBar, Prices, cut, money, running_bar
+from longwatch.gateway.market import Instrument, Market
+from longwatch.gateway.path import DayBar
+from longwatch.gateway.wording import SHARES_IN_HISTORY, moment
 
 STEPS: dict[str, timedelta] = {
+    **dict.fromkeys(("1 sec", "1 secs"), timedelta(seconds=1)),
+    **{f"{count} secs": timedelta(seconds=count) for count in (5, 10, 15, 30)},
     "1 min": timedelta(minutes=1),
-    "2 mins": timedelta(minutes=2),
-    "3 mins": timedelta(minutes=3),
-    "5 mins": timedelta(minutes=5),
-    "10 mins": timedelta(minutes=10),
-    "15 mins": timedelta(minutes=15),
-    "20 mins": timedelta(minutes=20),
-    "30 mins": timedelta(minutes=30),
+    **{f"{count} mins": timedelta(minutes=count) for count in (2, 3, 5, 10, 15, 20, 30)},
     "1 hour": timedelta(hours=1),
-    "2 hours": timedelta(hours=2),
-    "3 hours": timedelta(hours=3),
-    "4 hours": timedelta(hours=4),
-    "8 hours": timedelta(hours=8),
+    **{f"{count} hours": timedelta(hours=count) for count in (2, 3, 4, 8)},
 }
-"""Bar sizes within a session. Shorter ones would be empty: the path has few points."""
+"""Bar sizes within a session."""
 
 DAILY = frozenset({"1 day", "1D"})
+WEEKLY = frozenset({"1 week", "1W"})
+MONTHLY = frozenset({"1 month", "1M"})
+SIZES = STEPS.keys() | DAILY | WEEKLY | MONTHLY
+DAY = timedelta(days=1)
 SPANS = {"S": timedelta(seconds=1), "W": timedelta(weeks=1), "M": timedelta(days=30), "Y": timedelta(days=365)}
 LONGEST = timedelta(days=365 * 100)
 """More is asked of no market, and would end before the calendar begins."""
 
-SHARES_A_TRADE = 150
+LOT = 100
+MOST_BARS = 100_000
+"""A request for more bars is refused, as real gateways refuse a long time in short bars."""
 
 _DURATION = re.compile(r"(\d{1,5}) ([SDWMY])", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastBar:
-    """One bar: its date (daily) or starting instant, prices, shares, average price and number of trades."""
-
-    start: date | datetime
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: int
-    average: Decimal
-    trades: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +52,11 @@ class Span:
 
     sessions: int = 0
     length: timedelta = timedelta()
+
+    @property
+    def reach(self) -> timedelta:
+        """How far back it is said to go; a session counts as a day."""
+        return self.length or DAY * self.sessions
 
 
 def span_of(text: str) -> Span | None:
@@ -75,42 +68,75 @@ def span_of(text: str) -> Span | None:
     return Span(sessions=count) if unit == "D" else Span(length=min(SPANS[unit] * count, LONGEST))
 
 
-def daily_bars(market: Market, instrument: Instrument, span: Span, end: datetime) -> list[PastBar]:
+def bars_of(
+    market: Market,
+    instrument: Instrument,
+    size: str,
+    span: Span,
+    end: datetime,
+    *,
+    what: Prices = Prices.TRADES,
+    now: datetime | None = None,
+) -> list[PastBar]:
+    """Bars of a size in SIZES up to `end`, oldest first; splits up to `now`, or else `end`, are reckoned in."""
+    if size in STEPS:
+        bars = short_bars(market, instrument, span, STEPS[size], end, what=what, now=now)
+    else:
+        bars = daily_bars(market, instrument, span, end, what=what, now=now)
+    if size in WEEKLY:
+        return [_joined(list(days), what) for _, days in groupby(bars, key=lambda bar: _day(bar).isocalendar()[:2])]
+    if size in MONTHLY:
+        return [_joined(list(days), what) for _, days in groupby(bars, key=lambda bar: _day(bar).replace(day=1))]
+    return bars
+
+
+def daily_bars(
+    market: Market,
+    instrument: Instrument,
+    span: Span,
+    end: datetime,
+    *,
+    what: Prices = Prices.TRADES,
+    now: datetime | None = None,
+) -> list[PastBar]:
     """Daily bars up to `end`, oldest first; the session running at `end` gives a bar of its path so far."""
-    bars = [
-        PastBar(
-            start=bar.date,
-            open=money(bar.open),
-            high=money(bar.high),
-            low=money(bar.low),
-            close=money(bar.close),
-            volume=int(bar.volume),
-            average=money((bar.high + bar.low + bar.close) / 3),
-            trades=int(bar.volume) // SHARES_A_TRADE,
-        )
-        for bar in _chosen(market.completed(instrument, end), span, end)
-    ]
-    running = _running(market, instrument, end)
+    past = _chosen(market.completed(instrument, end), span, end)
+    if what.is_traded:
+        bars = [_whole(bar) for bar in past]
+    else:
+        bars = [one for bar in past if (one := running_bar(market, instrument, what, bar.close_at - _MOMENT))]
+    running = running_bar(market, instrument, what, end)
     if running is not None:
         bars.append(running)
-    return bars[-span.sessions :] if span.sessions else bars
+    bars = bars[-span.sessions :] if span.sessions else bars
+    return [_adjusted(bar, market.adjusted(instrument, _day(bar), now or end, what.is_adjusted), what) for bar in bars]
 
 
-def short_bars(market: Market, instrument: Instrument, span: Span, step: timedelta, end: datetime) -> list[PastBar]:
-    """Bars of `step` up to `end`, oldest first, counted from each open; a quiet bar repeats the last close."""
+def short_bars(
+    market: Market,
+    instrument: Instrument,
+    span: Span,
+    step: timedelta,
+    end: datetime,
+    *,
+    what: Prices = Prices.TRADES,
+    now: datetime | None = None,
+) -> list[PastBar]:
+    """Bars of `step` up to `end`, oldest first, at whole multiples of it by the exchange's clock, and at each open."""
+    hours = market.hours_of(instrument)
     days = [bar.date for bar in _chosen(market.completed(instrument, end), span, end)]
-    running = market.hours.at(end)
+    running = hours.at(end)
     if running is not None:
         days.append(running.date)
+    since = None if span.sessions else end - span.length
     bars: list[PastBar] = []
     for day in days[-span.sessions :] if span.sessions else days:
-        session = market.hours.on(day)
-        path = market.path(instrument, day)
-        if session is not None and path is not None:
-            bars.extend(_cut(market, path, session, step, end))
-    if span.sessions:
-        return bars
-    return [bar for bar in bars if isinstance(bar.start, datetime) and bar.start >= end - span.length]
+        session = hours.on(day)
+        if session is not None:
+            adjusted = market.adjusted(instrument, day, now or end, what.is_adjusted)
+            made = cut(market, instrument, session, step, end, what=what, since=since)
+            bars.extend(_adjusted(bar, adjusted, what) for bar in made)
+    return bars
 
 
 def head_of(market: Market, instrument: Instrument, at: datetime) -> datetime | None:
@@ -128,6 +154,61 @@ def shown_start(bar: PastBar, zone: str, server_version: int, *, as_epoch: bool)
             return f"{day:%Y%m%d}"
 
 
+def shown(bar: PastBar, server_version: int) -> dict[str, Any]:
+    """A bar's figures as messages carry them; shares are lots of a hundred before version 175."""
+    lot = 1 if server_version >= SHARES_IN_HISTORY or bar.volume < 0 else LOT
+    return {
+        "open": bar.open,
+        "high": bar.high,
+        "low": bar.low,
+        "close": bar.close,
+        "volume": bar.volume // lot,
+        "wap": bar.average,
+        "count": bar.trades,
+    }
+
+
+_MOMENT = timedelta(microseconds=1)
+
+
+def _day(bar: PastBar) -> date:
+    return bar.start.date() if isinstance(bar.start, datetime) else bar.start
+
+
+def _whole(bar: DayBar) -> PastBar:
+    return PastBar(
+        start=bar.date,
+        open=money(bar.open),
+        high=money(bar.high),
+        low=money(bar.low),
+        close=money(bar.close),
+        volume=int(bar.volume),
+        average=money((bar.high + bar.low + bar.close) / 3),
+        trades=PastBar.trades_of(int(bar.volume)),
+    )
+
+
+def _joined(days: Sequence[PastBar], what: Prices) -> PastBar:
+    """One bar of several days, dated as the last of them."""
+    bar = replace(days[-1], open=days[0].open, high=max(day.high for day in days), low=min(day.low for day in days))
+    if not what.is_traded:
+        return bar
+    volume = sum(day.volume for day in days)
+    spent = sum((day.average * day.volume for day in days), Decimal(0))
+    average = money(float(spent / volume)) if volume else bar.close
+    return replace(bar, volume=volume, average=average, trades=sum(day.trades for day in days))
+
+
+def _adjusted(bar: PastBar, by: Adjustment, what: Prices) -> PastBar:
+    if by is UNCHANGED:
+        return bar
+    opening, high, low, close, average = (
+        money(float(price) * by.price) for price in (bar.open, bar.high, bar.low, bar.close, bar.average)
+    )
+    bar = replace(bar, open=opening, high=high, low=low, close=close)
+    return replace(bar, average=average, volume=round(bar.volume * by.shares)) if what.is_traded else bar
+
+
 def _chosen(past: Sequence[DayBar], span: Span, end: datetime) -> Sequence[DayBar]:
     """The sessions a span reaches back to: a number of them, or those that closed within its length."""
     if span.sessions:
@@ -135,45 +216,13 @@ def _chosen(past: Sequence[DayBar], span: Span, end: datetime) -> Sequence[DayBa
     return past[bisect_left(past, end - span.length, key=lambda bar: bar.close_at) :]
 
 
-def _running(market: Market, instrument: Instrument, at: datetime) -> PastBar | None:
-    """The bar of the session running at an instant, from the part of its path already gone."""
-    session = market.hours.at(at)
-    path = market.path(instrument, session.date) if session else None
-    if session is None or path is None:
-        return None
-    place = place_of(session.open_at, session.close_at, len(path.prices) - 1, at)
-    return _bar(path, 0, place, session.date)
-
-
-def _cut(market: Market, path: DayPath, session: TradingDay, step: timedelta, end: datetime) -> list[PastBar]:
-    """A session's path cut into bars of `step`, up to `end`."""
-    until = min(end, session.close_at)
-    instants = market.points(session, until)
-    bars: list[PastBar] = []
-    first, start = 0, session.open_at
-    while start <= until and start < session.close_at:
-        last = bisect_left(instants, start + step)
-        bars.append(_bar(path, first, last - 1, start) if last > first else _quiet(bars[-1], start))
-        first, start = last, start + step
-    return bars
-
-
-def _bar(path: DayPath, first: int, last: int, start: date | datetime) -> PastBar:
-    """One bar of the points `first` up to and with `last`."""
-    prices = path.prices[first : last + 1]
-    volume = path.volumes[last] - (path.volumes[first - 1] if first else 0)
-    return PastBar(
-        start=start,
-        open=money(prices[0]),
-        high=money(max(prices)),
-        low=money(min(prices)),
-        close=money(prices[-1]),
-        volume=volume,
-        average=money(sum(prices) / len(prices)),
-        trades=volume // SHARES_A_TRADE,
-    )
-
-
-def _quiet(before: PastBar, start: datetime) -> PastBar:
-    close = before.close
-    return PastBar(start=start, open=close, high=close, low=close, close=close, volume=0, average=close, trades=0)
+def sessions_of(
+    market: Market, instrument: Instrument, span: Span, end: datetime
+) -> Iterator[tuple[datetime, datetime, date]]:
+    """The sessions of a span up to `end`, the running one too: opening and closing instants, and the date."""
+    hours = market.hours_of(instrument)
+    for bar in _chosen(market.completed(instrument, end), span, end):
+        yield bar.open_at, bar.close_at, bar.date
+    running = hours.at(end)
+    if running is not None:
+        yield running.open_at, running.close_at, running.date

@@ -6,87 +6,32 @@ nothing, and nothing after the instant is ever told.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
-from functools import cached_property
+from itertools import pairwise
 from random import Random
-from typing import Protocol
 
+from longwatch.gateway.actions import UNCHANGED, Action, Adjustment, adjustment
 from longwatch.gateway.hours import Hours, ListedHours, TradingDay
-from longwatch.gateway.path import CLOSING_POINT, FEWEST_POINTS, DayBar, DayPath, instant_of, place_of, trace
+from longwatch.gateway.instruments import Instrument, increment_at
+from longwatch.gateway.path import CLOSING_POINT, FEWEST_POINTS, DayBar, DayPath, instant_of, place_of
+from longwatch.gateway.sources import Replay, Source
+
+__all__ = ["Instrument", "Market", "Quote", "Replay", "Source", "money"]
 
 BASIS_POINTS = Decimal(10_000)
 PATHS_KEPT = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Instrument:
-    """A listed instrument as the exchange describes it."""
-
-    con_id: int
-    symbol: str
-    long_name: str = ""
-    sec_type: str = "STK"
-    currency: str = "USD"
-    exchange: str = "SMART"
-    primary_exchange: str = "NASDAQ"
-    trading_class: str = "NMS"
-    min_tick: Decimal = Decimal("0.01")
-    zone: str = "US/Eastern"
-    is_tradable: bool = True
-
-
-class Source(Protocol):
-    """Where an instrument's daily bars come from."""
-
-    @property
-    def instrument(self) -> Instrument: ...
-
-    def on(self, day: date) -> DayBar | None:
-        """The bar of a session, or None when the instrument did not trade."""
-        ...
-
-    def before(self, day: date) -> Sequence[DayBar]:
-        """All bars of sessions before `day`, oldest first."""
-        ...
-
-
-class Replay:
-    """Recorded daily bars of one instrument, oldest first."""
-
-    def __init__(self, instrument: Instrument, days: Iterable[DayBar]) -> None:
-        self._instrument = instrument
-        self._days = sorted(days, key=lambda bar: bar.date)
-        self._dates = [bar.date for bar in self._days]
-
-    @property
-    def instrument(self) -> Instrument:
-        return self._instrument
-
-    @cached_property
-    def _by_date(self) -> dict[date, DayBar]:
-        return dict(zip(self._dates, self._days, strict=True))
-
-    @property
-    def days(self) -> Sequence[DayBar]:
-        return self._days
-
-    def on(self, day: date) -> DayBar | None:
-        return self._by_date.get(day)
-
-    def before(self, day: date) -> Sequence[DayBar]:
-        return self._days[: bisect_right(self._dates, day) - (1 if day in self._by_date else 0)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """What is known of an instrument at one instant; None means there is none. `place` numbers the path's points.
 
-    `bid` and `ask` are None when the exchange is closed. `close` is the previous session's; `open`, `high`, `low` and
-    `volume` are the running or newest session's so far, `traded` the volume of this point alone.
+    `bid` and `ask` are None when the exchange is closed and while the instrument is halted. `close` is the previous
+    session's; `open`, `high`, `low` and `volume` are the running or newest session's so far, `traded` the volume of
+    this point alone.
     """
 
     place: int
@@ -104,6 +49,7 @@ class Quote:
     close: Decimal | None = None
     volume: int = 0
     traded: int = 0
+    is_halted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +64,12 @@ Moment = tuple[TradingDay | None, int]
 
 
 class Market:
-    """All instruments on one exchange calendar.
+    """All instruments of one exchange.
 
-    `path_points` prices a session, spread evenly from the open, and then the close. `spread_bps` is the whole spread in
-    basis points, never less than one tick. `unlisted` makes a source for a symbol or contract number nobody listed, or
-    returns None. Without `hours` the sessions are those of the recorded bars.
+    `path_points` prices a session, spread evenly from the open, and then the close; or with `point_every`, one each so
+    long. `spread_bps` is the whole spread in basis points, never less than one tick. `unlisted` makes a source for a
+    symbol or contract number nobody listed, or returns None. Without `hours` the sessions are those of the recorded
+    bars; a source may have hours of its own.
     """
 
     def __init__(
@@ -132,28 +79,32 @@ class Market:
         *,
         seed: int = 0,
         path_points: int = 26,
+        point_every: timedelta | None = None,
         spread_bps: float = 2.0,
         unlisted: Callable[[str, int], Source | None] | None = None,
     ) -> None:
         self._sources: dict[int, Source] = {}
-        self._by_symbol: dict[str, Source] = {}
+        self._by_name: dict[str, Source] = {}
         self._paths: dict[int, dict[date, DayPath]] = {}
         self._closes: dict[int, tuple[date, Decimal | None]] = {}
         self._quotes: dict[int, tuple[Moment, Quote]] = {}
-        self._moment: tuple[datetime, Moment] | None = None
+        self._moments: dict[Hours, tuple[datetime, Moment]] = {}
         self._seed = seed
         self._points = max(path_points, FEWEST_POINTS)
+        self._point_every = point_every
         self._spread = Decimal(str(spread_bps))
         self._unlisted = unlisted
-        for source in sources:
-            self._list(source)
+        listed = list(sources)
         self.hours: Hours = hours or ListedHours(
-            bar for source in self._sources.values() if isinstance(source, Replay) for bar in source.days
+            bar for source in listed if isinstance(source, Replay) for bar in source.days
         )
+        self._all_hours = [self.hours]
+        for source in listed:
+            self._list(source)
 
     def quote(self, instrument: Instrument, at: datetime) -> Quote:
         """Everything an observer may know of an instrument at an instant."""
-        moment = self._moment_of(at)
+        moment = self._moment_of(self._sources[instrument.con_id].hours or self.hours, at)
         kept = self._quotes.get(instrument.con_id)
         if kept is not None and kept[0] == moment:
             return kept[1]
@@ -165,9 +116,16 @@ class Market:
         self._quotes[instrument.con_id] = (moment, quote)
         return quote
 
+    def frozen(self, instrument: Instrument, at: datetime) -> Quote:
+        """The quote, or while the exchange is closed the one that stood last before it closed."""
+        past = self.completed(instrument, at)
+        if self.hours_of(instrument).at(at) is not None or not past:
+            return self.quote(instrument, at)
+        return self.quote(instrument, past[-1].close_at - CLOSING_POINT)
+
     def find(self, symbol: str, con_id: int = 0) -> Instrument | None:
-        """The instrument with this contract number, or else this symbol; None when there is none or they disagree."""
-        source = self._sources.get(con_id) if con_id else self._by_symbol.get(symbol)
+        """The instrument with this contract number, or else this name; None when there is none or they disagree."""
+        source = self._sources.get(con_id) if con_id else self._by_name.get(symbol)
         if source is None and self._unlisted is not None:
             source = self._unlisted(symbol, con_id)
             if source is not None:
@@ -177,25 +135,29 @@ class Market:
         return source.instrument
 
     def instruments(self) -> list[Instrument]:
-        """Every instrument known so far, by symbol."""
-        return [self._by_symbol[symbol].instrument for symbol in sorted(self._by_symbol)]
+        """Every instrument known so far, by name."""
+        return [self._by_name[name].instrument for name in sorted(self._by_name)]
+
+    def hours_of(self, instrument: Instrument) -> Hours:
+        """The sessions of an instrument: its own, or the market's."""
+        return self._sources[instrument.con_id].hours or self.hours
 
     def completed(self, instrument: Instrument, at: datetime) -> Sequence[DayBar]:
         """The bars of sessions that have closed at `at`, oldest first."""
-        session = self.hours.at(at)
-        following = session or self.hours.following(at)
-        return self._sources[instrument.con_id].before(following.date if following else date.max)
+        session = self._session_from(instrument, at)
+        return self._sources[instrument.con_id].before(session.date if session else date.max)
 
     def path(self, instrument: Instrument, day: date) -> DayPath | None:
         """The whole path of one session, for readers that cut it off at an instant themselves."""
         mine = self._paths.setdefault(instrument.con_id, {})
         path = mine.get(day)
         if path is None:
-            bar = self._sources[instrument.con_id].on(day)
-            if bar is None:
+            source = self._sources[instrument.con_id]
+            session = (source.hours or self.hours).on(day)
+            random = Random(f"{self._seed}|{instrument.name}|{day.isoformat()}")
+            path = source.path(day, self._points_in(session), random) if session is not None else None
+            if path is None:
                 return None
-            random = Random(f"{self._seed}|{instrument.symbol}|{day.isoformat()}")
-            path = trace(bar, self._points, -instrument.min_tick.as_tuple().exponent, random)  # type: ignore[operator]
             if len(mine) >= PATHS_KEPT:
                 del mine[next(iter(mine))]
             mine[day] = path
@@ -203,7 +165,7 @@ class Market:
 
     def opening(self, instrument: Instrument, at: datetime) -> Auction | None:
         """The auction that opens a session at this very instant, or None."""
-        session = self.hours.at(at)
+        session = self.hours_of(instrument).at(at)
         path = self.path(instrument, session.date) if session and session.open_at == at else None
         return Auction(price=money(path.bar.open), volume=path.volumes[0]) if path else None
 
@@ -215,41 +177,100 @@ class Market:
 
     def points(self, session: TradingDay, until: datetime) -> list[datetime]:
         """The instants of a session's points up to and with `until`."""
-        newest = place_of(session.open_at, session.close_at, self._points, until)
-        return [instant_of(session.open_at, session.close_at, self._points, place) for place in range(newest + 1)]
+        places = range(self.place(session, until) + 1)
+        return [instant_of(session.open_at, session.close_at, self._points_in(session), place) for place in places]
+
+    def place(self, session: TradingDay, at: datetime) -> int:
+        """The number of the newest point of a session at an instant, counted from 0; -1 before its open."""
+        return place_of(session.open_at, session.close_at, self._points_in(session), at)
 
     def next_instant(self, at: datetime) -> datetime | None:
         """The first instant after `at` at which quotes change: a point, a close or an open."""
-        session = self.hours.at(at)
+        instants = [one for hours in self._all_hours if (one := self._next_instant(hours, at)) is not None]
+        return min(instants, default=None)
+
+    def actions(self, day: date) -> list[Action]:
+        """The splits and dividends of a session: they have happened when it opens."""
+        sources = self._sources.values()
+        return [action for source in sources for action in source.actions(day) if action.date == day]
+
+    def adjusted(self, instrument: Instrument, day: date, at: datetime, dividends: bool) -> Adjustment:
+        """What prices and shares of a past session are multiplied by to be like those of `at`."""
+        source = self._sources[instrument.con_id]
+        session = self._session_from(instrument, at)
         if session is None:
-            following = self.hours.following(at)
-            return following.open_at if following else None
-        if at >= session.close_at - CLOSING_POINT:
-            return session.close_at
-        place = place_of(session.open_at, session.close_at, self._points, at)
-        return instant_of(session.open_at, session.close_at, self._points, place + 1)
+            known = source.actions(date.max)
+        else:
+            known = source.actions(session.date if session.open_at <= at else session.date - timedelta(days=1))
+        if not known or known[-1].date <= day:
+            return UNCHANGED
+        later = [action for action in known if action.date > day]
+        return adjustment([(one, source.before(one.date)[-1].close) for one in later], day, dividends=dividends)
+
+    def spread_round(self, price: float, instrument: Instrument) -> tuple[Decimal, Decimal]:
+        """Bid and ask on the price grid, the price inside or on the edge of them; the bid is at least one tick."""
+        middle = money(price)
+        tick = increment_at(instrument, middle)
+        ticks = max(1, int((middle * self._spread / BASIS_POINTS / tick).to_integral_value()))
+        low = ((middle - tick * ticks / 2) / tick).to_integral_value(ROUND_FLOOR)
+        bid = max(low, Decimal(1)) * tick
+        return bid, bid + tick * ticks
+
+    def average(self, instrument: Instrument, quote: Quote) -> Decimal | None:
+        """The price of the shares traded so far in the quote's session, on average; None when there are none."""
+        path = self.path(instrument, quote.day) if quote.day is not None else None
+        if path is None or not quote.volume:
+            return quote.last
+        shares = [path.volumes[0], *(later - earlier for earlier, later in pairwise(path.volumes[: quote.place + 1]))]
+        spent = sum(price * part for price, part in zip(path.prices, shares, strict=False))
+        return money(spent / quote.volume)
 
     def _list(self, source: Source) -> None:
         self._sources[source.instrument.con_id] = source
-        self._by_symbol[source.instrument.symbol] = source
+        self._by_name[source.instrument.name] = source
+        if source.hours is not None and source.hours not in self._all_hours:
+            self._all_hours.append(source.hours)
 
-    def _moment_of(self, at: datetime) -> Moment:
-        """The session and point at an instant, or the next session and -1 while closed; many ask about one instant."""
-        if self._moment is not None and self._moment[0] == at:
-            return self._moment[1]
-        session = self.hours.at(at)
+    def _points_in(self, session: TradingDay) -> int:
+        if self._point_every is None:
+            return self._points
+        return max((session.close_at - session.open_at) // self._point_every, FEWEST_POINTS)
+
+    def _session_from(self, instrument: Instrument, at: datetime) -> TradingDay | None:
+        """The session running at an instant, or else the next one."""
+        hours = self.hours_of(instrument)
+        return hours.at(at) or hours.following(at)
+
+    def _next_instant(self, hours: Hours, at: datetime) -> datetime | None:
+        session = hours.at(at)
         if session is None:
-            moment: Moment = (self.hours.following(at), -1)
-        else:
-            moment = (session, place_of(session.open_at, session.close_at, self._points, at))
-        self._moment = (at, moment)
+            following = hours.following(at)
+            return following.open_at if following else None
+        if at >= session.close_at - CLOSING_POINT:
+            return session.close_at
+        return instant_of(session.open_at, session.close_at, self._points_in(session), self.place(session, at) + 1)
+
+    def _moment_of(self, hours: Hours, at: datetime) -> Moment:
+        """The session and point at an instant, or the next session and -1 while closed; many ask about one instant."""
+        kept = self._moments.get(hours)
+        if kept is not None and kept[0] == at:
+            return kept[1]
+        session = hours.at(at)
+        moment: Moment = (hours.following(at), -1) if session is None else (session, self.place(session, at))
+        self._moments[hours] = (at, moment)
         return moment
 
     def _close_before(self, instrument: Instrument, day: date) -> Decimal | None:
+        """The close of the session before `day`, as of a split on that day."""
         kept = self._closes.get(instrument.con_id)
         if kept is None or kept[0] != day:
-            past = self._sources[instrument.con_id].before(day)
-            kept = self._closes[instrument.con_id] = (day, money(past[-1].close) if past else None)
+            source = self._sources[instrument.con_id]
+            past, close = source.before(day), None
+            if past:
+                close = money(past[-1].close)
+                for action in source.actions(day):
+                    close = close / action.ratio if action.date == day else close
+            kept = self._closes[instrument.con_id] = (day, money(float(close)) if past and close else None)
         return kept[1]
 
     def _closed_quote(self, instrument: Instrument, at: datetime) -> Quote:
@@ -275,34 +296,28 @@ class Market:
         close = self._close_before(instrument, session.date)
         if path is None:
             return Quote(place=place, day=session.date, last=close, close=close)
-        bid, ask = self._spread_round(path.prices[place], instrument.min_tick)
+        is_halted, traded = place in path.halted, path.traded(place)
+        bid, ask = (None, None) if is_halted else self.spread_round(path.prices[place], instrument)
         return Quote(
             place=place,
             day=session.date,
             bid=bid,
             ask=ask,
-            bid_size=path.bid_sizes[place],
-            ask_size=path.ask_sizes[place],
+            bid_size=0 if is_halted else path.bid_sizes[place],
+            ask_size=0 if is_halted else path.ask_sizes[place],
             last=money(path.prices[place]),
-            last_size=path.last_sizes[place],
-            last_at=instant_of(session.open_at, session.close_at, self._points, place),
+            last_size=path.last_sizes[traded],
+            last_at=instant_of(session.open_at, session.close_at, self._points_in(session), traded),
             open=money(path.prices[0]),
             high=money(path.highs[place]),
             low=money(path.lows[place]),
             close=close,
             volume=path.volumes[place],
             traded=path.volumes[place] - (path.volumes[place - 1] if place else 0),
+            is_halted=is_halted,
         )
-
-    def _spread_round(self, price: float, tick: Decimal) -> tuple[Decimal, Decimal]:
-        """Bid and ask on the tick grid, the price inside or on the edge of them; the bid is at least one tick."""
-        middle = money(price)
-        ticks = max(1, int((middle * self._spread / BASIS_POINTS / tick).to_integral_value()))
-        low = ((middle - tick * ticks / 2) / tick).to_integral_value(ROUND_FLOOR)
-        bid = max(low, Decimal(1)) * tick
-        return bid, bid + tick * ticks
 
 
 def money(price: float) -> Decimal:
-    """A float price as an exact decimal, at four places: finer than any tick here, coarser than a float's noise."""
-    return Decimal(f"{price:.4f}").normalize() + Decimal("0.00")
+    """A float price as an exact decimal, at six places: finer than any tick here, coarser than a float's noise."""
+    return Decimal(f"{price:.6f}").normalize() + Decimal("0.00")

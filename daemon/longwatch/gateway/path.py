@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import accumulate, pairwise
 from random import Random
+from typing import TypeVar
 
 FEWEST_POINTS = 4
 CLOSING_POINT = timedelta(seconds=1)
 """The last point comes this long before the close, and is the closing price."""
+
+Number = TypeVar("Number", int, float)
 
 LOT = 100
 MOST_LOTS_SHOWN = 40
@@ -41,13 +45,27 @@ class DayPath:
     last_sizes: tuple[int, ...]
     highs: tuple[float, ...]
     lows: tuple[float, ...]
+    halted: frozenset[int] = frozenset()
+
+    def traded(self, place: int) -> int:
+        """The newest point up to `place` at which it traded."""
+        while place in self.halted:
+            place -= 1
+        return place
 
 
-def trace(bar: DayBar, points: int, decimals: int, random: Random) -> DayPath:
-    """The path of a bar: `points` prices spread evenly from the open, then the close; all within low and high."""
+def trace(
+    bar: DayBar, points: int, decimals: int, random: Random, halts: Sequence[tuple[datetime, datetime]] = ()
+) -> DayPath:
+    """The path of a bar: `points` prices spread evenly from the open, then the close; all within low and high.
+
+    While it is halted the price stands and no share is traded; the points that are left take the whole way.
+    """
     last = max(points, FEWEST_POINTS)
-    prices = _prices(bar, last, decimals, random)
-    shares = _shares(bar.volume, last + 1, random)
+    halted = _halted(bar, last, halts)
+    free = last - len(halted)
+    prices = _spread(_prices(bar, free, decimals, random), halted)
+    shares = _spread(tuple(_shares(bar.volume, free + 1, random)), halted, 0)
     return DayPath(
         bar=bar,
         prices=prices,
@@ -57,7 +75,32 @@ def trace(bar: DayBar, points: int, decimals: int, random: Random) -> DayPath:
         last_sizes=tuple(max(1, min(LOT * random.randint(1, 5), share)) for share in shares),
         highs=tuple(accumulate(prices, max)),
         lows=tuple(accumulate(prices, min)),
+        halted=halted,
     )
+
+
+def _halted(bar: DayBar, last: int, halts: Sequence[tuple[datetime, datetime]]) -> frozenset[int]:
+    """The points within halts; never the opening and the closing one, and enough are left for the bar's four prices."""
+    places = (place for place in range(1, last) for begins, ends in halts if begins <= _at(bar, last, place) < ends)
+    return frozenset(sorted(set(places))[: last - FEWEST_POINTS])
+
+
+def _at(bar: DayBar, last: int, place: int) -> datetime:
+    return instant_of(bar.open_at, bar.close_at, last, place)
+
+
+def _spread(values: tuple[Number, ...], halted: frozenset[int], filler: Number | None = None) -> tuple[Number, ...]:
+    """Values of the points that trade, with the one before, or a filler, at those that do not."""
+    if not halted:
+        return values
+    spread: list[Number] = []
+    left = iter(values)
+    for place in range(len(values) + len(halted)):
+        if place not in halted:
+            spread.append(next(left))
+        else:
+            spread.append(spread[-1] if filler is None else filler)
+    return tuple(spread)
 
 
 def place_of(bar_open: datetime, bar_close: datetime, points: int, at: datetime) -> int:

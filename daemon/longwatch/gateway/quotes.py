@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from longwatch.gateway.generic_ticks import MARK, VOLUME
 from longwatch.gateway.market import Instrument, Market, Quote
 from longwatch.gateway.wording import SHARES_IN_QUOTES
-from longwatch.wire.replies import quick
+from longwatch.wire.codec import OPEN_NUMBER
+from longwatch.wire.replies import for_any_request
 
 if TYPE_CHECKING:
     from longwatch.gateway.session import Session
 
-LIVE, FROZEN, DELAYED = 1, 2, 3
+LIVE, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4
 LOT = 100
 NO_PRICE = Decimal(-1)
 CAN_AUTO_EXECUTE = 1
 DELAY = timedelta(minutes=15)
+MARK_TICK, VOLUME_TICK = 37, 48
+NONE: frozenset[str] = frozenset()
+
+PRICE, SIZE, TEXT, GENERIC = map(for_any_request, ("tickPrice", "tickSize", "tickString", "tickGeneric"))
+"""The writers of ticks, which are alike at all server versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +45,23 @@ class TickNumbers:
     close: int
     open: int
     last_time: int
+    halted: int
 
 
 LIVE_TICKS = TickNumbers(
-    bid=1, ask=2, last=4, bid_size=0, ask_size=3, last_size=5, high=6, low=7, volume=8, close=9, open=14, last_time=45
+    bid=1,
+    ask=2,
+    last=4,
+    bid_size=0,
+    ask_size=3,
+    last_size=5,
+    high=6,
+    low=7,
+    volume=8,
+    close=9,
+    open=14,
+    last_time=45,
+    halted=49,
 )
 DELAYED_TICKS = TickNumbers(
     bid=66,
@@ -55,91 +76,161 @@ DELAYED_TICKS = TickNumbers(
     close=75,
     open=76,
     last_time=88,
+    halted=90,
 )
 
 
-class Stream:
-    """One client's subscription to one instrument; remembers what was sent, so that only changes travel."""
+class Ticker:
+    """Sends every stream what has changed. What several streams are told alike is encoded once."""
 
-    def __init__(self, session: Session, req_id: int, instrument: Instrument, *, delayed: bool = False) -> None:
-        self.session = session
-        self.req_id = req_id
-        self.instrument = instrument
-        self._delay = DELAY if delayed else timedelta()
-        self._kind = DELAYED if delayed else LIVE
-        self._ticks = DELAYED_TICKS if delayed else LIVE_TICKS
-        self._sent: Quote | None = None
-        version = session.server_version
-        self._price = quick("tickPrice", version)
-        self._size = quick("tickSize", version)
-        self._text = quick("tickString", version)
-        self._lot = 1 if version >= SHARES_IN_QUOTES else LOT
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._encoded: dict[tuple[int, int, int, int], tuple[Quote, Quote, bytes]] = {}
 
-    def start(self, market: Market, at: datetime) -> None:
-        """Send the opening burst: type, parameters, last trade, day figures, then bid and ask."""
-        ticks, quote = self._ticks, self._quote(market, at)
-        exchange = {"minTick": self.instrument.min_tick, "bboExchange": "9c0001", "snapshotPermissions": 4}
-        self.session.send("marketDataType", {"reqId": self.req_id, "marketDataType": self._kind})
-        self.session.send("tickReqParams", {"reqId": self.req_id, **exchange})
-        if quote.last is not None:
-            self._send_last(quote)
-        for number, price in self._day_prices(quote):
-            self._send_price(number, price, 0)
-        self._send_side(ticks.bid, ticks.bid_size, quote.bid, quote.bid_size)
-        self._send_side(ticks.ask, ticks.ask_size, quote.ask, quote.ask_size)
-        self._sent = quote
-
-    def follow(self, market: Market, at: datetime) -> None:
-        """Send what has changed since the last time."""
-        quote, sent, ticks = self._quote(market, at), self._sent, self._ticks
+    def follow(self, stream: Stream, at: datetime) -> None:
+        """Bring a stream up to an instant."""
+        quote, sent = stream.quote(self._market, at), stream.sent
+        if stream.may_switch:
+            stream.switch(self._market, at)
         if quote is sent or sent is None:
             return
-        self._sent = quote
-        if quote.last is not None and (quote.last, quote.last_at) != (sent.last, sent.last_at):
-            self._send_last(quote)
-        before = dict(self._day_prices(sent))
-        for number, price in self._day_prices(quote):
-            if before.get(number) != price:
-                self._send_price(number, price, 0)
-        self._send_change(ticks.bid, ticks.bid_size, (quote.bid, quote.bid_size), (sent.bid, sent.bid_size))
-        self._send_change(ticks.ask, ticks.ask_size, (quote.ask, quote.ask_size), (sent.ask, sent.ask_size))
+        if stream.generic:
+            stream.write(stream.changes(sent, quote))
+        else:
+            width = len(stream.number)
+            key = (stream.instrument.con_id, stream.ticks.bid, stream.lot, width)
+            kept = self._encoded.get(key)
+            if kept is None or kept[0] is not sent or kept[1] is not quote:
+                kept = self._encoded[key] = (sent, quote, b"".join(stream.changes(sent, quote)))
+            stream.send(kept[2])
+        stream.sent = quote
 
-    def _quote(self, market: Market, at: datetime) -> Quote:
-        return market.quote(self.instrument, at - self._delay)
+
+class Stream:
+    """One client's subscription to one instrument; `sent` is what it was told last.
+
+    `wanted` is the kind of quotes the client prefers; `generic` are the numbers of the generic ticks it asked for.
+    """
+
+    def __init__(
+        self, session: Session, req_id: int, instrument: Instrument, wanted: int = LIVE, generic: frozenset[str] = NONE
+    ) -> None:
+        self.session = session
+        self.req_id = req_id
+        self.number = str(req_id).encode()
+        self.instrument = instrument
+        self.generic = generic & (MARK | VOLUME)
+        self.ticks = DELAYED_TICKS if wanted in {DELAYED, DELAYED_FROZEN} else LIVE_TICKS
+        self.lot = 1 if session.server_version >= SHARES_IN_QUOTES else LOT
+        self.sent: Quote | None = None
+        self._wanted = wanted
+        self._delay = DELAY if self.ticks is DELAYED_TICKS else timedelta()
+        self._kind = 0
+
+    def start(self, market: Market, at: datetime) -> bool:
+        """Send the opening burst: kind, parameters, last trade, day figures, bid and ask; whether all was there."""
+        ticks, quote = self.ticks, self.quote(market, at)
+        self.switch(market, at)
+        exchange = {"minTick": self.instrument.min_tick, "bboExchange": "9c0001", "snapshotPermissions": 4}
+        self.session.send("tickReqParams", {"reqId": self.req_id, **exchange})
+        if quote.last is not None:
+            self.write(self._last(quote))
+        for number, price in self._day_prices(quote):
+            self.write([self._price(number, price, 0)])
+        self.write(self._side(ticks.bid, ticks.bid_size, quote.bid, quote.bid_size))
+        self.write(self._side(ticks.ask, ticks.ask_size, quote.ask, quote.ask_size))
+        if quote.is_halted:
+            self.write([self._halt(quote)])
+        self.write(self._generic(None, quote))
+        self.sent = quote
+        return None not in (quote.bid, quote.ask, quote.last, quote.close)
+
+    @property
+    def may_switch(self) -> bool:
+        """Whether the kind of its quotes changes as the exchange opens and closes."""
+        return self._wanted in {FROZEN, DELAYED_FROZEN}
+
+    def quote(self, market: Market, at: datetime) -> Quote:
+        """What the stream shows at an instant."""
+        look = market.frozen if self.may_switch else market.quote
+        return look(self.instrument, at - self._delay)
+
+    def switch(self, market: Market, at: datetime) -> None:
+        """Tell the kind of quotes that follow, when it is another: frozen ones are live while the exchange is open."""
+        kind = self._wanted
+        if self.may_switch and market.hours_of(self.instrument).at(at - self._delay) is not None:
+            kind -= 1
+        if kind != self._kind:
+            self._kind = kind
+            self.session.send("marketDataType", {"reqId": self.req_id, "marketDataType": kind})
+
+    def changes(self, sent: Quote, quote: Quote) -> Iterator[bytes]:
+        """The frames of what is different between two quotes, the stream's number left open."""
+        ticks = self.ticks
+        if quote.last is not None and (quote.last, quote.last_at) != (sent.last, sent.last_at):
+            yield from self._last(quote)
+        if (quote.high, quote.low, quote.open, quote.close) != (sent.high, sent.low, sent.open, sent.close):
+            before = dict(self._day_prices(sent))
+            for number, price in self._day_prices(quote):
+                if before.get(number) != price:
+                    yield self._price(number, price, 0)
+        if quote.is_halted != sent.is_halted:
+            yield self._halt(quote)
+        if quote.bid != sent.bid:
+            yield from self._side(ticks.bid, ticks.bid_size, quote.bid, quote.bid_size)
+        elif quote.bid_size != sent.bid_size:
+            yield self._size(ticks.bid_size, quote.bid_size)
+        if quote.ask != sent.ask:
+            yield from self._side(ticks.ask, ticks.ask_size, quote.ask, quote.ask_size)
+        elif quote.ask_size != sent.ask_size:
+            yield self._size(ticks.ask_size, quote.ask_size)
+        if self.generic:
+            yield from self._generic(sent, quote)
+
+    def write(self, frames: Iterable[bytes]) -> None:
+        """Send frames with the stream's own number."""
+        self.send(b"".join(frames))
+
+    def send(self, data: bytes) -> None:
+        """The same for frames joined already."""
+        faults = self.session.desk.faults
+        if data and not (faults.withhold and "tick" in faults.withhold):
+            self.session.write(data.replace(OPEN_NUMBER, self.number))
 
     def _day_prices(self, quote: Quote) -> list[tuple[int, Decimal]]:
-        ticks = self._ticks
+        ticks = self.ticks
         day = (ticks.high, quote.high), (ticks.low, quote.low), (ticks.close, quote.close), (ticks.open, quote.open)
         return [(number, price) for number, price in day if price is not None]
 
-    def _send_last(self, quote: Quote) -> None:
+    def _last(self, quote: Quote) -> Iterator[bytes]:
         if quote.last_at is not None:
-            self._write(self._text(self.req_id, self._ticks.last_time, str(int(quote.last_at.timestamp()))))
-        self._send_price(self._ticks.last, quote.last, quote.last_size)
-        self._send_size(self._ticks.last_size, quote.last_size)
-        self._send_size(self._ticks.volume, quote.volume)
+            yield TEXT(len(self.number), self.ticks.last_time, str(int(quote.last_at.timestamp())))
+        yield self._price(self.ticks.last, quote.last, quote.last_size)
+        yield self._size(self.ticks.last_size, quote.last_size)
+        yield self._size(self.ticks.volume, quote.volume)
 
-    def _send_side(self, price_tick: int, size_tick: int, price: Decimal | None, size: int) -> None:
-        self._send_price(price_tick, price, size)
-        self._send_size(size_tick, size)
+    def _side(self, price_tick: int, size_tick: int, price: Decimal | None, size: int) -> Iterator[bytes]:
+        yield self._price(price_tick, price, size)
+        yield self._size(size_tick, size)
 
-    def _send_change(
-        self, price_tick: int, size_tick: int, now: tuple[Decimal | None, int], before: tuple[Decimal | None, int]
-    ) -> None:
-        if now[0] != before[0]:
-            self._send_side(price_tick, size_tick, *now)
-        elif now[1] != before[1]:
-            self._send_size(size_tick, now[1])
+    def _price(self, tick: int, price: Decimal | None, size: int) -> bytes:
+        mask = CAN_AUTO_EXECUTE if tick in {self.ticks.bid, self.ticks.ask} and price is not None else 0
+        return PRICE(len(self.number), tick, NO_PRICE if price is None else price, size // self.lot, mask)
 
-    def _send_price(self, tick: int, price: Decimal | None, size: int) -> None:
-        mask = CAN_AUTO_EXECUTE if tick in {self._ticks.bid, self._ticks.ask} and price is not None else 0
-        shown = NO_PRICE if price is None else price
-        self._write(self._price(self.req_id, tick, shown, size // self._lot, mask))
+    def _size(self, tick: int, size: int) -> bytes:
+        return SIZE(len(self.number), tick, size // self.lot)
 
-    def _send_size(self, tick: int, size: int) -> None:
-        self._write(self._size(self.req_id, tick, size // self._lot))
+    def _halt(self, quote: Quote) -> bytes:
+        return GENERIC(len(self.number), self.ticks.halted, float(quote.is_halted))
 
-    def _write(self, packet: bytes) -> None:
-        faults = self.session.desk.faults
-        if not faults.withhold or "tick" not in faults.withhold:
-            self.session.write(packet)
+    def _generic(self, sent: Quote | None, quote: Quote) -> Iterator[bytes]:
+        """The generic ticks asked for: the mark price, and each trade with the day so far."""
+        if quote.last is None or (sent is not None and (sent.last, sent.last_at) == (quote.last, quote.last_at)):
+            return
+        if self.generic & MARK:
+            yield self._price(MARK_TICK, quote.last, 0)
+        if self.generic & VOLUME and quote.last_at is not None:
+            millis = int(quote.last_at.timestamp() * 1000)
+            average = self.session.desk.market.average(self.instrument, quote)
+            sizes = f"{quote.last_size // self.lot};{millis};{quote.volume // self.lot}"
+            yield TEXT(len(self.number), VOLUME_TICK, f"{quote.last};{sizes};{average};true")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from longwatch.gateway import account_requests, data_requests, order_requests
+from longwatch.gateway import account_requests, bar_requests, contract_requests, order_requests, quote_requests
 from longwatch.gateway.session import Session
 
 Values = dict[str, Any]
@@ -18,7 +18,14 @@ CLIENTS_AT_ONCE = 32
 LOG_LEVELS = range(1, 6)
 
 NEED_BACKEND = frozenset(
-    {"reqContractDetails", "reqMatchingSymbols", "reqMktData", "reqHistoricalData", "reqHeadTimeStamp"}
+    {
+        "reqContractDetails",
+        "reqMatchingSymbols",
+        "reqMktData",
+        "reqHistoricalData",
+        "reqHeadTimeStamp",
+        "reqRealTimeBars",
+    }
 )
 """Requests that stay unanswered while the broker can't be reached."""
 
@@ -113,7 +120,9 @@ ANSWERS: dict[str, Answer] = {
     "reqFamilyCodes": family_codes,
     **order_requests.ANSWERS,
     **account_requests.ANSWERS,
-    **data_requests.ANSWERS,
+    **contract_requests.ANSWERS,
+    **quote_requests.ANSWERS,
+    **bar_requests.ANSWERS,
     "reqSoftDollarTiers": Empty("softDollarTiers"),
     "reqUserInfo": Empty("userInfo"),
     "reqNewsProviders": Empty("newsProviders"),
@@ -123,7 +132,6 @@ ANSWERS: dict[str, Answer] = {
     "reqSecDefOptParams": Empty("securityDefinitionOptionParameterEnd"),
     "queryDisplayGroups": Empty("displayGroupList"),
     "reqFundamentalData": Refused(430, "The fundamentals data for the security specified is not available."),
-    "reqRealTimeBars": Refused(420, "Invalid Real-time Query:No market data permissions for this instrument"),
     "reqTickByTickData": Refused(10189, "Failed to request tick-by-tick data:No market data permissions"),
     "reqHistoricalTicks": Refused(10187, "Failed to request historical ticks:No market data permissions"),
     "reqNewsBulletins": nothing,
@@ -135,7 +143,6 @@ ANSWERS: dict[str, Answer] = {
     "subscribeToGroupEvents": nothing,
     "unsubscribeFromGroupEvents": nothing,
     "updateDisplayGroup": nothing,
-    "cancelRealTimeBars": nothing,
     "cancelTickByTickData": nothing,
     "cancelHeadTimeStamp": nothing,
     "cancelHistogramData": nothing,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from longwatch.errors import ProtocolError
@@ -15,6 +16,8 @@ from longwatch.wire.requests import Request, UnknownRequest, decode_request
 
 if TYPE_CHECKING:
     from longwatch.gateway.desk import Desk
+    from longwatch.gateway.live_bars import FiveSeconds, Query
+    from longwatch.gateway.market import Instrument
     from longwatch.gateway.quotes import Stream
 
 BUFFER_LIMIT = 32 * 1024 * 1024
@@ -34,6 +37,8 @@ class Session(asyncio.Protocol):
         self.is_open = False
         self.follows = Follows()
         self.streams: dict[int, Stream] = {}
+        self.bars: dict[int, FiveSeconds] = {}
+        self.queries: dict[int, Query] = {}
         self.market_data_type = 1
         self._frames = Frames()
         self._opening: bytes | None = b""
@@ -44,6 +49,11 @@ class Session(asyncio.Protocol):
     @property
     def is_started(self) -> bool:
         return self.client_id >= 0
+
+    def followed(self) -> Iterator[Instrument]:
+        """What it follows the bars of."""
+        yield from (stream.instrument for stream in self.bars.values())
+        yield from (query.instrument for query in self.queries.values() if query.is_live)
 
     def send(self, name: str, values: dict[str, Any] | None = None) -> None:
         """Send one reply."""
@@ -117,7 +127,7 @@ class Session(asyncio.Protocol):
             return
         for payload in payloads:
             if self.is_open:
-                self._receive(split(payload))
+                self.desk.police.hear(self, payload, self._receive)
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -134,9 +144,9 @@ class Session(asyncio.Protocol):
         self.write(greeting(self.server_version, self.desk.connect_time()))
         return rest
 
-    def _receive(self, fields: list[str]) -> None:
+    def _receive(self, payload: bytes) -> None:
         try:
-            request = decode_request(fields, self.server_version)
+            request = decode_request(split(payload), self.server_version)
         except UnreadableField as error:
             self.error(320, f"Error reading request. {error}")
             return

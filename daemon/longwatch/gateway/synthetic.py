@@ -19,7 +19,7 @@ PULL_HOME = 0.02
 """Share of the distance to its base that a price goes back each day, so that years of it stay tradable."""
 
 
-class Synthetic:
+class Synthetic(Source):
     """Seeded daily bars of one symbol from `first` on, for ever."""
 
     def __init__(self, instrument: Instrument, seed: int, first: date) -> None:

@@ -219,6 +219,11 @@ def zoned(at: datetime, zone: str) -> str:
     return f"{at.astimezone(ZoneInfo(zone)):%Y%m%d %H:%M:%S} {zone}"
 
 
+def local_dash(at: datetime, zone: str) -> str:
+    """A time in a zone that is named elsewhere: `20260312-09:30:00`."""
+    return f"{at.astimezone(ZoneInfo(zone)):%Y%m%d-%H:%M:%S}"
+
+
 def instant_of(text: str, zone: str) -> datetime | None:
     """A time of a request, in any of its three forms, in UTC; None when it is none of them, or long before any market.
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.data_requests import COMPETING, NOT_SUBSCRIBED
+from longwatch.gateway.quote_requests import COMPETING, NOT_SUBSCRIBED
 from longwatch.simulation.plan import Incident
 
 NOTICES = {
@@ -232,12 +232,12 @@ def _take_ids(gateway: Gateway, incident: Incident) -> None:
 
 def _compete(gateway: Gateway, incident: Incident) -> None:
     gateway.faults.competing_session = True
-    gateway.desk.end_streams(10197, COMPETING)
+    gateway.desk.feeds.end_quotes(10197, COMPETING)
 
 
 def _unsubscribe(gateway: Gateway, incident: Incident) -> None:
     gateway.faults.delayed_only = True
-    gateway.desk.end_streams(10168, NOT_SUBSCRIBED)
+    gateway.desk.feeds.end_quotes(10168, NOT_SUBSCRIBED)
 
 
 def _endless(gateway: Gateway, incident: Incident) -> None:

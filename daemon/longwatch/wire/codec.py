@@ -12,6 +12,11 @@ from longwatch.wire.layout import Field, Literal, Message, names, present
 from longwatch.wire.reading import reader
 from longwatch.wire.writing import Values, writer
 
+OPEN_NUMBER = b"\x01"
+"""Stands for a number still to be written. No field holds it, and no length of a frame so short does."""
+
+LONGEST_OPEN = 255
+
 
 class Codec:
     """Writes and reads one message type at one server version."""
@@ -49,11 +54,13 @@ class Codec:
         end = self._read(fields, 1, values)
         return values, fields[end:]
 
-    def quick(self) -> Callable[..., bytes]:
+    def quick(self, *, for_any: bool = False) -> Callable[..., bytes]:
         """A writer of a message of plain fields that takes its values by position, in the table's order.
 
-        For quotes: it checks nothing twice. Raises ProtocolError when the message is not of plain fields; the writer
-        raises TypeError or ValueError for a value that is not of its field's kind.
+        With `for_any` the first value is only how many digits the first field will have: it is written OPEN_NUMBER, and
+        the frame is one when that is replaced. For quotes: it checks nothing twice. Raises ProtocolError when the
+        message is not of plain fields; the writer raises TypeError or ValueError for a value that is not of its field's
+        kind.
         """
         rows = self.fields
         plain = [row for row in rows if isinstance(row, Field)]
@@ -62,7 +69,8 @@ class Codec:
         texts = (row.text if isinstance(row, Literal) else "%s" for row in rows)
         template = "\0".join((str(self.message.id), *texts)) + "\0"
         shows = tuple(row.kind.show for row in plain)
-
+        if for_any:
+            return _for_any(template, shows)
         width = len(shows)
 
         def write(*values: Any) -> bytes:
@@ -72,3 +80,21 @@ class Codec:
             return len(payload).to_bytes(4, "big") + payload
 
         return write
+
+
+def _for_any(template: str, shows: tuple[Callable[[Any], str], ...]) -> Callable[..., bytes]:
+    """A quick writer that leaves the first field open."""
+    begun = template.replace("%s", OPEN_NUMBER.decode(), 1)
+    rest = shows[1:]
+    width = len(rest)
+
+    def write(digits: int, *values: Any) -> bytes:
+        if len(values) != width:
+            raise TypeError(f"{width} values are written, {len(values)} were given")
+        payload = (begun % tuple(map(call, rest, values))).encode("ascii")
+        length = len(payload) + digits - 1
+        if length > LONGEST_OPEN:
+            raise ValueError(f"a frame with an open number holds at most {LONGEST_OPEN} bytes, not {length}")
+        return length.to_bytes(4, "big") + payload
+
+    return write

@@ -13,6 +13,7 @@ from typing import Any
 from longwatch.errors import ProtocolError
 from longwatch.wire.codec import Codec
 from longwatch.wire.fields import BOOL, DECIMAL, DOUBLE, ID, IMAX, INT, LONG, MAX, TEXT, UnreadableField
+from longwatch.wire.framing import HIGHEST_SERVER_VERSION
 from longwatch.wire.layout import REQ_ID, Each, Field, Literal, Message, Pairs, Repeat, Rows, Switch, may
 from longwatch.wire.order_replies import COMPLETED_ORDER, OPEN_ORDER
 from longwatch.wire.shared import CON_ID, CONTRACT_11
@@ -62,6 +63,15 @@ def quick(name: str, server_version: int) -> Callable[..., bytes]:
     quick("tickPrice", 176)(reqId, tickType, price, size, attrMask) is the framed message.
     """
     return reply_codec(name, server_version).quick()
+
+
+@cache
+def for_any_request(name: str) -> Callable[..., bytes]:
+    """The same with the request's number left open, for a message alike at all versions: it can go to many clients.
+
+    for_any_request("tickSize")(4, tickType, size).replace(OPEN_NUMBER, b"1001") is the framed message.
+    """
+    return reply_codec(name, HIGHEST_SERVER_VERSION).quick(for_any=True)
 
 
 @cache
