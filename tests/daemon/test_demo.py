@@ -19,10 +19,10 @@ import pytest
 from longwatch.broker.ib import installed
 from longwatch.config.load import demo_path, load
 from longwatch.simulation.bench import Bench
-from longwatch.simulation.clockguard import guard_clocks
 from longwatch.simulation.demo import DemoOptions, play
 from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.replay import opening
+from longwatch.simulation.strays import guard_clocks
 from longwatch.simulation.summary import Tally, summary_of
 from tests.conftest import ROOT
 from tests.daemon import ledger_reader

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import importlib
+import os
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from types import ModuleType
 from typing import Any
@@ -18,8 +21,9 @@ import pytest
 
 from longwatch.broker.ib import installed
 from longwatch.clock import SteppedClock, SystemClock, real_monotonic
-from longwatch.simulation.clockguard import LIBRARY_SOURCES, StrayCall, guard_clocks, virtual_clocks
+from longwatch.simulation.clockguard import LIBRARY_SOURCES, virtual_clocks
 from longwatch.simulation.loop import run
+from longwatch.simulation.strays import StrayCall, guard_clocks
 
 START = datetime(2007, 1, 3, 14, 30, tzinfo=UTC)
 
@@ -106,11 +110,20 @@ def test_everything_is_put_back() -> None:
         assert getattr(sys.modules[name], attribute) is expected
 
 
-def module_of_ours(source: str, name: str = "longwatch.stray") -> ModuleType:
-    """A module that claims to be of the package, made from source."""
-    module = ModuleType(name)
-    exec(compile(source, f"{name}.py", "exec"), module.__dict__)
-    return module
+Make = Callable[..., ModuleType]
+
+
+@pytest.fixture
+def module_of_ours(monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Makes an imported module that claims to be of the package, from source."""
+
+    def made(source: str, name: str = "longwatch.stray") -> ModuleType:
+        module = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, module)
+        exec(compile(source, f"{name}.py", "exec"), module.__dict__)
+        return module
+
+    return made
 
 
 @pytest.mark.parametrize(
@@ -131,7 +144,7 @@ def module_of_ours(source: str, name: str = "longwatch.stray") -> ModuleType:
         ("import threading", "threading.Thread(target=int).start()", "threading.Thread.start"),
     ],
 )
-def test_a_stray_call_of_ours_is_named(imports: str, call: str, reported: str) -> None:
+def test_a_stray_call_of_ours_is_named(module_of_ours: Make, imports: str, call: str, reported: str) -> None:
     """Whatever the way it was imported, and also by way of uuid or secrets, with its place."""
     module = module_of_ours(f"{imports}\ndef stray():\n    return {call}\n")
     with pytest.raises(StrayCall) as caught, guard_clocks():
@@ -139,7 +152,7 @@ def test_a_stray_call_of_ours_is_named(imports: str, call: str, reported: str) -
     assert f"{reported} in stray (longwatch.stray:3)" in str(caught.value)
 
 
-def test_what_others_and_the_allowed_modules_call_is_nobody_s_stray() -> None:
+def test_what_others_and_the_allowed_modules_call_is_nobody_s_stray(module_of_ours: Make) -> None:
     """Libraries, tests, clock.py, seeded generators, and a name listed as allowed pass."""
     ours = module_of_ours("import random\ndef draw():\n    return random.Random(7).random()\n")
     reader = module_of_ours("import time\ndef read():\n    return time.time()\n", "longwatch.reader")
@@ -155,18 +168,16 @@ def test_what_others_and_the_allowed_modules_call_is_nobody_s_stray() -> None:
     assert strays == []
 
 
-def test_a_guard_that_is_not_strict_only_records() -> None:
-    """The list tells what happened; nothing is raised, and the former profiling hook is back."""
+def test_a_guard_that_is_not_strict_only_records(module_of_ours: Make) -> None:
+    """The list tells what happened; nothing is raised."""
     module = module_of_ours("import time\ndef stray():\n    return time.time()\n")
-    former = sys.getprofile()
     with guard_clocks(strict=False) as strays:
         module.stray()
         module.stray()
     assert [(stray.call, stray.function, stray.line) for stray in strays] == [("time.time", "stray", 3)] * 2
-    assert sys.getprofile() is former
 
 
-def test_a_thread_by_way_of_an_executor_is_charged_to_its_caller() -> None:
+def test_a_thread_by_way_of_an_executor_is_charged_to_its_caller(module_of_ours: Make) -> None:
     """asyncio.to_thread in our code is a thread of ours, although asyncio starts it."""
     module = module_of_ours("import asyncio\nasync def stray():\n    await asyncio.to_thread(int)\n")
     with pytest.raises(StrayCall, match=r"threading.Thread.start in stray"), guard_clocks():
@@ -182,3 +193,55 @@ def test_the_loop_and_the_network_pass_their_own_guard() -> None:
 
     with guard_clocks():
         assert run(main()) > 100
+
+
+CLOCKS = (time.time, time.monotonic, random.random, random.Random.seed, os.urandom, threading.Thread.start)
+
+
+def test_the_clocks_are_put_back(module_of_ours: Make) -> None:
+    """Every function and class, in modules that were there and in one imported meanwhile, also after a failure."""
+    imports = "import datetime, random\nfrom datetime import date\nfrom time import monotonic\n"
+    uses = "def use():\n    datetime.datetime.now(), date.today(), random.uniform(1, 2)\n"
+    early = module_of_ours(imports + uses)
+    with pytest.raises(KeyError), guard_clocks(strict=False):
+        late = module_of_ours("from time import monotonic\n", "longwatch.late")
+        assert early.monotonic is not CLOCKS[1] and early.date is not dt.date
+        raise KeyError
+    assert (time.time, time.monotonic, random.random, random.Random.seed, os.urandom, threading.Thread.start) == CLOCKS
+    assert early.monotonic is late.monotonic is CLOCKS[1]
+    assert early.datetime is dt and early.date is dt.date
+    assert "random" not in vars(random.random.__self__)
+
+
+def test_a_stand_in_class_is_the_real_one_but_for_now(module_of_ours: Make) -> None:
+    """What a module of ours makes, checks and takes apart by it while it is watched is the real thing."""
+    source = (
+        "from datetime import UTC, date, datetime\n"
+        "def use():\n    made = datetime(2007, 1, 3, tzinfo=UTC)\n"
+        "    return made, datetime.fromtimestamp(0, UTC), isinstance(made, datetime), isinstance(made.date(), date)\n"
+        "def stray():\n    return datetime.now(UTC)\n"
+    )
+    module = module_of_ours(source)
+    with guard_clocks(strict=False) as strays:
+        made, parsed, is_one, is_date = module.use()
+        assert strays == []
+        assert type(module.stray()) is datetime
+    assert (type(made), type(parsed), is_one, is_date) == (datetime, datetime, True, True)
+    assert [str(stray) for stray in strays] == ["datetime.now in stray (longwatch.stray:6)"]
+
+
+def test_a_module_imported_meanwhile_may_not_name_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module_of_ours: Make
+) -> None:
+    """Its class can't be exchanged any more, so the very name is held against it."""
+    (tmp_path / "late.py").write_text("import datetime as d\ndef stray():\n    return d.datetime.now()\n")
+    (tmp_path / "fine.py").write_text("import datetime as d\ndef fine(clock):\n    return clock.now()\n")
+    module_of_ours(f"__path__ = [{str(tmp_path)!r}]", "longwatch.later")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    with pytest.raises(StrayCall) as caught, guard_clocks():
+        for name in ("late", "fine"):
+            importlib.import_module(f"longwatch.later.{name}")
+    for name in ("late", "fine"):
+        del sys.modules[f"longwatch.later.{name}"]
+    assert "datetime.now in stray (longwatch.later.late:3)" in str(caught.value)
+    assert "fine" not in str(caught.value)

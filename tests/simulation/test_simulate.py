@@ -13,10 +13,10 @@ import pytest
 from longwatch.errors import JournalError
 from longwatch.gateway import books, wording
 from longwatch.simulation import wander
-from longwatch.simulation.clockguard import StrayCall
 from longwatch.simulation.phases import PHASES
 from longwatch.simulation.plan import SCOPES
 from longwatch.simulation.simulate import Asked, Outcome, as_json, simulate, simulated, verdict
+from longwatch.simulation.strays import StrayCall
 
 SLICE = range(1, 9)
 DAYS = 4
@@ -57,11 +57,11 @@ def test_a_stray_clock_fails_the_run_by_name(monkeypatch: pytest.MonkeyPatch) ->
     target_weights = wander.Wander.target_weights
 
     def stray(self: Any, bars: Any, context: Any) -> Any:
-        clock()
+        time.time()
         return target_weights(self, bars, context)
 
     ours = types.FunctionType(
-        stray.__code__, {"__name__": wander.__name__, "clock": time.time}, "stray", None, _cells(target_weights)
+        stray.__code__, {"__name__": wander.__name__, "time": time}, "stray", None, _cells(target_weights)
     )
     monkeypatch.setattr(wander.Wander, "target_weights", ours)
     with pytest.raises(StrayCall, match=r"time\.time in .*stray \(longwatch\.simulation\.wander"):

@@ -1,28 +1,18 @@
-"""Clocks inside libraries made virtual, and a guard that names any stray clock, randomness or thread of our own code.
-
-`virtual_clocks` surrounds every simulated run, `guard_clocks` the tests of such runs.
-"""
+"""Clocks inside libraries made virtual; surrounds every simulated run."""
 
 from __future__ import annotations
 
 import datetime as real_datetime
 import importlib
 import importlib.util
-import os
-import random as real_random
-import sys
-import threading
 import time as real_time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum
 from random import Random
-from types import FrameType
 from typing import Any, assert_never
 
 from longwatch.clock import Clock
-from longwatch.errors import LongwatchError
 
 
 class Source(Enum):
@@ -109,7 +99,7 @@ class _View:
         return getattr(self._module, name)
 
 
-class _Passing(type):
+class Passing(type):
     """The type of stand-in classes: the real class's objects are theirs, and making one makes a real one."""
 
     _real: type
@@ -122,7 +112,7 @@ class _Passing(type):
 
 
 def _datetime_class(now: Callable[[], real_datetime.datetime]) -> type:
-    class VirtualDatetime(real_datetime.datetime, metaclass=_Passing):
+    class VirtualDatetime(real_datetime.datetime, metaclass=Passing):
         _real = real_datetime.datetime
 
         @classmethod
@@ -141,7 +131,7 @@ def _datetime_class(now: Callable[[], real_datetime.datetime]) -> type:
 
 
 def _date_class(now: Callable[[], real_datetime.datetime]) -> type:
-    class VirtualDate(real_datetime.date, metaclass=_Passing):
+    class VirtualDate(real_datetime.date, metaclass=Passing):
         _real = real_datetime.date
 
         @classmethod
@@ -149,112 +139,3 @@ def _date_class(now: Callable[[], real_datetime.datetime]) -> type:
             return now().astimezone().date()
 
     return VirtualDate
-
-
-class StrayCall(LongwatchError):
-    """Raised when our own code read a clock, drew unseeded randomness or started a thread where it must not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stray:
-    """One such call: what was called, and the module, line and function it was called from."""
-
-    call: str
-    module: str
-    line: int
-    function: str
-
-    def __str__(self) -> str:
-        return f"{self.call} in {self.function} ({self.module}:{self.line})"
-
-
-def _named(owner: object, label: str, *names: str) -> dict[object, str]:
-    return {getattr(owner, name): f"{label}.{name}" for name in names}
-
-
-# Builtins as a profiler sees them called; a bound one compares equal each time it is looked up.
-BUILTINS: Mapping[object, str] = {
-    **_named(real_time, "time", "time", "time_ns", "monotonic", "monotonic_ns", "sleep"),
-    **_named(real_time, "time", "perf_counter", "perf_counter_ns", "process_time", "process_time_ns"),
-    **_named(real_datetime.datetime, "datetime", "now", "utcnow", "today"),
-    **_named(real_datetime.date, "date", "today"),
-    **_named(real_random, "random", "random", "getrandbits"),
-    **_named(os, "os", "urandom"),
-}
-THREAD_START = "threading.Thread.start"
-UNSEEDED = "random.Random()"
-
-# What may be called where, and nowhere else: (module, call); "*" stands for every call.
-ALLOWED: frozenset[tuple[str, str]] = frozenset(
-    {
-        ("longwatch.clock", "*"),  # the one reader of clocks
-        ("longwatch.journal.sqlite", THREAD_START),  # the journal's writer
-    }
-)
-# Modules that call on behalf of whoever called them.
-GO_BETWEENS = frozenset(
-    {
-        "asyncio.base_events",
-        "asyncio.threads",
-        "concurrent.futures.thread",
-        "longwatch.simulation.loop",
-        "random",
-        "secrets",
-        "tempfile",
-        "threading",
-        "uuid",
-    }
-)
-
-
-@contextmanager
-def guard_clocks(
-    package: str = "longwatch", *, allowed: frozenset[tuple[str, str]] = ALLOWED, strict: bool = True
-) -> Iterator[list[Stray]]:
-    """Watch this thread for wall clocks, sleep, unseeded randomness and new threads called by modules of `package`.
-
-    Yields the list that fills with them. Raises StrayCall at the end when `strict` and there are any. It works by the
-    interpreter's profiling hook, so it replaces nothing, and slows the code down a few times.
-    """
-    strays: list[Stray] = []
-    former = sys.getprofile()
-    sys.setprofile(_watch(package, allowed, strays))
-    try:
-        yield strays
-    finally:
-        sys.setprofile(former)
-    if strict and strays:
-        raise StrayCall(f"Calls that make a run unrepeatable: {'; '.join(dict.fromkeys(map(str, strays)))}.")
-
-
-def _watch(
-    package: str, allowed: frozenset[tuple[str, str]], strays: list[Stray]
-) -> Callable[[FrameType, str, Any], None]:
-    prefix = f"{package}."
-    thread_start = threading.Thread.start.__code__
-    seed = Random.seed.__code__
-
-    def watch(frame: FrameType, event: str, arg: Any) -> None:
-        if event == "c_call":
-            call = BUILTINS.get(arg)
-        elif event != "call":
-            return
-        elif frame.f_code is thread_start:
-            call = THREAD_START
-        elif frame.f_code is seed and frame.f_locals.get("a") is None:
-            call = UNSEEDED
-        else:
-            return
-        if call is None:
-            return
-        caller: FrameType | None = frame
-        while caller is not None and caller.f_globals.get("__name__") in GO_BETWEENS:
-            caller = caller.f_back
-        if caller is None:
-            return
-        module = str(caller.f_globals.get("__name__"))
-        if not (module + ".").startswith(prefix) or {(module, call), (module, "*")} & allowed:
-            return
-        strays.append(Stray(call=call, module=module, line=caller.f_lineno, function=caller.f_code.co_qualname))
-
-    return watch

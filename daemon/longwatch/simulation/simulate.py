@@ -20,7 +20,6 @@ from longwatch.journal.records import digest
 from longwatch.journal.store import read_records
 from longwatch.ops import logs
 from longwatch.simulation.bench import Bench
-from longwatch.simulation.clockguard import guard_clocks
 from longwatch.simulation.evidence import Evidence, gather
 from longwatch.simulation.invariants import Broken, judge
 from longwatch.simulation.life import Life
@@ -30,6 +29,7 @@ from longwatch.simulation.phases import phases
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.progress import Progress
 from longwatch.simulation.scenery import Scenery, scenery
+from longwatch.simulation.strays import guard_clocks
 from longwatch.simulation.tap import Tap
 from longwatch.simulation.trouble import Trouble
 
