@@ -68,6 +68,9 @@ async def test_it_connects_trades_and_a_second_client_sees_the_same(
     assert resting.orderStatus.status == "Submitted"
     assert (stop.orderStatus.status, stop.orderStatus.whyHeld) == ("PreSubmitted", "trigger")
     assert [position.position for position in ib.positions()] == [100]
+    async with asyncio.timeout(4):
+        while not ib.portfolio():
+            await asyncio.sleep(ROUND_TRIP / 10)
     assert ib.portfolio()[0].position == 100
     other = await connected(gateway, 8)
     orders = await other.reqAllOpenOrdersAsync()

@@ -8,6 +8,7 @@ What a caller needs:
     path       DayBar: one session of one instrument
     synthetic  synthetic_market(seed=, first=): any symbol trades, round the clock
     faults     Faults, as Gateway.faults: what it does wrong, on demand
+    events     Event, for Gateway.events.happen: splits, transfers and whatever else is done to an account
     ledger     Ledger, as Gateway.ledger: the true books; newest_entry_at(path): where a restarted clock begins
 
 Bars are handed in, time comes from a Clock, and every choice is seeded: the same requests at the same times give the

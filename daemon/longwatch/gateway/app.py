@@ -6,12 +6,12 @@ import asyncio
 from decimal import Decimal
 
 from longwatch.clock import Clock
-from longwatch.errors import LinkError, UsageError
+from longwatch.errors import LinkError
 from longwatch.gateway.desk import Desk, GatewayConfig
+from longwatch.gateway.events import Event, Events
 from longwatch.gateway.faults import Faults
 from longwatch.gateway.ledger import Ledger
 from longwatch.gateway.market import Market
-from longwatch.gateway.orders import Ticket
 from longwatch.gateway.requests import answer
 from longwatch.gateway.session import Session
 
@@ -34,6 +34,11 @@ class Gateway:
     def faults(self) -> Faults:
         """What it does wrong; change it at any time."""
         return self.desk.faults
+
+    @property
+    def events(self) -> Events:
+        """What is done to its accounts from outside."""
+        return self.desk.events
 
     @property
     def ledger(self) -> Ledger:
@@ -80,20 +85,9 @@ class Gateway:
         self, symbol: str, action: str, quantity: Decimal, *, account: str = "", limit: Decimal | None = None
     ) -> None:
         """An order typed into the gateway's own window. Raises UsageError when it lists no such symbol."""
-        instrument = self.desk.market.find(symbol)
-        if instrument is None:
-            raise UsageError(f"There is no instrument {symbol} in this market; name one it lists.")
-        ticket = Ticket(
-            order_id=0,
-            client_id=0,
-            account=account or self.config.accounts[0],
-            instrument=instrument,
-            action=action,
-            quantity=quantity,
-            order_type="MKT" if limit is None else "LMT",
-            limit=limit,
-        )
-        self.desk.exchange.place_by_hand(ticket)
+        shares = quantity if action == "BUY" else -quantity
+        traded = Event(kind="trade", account=account, symbol=symbol, quantity=shares, price=limit or Decimal(0))
+        self.events.happen(traded)
 
     async def close(self) -> None:
         """Stop listening, cut every client off, close the books."""

@@ -142,6 +142,7 @@ class OrderBook:
             parent_id=entry.get("parent_id", 0),
             oca_group=entry.get("oca_group", ""),
             oca_type=entry.get("oca_type", 0),
+            is_liquidation=entry.get("is_liquidation", False),
             **_terms_of(entry),
         )
         order = Order(perm_id=entry["perm_id"], ticket=ticket, placed_at=datetime.fromisoformat(entry["at"]))
@@ -184,6 +185,7 @@ def order_facts(order: Order) -> dict[str, Any]:
         "parent_id": ticket.parent_id,
         "parent_perm_id": order.parent_perm_id,
         "is_child_held": order.is_child_held,
+        "is_liquidation": ticket.is_liquidation,
         "oca_group": ticket.oca_group,
         "oca_type": ticket.oca_type,
         **terms(ticket),

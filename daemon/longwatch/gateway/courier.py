@@ -88,6 +88,10 @@ class Courier:
             case _:
                 assert_never(report)
 
+    def tell(self, say: Say) -> None:
+        """Say something that follows from no order, when the faults let it through."""
+        self._when_allowed(say)
+
     def catch_up(self) -> None:
         """The backend is back: say what it kept back."""
         waiting, self._unsaid = self._unsaid, []

@@ -13,6 +13,7 @@ from longwatch.clock import Clock
 from longwatch.gateway.account_values import Statement
 from longwatch.gateway.config import GatewayConfig
 from longwatch.gateway.courier import Courier
+from longwatch.gateway.events import Events
 from longwatch.gateway.exchange import Exchange
 from longwatch.gateway.faults import Faults
 from longwatch.gateway.feeds import Feeds
@@ -89,6 +90,7 @@ class Desk:
         """Told the name of every request before it is answered."""
         self._restarted_at: datetime | None = None
         self.following = Following(self, config.account_refresh_seconds)
+        self.events = Events(self)
         self.pulse.follow(self._beat, self._is_needed)
 
     # -- clients -------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from decimal import Decimal
 from longwatch.gateway.book import BY_HAND, OrderBook
 from longwatch.gateway.changes import TOO_LATE_TO_MODIFY, Changes
 from longwatch.gateway.conduct import Conduct, Latencies
-from longwatch.gateway.floor import Floor
+from longwatch.gateway.floor import CANCELLED_BY_SYSTEM, Floor
 from longwatch.gateway.groups import Untransmitted
 from longwatch.gateway.intake import Intake
 from longwatch.gateway.ledger import ZERO, Execution, Ledger
@@ -125,10 +125,24 @@ class Exchange:
         """Shares of a symbol to be sold short have been found: the orders held for them go on."""
         self._intake.locate(symbol)
 
-    def correct(self, order: Order, execution: Execution) -> None:
-        """The exchange takes a fill's price back for one a tick worse; the answer is a report of the successor."""
+    def lapse(self, account: str, symbol: str) -> None:
+        """The broker ends orders good till cancelled: those of an account and a symbol, of all where one is empty."""
+        for order in self.book.live():
+            ticket = order.ticket
+            is_meant = account in {"", ticket.account} and symbol in {"", ticket.instrument.symbol}
+            if is_meant and ticket.tif == "GTC":
+                self._venue.floor.cancel(order, CANCELLED_BY_SYSTEM)
+
+    def bust(self, order: Order, execution: Execution) -> None:
+        """The exchange takes a fill back; where gateways tell that, the answer is a report of its empty successor."""
+        gone = self._venue.ledger.bust(execution, self._venue.timeline.now())
+        if self.conduct.bust_revised:
+            self._venue.report(FillShown(order=order, execution=gone))
+
+    def correct(self, order: Order, execution: Execution, price: Decimal | None = None) -> None:
+        """The exchange changes a fill's price, to one a tick worse unless told; the answer is a report of it."""
         tick = order.ticket.instrument.min_tick
-        price = execution.price + (tick if execution.is_buy else -tick)
+        price = price or execution.price + (tick if execution.is_buy else -tick)
         corrected = self._venue.ledger.correct(execution, price, self._venue.timeline.now())
         order.spent += execution.quantity * (price - execution.price)
         self._venue.report(FillShown(order=order, execution=corrected))

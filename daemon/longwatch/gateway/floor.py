@@ -302,6 +302,7 @@ class Floor:
             average=order.average,
             at=self._timeline.now(),
             order_ref=ticket.order_ref,
+            is_liquidation=ticket.is_liquidation,
         )
 
     def _settle(self, shown: CommissionShown) -> None:

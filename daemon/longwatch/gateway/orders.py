@@ -70,6 +70,7 @@ class Ticket:
     oca_type: int = 0
     exchange: str = "SMART"
     is_bound: bool = False
+    is_liquidation: bool = False
 
     @property
     def is_unbound(self) -> bool:

@@ -137,6 +137,7 @@ def exec_details(
         "price": execution.price,
         "permId": execution.perm_id,
         "clientId": execution.client_id,
+        "liquidation": int(execution.is_liquidation),
         "cumQty": execution.total,
         "avgPrice": rounded(execution.average),
         "orderRef": execution.order_ref,

@@ -1,0 +1,244 @@
+"""What is done to accounts by script: the ledger's books, its lines, and what a plain client was told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longwatch.errors import UsageError
+from longwatch.gateway.app import Gateway
+from longwatch.gateway.conduct import Conduct
+from longwatch.gateway.events import ACTS, EVENTS, Event
+from tests.gateway.made import AAPL, PlainClient, on_a_gateway
+
+ACCOUNT = "DU123456"
+
+
+def event(kind: str, **terms: Any) -> Event:
+    """An event with its numbers as texts or whole numbers."""
+    numbers = {name: Decimal(terms.pop(name)) for name in ("quantity", "price", "amount") if name in terms}
+    return Event(kind=kind, **numbers, **terms)
+
+
+async def a_holder(gateway: Gateway, shares: int = 100) -> PlainClient:
+    """A client that bought AAPL, and follows positions and account."""
+    client = await PlainClient.connect()
+    client.order(1, "BUY", shares)
+    client.ask("reqPositions")
+    client.ask("reqAccountUpdates", subscribe=True, acctCode=ACCOUNT)
+    await asyncio.sleep(3)
+    client.forget()
+    return client
+
+
+def test_every_kind_of_event_has_its_act() -> None:
+    """The table of events is the table of what they do."""
+    assert EVENTS.keys() == ACTS.keys()
+
+
+def test_shares_transferred_in_are_told_as_a_position_and_cost_no_cash() -> None:
+    """61 at once, then the portfolio row with the cost they came with; no execution, no order."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client, cash = await a_holder(gateway), gateway.ledger.accounts[ACCOUNT].cash
+        gateway.events.happen(event("transfer", symbol="AAPL", quantity=300, price="40.00"))
+        await asyncio.sleep(1)
+        (position,) = client.replies("position")
+        cost = gateway.ledger.accounts[ACCOUNT].holdings[AAPL.con_id].cost
+        assert (position["position"], position["avgCost"]) == (400, cost / 400)
+        assert client.replies("updatePortfolio")[-1]["position"] == 400
+        assert not {"execDetails", "openOrder", "commissionReport"} & set(client.names())
+        assert gateway.ledger.accounts[ACCOUNT].cash == cash
+        gateway.events.happen(event("transfer", symbol="AAPL", quantity=-400, price=1))
+        await asyncio.sleep(1)
+        assert client.replies("position")[-1]["position"] == 0
+        assert gateway.ledger.accounts[ACCOUNT].realised == 0
+
+    on_a_gateway(scenario)
+
+
+def test_cash_that_comes_is_told_in_the_account_values() -> None:
+    """Cash and net liquidation grow by it; no gain is made, today's neither."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await a_holder(gateway)
+        client.ask("reqPnL", reqId=4, account=ACCOUNT, modelCode="")
+        await asyncio.sleep(1)
+        before = client.replies("pnl")[-1]
+        client.forget()
+        gateway.events.happen(event("cash", amount="2500.50"))
+        await asyncio.sleep(2)
+        told = {one["key"]: Decimal(one["value"]) for one in client.replies("updateAccountValue")}
+        assert told["TotalCashValue"] == round(gateway.ledger.accounts[ACCOUNT].cash, 2)
+        assert "NetLiquidation" in told
+        assert client.replies("pnl") == []
+        assert before["dailyPnL"] is not None
+
+    on_a_gateway(scenario)
+
+
+def test_an_assignment_moves_shares_and_cash_at_the_strike() -> None:
+    """Shares are called away at 90: the position is told, the cash is theirs, no execution is."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client, cash = await a_holder(gateway), gateway.ledger.accounts[ACCOUNT].cash
+        gateway.events.happen(event("assignment", symbol="AAPL", quantity=-100, price=90))
+        await asyncio.sleep(1)
+        assert [one["position"] for one in client.replies("position")] == [0]
+        assert gateway.ledger.accounts[ACCOUNT].cash == cash + 9000
+        assert client.replies("execDetails") == []
+
+    on_a_gateway(scenario)
+
+
+def test_a_liquidation_is_an_order_of_nobodys_with_its_mark_on_the_execution() -> None:
+    """Who did not trade sees the position go; executions asked for show flag 1, order id 0; client 0 hears it live."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client, window = await a_holder(gateway), await PlainClient.connect(0)
+        gateway.events.happen(event("liquidation", symbol="AAPL", quantity=60))
+        await asyncio.sleep(2)
+        assert client.replies("execDetails", "orderStatus") == []
+        assert [one["position"] for one in client.replies("position")] == [40]
+        client.ask("reqExecutions", reqId=8)
+        await asyncio.sleep(0.1)
+        rows = [(one["liquidation"], one["orderId"], one["shares"]) for one in client.replies("execDetails")]
+        assert rows == [(0, 1, 100), (1, 0, 60)]
+        assert [one["liquidation"] for one in window.replies("execDetails")] == [1]
+        gateway.events.happen(event("liquidation", symbol="AAPL"))
+        await asyncio.sleep(2)
+        assert gateway.ledger.accounts[ACCOUNT].holdings[AAPL.con_id].quantity == 0
+
+    on_a_gateway(scenario)
+
+
+def test_orders_good_till_cancelled_lapse_and_others_stay() -> None:
+    """Cancelled, then 202; of the symbol named, or all; a day order works on."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 10, "LMT", lmtPrice=20, tif="GTC")
+        client.order(2, "BUY", 10, "LMT", lmtPrice=20)
+        client.order(3, "BUY", 10, "LMT", lmtPrice=20, tif="GTC", symbol="IBM")
+        await asyncio.sleep(2)
+        gateway.events.happen(event("expiry", symbol="AAPL"))
+        await asyncio.sleep(1)
+        assert client.story(1)[-2:] == ["3 Cancelled", "4 202"]
+        assert [order.ticket.order_id for order in gateway.desk.exchange.book.live()] == [2, 3]
+        gateway.events.happen(event("expiry"))
+        await asyncio.sleep(1)
+        assert [order.ticket.order_id for order in gateway.desk.exchange.book.live()] == [2]
+
+    on_a_gateway(scenario)
+
+
+def test_a_correction_is_told_as_the_next_revision_and_moves_the_cash() -> None:
+    """11 with id .02 at the new price; the position's cost follows; executions asked for show the new one only."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client, cash = await a_holder(gateway), gateway.ledger.accounts[ACCOUNT].cash
+        (former,) = gateway.ledger.executions
+        gateway.events.happen(event("correction", symbol="AAPL", price=former.price + 1))
+        await asyncio.sleep(1)
+        (fill,) = client.replies("execDetails")
+        assert (fill["execId"], fill["price"]) == (former.exec_id[:-2] + "02", former.price + 1)
+        assert gateway.ledger.accounts[ACCOUNT].cash == cash - 100
+        assert len(client.replies("position")) == 1
+        client.forget()
+        client.ask("reqExecutions", reqId=8)
+        await asyncio.sleep(0.1)
+        assert [one["price"] for one in client.replies("execDetails")] == [former.price + 1]
+
+    on_a_gateway(scenario)
+
+
+@pytest.mark.parametrize("revised", [False, True])
+def test_a_fill_that_is_taken_back_is_gone(revised: bool) -> None:
+    """Position and cash are as before it; the executions have it no more; by the switch a revision of no shares."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await a_holder(gateway)
+        gateway.events.happen(event("bust", symbol="AAPL"))
+        await asyncio.sleep(1)
+        assert [one["position"] for one in client.replies("position")] == [0]
+        assert [one["shares"] for one in client.replies("execDetails")] == ([0] if revised else [])
+        assert gateway.ledger.accounts[ACCOUNT].cash == 1_000_000
+        client.forget()
+        client.ask("reqExecutions", reqId=8)
+        await asyncio.sleep(0.1)
+        assert client.names() == ["execDetailsEnd"]
+
+    on_a_gateway(scenario, conduct=Conduct(bust_revised=revised))
+
+
+def test_nothing_is_told_while_the_broker_can_not_be_heard() -> None:
+    """The books change at once, the position is told with the restored link."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await a_holder(gateway)
+        gateway.desk.lose_backend()
+        gateway.events.happen(event("transfer", symbol="AAPL", quantity=5, price=1))
+        await asyncio.sleep(5)
+        assert gateway.ledger.accounts[ACCOUNT].holdings[AAPL.con_id].quantity == 105
+        assert client.replies("position") == []
+        gateway.desk.restore_backend()
+        await asyncio.sleep(1)
+        assert [one["position"] for one in client.replies("position")] == [105]
+
+    on_a_gateway(scenario)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (event("gift"), "'gift' is not known"),
+        (event("transfer", symbol="AAPL", price=1), "transfer needs `quantity`"),
+        (event("cash", amount=1, account="DU9"), "no account DU9; there are DU123456"),
+        (event("expiry", symbol="NONE"), "no instrument NONE"),
+        (event("liquidation", symbol="AAPL"), "holds no AAPL"),
+        (event("bust", symbol="IBM"), "no fill of IBM"),
+    ],
+)
+def test_an_event_that_can_not_happen_says_why_and_changes_nothing(wrong: Event, words: str) -> None:
+    async def scenario(gateway: Gateway) -> None:
+        with pytest.raises(UsageError, match=words):
+            gateway.events.happen(wrong)
+        assert gateway.events.happened == []
+
+    on_a_gateway(scenario)
+
+
+def test_every_event_leaves_a_line_in_the_ledger(tmp_path: Path) -> None:
+    """With its kind and terms, beside what it moved; and the books of the file are those of the gateway."""
+    path = tmp_path / "books.jsonl"
+    events = [
+        event("transfer", symbol="AAPL", quantity=300, price=40),
+        event("cash", amount=-10),
+        event("assignment", symbol="IBM", quantity=100, price=60),
+        event("liquidation", symbol="IBM"),
+        event("trade", symbol="AAPL", quantity=-20),
+        event("expiry"),
+        event("correction", symbol="AAPL", price=30),
+        event("bust", symbol="AAPL"),
+    ]
+    seen: dict[str, Any] = {}
+
+    async def scenario(gateway: Gateway) -> None:
+        for one in events:
+            gateway.events.happen(one)
+            await asyncio.sleep(2)
+        seen["books"] = gateway.ledger.accounts
+
+    async def again(gateway: Gateway) -> None:
+        assert gateway.ledger.accounts == seen["books"]
+
+    on_a_gateway(scenario, ledger_path=path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["event"] for line in lines if line["kind"] == "event"] == [one.kind for one in events]
+    assert {one.kind for one in events} == EVENTS.keys()
+    on_a_gateway(again, ledger_path=path)
