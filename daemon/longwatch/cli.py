@@ -121,6 +121,8 @@ def gateway(
     symbols: Annotated[str, typer.Option(metavar="LIST", help="Symbols of the market, with commas.")] = "",
     faults: Annotated[Path | None, unset("Let this fault plan happen.", "FILE")] = None,
     server_version: Annotated[int, typer.Option(help="Highest server version spoken: 157 to 178, but 158.")] = 176,
+    pacing: Annotated[str, typer.Option(metavar="HOW", help="Too many messages: delay, reject or off.")] = "delay",
+    message_rate: Annotated[int, typer.Option(min=1, help="Messages a second that a client may send.")] = 50,
 ) -> None:
     """Serve a simulated IB Gateway to any IB client.
 
@@ -146,6 +148,8 @@ def gateway(
             symbols=_list(symbols),
             faults=faults,
             server_version=server_version,
+            pacing=pacing,
+            message_rate=message_rate,
         )
     )
 

@@ -12,6 +12,7 @@ import pytest
 
 from longwatch.errors import JournalError
 from longwatch.gateway import books, wording
+from longwatch.gateway.police import Limits
 from longwatch.simulation import wander
 from longwatch.simulation.phases import PHASES
 from longwatch.simulation.plan import SCOPES
@@ -32,6 +33,14 @@ def test_every_invariant_holds_through_nights_and_all_faults(seed: int) -> None:
     outcome = run(seed, days=DAYS)
     assert not outcome.broken, verdict(outcome)
     assert outcome.counts["faults_played"] > 3 * DAYS
+    assert outcome.counts["pacing_violations"] == 0
+
+
+def test_the_pacing_of_a_simulated_run_is_watched() -> None:
+    """At a small part of a real gateway's rate the same daemon is found out, and still keeps every invariant."""
+    slow = run(3, pacing=Limits(messages_a_second=4))
+    assert slow.counts["pacing_violations"] > 0
+    assert not slow.broken, verdict(slow)
 
 
 def test_one_seed_one_journal() -> None:

@@ -23,6 +23,7 @@ from longwatch.engine.workers import InlineWorkers
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
 from longwatch.gateway.market import Market
+from longwatch.gateway.police import Limits
 from longwatch.journal.sqlite import InlineJournal
 from longwatch.journal.store import Synchronous
 from longwatch.simulation.clockguard import virtual_clocks
@@ -54,6 +55,7 @@ class Bench:
     config_path: Path | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     delayed_data: bool = False
+    pacing: Limits | None = None
     synchronous: Synchronous = "OFF"
     clock: SteppedClock = field(init=False)
     network: MemoryNetwork = field(init=False)
@@ -70,6 +72,7 @@ class Bench:
             seed=self.seed,
             ledger_path=self.ledger,
             delayed_data=self.delayed_data,
+            pacing=self.pacing,
         )
         self.gateway = Gateway(config, self.market, self.clock)
         self.network.listen(settings.ib.host, settings.ib.port, self.gateway.protocol_factory)

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from longwatch.gateway.police import Violation
 from longwatch.journal.store import read_records
 from longwatch.simulation.scenery import Scenery
 from longwatch.simulation.tap import Seen, Tap
@@ -94,6 +95,7 @@ class Evidence:
     fills: tuple[Fill, ...]
     played: tuple[Played, ...]
     lost_fills: frozenset[str]
+    violations: tuple[Violation, ...] = ()
 
     def facts(self, *kinds: str) -> Iterator[Row]:
         """The journal's rows of some kinds, in order."""
@@ -161,6 +163,7 @@ class Evidence:
             "connections": max((seen.link for seen in self.heard), default=-1) + 1,
             "faults_played": len(self.played),
             "fills_untellable": len(self.untellable),
+            "pacing_violations": len(self.violations),
         }
 
     def _was_forgotten(self, fill: Fill) -> bool:
@@ -179,6 +182,7 @@ def gather(
     tap: Tap,
     played: tuple[Played, ...],
     lost_fills: frozenset[str],
+    violations: tuple[Violation, ...] = (),
     scene: Scenery,
 ) -> Evidence:
     """Read a finished run."""
@@ -192,6 +196,7 @@ def gather(
         fills=fills,
         played=played,
         lost_fills=lost_fills,
+        violations=violations,
     )
 
 

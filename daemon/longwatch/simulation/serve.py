@@ -19,6 +19,7 @@ from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
 from longwatch.gateway.ledger import newest_entry_at
 from longwatch.gateway.market import Market
+from longwatch.gateway.police import Limits
 from longwatch.gateway.synthetic import synthetic_market
 from longwatch.ops import logs
 from longwatch.simulation.plan import FAULTS, Plan, load_plan
@@ -27,6 +28,7 @@ from longwatch.simulation.trouble import Played, Trouble
 
 PLANNED = timedelta(days=366)
 """How far ahead a fault plan's triggers are looked for where the market never closes."""
+PACING = ("delay", "reject", "off")
 SYNTHETIC_HISTORY = timedelta(days=1000)
 
 _LOG = logging.getLogger("longwatch.gateway")
@@ -49,6 +51,8 @@ class GatewayOptions:
     symbols: tuple[str, ...] = ()
     faults: Path | None = None
     server_version: int = 176
+    pacing: str = "delay"
+    message_rate: int = Limits().messages_a_second
 
 
 def gateway(**options: Any) -> int:
@@ -75,6 +79,7 @@ async def serve(asked: GatewayOptions) -> None:
         speed=asked.speed,
         seed=asked.seed,
         ledger_path=asked.ledger,
+        pacing=_limits(asked),
     )
     served = Gateway(config, _market(asked), clock)
     served.faults.hold_orders_seconds = asked.hold_acks_seconds
@@ -118,6 +123,15 @@ def _sessions(asked: GatewayOptions, begins: datetime) -> list[Session]:
 def _tell(played: Played) -> None:
     incident, is_over = played.incident, played.ended is not None
     _LOG.warning("fault %s %s: %s", incident.fault, "is over" if is_over else "begins", FAULTS[incident.fault].text)
+
+
+def _limits(asked: GatewayOptions) -> Limits | None:
+    """The pacing rules asked for. Raises UsageError for a kind there is not."""
+    if asked.pacing not in PACING:
+        raise UsageError(f"--pacing {asked.pacing}: write one of {', '.join(PACING)}")
+    if asked.pacing == "off":
+        return None
+    return Limits(messages_a_second=asked.message_rate, rejects=asked.pacing == "reject")
 
 
 def _market(asked: GatewayOptions) -> Market:

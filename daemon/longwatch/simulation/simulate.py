@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from longwatch.errors import JournalError, UsageError
+from longwatch.gateway.police import Limits
 from longwatch.journal.records import digest
 from longwatch.journal.store import read_records
 from longwatch.ops import logs
@@ -38,7 +39,7 @@ from longwatch.simulation.trouble import Trouble
 class Asked:
     """What `longwatch simulate` was asked for; `keep` is where journal and ledger stay, a temporary place without.
 
-    `script` takes the place of what the seed would draw.
+    `script` takes the place of what the seed would draw; `pacing` are the limits that hold wherever there are faults.
     """
 
     seed: int = 1
@@ -48,6 +49,7 @@ class Asked:
     keep: Path | None = None
     guards: bool = True
     script: tuple[Incident, ...] | None = None
+    pacing: Limits = Limits()
 
     @property
     def replay(self) -> str:
@@ -140,6 +142,7 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
         folder=folder,
         loop=loop,
         seed=asked.seed,
+        pacing=asked.pacing if asked.faults != "none" else None,
     )
     logs.setup(bench.clock, style="console", level="error", stream=sys.stderr)
     tap = Tap(bench.network, bench.clock.market)
@@ -163,6 +166,7 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
         tap=tap,
         played=tuple(trouble.played),
         lost_fills=frozenset(bench.gateway.faults.lost_fills),
+        violations=tuple(bench.gateway.desk.police.violations),
         scene=scene,
     )
 
