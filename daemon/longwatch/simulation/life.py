@@ -7,12 +7,15 @@ import contextlib
 
 from longwatch.app import Daemon
 from longwatch.domain import messages as m
+from longwatch.domain.decide import Step
 from longwatch.gateway.app import Gateway
 from longwatch.simulation.bench import Bench, OnStep
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.trouble import Act
 
 BY = "a person in the simulation"
+SAYS_AGAIN_SECONDS = 5.0
+"""How long after a start a person sees that something said is not in force, and says it again."""
 
 
 class Life:
@@ -25,6 +28,7 @@ class Life:
         self._killed = asyncio.Event()
         self._revived = asyncio.Event()
         self._ended = False
+        self._unheard: list[tuple[str, str]] = []
         self.acts: dict[str, tuple[Act, Act]] = {
             "crash": (self._kill, self._revive),
             "cancel_all": (self._says("cancel", "all"), self._says("")),
@@ -37,7 +41,7 @@ class Life:
         while not self._ended:
             self._killed.clear()
             self._revived.clear()
-            self._daemon = daemon = self._bench.daemon(self._on_step, serves_http=False)
+            self._daemon = daemon = self._bench.daemon(self._heard, serves_http=False)
             living = asyncio.create_task(self._bench.run(daemon), name="daemon")
             killed = asyncio.create_task(self._killed.wait(), name="kill")
             await asyncio.wait({living, killed}, return_when=asyncio.FIRST_COMPLETED)
@@ -47,6 +51,7 @@ class Life:
                 return
             await self._bury(living)
             await self._revived.wait()
+            asyncio.get_running_loop().call_later(SAYS_AGAIN_SECONDS, self._says_again)
 
     def end(self) -> None:
         """Let the daemon drain and stop."""
@@ -72,12 +77,26 @@ class Life:
 
     def _says(self, command: str, argument: str = "") -> Act:
         def act(gateway: Gateway, incident: Incident) -> None:
-            daemon, clock = self._daemon, self._bench.clock
-            if daemon is not None and command:
-                at, tech = clock.market(), clock.technical()
-                said = m.ControlRequested(
-                    at=at, tech=tech, command=command, argument=argument, by=BY, reason="the simulation"
-                )
-                daemon.inbox.put(said)
+            if command:
+                self._unheard.append((command, argument))
+                self._put(command, argument)
 
         return act
+
+    def _says_again(self) -> None:
+        """What was said to a dead daemon, or to one that died before it had written it down."""
+        for command, argument in self._unheard:
+            self._put(command, argument)
+
+    def _put(self, command: str, argument: str) -> None:
+        if self._daemon is not None:
+            at, tech = self._bench.clock.market(), self._bench.clock.technical()
+            said = m.ControlRequested(
+                at=at, tech=tech, command=command, argument=argument, by=BY, reason="the simulation"
+            )
+            self._daemon.inbox.put(said)
+
+    def _heard(self, event: m.Event, what: Step) -> None:
+        if isinstance(event, m.ControlRequested) and (event.command, event.argument) in self._unheard:
+            self._unheard.remove((event.command, event.argument))
+        self._on_step(event, what)
