@@ -1,14 +1,19 @@
-"""Runs many seeds and writes what came of them into docs/proof.md: `python -m tests.simulation.proof --seeds 200`."""
+"""Runs many seeds and writes what came of them into docs/proof.md: `python -m tests.simulation.proof --seeds 200`.
+
+A full run, FULL_SEEDS seeds of FULL_DAYS days or more with all faults, fails too when a fault never met an order in
+one of its phases.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
-from longwatch.simulation.phases import PHASES
+from longwatch.simulation.nights import Level
+from longwatch.simulation.phases import PHASES, empty_cells
 from longwatch.simulation.plan import SCOPES
 from longwatch.simulation.simulate import Asked, as_json, simulated
 from tests.conftest import ROOT
@@ -24,25 +29,44 @@ seed, days and level.
 """
 
 
-def main() -> None:
-    """Run, write, and fail when an invariant was broken."""
+FULL_SEEDS, FULL_DAYS = 200, 20
+
+Outcomes = dict[str, list[dict[str, Any]]]
+"""Level of faults -> what each seed came to, as `--json` prints it."""
+
+
+def main(arguments: Sequence[str] | None = None, page: Path = ROOT / "docs" / "proof.md") -> None:
+    """Run, write, and exit with what was broken or missing, line by line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=200)
-    parser.add_argument("--days", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=FULL_SEEDS)
+    parser.add_argument("--days", type=int, default=FULL_DAYS)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--levels", default="none,some,all")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     seeds = range(asked.first, asked.first + asked.seeds)
-    outcomes: dict[str, list[dict[str, Any]]] = {}
-    with ProcessPoolExecutor(asked.workers) as pool:
-        for level in asked.levels.split(","):
-            wanted = [Asked(seed=seed, days=asked.days, faults=level) for seed in seeds]
+    outcomes = outcomes_of(asked.levels.split(","), seeds, asked.days, asked.workers)
+    page.write_text("\n".join(_page(outcomes, seeds, asked.days)) + "\n")
+    raise SystemExit("\n".join(failures(outcomes, seeds, asked.days)) or None)
+
+
+def outcomes_of(levels: Sequence[str], seeds: range, days: int, workers: int) -> Outcomes:
+    """Every run there is to do; a line of figures for each level as it is done."""
+    outcomes: Outcomes = {}
+    with ProcessPoolExecutor(workers) as pool:
+        for level in levels:
+            wanted = [Asked(seed=seed, days=days, faults=cast("Level", level)) for seed in seeds]
             outcomes[level] = list(pool.map(outcome_of, wanted))
-            print(level, *_row(level, outcomes[level], asked.days), flush=True)
-    (ROOT / "docs" / "proof.md").write_text("\n".join(_page(outcomes, seeds, asked.days)) + "\n")
-    broken = [run for runs in outcomes.values() for run in runs if run["broken"]]
-    raise SystemExit("\n".join(f"broken: {run['replay']}" for run in broken) or None)
+            print(level, *_row(level, outcomes[level], days), flush=True)
+    return outcomes
+
+
+def failures(outcomes: Outcomes, seeds: range, days: int) -> list[str]:
+    """Each run in which an invariant was broken; of a full run, also each fault that some phase never met."""
+    found = [f"broken: {run['replay']}" for runs in outcomes.values() for run in runs if run["broken"]]
+    if len(seeds) >= FULL_SEEDS and days >= FULL_DAYS and "all" in outcomes:
+        found += [f"never met: {cells}" for cells in empty_cells(_met(outcomes))]
+    return found
 
 
 def outcome_of(asked: Asked) -> dict[str, Any]:
@@ -50,7 +74,7 @@ def outcome_of(asked: Asked) -> dict[str, Any]:
     return as_json(simulated(asked))
 
 
-def _page(outcomes: dict[str, list[dict[str, Any]]], seeds: range, days: int) -> Iterator[str]:
+def _page(outcomes: Outcomes, seeds: range, days: int) -> Iterator[str]:
     yield HEAD
     yield f"Seeds {seeds.start} to {seeds.stop - 1}, {days} trading days each.\n"
     yield "| faults | runs | trading days | orders | fills | connections | faults played | fills forgotten | broken |"
@@ -61,16 +85,19 @@ def _page(outcomes: dict[str, list[dict[str, Any]]], seeds: range, days: int) ->
     yield "before it was asked, or never told them at all; the daemon concludes them from the position, or quarantines."
     yield from _broken(outcomes)
     yield "\n## Faults by the phase of orders they met\n"
-    yield "Orders that were in a phase of their life while a fault was on, or at its instant, over all runs.\n"
-    table: Counter[tuple[str, str]] = Counter()
-    for runs in outcomes.values():
-        for run in runs:
-            for fault, row in run["phases"].items():
-                table.update({(fault, phase): count for phase, count in row.items()})
+    yield "Orders that were in a phase of their life while a fault was on, or at its instant, over all runs. A fault"
+    yield "that waits for its moment, as a fill to lose, is on until that has come, and counts only where it came.\n"
+    table = _met(outcomes)
     yield "| fault | " + " | ".join(PHASES) + " |"
     yield "|---" * (len(PHASES) + 1) + "|"
     for fault, scope in SCOPES.items():
-        yield f"| `{fault}`: {scope.text} | " + " | ".join(f"{table[fault, phase]:,}" for phase in PHASES) + " |"
+        yield f"| `{fault}`: {scope.text} | " + " | ".join(f"{table[fault][phase]:,}" for phase in PHASES) + " |"
+
+
+def _met(outcomes: Outcomes) -> dict[str, dict[str, int]]:
+    """Fault -> phase -> orders, over all runs."""
+    tables = [run["phases"] for runs in outcomes.values() for run in runs]
+    return {fault: {phase: sum(table[fault][phase] for table in tables) for phase in PHASES} for fault in SCOPES}
 
 
 def _row(level: str, runs: list[dict[str, Any]], days: int) -> list[str]:
@@ -80,7 +107,7 @@ def _row(level: str, runs: list[dict[str, Any]], days: int) -> list[str]:
     return [level, *(f"{figure:,}" for figure in (len(runs), days * len(runs), *figures, broken))]
 
 
-def _broken(outcomes: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+def _broken(outcomes: Outcomes) -> Iterator[str]:
     runs = [run for runs in outcomes.values() for run in runs if run["broken"]]
     if runs:
         yield "\n## Broken\n"

@@ -10,8 +10,8 @@ import pytest
 
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.errors import ConfigError
-from longwatch.simulation.nights import NEW_YORK, drawn
-from longwatch.simulation.plan import FAULTS, SCOPES, load_plan, read_plan
+from longwatch.simulation.nights import NEW_YORK, RARE, drawn
+from longwatch.simulation.plan import FAULTS, SCOPES, Incident, load_plan, read_plan
 
 BEGINS = datetime(2007, 1, 3, 13, 0, tzinfo=UTC)
 SESSIONS = ExchangeCalendar("XNYS").sessions(BEGINS.date(), BEGINS.date() + timedelta(days=30))
@@ -93,13 +93,25 @@ def test_a_month_of_all_faults_has_every_kind_at_orders_and_cancels() -> None:
     found = [incident for seed in range(5) for incident in drawn(seed, "all", DAYS)]
     assert {incident.fault for incident in found} == set(SCOPES)
     armed = {(incident.fault, incident.after) for incident in found}
-    usual = FAULTS.keys() - {"lose_fill", "login_wait", "nightly_reset"}
+    usual = FAULTS.keys() - {"lose_fill", "login_wait"}
     assert {(fault, after) for fault in usual for after in ("order", "cancel", "")} <= armed
+
+
+def test_what_comes_in_nights_also_comes_while_orders_live() -> None:
+    """Resets, log-ins that are wanted and fills that nobody hears of are tried at orders, at cancels and apart."""
+    found = [one for seed in range(40) for one in drawn(seed, "all", DAYS) if is_in_a_session(one)]
+    tried = {(one.fault, one.after) for one in found}
+    assert {(fault, after) for fault in (*RARE, "nightly_reset") for after in ("order", "cancel", "")} <= tried
+
+
+def is_in_a_session(incident: Incident) -> bool:
+    return any(opened - timedelta(minutes=10) <= incident.at < closed for opened, closed in DAYS)
 
 
 def test_nights_are_as_they_are_told_of() -> None:
     """Resets between 0:15 and 1:45 in New York, restarts at 23:45, log-ins wanted on Sundays at one."""
-    nights = [one for one in drawn(3, "some", DAYS) if one.fault in ("nightly_reset", "login_wait")]
+    drawn_nights = [one for one in drawn(3, "some", DAYS) if not is_in_a_session(one)]
+    nights = [one for one in drawn_nights if one.fault in ("nightly_reset", "login_wait")]
     for incident in nights:
         local = incident.at.astimezone(NEW_YORK)
         if incident.fault == "nightly_reset":

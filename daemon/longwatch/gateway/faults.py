@@ -36,6 +36,8 @@ class Faults:
     fills are replaced, some seconds later, by a revision at another price. `id_taken`: every client id is in use
     (326). `competing_session`: market data go to somebody else (10197). `delayed_only`: there are delayed quotes and no
     others. `clock_skew_seconds`: the gateway's clock is so much ahead.
+
+    `struck` is told the switch's name each time that one of so many, or one that waits for its moment, takes effect.
     """
 
     refuse: bool = False
@@ -64,6 +66,7 @@ class Faults:
     delayed_only: bool = False
     clock_skew_seconds: float = 0.0
     own_messages: Callable[[str, dict[str, object]], bool] | None = None
+    struck: Callable[[str], None] = lambda switch: None
 
     def lets_pass(self, name: str, values: dict[str, object]) -> bool:
         """Whether a reply is sent at all."""
@@ -76,6 +79,7 @@ class Faults:
         left = self.spoil.get(name, 0)
         if left > 0:
             self.spoil[name] = left - 1
+            self.struck("spoil")
         return left > 0
 
     def takes_one(self, count: Counted) -> bool:
@@ -83,17 +87,26 @@ class Faults:
         left: int = getattr(self, count)
         if left > 0:
             setattr(self, count, left - 1)
+            self.struck(count)
         return left > 0
+
+    def takes_cut(self) -> Literal["", "unread", "taken"]:
+        """Whether the connection ends with this order, and before or after the order was taken; once."""
+        cut, self.cut_at_order = self.cut_at_order, ""
+        if cut:
+            self.struck("cut_at_order")
+        return cut
 
     def loses(self, exec_id: str) -> bool:
         """Whether nobody is to hear of this fill; the first question about a new fill decides."""
         if exec_id not in self.lost_fills and self.lose_fills > 0:
             self.lose_fills -= 1
             self.lost_fills.add(exec_id)
+            self.struck("lose_fills")
         return exec_id in self.lost_fills
 
     def clear(self) -> None:
         """Behave again; fills already lost stay lost."""
-        clean = Faults(lost_fills=self.lost_fills, backend_down=self.backend_down)
+        clean = Faults(lost_fills=self.lost_fills, backend_down=self.backend_down, struck=self.struck)
         for name in self.__slots__:
             setattr(self, name, getattr(clean, name))

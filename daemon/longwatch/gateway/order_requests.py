@@ -60,7 +60,7 @@ def _is_lost(session: Session) -> bool:
     faults = session.desk.faults
     if faults.takes_one("lose_orders"):
         return True
-    cut, faults.cut_at_order = faults.cut_at_order, ""
+    cut = faults.takes_cut()
     if cut:
         session.abort()
     return cut == "unread"

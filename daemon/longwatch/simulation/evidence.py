@@ -147,12 +147,13 @@ class Evidence:
 
     def last_trouble(self) -> datetime:
         """When the last fault ended."""
-        ends = [one.ended or one.began for one in self.played]
+        ends = [end for one in self.played for end in (one.ended or one.began, *one.struck)]
         return max([*ends, self.scene.begins])
 
     def is_quiet(self, at: datetime, since: timedelta) -> bool:
         """Whether nothing was wrong at `at`, nor for so long before."""
-        return all(one.began > at or (one.ended is not None and one.ended < at - since) for one in self.played)
+        lasting = all(one.began > at or (one.ended is not None and one.ended < at - since) for one in self.played)
+        return lasting and not any(at - since <= struck <= at for one in self.played for struck in one.struck)
 
     def counts(self) -> dict[str, int]:
         """How much happened."""

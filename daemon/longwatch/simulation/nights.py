@@ -1,7 +1,8 @@
 """Fault plans drawn from a seed: what real nights and weekends bring, and trouble in the middle of trading; simulate's.
 
 Nights are as gateway.md's sources tell them: IB's servers reset between 00:15 and 01:45 in New York, the gateway
-restarts itself at 23:45, and from Sunday 01:00 on it may wait for hours until somebody logs in.
+restarts itself at 23:45, and from Sunday 01:00 on it may wait for hours until somebody logs in. All of these may also
+come while orders live: in Asia the reset falls into New York's afternoon, and a log-in may be wanted on any day.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ AFTER_ORDER = (0.0, 0.01, 0.03, 0.3, 0.6, 0.8, 1.5, 5.0, 120.0)
 """Seconds after an order: others still queue, it was sent, acknowledged, partly filled."""
 AFTER_CANCEL = (0.0, 0.1, 0.4)
 
-RARE = frozenset({"lose_fill", "login_wait", "nightly_reset"})
-"""Not drawn in sessions: the nights have their own, and a fill that nobody hears of happens once a run at most."""
-LOST_FILLS_SHARE = 0.25
+RARE = ("lose_fill", "login_wait")
+"""In sessions at most once a run: what they leave behind, or the time they take, would be missed by the others."""
+RARE_SHARE = 0.5
 
 
 def drawn(seed: int, level: Level, days: Sequence[tuple[datetime, datetime]]) -> tuple[Incident, ...]:
@@ -40,9 +41,9 @@ def drawn(seed: int, level: Level, days: Sequence[tuple[datetime, datetime]]) ->
         return ()
     random = Random(f"{seed}|{level}|trouble")
     found = [*_nights(random, days[0][0], days[-1][1]), *_in_sessions(random, A_DAY[level], days)]
-    if level == "all" and random.random() < LOST_FILLS_SHARE:
-        opened, _ = days[random.randrange(len(days))]
-        found.append(_incident(random, "lose_fill", opened))
+    for fault in RARE if level == "all" else ():
+        if random.random() < RARE_SHARE:
+            found.append(_incident(random, fault, _within(random, random.choice(days)), in_session=True))
     return tuple(sorted(found, key=lambda incident: incident.at))
 
 
@@ -57,15 +58,22 @@ def _nights(random: Random, first: datetime, last: datetime) -> Iterator[Inciden
 
 
 def _in_sessions(random: Random, count: int, days: Sequence[tuple[datetime, datetime]]) -> Iterator[Incident]:
-    """Every kind as often as every other, most of them at an order or a cancel."""
+    """Every kind as often as every other, most of them at an order or a cancel.
+
+    Resets too: where the gateway's servers are on the other side of the earth, their night is in our session.
+    """
     kinds: list[str] = []
-    for opened, closed in days:
+    for day in days:
         for _ in range(count):
             if not kinds:
-                kinds = sorted(SCOPES.keys() - RARE)
+                kinds = sorted(SCOPES.keys() - set(RARE))
                 random.shuffle(kinds)
-            at = opened + (closed - opened) * random.uniform(-0.02, 0.95)
-            yield _incident(random, kinds.pop(), at, in_session=True)
+            yield _incident(random, kinds.pop(), _within(random, day), in_session=True)
+
+
+def _within(random: Random, day: tuple[datetime, datetime]) -> datetime:
+    opened, closed = day
+    return opened + (closed - opened) * random.uniform(-0.02, 0.95)
 
 
 def _incident(random: Random, fault: str, at: datetime, *, in_session: bool = False) -> Incident:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from longwatch.simulation.evidence import TERMINAL, Evidence, Row
 from longwatch.simulation.plan import SCOPES
+from longwatch.simulation.trouble import STRIKES
 
 PHASES = ("queued", "sent", "acknowledged", "partly filled", "cancel pending")
 
@@ -17,12 +18,27 @@ def phases(evidence: Evidence) -> dict[str, dict[str, int]]:
     """Fault -> phase -> orders that were in it while the fault was on, or at its instant."""
     table = {fault: dict.fromkeys(PHASES, 0) for fault in SCOPES}
     spans = list(_spans(evidence))
-    for one in evidence.played:
-        ended = one.ended or evidence.scene.ends
+    for fault, since, until in _faults(evidence):
         for phase, began, over in spans:
-            if began <= ended and over >= one.began:
-                table[one.incident.fault][phase] += 1
+            if began <= until and over >= since:
+                table[fault][phase] += 1
     return table
+
+
+def empty_cells(table: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Faults that never met an order in some phase, as `lose_fill: queued, sent`."""
+    missed = {fault: [phase for phase in PHASES if not row.get(phase)] for fault, row in table.items()}
+    return [f"{fault}: {', '.join(names)}" for fault, names in missed.items() if names]
+
+
+def _faults(evidence: Evidence) -> Iterator[tuple[str, datetime, datetime]]:
+    """When each fault was on; one that waits for its moment is on until that has come, and counts only if it came."""
+    for one in evidence.played:
+        fault = one.incident.fault
+        if fault not in STRIKES.values():
+            yield fault, one.began, one.ended or evidence.scene.ends
+        elif one.struck:
+            yield fault, one.began, one.struck[-1]
 
 
 def _spans(evidence: Evidence) -> Iterator[tuple[str, datetime, datetime]]:

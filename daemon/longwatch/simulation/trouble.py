@@ -19,6 +19,16 @@ NOTICES = {
 RESET_NOTICE_SECONDS = 25.0
 APART = frozenset({"farm", "endless_download"})
 """Faults whose parts fail each on its own."""
+STRIKES = {
+    "lose_orders": "lose_order",
+    "lose_acknowledgements": "lose_acknowledgement",
+    "cut_at_order": "cut_at_order",
+    "spoil": "unreadable_row",
+    "lose_commissions": "lose_commission",
+    "correct_fills": "correct_fill",
+    "lose_fills": "lose_fill",
+}
+"""Faults that wait for their moment, by the gateway's switch."""
 REQUEST_OF = {"order": "placeOrder", "cancel": "cancelOrder"}
 
 Act = Callable[[Gateway, Incident], Coroutine[Any, Any, None] | None]
@@ -26,11 +36,15 @@ Act = Callable[[Gateway, Incident], Coroutine[Any, Any, None] | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """An incident that has begun, and its end; an instant one ends as it begins. Market time."""
+    """An incident that has begun, and its end; an instant one ends as it begins. Market time.
+
+    What waits for its moment, as a fill to lose, has `struck` when that came; with a count, more than once.
+    """
 
     incident: Incident
     began: datetime
     ended: datetime | None = None
+    struck: tuple[datetime, ...] = ()
 
 
 class Trouble:
@@ -58,6 +72,7 @@ class Trouble:
         self._on: dict[int, Incident] = {}
         self.played: list[Played] = []
         gateway.desk.listeners.append(self._request)
+        gateway.faults.struck = self._struck
         if until is not None:
             gateway.desk.timeline.at(until, self._quiet)
         self._next()
@@ -105,6 +120,12 @@ class Trouble:
             self._act(self._acts[incident.fault][1], incident)
         self.played[number] = replace(self.played[number], ended=self._gateway.desk.now())
         self._told(self.played[number])
+
+    def _struck(self, switch: str) -> None:
+        """The newest of its kind has set the switch."""
+        newest = max(n for n, one in enumerate(self.played) if one.incident.fault == STRIKES[switch])
+        one = self.played[newest]
+        self.played[newest] = replace(one, struck=(*one.struck, self._gateway.desk.now()))
 
     def _quiet(self) -> None:
         """From here on nothing goes wrong: what lasts is ended, what waits for an order never comes."""

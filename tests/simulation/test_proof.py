@@ -1,0 +1,58 @@
+"""What makes `make proof` fail, and what it writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longwatch.simulation.phases import PHASES
+from longwatch.simulation.plan import SCOPES
+from tests.simulation import proof
+
+FULL = ("--seeds", "200", "--days", "20")
+
+
+def run_of(seed: int, **changed: Any) -> dict[str, Any]:
+    """A run as `--json` prints it, in which every fault met every phase."""
+    names = ("orders_sent", "fills", "connections", "faults_played", "fills_untellable")
+    met = {fault: dict.fromkeys(PHASES, 1) for fault in SCOPES}
+    return {"broken": [], "phases": met, "replay": f"--seed {seed}", **dict.fromkeys(names, 3), **changed}
+
+
+def ending(monkeypatch: pytest.MonkeyPatch, page: Path, arguments: tuple[str, ...], runs: list[dict[str, Any]]) -> Any:
+    """What the process ends with when the runs came to this."""
+    monkeypatch.setattr(proof, "outcomes_of", lambda levels, seeds, days, workers: {"all": runs})
+    with pytest.raises(SystemExit) as ended:
+        proof.main(arguments, page)
+    return ended.value.code
+
+
+def test_a_full_run_fails_by_name_where_a_fault_never_met_a_phase(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One empty cell of the table over all runs is enough, and it is told; the page is written all the same."""
+    runs = [run_of(seed) for seed in (1, 2)]
+    for run in runs:
+        run["phases"]["lose_fill"] |= {"queued": 0, "sent": 0}
+    runs[0]["phases"]["crash"]["queued"] = 0
+    page = tmp_path / "proof.md"
+    assert ending(monkeypatch, page, FULL, runs) == "never met: lose_fill: queued, sent"
+    assert "| `lose_fill`: a fill is told to nobody, at no time | 0 | 0 | 2 | 2 | 2 |" in page.read_text()
+
+
+def test_fewer_runs_are_not_asked_for_every_phase(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Twenty seeds may miss a cell; a full run with every cell filled passes."""
+    run = run_of(1)
+    run["phases"]["lose_fill"]["queued"] = 0
+    assert ending(monkeypatch, tmp_path / "proof.md", ("--seeds", "20"), [run]) is None
+    assert ending(monkeypatch, tmp_path / "proof.md", FULL, [run_of(1)]) is None
+
+
+def test_a_broken_run_fails_with_its_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However few runs there were."""
+    broken = run_of(7, broken=[{"invariant": "at target", "at": "", "text": ""}])
+    page = tmp_path / "proof.md"
+    assert ending(monkeypatch, page, ("--seeds", "1"), [broken]) == "broken: --seed 7"
+    assert "- `--seed 7`: at target" in page.read_text()
