@@ -281,8 +281,10 @@ class _Run:
                     self._market.account("sync", self._now),
                     m.InstrumentsSeen(at=self._now, tech=self._now, instruments=known),
                 )
-            case m.RequestSnapshot(reason=reason):
+            case m.RequestSnapshot(reason=reason, after_seconds=0):
                 return (self._market.account(reason, self._now),)
+            case m.RequestSnapshot():
+                return ()  # Here no message is late, so a second look shows nothing else.
             case m.DropLink(reason=reason):
                 raise ConfigError(f"the account can't be traded: {reason}")
             case m.RunJob(job=job):

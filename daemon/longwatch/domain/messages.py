@@ -883,9 +883,10 @@ class CancelOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSnapshot:
-    """Download the account once more."""
+    """Download the account once more, so many seconds from now."""
 
     reason: str
+    after_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ from longwatch.domain.state import State
 ZERO = Decimal(0)
 UNREADABLE = "an unreadable message"
 ROUNDS_AT_EACH_PACE = 5
+SECOND_LOOK_SECONDS = 1.0
+"""How long after a difference stands the account is read again."""
 
 
 def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
@@ -156,6 +158,10 @@ def _compare(state: State, event: m.SnapshotSeen) -> Decided:
     )
     for row in _standing(state, event):
         yield from _break(state, row, event.tech)
+    if any(row.con_id not in state.quarantines for row in differences(state)):
+        # The next reading of its own may be far, after the close until the next morning.
+        wait = state.settings.acknowledge_seconds + SECOND_LOOK_SECONDS
+        yield m.RequestSnapshot(reason="a difference is looked at again", after_seconds=wait)
     apart = {row.con_id for row in found}
     for con_id, held in list(state.quarantines.items()):
         # A whole download can be read in every row: what one message failed to say has been said.

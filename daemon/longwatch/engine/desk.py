@@ -34,13 +34,14 @@ class StrategyTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of a job: deterministic id, due instant and end of validity, both market time."""
+    """One run of a job: deterministic id, due instant and end of validity, both market time; `attempt` from 1."""
 
     job: str
     run_id: str
     due_at: datetime
     valid_until: datetime
     reason: str = ""
+    attempt: int = 1
 
 
 @dataclass(slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -29,8 +30,10 @@ class Performer:
                 self.broker.cancel(effect)
             case m.BeginSync():
                 self.broker.begin_sync(effect)
-            case m.RequestSnapshot(reason=reason):
+            case m.RequestSnapshot(reason=reason, after_seconds=0):
                 self.broker.request_snapshot(reason)
+            case m.RequestSnapshot(reason=reason, after_seconds=seconds):
+                asyncio.get_running_loop().call_later(seconds, self.broker.request_snapshot, reason)
             case m.DropLink(reason=reason):
                 self.broker.drop(reason)
             case m.RunJob():

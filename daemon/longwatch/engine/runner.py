@@ -1,10 +1,14 @@
-"""Starts jobs when they are due or asked for, one run of each at a time, each in a named task with a deadline."""
+"""Starts jobs when they are due or asked for, one run of each at a time, each in a named task with a deadline.
+
+Those that need the gateway wait for it, and those worth it are tried again, both up to their latest start.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from longwatch.domain import messages as m
@@ -17,8 +21,14 @@ Work = Callable[[Desk, Run], Awaitable[str]]
 
 CALM = frozenset({"reconcile"})
 """Jobs so frequent that only their failures are journalled."""
+PATIENT = {"refresh": frozenset[str](), "signals": frozenset({"refresh"})}
+"""Jobs that wait for the link up to their latest start, and the jobs that each of them lets end first."""
+TRIED_AGAIN = frozenset({"refresh"})
+"""Jobs of which a failed run is tried again up to its latest start."""
 
 LONGEST_SLEEP_SECONDS = 3600.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60.0, 900.0
+LOOK_SECONDS = 5.0
 CALENDAR_LEFT = timedelta(days=20)
 
 _LOG = logging.getLogger("longwatch.jobs")
@@ -38,6 +48,7 @@ class JobRunner:
         self._desk = desk
         self._work = work
         self._narrate = narrate
+        self._waiting: set[str] = set()
         self._latest = {job.name: job for job in jobs}
         self._again: dict[str, str] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -93,7 +104,7 @@ class JobRunner:
     def is_ending(self) -> bool:
         """Whether a job runs whose end is worth waiting for: a rebalance may wait long, and without a link all do."""
         linked = self._desk.state.link is m.Link.READY
-        return linked and any(job != "rebalance" for job in self._running)
+        return linked and any(job != "rebalance" and job not in self._waiting for job in self._running)
 
     def _start_due(self) -> None:
         now = self._desk.clock.market()
@@ -128,22 +139,52 @@ class JobRunner:
         self._running[run.job] = task
 
     async def _guard(self, run: Run, deadline_seconds: float) -> None:
-        """The edge of every job: whatever happens inside ends here, counted and told."""
-        outcome, text = "failed", "cancelled"
+        """Wait for what the run needs, and try until it is done or too late; its end is told, however it comes."""
+        outcome, text, pause = "failed", "cancelled", FIRST_PAUSE_SECONDS
+        try:
+            while True:
+                await self._its_turn(run)
+                outcome, text = await self._attempt(run, deadline_seconds)
+                left = self._desk.clock.seconds_until(run.valid_until)
+                if outcome == "finished" or run.job not in TRIED_AGAIN or left <= pause:
+                    return
+                if run.attempt == 1:
+                    self._note(run.job, run.run_id, outcome, f"{text}; it is tried again", run.valid_until)
+                await self._wait(run.job, pause)
+                run, pause = replace(run, attempt=run.attempt + 1), min(2 * pause, LONGEST_PAUSE_SECONDS)
+        finally:
+            self._ended(run, outcome, text)
+
+    async def _its_turn(self, run: Run) -> None:
+        """Until there is a link and the jobs before it have ended, at the longest until the run's latest start."""
+        if run.job not in PATIENT:
+            return
+        while self._desk.clock.seconds_until(run.valid_until) > 0 and not self._may_start(run.job):
+            await self._wait(run.job, LOOK_SECONDS)
+
+    def _may_start(self, job: str) -> bool:
+        return self._desk.state.link is m.Link.READY and not any(other in self._running for other in PATIENT[job])
+
+    async def _wait(self, job: str, seconds: float) -> None:
+        self._waiting.add(job)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._waiting.discard(job)
+
+    async def _attempt(self, run: Run, deadline_seconds: float) -> tuple[str, str]:
+        """The edge of every job: whatever happens inside ends here, counted."""
         try:
             async with asyncio.timeout(deadline_seconds):
-                text = await self._work[run.job](self._desk, run)
-            outcome = "finished"
+                return "finished", await self._work[run.job](self._desk, run)
         except TimeoutError:
-            text = f"not done within its deadline of {deadline_seconds:g} s"
+            return "failed", f"not done within its deadline of {deadline_seconds:g} s"
         except LongwatchError as error:
-            text = str(error)
+            return "failed", str(error)
         except Exception as error:  # noqa: BLE001 - firewall "task": a job may raise anything
             self.crashed += 1
             _LOG.exception("job %s failed", run.run_id)
-            text = f"{type(error).__name__}: {error}"
-        finally:
-            self._ended(run, outcome, text)
+            return "failed", f"{type(error).__name__}: {error}"
 
     def _ended(self, run: Run, outcome: str, text: str) -> None:
         self._running.pop(run.job, None)

@@ -19,14 +19,28 @@ CENT_OF_A_CENT = Decimal("0.0001")
 
 
 async def refresh(desk: Desk, run: Run) -> str:
-    """Fetch, cache and judge every symbol as of the last completed session. Raises DataError when there is none."""
+    """Fetch, cache and judge every symbol as of the last completed session; again only what a former attempt lacks.
+
+    Raises DataError when there is no such session, and when a symbol's bars could not be had.
+    """
+    session, rows = await refreshed(desk, run)
+    lacking = [row for row in rows if not row.bars and row.symbol not in desk.state.missing]
+    if lacking:
+        first = f"{lacking[0].symbol}: {'; '.join(lacking[0].flaws)}"
+        raise DataError(f"no bars of {len(lacking)} of {len(rows)} symbols up to {session}; {first}")
+    bars, sound = sum(row.bars for row in rows), sum(1 for row in rows if not row.flaws)
+    return f"{bars} bars of {len(rows)} symbols up to {session}, {sound} sound, from {desk.provider.name}"
+
+
+async def refreshed(desk: Desk, run: Run) -> tuple[date, Sequence[m.SeriesJudged]]:
+    """The same for a job that goes on with what there is: the session, and each symbol's verdict."""
     await desk.connected()
     session = desk.last_completed()
     if session is None:
         raise DataError("the calendar knows no completed session; set trading.calendar to one that covers today")
     turns = asyncio.Semaphore(AT_ONCE)
     rows = await asyncio.gather(
-        *(_one(desk, session.date, symbol, size, count, turns) for symbol, size, count in desk.symbols())
+        *(_one(desk, run, session.date, symbol, size, count, turns) for symbol, size, count in desk.symbols())
     )
     now = desk.clock
     desk.engine.inbox.put(
@@ -34,14 +48,17 @@ async def refresh(desk: Desk, run: Run) -> str:
             at=now.market(), tech=now.technical(), run_id=run.run_id, session=session.date, judged=tuple(rows)
         )
     )
-    bars, sound = sum(row.bars for row in rows), sum(1 for row in rows if not row.flaws)
-    return f"{bars} bars of {len(rows)} symbols up to {session.date}, {sound} sound, from {desk.provider.name}"
+    return session.date, rows
 
 
 async def _one(
-    desk: Desk, session: date, symbol: str, bar_size: str, count: int, turns: asyncio.Semaphore
+    desk: Desk, run: Run, session: date, symbol: str, bar_size: str, count: int, turns: asyncio.Semaphore
 ) -> m.SeriesJudged:
     """One symbol's bars and verdict; a failure is a flaw of this symbol alone."""
+    known = desk.state.judged.get(symbol)
+    is_had = desk.state.judged_session == session and (symbol, bar_size) in desk.history
+    if run.attempt > 1 and is_had and known is not None and not known.flaws:
+        return known
     desk.history.pop((symbol, bar_size), None)
     try:
         async with turns:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.bars import BarSeries
 from longwatch.engine.desk import Desk, Run, StrategyTask
-from longwatch.engine.jobs.refresh import refresh
+from longwatch.engine.jobs.refresh import refreshed
 from longwatch.errors import DataError, LongwatchError, StrategyError
 from longwatch.strategies.base import Context
 from longwatch.strategies.worker import Request
@@ -23,7 +23,7 @@ async def signals(desk: Desk, run: Run) -> str:
     if session is None:
         raise DataError("the calendar knows no completed session; set trading.calendar to one that covers today")
     if desk.state.judged_session != session.date or not desk.history:
-        await refresh(desk, run)
+        await refreshed(desk, run)
     enabled = dict(desk.state.settings.allocations)
     chosen = [task for task in desk.strategies if task.name in enabled]
     outcomes = await asyncio.gather(*(_ask(desk, run, task, session.date) for task in chosen))
