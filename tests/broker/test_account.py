@@ -356,6 +356,32 @@ def test_a_missing_symbol_is_asked_for_again_on_the_next_connection() -> None:
     with_gateway(work)
 
 
+def test_a_missing_symbol_is_asked_for_again_on_the_same_connection() -> None:
+    """A gateway in trouble at the start must not cost the symbol as long as the link holds (seed 37, 8 days, all)."""
+
+    async def work(bench: Bench, gateway: Gateway) -> None:
+        gateway.faults.spoil["contractDetails"] = 1
+        await bench.up()
+        again = await bench.inbox.until(m.InstrumentsSeen, 2)
+        assert ([one.symbol for one in again.instruments], again.missing) == (["AAPL"], ())
+        await asyncio.sleep(7200)
+        assert len(bench.inbox.of(m.InstrumentsSeen)) == 2
+        assert not bench.inbox.of(m.LinkLost)
+
+    with_gateway(work)
+
+
+def test_a_symbol_nobody_knows_is_asked_for_less_and_less_often() -> None:
+    """Some ten times in the first eight hours."""
+
+    async def work(bench: Bench, script: Script) -> None:
+        await bench.up()
+        await asyncio.sleep(8 * 3600)
+        assert 2 * 8 <= script.names().count("reqContractDetails") <= 2 * 14
+
+    with_script(work, an_empty_account())
+
+
 def test_a_spoilt_contract_is_missing_and_the_others_live() -> None:
     """A contract that can't be decoded takes only its own symbol out of the universe."""
 

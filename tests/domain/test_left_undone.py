@@ -118,3 +118,16 @@ def test_a_buy_put_off_in_one_session_is_not_made_up_for_in_the_next() -> None:
     world = put_off()
     world.now = MONDAY.open_at
     assert asked_for(world) == []
+
+
+def test_a_sell_that_has_ended_and_whose_fills_are_never_told_holds_up_no_buy() -> None:
+    """It fills no more: the buy takes what room there is, and is not put off day after day (seed 12, 8 days, all)."""
+    world = World.ready(replace(SETTINGS, max_gross_exposure=SETTINGS.max_weight))
+    world.finish(world.one(AAA="0.3"))
+    (sell,) = world.trade(BBB="0.4")
+    world.acknowledge(sell.intent)
+    assert world.state.rebalance is not None and world.state.rebalance.waiting == 1
+    world.status(sell.intent, "Filled", int(sell.quantity))
+    assert asked_for(world) == ["sells and cancels have ended"]
+    (buy,) = world.trade(BBB="0.4")
+    assert (buy.symbol, world.state.rebalance.waiting) == ("BBB", 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.decide import Step
 from longwatch.domain.orders import OrderState
 from longwatch.domain.readiness import reasons
 from tests.domain.world import SETTINGS, World, alerts, commission, of_kind, perm_id
@@ -114,6 +115,23 @@ def test_two_snapshots_in_the_same_second_are_no_proof() -> None:
     world.wait(10)
     world.snapshot()
     assert list(world.state.quarantines) == [1]
+
+
+def test_a_difference_is_looked_at_again_by_itself_until_it_is_explained_or_quarantined() -> None:
+    """The next comparison by the schedule may be far: after the close it comes the next morning."""
+    world = World.ready()
+    assert looks(world.reconcile()) == []
+    world.positions[1] = D(7)
+    (wait,) = looks(world.reconcile())
+    assert wait > world.state.settings.acknowledge_seconds
+    world.wait(wait)
+    assert looks([world.snapshot()]) == []
+    assert list(world.state.quarantines) == [1]
+
+
+def looks(steps: Iterable[Step]) -> list[float]:
+    """After how many seconds the account is read again."""
+    return [one.after_seconds for step in steps for one in step.effects if isinstance(one, m.RequestSnapshot)]
 
 
 def test_a_difference_that_changes_is_looked_at_anew() -> None:

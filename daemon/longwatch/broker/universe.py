@@ -14,8 +14,14 @@ from longwatch.domain.instruments import Instrument
 from longwatch.errors import LinkError
 
 
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60.0, 3600.0
+
+
 class Universe:
-    """What is known stays known; what was missing is asked for again on the next connection."""
+    """What is known stays known; what was missing is asked for again, after pauses that grow, and on each connection.
+
+    Silence and refusals may come of a gateway in trouble, and would cost the symbol every day until the next one.
+    """
 
     def __init__(self, channel: Channel, *, done: Callable[[], None]) -> None:
         self._channel = channel
@@ -24,6 +30,8 @@ class Universe:
         self._asked: dict[int, tuple[Wanted, list[DetailsRow]]] = {}
         self._found: list[Instrument] = []
         self._deadline: asyncio.TimerHandle | None = None
+        self._again: asyncio.TimerHandle | None = None
+        self._pause_seconds = FIRST_PAUSE_SECONDS
         self.instruments: dict[str, Instrument] = {}
         self.missing: dict[str, str] = {}
 
@@ -45,9 +53,11 @@ class Universe:
     def stop(self) -> None:
         """The connection is gone."""
         self._asked.clear()
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self._pause_seconds = FIRST_PAUSE_SECONDS
+        for timer in (self._deadline, self._again):
+            if timer is not None:
+                timer.cancel()
+        self._deadline = self._again = None
 
     def row(self, request_id: int, row: DetailsRow) -> None:
         """Message 10."""
@@ -116,4 +126,7 @@ class Universe:
         self._channel.emit(
             m.InstrumentsSeen, instruments=tuple(self._found), missing=tuple(sorted(self.missing.items()))
         )
+        if self.missing:
+            self._again = self._channel.loop.call_later(self._pause_seconds, self.start)
+            self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
         self._done()

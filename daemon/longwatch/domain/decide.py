@@ -181,6 +181,8 @@ def _instruments_seen(state: State, event: m.InstrumentsSeen) -> Decided:
         if state.missing.get(symbol) != reason:
             yield m.InstrumentMissing(symbol=symbol, reason=reason)
             yield m.RaiseAlert(key="no_contract", text=f"{symbol} can't be traded: {reason}")
+    if any(judged.flaws for found in event.instruments if (judged := state.judged.get(found.symbol))):
+        yield m.RunJob(job="refresh", reason="contracts were found that had been missing")
 
 
 def _message_undecodable(state: State, event: m.MessageUndecodable) -> Decided:

@@ -178,7 +178,8 @@ def _rejected_in(state: State, session: Session | None) -> set[int]:
 def may_go_on(state: State) -> bool:
     """Whether trades were put off until sells and cancels have ended, and these have."""
     waiting = state.rebalance is not None and state.rebalance.waiting > 0
-    return waiting and not any(order.side is Side.SELL or order.cancel_asked for order in state.live_orders())
+    under_way = (order for order in state.live_orders() if order.ending is None)
+    return waiting and not any(order.side is Side.SELL or order.cancel_asked for order in under_way)
 
 
 def may_close_more(state: State) -> bool:

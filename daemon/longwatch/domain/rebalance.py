@@ -93,7 +93,9 @@ def _trade(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | N
         return
     live = state.live_in(wanted.instrument.con_id)
     against = [order for order in live if (order.side is Side.BUY) != (wanted.trade > 0)]
-    if against:
+    # What has ended and whose fills are never told is waited for no more once that is a quarantine.
+    is_over = wanted.instrument.con_id in state.quarantines and all(order.ending is not None for order in against)
+    if against and not is_over:
         yield from _withdraw(event.run_id, wanted, against)
         return
     proposal = _proposal(state, event, wanted, quote)
@@ -106,6 +108,11 @@ def _trade(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | N
             yield from _order(state, item)
         else:
             yield item
+
+
+def _other_side_works(state: State, side: Side) -> bool:
+    """Whether an order on the other side may still fill; one that has ended, and whose fills are untold, can't."""
+    return any(order.side is not side and order.ending is None for order in state.live_orders())
 
 
 def _withdraw(run_id: str, wanted: Wanted, against: list[Order]) -> Decided:
@@ -172,7 +179,7 @@ def _fit(state: State, proposal: Proposal) -> Iterator[Proposal | m.TradeClamped
             continue
         lot = lot_of(state, proposal.instrument)
         allowed = max(to_lot(cap.allowed, lot), ZERO)
-        if check in WAITS_FOR_SELLS and any(order.side is not proposal.side for order in state.live_orders()):
+        if check in WAITS_FOR_SELLS and _other_side_works(state, proposal.side):
             text = f"{proposal.instrument.symbol}: {check} leaves room only once the sells under way have filled"
             refusal = Refusal(check=check, observed=f"{cap.observed:.4f}", limit=WAITING, text=text)
             yield _refused(proposal, refusal)

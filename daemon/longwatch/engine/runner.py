@@ -21,14 +21,15 @@ Work = Callable[[Desk, Run], Awaitable[str]]
 
 CALM = frozenset({"reconcile"})
 """Jobs so frequent that only their failures are journalled."""
-PATIENT = {"refresh": frozenset[str](), "signals": frozenset({"refresh"})}
-"""Jobs that wait for the link up to their latest start, and the jobs that each of them lets end first."""
+LINKED = frozenset({"refresh", "signals"})
+"""Jobs that wait for the link."""
+AFTER = {"signals": frozenset({"refresh"}), "rebalance": frozenset({"signals"})}
+"""Jobs that by the schedule come after others: they let these end."""
 TRIED_AGAIN = frozenset({"refresh"})
-"""Jobs of which a failed run is tried again up to its latest start."""
+"""Jobs of which a run that failed is tried again."""
 
 LONGEST_SLEEP_SECONDS = 3600.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60.0, 900.0
-LOOK_SECONDS = 5.0
 CALENDAR_LEFT = timedelta(days=20)
 
 _LOG = logging.getLogger("longwatch.jobs")
@@ -145,27 +146,34 @@ class JobRunner:
             while True:
                 await self._its_turn(run)
                 outcome, text = await self._attempt(run, deadline_seconds)
-                left = self._desk.clock.seconds_until(run.valid_until)
-                if outcome == "finished" or run.job not in TRIED_AGAIN or left <= pause:
+                if outcome == "finished" or run.job not in TRIED_AGAIN or self._left(run) <= pause:
                     return
                 if run.attempt == 1:
                     self._note(run.job, run.run_id, outcome, f"{text}; it is tried again", run.valid_until)
-                await self._wait(run.job, pause)
+                await self._pause(run.job, pause)
                 run, pause = replace(run, attempt=run.attempt + 1), min(2 * pause, LONGEST_PAUSE_SECONDS)
         finally:
             self._ended(run, outcome, text)
 
     async def _its_turn(self, run: Run) -> None:
-        """Until there is a link and the jobs before it have ended, at the longest until the run's latest start."""
-        if run.job not in PATIENT:
-            return
-        while self._desk.clock.seconds_until(run.valid_until) > 0 and not self._may_start(run.job):
-            await self._wait(run.job, LOOK_SECONDS)
+        """Until the jobs before it have ended and there is a link, at the longest until the run's latest start.
 
-    def _may_start(self, job: str) -> bool:
-        return self._desk.state.link is m.Link.READY and not any(other in self._running for other in PATIENT[job])
+        What is asked for beside the schedule, as closing everything, waits for no other job.
+        """
+        before = [self._running[job] for job in AFTER.get(run.job, ()) if job in self._running and not run.reason]
+        self._waiting.add(run.job)
+        try:
+            if before:
+                await asyncio.wait(before, timeout=self._left(run))
+            if run.job in LINKED:
+                await self._desk.engine.wait_until(lambda state: state.link is m.Link.READY, self._left(run))
+        finally:
+            self._waiting.discard(run.job)
 
-    async def _wait(self, job: str, seconds: float) -> None:
+    def _left(self, run: Run) -> float:
+        return max(self._desk.clock.seconds_until(run.valid_until), 0.0)
+
+    async def _pause(self, job: str, seconds: float) -> None:
         self._waiting.add(job)
         try:
             await asyncio.sleep(seconds)

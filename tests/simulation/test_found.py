@@ -1,0 +1,46 @@
+"""What seeds of `longwatch simulate` found, each as a short script that shows it; its seed is in the docstring."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from longwatch.simulation.plan import Incident
+from longwatch.simulation.scenery import Scenery, scenery
+from longwatch.simulation.simulate import Asked, Outcome, simulated, verdict
+
+SEED, DAYS = 2, 2
+"""Twelve symbols, traded once a day; the second day is without faults."""
+
+
+def scene() -> Scenery:
+    return scenery(SEED, DAYS, Path("unused"))
+
+
+def played(*script: Incident) -> Outcome:
+    return simulated(Asked(seed=SEED, days=DAYS, script=script, guards=False))
+
+
+def test_a_gateway_away_at_the_refresh_does_not_cost_the_next_day() -> None:
+    """Bars and targets wait for it up to their latest start (seeds 8 and 68, 4 and 8 days, all)."""
+    closed = scene().sessions[0].close_at
+    outcome = played(Incident(at=closed - timedelta(hours=1), fault="login_wait", seconds=7000.0))
+    assert outcome.broken == (), verdict(outcome)
+
+
+def test_a_history_that_fails_at_the_refresh_is_asked_for_again() -> None:
+    """The backend is away for an hour from the refresh on; a run that got no bars is tried again."""
+    closed = scene().sessions[0].close_at
+    outcome = played(Incident(at=closed + timedelta(minutes=29), fault="backend", seconds=1860.0, part="kept"))
+    ends = [row.body for row in outcome.evidence.facts("JobNoted") if row.body["job"] == "refresh"]
+    outcomes = [(body["outcome"], "is tried again" in body["text"]) for body in ends if body["outcome"] != "started"]
+    assert ("failed", True) in outcomes
+    assert outcome.broken == (), verdict(outcome)
+
+
+def test_a_difference_is_looked_at_again_without_waiting_for_the_schedule() -> None:
+    """Comparisons are a quarter of an hour apart, after the close a night: the second look comes at once (seed 8)."""
+    outcome = played(Incident(at=scene().sessions[0].open_at, fault="lose_fill"))
+    compared = (row.at for row in outcome.evidence.facts("BookCompared") if row.body["differences"])
+    quarantined = next(outcome.evidence.facts("QuarantineSet")).at
+    assert quarantined - next(compared) < timedelta(seconds=15)
