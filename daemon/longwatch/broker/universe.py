@@ -13,7 +13,6 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument
 from longwatch.errors import LinkError
 
-
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60.0, 3600.0
 
 
