@@ -49,7 +49,7 @@ class Asked:
     keep: Path | None = None
     guards: bool = True
     script: tuple[Incident, ...] | None = None
-    pacing: Limits = Limits()
+    pacing: Limits = field(default_factory=Limits)
 
     @property
     def replay(self) -> str:
