@@ -53,8 +53,8 @@ def changed(ledger: Ledger, changes: list[Change]) -> Ledger:
                 ledger.move_cash(ACCOUNT, shares * price, at)
             case "accrue":
                 ledger.accrue(ACCOUNT, CON_ID, SYMBOL, shares, at)
-            case "pay":
-                ledger.pay(ACCOUNT, CON_ID, SYMBOL, shares, at)
+            case "pay" if ledger.accounts[ACCOUNT].dues:
+                ledger.pay(ACCOUNT, CON_ID, SYMBOL, ledger.accounts[ACCOUNT].dues[0].amount, at)
             case "bust" if ledger.executions:
                 ledger.bust(ledger.executions[int(shares) % len(ledger.executions)], at)
             case "correct" if ledger.executions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 import pytest
 
 from longwatch.errors import UsageError
+from longwatch.gateway.actions import Action
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct
+from longwatch.gateway.corporate import PAID_AFTER
 from longwatch.gateway.events import ACTS, EVENTS, Event
-from tests.gateway.made import AAPL, PlainClient, on_a_gateway
+from longwatch.gateway.market import Market, Replay
+from tests.gateway.made import AAPL, JANUARY_3, PRICES, PlainClient, bar_of, on_a_gateway, stock, until
 
 ACCOUNT = "DU123456"
 
@@ -176,6 +180,100 @@ def test_a_fill_that_is_taken_back_is_gone(revised: bool) -> None:
     on_a_gateway(scenario, conduct=Conduct(bust_revised=revised))
 
 
+NEXT_OPEN = JANUARY_3 + timedelta(days=1)
+
+
+def test_a_split_changes_shares_prices_and_history_and_ends_orders_good_till_cancelled() -> None:
+    """Before the open: more shares at the same cost, 61, GTC orders gone; prices and old bars are of new shares."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await a_holder(gateway, 75)
+        client.order(2, "BUY", 10, "LMT", lmtPrice=20, tif="GTC")
+        gateway.events.happen(event("split", symbol="AAPL", ratio="3/2"))
+        await until(gateway, NEXT_OPEN - timedelta(seconds=1))
+        holding = gateway.ledger.accounts[ACCOUNT].holdings[AAPL.con_id]
+        cost, cash = holding.cost, gateway.ledger.accounts[ACCOUNT].cash
+        assert gateway.desk.market.quote(AAPL, gateway.desk.now()).last == Decimal("83.80")
+        client.forget()
+        await until(gateway, NEXT_OPEN + timedelta(minutes=1))
+        price = round(Decimal("83.80") * 2 / 3, 4)
+        assert (holding.quantity, gateway.ledger.accounts[ACCOUNT].cash) == (112, cash + price / 2)
+        assert abs(holding.cost - cost * 112 / Decimal("112.5")) < Decimal("0.01")
+        assert [one["position"] for one in client.replies("position")] == [112]
+        assert client.story(2) == ["3 Cancelled", "4 202"]
+        quote = gateway.desk.market.quote(AAPL, gateway.desk.now())
+        assert (quote.open, quote.close) == (Decimal("56.033333"), Decimal("55.866667"))
+        assert quote.bid is not None
+        assert quote.bid % AAPL.min_tick == 0
+        client.ask("reqHistoricalData", reqId=9, barSize="1 day", duration="2 D", whatToShow="TRADES", **stock())
+        await asyncio.sleep(2)
+        former, _ = client.replies("historicalData")[0]["bars"]
+        assert float(former["close"]) == pytest.approx(83.80 * 2 / 3, abs=0.01)
+
+    on_a_gateway(scenario)
+
+
+def test_a_dividend_is_accrued_at_the_open_and_paid_two_weeks_later() -> None:
+    """For the shares of the day before; in the net liquidation value at once, in cash when it is paid."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await a_holder(gateway)
+        gateway.events.happen(event("dividend", symbol="AAPL", amount="0.31"))
+        await until(gateway, NEXT_OPEN + timedelta(minutes=1))
+        client.order(5, "BUY", 100)
+        await asyncio.sleep(2)
+        shown = {one["key"]: Decimal(one["value"]) for one in client.replies("updateAccountValue")}
+        assert shown["AccruedDividend"] == 31
+        assert shown["NetLiquidation"] - shown["EquityWithLoanValue"] == 31
+        books = gateway.ledger.accounts[ACCOUNT]
+        cash = books.cash
+        await until(gateway, NEXT_OPEN + PAID_AFTER)
+        assert (books.cash, books.dues) == (cash + 31, [])
+        assert [one.event.kind for one in gateway.events.happened] == ["dividend", "payment"]
+
+    on_a_gateway(scenario)
+
+
+def test_splits_and_dividends_of_the_market_reach_every_account() -> None:
+    """What the market lists is applied like what is scripted; a short position owes the dividend."""
+    days = [bar_of(day, prices) for day, prices in PRICES.items()]
+    listed = Action(date=date(2007, 1, 4), con_id=AAPL.con_id, ratio=Decimal("0.1"), dividend=Decimal("0.50"))
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 100, account="DU1")
+        client.order(2, "SELL", 200, account="DU2")
+        await until(gateway, NEXT_OPEN + timedelta(minutes=1))
+        held = {name: books.holdings[AAPL.con_id].quantity for name, books in gateway.ledger.accounts.items()}
+        assert held == {"DU1": 10, "DU2": -20}
+        assert {name: books.accrued for name, books in gateway.ledger.accounts.items()} == {"DU1": 50, "DU2": -100}
+
+    on_a_gateway(scenario, accounts=("DU1", "DU2"), market=Market([Replay(AAPL, days, [listed])], seed=1))
+
+
+def test_a_gateway_started_again_remembers_what_was_scripted(tmp_path: Path) -> None:
+    """Its prices are those after the split, its shares are not split twice, and a dividend due is paid."""
+    config = {"ledger_path": tmp_path / "books.jsonl"}
+
+    async def before(gateway: Gateway) -> None:
+        await a_holder(gateway)
+        gateway.events.happen(event("split", symbol="AAPL", ratio="2/1"))
+        gateway.events.happen(event("dividend", symbol="AAPL", amount=1))
+        await until(gateway, NEXT_OPEN + timedelta(minutes=1))
+
+    async def after(gateway: Gateway) -> None:
+        assert gateway.desk.market.quote(AAPL, gateway.desk.now()).open == Decimal("42.025")
+        await until(gateway, NEXT_OPEN + timedelta(days=1, minutes=1))
+        books = gateway.ledger.accounts[ACCOUNT]
+        cash = books.cash
+        assert (books.holdings[AAPL.con_id].quantity, books.accrued) == (200, 100)
+        await until(gateway, NEXT_OPEN + PAID_AFTER)
+        assert (books.cash, books.accrued) == (cash + 100, 0)
+
+    on_a_gateway(before, **config)
+    on_a_gateway(after, at=NEXT_OPEN + timedelta(minutes=2), **config)
+
+
 def test_nothing_is_told_while_the_broker_can_not_be_heard() -> None:
     """The books change at once, the position is told with the restored link."""
 
@@ -199,6 +297,7 @@ def test_nothing_is_told_while_the_broker_can_not_be_heard() -> None:
         (event("gift"), "'gift' is not known"),
         (event("transfer", symbol="AAPL", price=1), "transfer needs `quantity`"),
         (event("cash", amount=1, account="DU9"), "no account DU9; there are DU123456"),
+        (event("split", symbol="AAPL", ratio="2:1"), "write 2/1, or 1/10"),
         (event("expiry", symbol="NONE"), "no instrument NONE"),
         (event("liquidation", symbol="AAPL"), "holds no AAPL"),
         (event("bust", symbol="IBM"), "no fill of IBM"),
@@ -217,6 +316,8 @@ def test_every_event_leaves_a_line_in_the_ledger(tmp_path: Path) -> None:
     """With its kind and terms, beside what it moved; and the books of the file are those of the gateway."""
     path = tmp_path / "books.jsonl"
     events = [
+        event("split", symbol="IBM", ratio="2/1"),
+        event("dividend", symbol="IBM", amount="0.25"),
         event("transfer", symbol="AAPL", quantity=300, price=40),
         event("cash", amount=-10),
         event("assignment", symbol="IBM", quantity=100, price=60),

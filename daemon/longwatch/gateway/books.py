@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
 ZERO = Decimal(0)
@@ -92,16 +92,25 @@ class Day:
         return holding.realised - self.realised.get(holding.con_id, ZERO)
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A dividend for an account's shares since the instant from which they trade without it; negative of a short."""
+
+    con_id: int
+    symbol: str
+    amount: Decimal
+    since: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class Account:
     """One account. `moved` is cash that came by transfers and dividends, `brought` the cost of shares that came so.
 
-    `accrued` is dividends not paid yet, no part of cash.
+    `dues` are dividends not paid yet, no part of cash.
     """
 
     opening: Decimal
     cash: Decimal
-    accrued: Decimal = ZERO
     moved: Decimal = ZERO
     realised: Decimal = ZERO
     brought: dict[int, Decimal] = field(default_factory=dict)
@@ -109,6 +118,7 @@ class Account:
     steps: dict[int, list[Step]] = field(default_factory=dict)
     tallies: dict[int, Tally] = field(default_factory=dict)
     day: Day | None = None
+    dues: list[Due] = field(default_factory=list)
     _unsettled: list[tuple[date, Decimal]] = field(default_factory=list)
 
     def enter(self, con_id: int, symbol: str, step: Step, day: date) -> Decimal | None:
@@ -163,6 +173,11 @@ class Account:
             shares={number: holding.quantity for number, holding in self.holdings.items()},
             realised={number: holding.realised for number, holding in self.holdings.items()},
         )
+
+    @property
+    def accrued(self) -> Decimal:
+        """What dividends have still to bring."""
+        return sum((due.amount for due in self.dues), ZERO)
 
     def settled(self, day: date) -> Decimal:
         """Cash without what trades of the last days have still to bring or take."""

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from longwatch.clock import Clock
 from longwatch.gateway.account_values import Statement
 from longwatch.gateway.config import GatewayConfig
+from longwatch.gateway.corporate import Corporate
 from longwatch.gateway.courier import Courier
 from longwatch.gateway.events import Events
 from longwatch.gateway.exchange import Exchange
@@ -24,6 +25,7 @@ from longwatch.gateway.orders import Order
 from longwatch.gateway.pnl import value_before
 from longwatch.gateway.police import Police
 from longwatch.gateway.pulse import Pulse
+from longwatch.gateway.reports import Report
 from longwatch.gateway.session import Session
 from longwatch.gateway.timeline import Timeline
 
@@ -63,12 +65,15 @@ class Desk:
         )
         opening = {account: config.cash_of.get(account, config.cash) for account in config.accounts}
         self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now(), zone=config.zone)
+        self.following = Following(self, config.account_refresh_seconds)
+        self.events = Events(self)
+        self.corporate = Corporate(self, self.events.took_effect)
         self.exchange = Exchange(
             market,
             self.ledger,
             self.timeline,
             self.pulse,
-            self.courier.carry,
+            self._carry,
             seed=config.seed,
             latencies=config.latencies,
             conduct=config.conduct,
@@ -89,8 +94,8 @@ class Desk:
         self.listeners: list[Callable[[str], None]] = []
         """Told the name of every request before it is answered."""
         self._restarted_at: datetime | None = None
-        self.following = Following(self, config.account_refresh_seconds)
-        self.events = Events(self)
+        self.events.resume()
+        self.corporate.resume()
         self.pulse.follow(self._beat, self._is_needed)
 
     # -- clients -------------------------------------------------------------------------------------------------
@@ -226,6 +231,10 @@ class Desk:
         self.courier.forget()
         self.exchange.restarted()
         self.faults.backend_down = self.faults.dialog = False
+
+    def _carry(self, report: Report) -> None:
+        self.courier.carry(report)
+        self.corporate.watch()
 
     def _moved(self, execution: Execution) -> None:
         self.following.moved(execution.account, execution.con_id)

@@ -5,6 +5,7 @@ Each event leaves a line in the ledger, moves cash and positions there, and is t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -12,13 +13,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from longwatch.errors import UsageError
+from longwatch.gateway.actions import Action
 from longwatch.gateway.book import BY_HAND
-from longwatch.gateway.ledger import ZERO, Execution
+from longwatch.gateway.ledger import ZERO, Execution, ratio_of
 from longwatch.gateway.market import Instrument
 from longwatch.gateway.orders import Order, Ticket
 
 if TYPE_CHECKING:
     from longwatch.gateway.desk import Desk
+
+
+RATIO = re.compile(r"[1-9]\d{0,3}/[1-9]\d{0,3}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,8 @@ class Kind:
 
 
 EVENTS: Mapping[str, Kind] = {
+    "split": Kind(text="before the next open, in every account that holds it", needs=("symbol", "ratio")),
+    "dividend": Kind(text="`amount` a share that is held at the next open, paid later", needs=("symbol", "amount")),
     "transfer": Kind(text="shares come, at `price` each, or go, without cash", needs=("symbol", "quantity", "price")),
     "cash": Kind(text="cash comes or goes", needs=("amount",)),
     "assignment": Kind(
@@ -110,6 +117,16 @@ class Events:
 
         self._desk.timeline.at(instant, due)
 
+    def resume(self) -> None:
+        """What a reloaded ledger has scripted, the market has forgotten: its prices follow it again."""
+        for entry in self._desk.ledger.orders:
+            instrument = (
+                self._desk.market.find(entry["symbol"]) if entry.get("event") in ("split", "dividend") else None
+            )
+            if instrument is not None:
+                amount, at = Decimal(entry.get("amount", 0)), datetime.fromisoformat(entry["at"])
+                self._script(instrument, at, entry.get("ratio", ""), amount)
+
     def objection(self, event: Event) -> str:
         """Why an event can't happen in these accounts and this market at any time, or an empty text."""
         kind = EVENTS.get(event.kind)
@@ -122,6 +139,8 @@ class Events:
             return f"there is no account {event.account}; there are {', '.join(self._desk.config.accounts)}"
         if event.symbol and self._desk.market.find(event.symbol) is None:
             return f"there is no instrument {event.symbol} in this market; name one it lists"
+        if event.ratio and not RATIO.fullmatch(event.ratio):
+            return f"the ratio {event.ratio!r} is not new shares for old; write 2/1, or 1/10"
         return ""
 
     # -- shares and cash -----------------------------------------------------------------------------------------
@@ -142,6 +161,20 @@ class Events:
         account = self._account(event)
         self._desk.ledger.move_cash(account, event.amount, self._desk.now())
         self._took_effect(event, account)
+
+    def _act(self, event: Event) -> None:
+        """A split or a dividend is the market's: accounts follow it when the session opens."""
+        self._script(self._instrument(event), self._desk.now(), event.ratio, event.amount)
+        self._desk.corporate.watch()
+
+    def _script(self, instrument: Instrument, at: datetime, text: str, dividend: Decimal) -> None:
+        session = self._desk.market.hours.following(at)
+        if session is None:
+            raise UsageError(f"there is no session to come before which {instrument.symbol} could be changed")
+        new, old = ratio_of(text) if text else (1, 1)
+        ratio = Decimal(new) / Decimal(old)
+        action = Action(date=session.date, con_id=instrument.con_id, ratio=ratio, dividend=dividend)
+        self._desk.market.script(action)
 
     # -- orders --------------------------------------------------------------------------------------------------
 
@@ -207,6 +240,10 @@ class Events:
             raise UsageError(f"there is no instrument {event.symbol} in this market; name one it lists")
         return instrument
 
+    def took_effect(self, event: Event, instrument: Instrument | None) -> None:
+        """A corporate action has changed an account."""
+        self._took_effect(event, event.account, instrument.con_id if instrument else 0)
+
     def _took_effect(self, event: Event, account: str, con_id: int = 0, exec_id: str = "") -> None:
         """Keep it, and tell who follows the account, as soon as the broker can be heard."""
         changed = replace(event, account=account)
@@ -219,6 +256,8 @@ class Events:
 
 
 ACTS: Mapping[str, Callable[[Events, Event], None]] = {
+    "split": Events._act,
+    "dividend": Events._act,
     "transfer": Events._transfer,
     "cash": Events._move_cash,
     "assignment": Events._assign,

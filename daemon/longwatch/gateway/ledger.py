@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 from longwatch.errors import JournalError
-from longwatch.gateway.books import ZERO, Account, Holding, Ratio, Step, split_of
+from longwatch.gateway.books import ZERO, Account, Due, Holding, Ratio, Step, split_of
 from longwatch.gateway.entries import (
     Commission,
     Entry,
@@ -106,7 +106,7 @@ class Ledger:
         self._shares("accrual", account, con_id, symbol, at, amount=str(amount))
 
     def pay(self, account: str, con_id: int, symbol: str, amount: Decimal, at: datetime) -> None:
-        """What has accrued becomes cash."""
+        """The oldest dividend of this contract and amount becomes cash."""
         self._shares("dividend", account, con_id, symbol, at, amount=str(amount))
 
     def note(self, kind: str, at: datetime, **facts: Any) -> None:
@@ -198,9 +198,10 @@ class Ledger:
             case "cash":
                 books.move_cash(amount, day)
             case "accrual":
-                books.accrued += amount
+                books.dues.append(Due(entry["con_id"], entry["symbol"], amount, datetime.fromisoformat(entry["at"])))
             case "dividend":
-                books.accrued -= amount
+                paid = (entry["con_id"], amount)
+                books.dues.remove(next(due for due in books.dues if (due.con_id, due.amount) == paid))
                 books.move_cash(amount, day)
             case "split":
                 held = books.holdings[entry["con_id"]].quantity

@@ -17,6 +17,7 @@ from longwatch.gateway.actions import UNCHANGED, Action, Adjustment, adjustment
 from longwatch.gateway.hours import Hours, ListedHours, TradingDay
 from longwatch.gateway.instruments import Instrument, increment_at
 from longwatch.gateway.path import CLOSING_POINT, FEWEST_POINTS, DayBar, DayPath, instant_of, place_of
+from longwatch.gateway.scripted import Scripted
 from longwatch.gateway.sources import Replay, Source
 
 __all__ = ["Instrument", "Market", "Quote", "Replay", "Source", "money"]
@@ -193,6 +194,20 @@ class Market:
         """The splits and dividends of a session: they have happened when it opens."""
         sources = self._sources.values()
         return [action for source in sources for action in source.actions(day) if action.date == day]
+
+    def may_act(self) -> bool:
+        """Whether any instrument can ever have a split or a dividend."""
+        return any(source.may_act for source in self._sources.values())
+
+    def script(self, action: Action) -> None:
+        """Let a split or a dividend happen that its source does not know of, at the open of a session to come."""
+        source = self._sources[action.con_id]
+        if not isinstance(source, Scripted):
+            source = Scripted(source)
+            self._list(source)
+        source.add(action)
+        for kept in (self._paths, self._quotes, self._closes):
+            kept.pop(action.con_id, None)
 
     def adjusted(self, instrument: Instrument, day: date, at: datetime, dividends: bool) -> Adjustment:
         """What prices and shares of a past session are multiplied by to be like those of `at`."""

@@ -69,10 +69,12 @@ def value_before(account: Account, market: Market, at: datetime, today: date) ->
 
 
 def close_before(market: Market, instrument: Instrument, today: date, at: datetime) -> Decimal | None:
-    """The close of the last session before today; None when there is none."""
+    """The close of the last session before today, in today's shares; None when there is none."""
     past = market.completed(instrument, at)
     newest = next((bar for bar in reversed(past) if bar.date < today), None)
-    return None if newest is None else money(newest.close)
+    if newest is None:
+        return None
+    return money(newest.close * market.adjusted(instrument, newest.date, at, dividends=False).price)
 
 
 def _daily(

@@ -42,6 +42,11 @@ class Source(ABC):
         """Splits and dividends up to and with a date, oldest first."""
         return ()
 
+    @property
+    def may_act(self) -> bool:
+        """Whether there can ever be such."""
+        return type(self).actions is not Source.actions
+
     def halts(self, day: date) -> Sequence[Halt]:
         """When the instrument does not trade within a session."""
         return ()
@@ -80,6 +85,10 @@ class Replay(Source):
 
     def before(self, day: date) -> Sequence[DayBar]:
         return self._days[: bisect_right(self._dates, day) - (1 if day in self._by_date else 0)]
+
+    @property
+    def may_act(self) -> bool:
+        return bool(self._actions)
 
     def actions(self, until: date) -> Sequence[Action]:
         return self._actions[: bisect_right(self._actions, until, key=lambda action: action.date)]
