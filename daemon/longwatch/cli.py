@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longwatch.errors import LongwatchError
-from longwatch.ops.ask import show, tell
-from longwatch.ops.options import AsJson, ConfigFile, ConfigOption, Reason, Seed, SocketOption, StartDate, unset
+from longwatch.ops import words
+from longwatch.ops.ask import show
+from longwatch.ops.options import AsJson, ConfigFile, ConfigOption, Seed, SocketOption, StartDate, unset
 
 if TYPE_CHECKING:
     from datetime import date
@@ -239,79 +240,7 @@ def positions(as_json: AsJson = False, socket: SocketOption = None, config: Conf
     show("positions", positions_text, as_json, socket, config)
 
 
-@app.command()
-def reload(
-    loosen: Annotated[bool, typer.Option("--loosen", help="Allow wider limits during a session.")] = False,
-    socket: SocketOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Read the configuration again, as SIGHUP does.
-
-    Example: longwatch reload
-    """
-    tell("reload", socket, config, argument="loosen" if loosen else "")
-
-
-def _verb(name: str, text: str, example: str) -> None:
-    """Enter a command that only sets a verb."""
-
-    def verb(reason: Reason = "", socket: SocketOption = None, config: ConfigOption = None) -> None:
-        tell(name, socket, config, reason=reason)
-
-    app.command(name, help=f"{text}\n\nExample: longwatch {name}{example}")(verb)
-
-
-_verb("halt", "Send no orders at all; cancels still go. Holds over restarts.", ' --reason "wrong prices"')
-_verb("pause", "Open no new positions; reducing goes on.", ' --reason "on holiday"')
-_verb("resume", "Lift halt, pause and flatten.", "")
-
-
-@app.command()
-def flatten(
-    reason: Reason = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
-    socket: SocketOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Cancel what works, close what is ours, open nothing until `resume`.
-
-    Example: longwatch flatten --yes --reason "end of the trial"
-    """
-    if not yes and sys.stdin.isatty():
-        typer.confirm("Close every position of ours?", abort=True)
-    tell("flatten", socket, config, reason=reason)
-
-
-Subject = Annotated[str, typer.Argument(metavar="WHICH", help="A symbol; for orders also a number or reference.")]
-
-
-def _about(name: str, text: str, example: str) -> None:
-    """Enter a command about one thing, named by its argument."""
-
-    def about(
-        which: Subject,
-        reason: Reason = "",
-        socket: SocketOption = None,
-        config: ConfigOption = None,
-    ) -> None:
-        tell(name, socket, config, argument=which, reason=reason)
-
-    app.command(name, help=f"{text}\n\nExample: longwatch {name} {example}")(about)
-
-
-_about("cancel", "Cancel working orders.", 'AAPL --reason "not today"')
-_about("adopt", "Take a holding of the account as ours.", 'AAPL --reason "bought by hand"')
-_about("unquarantine", "Trade an instrument again.", 'AAPL --reason "checked with the broker"')
-_verb("drain", "Finish what is under way, then stop; working orders stay with the broker.", "")
-
-
-@app.command()
-def reconcile(socket: SocketOption = None, config: ConfigOption = None) -> None:
-    """Compare the book with the broker now.
-
-    Example: longwatch reconcile
-    """
-    tell("reconcile", socket, config)
+words.enter(app)
 
 
 @app.command()

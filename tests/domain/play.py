@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step, gate, next_deadline
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import Order
+from longwatch.domain.orders import Order, OrderState
 from longwatch.journal.codec import encode
 from longwatch.journal.records import Record
 from tests.domain.world import (
@@ -244,6 +244,14 @@ def _restored(play: Play, number: int) -> None:
     play.stranger(symbol, 5, f"f{len(play.steps):05x}.01", ref=ref)
 
 
+def _resolve(play: Play, number: int) -> None:
+    """A person says what became of the newest order whose outcome is unknown, rightly or wrongly."""
+    unknown = [order.intent for order in play.state.live_orders() if order.state is OrderState.UNKNOWN]
+    word = ("filled - 99.50", "cancelled", "absent", "rejected")[number % 4]
+    for intent in unknown[-1:]:
+        play.hear(m.ControlRequested, command="resolve", argument=f"{intent} {word}", by="uid 1000", reason="statement")
+
+
 def _stranger(play: Play, number: int) -> None:
     """Somebody else's trade, its execution heard or not."""
     symbol, side = NAMES[number % 3], (Side.BUY, Side.SELL)[number % 2]
@@ -344,8 +352,9 @@ ACTS: dict[str, Callable[[Play, int], None]] = {
     "job": _job,
     "missing": _missing,
 }
-# A restored journal is told of once, in the golden day: in every play it would leave little to trade.
-ONCE: dict[str, Callable[[Play, int], None]] = {"restored": _restored}
+# Told of once, in the golden day: in every play a restored journal would leave little to trade, and a person's wrong
+# word on an order would be the truth of a book that has no other.
+ONCE: dict[str, Callable[[Play, int], None]] = {"restored": _restored, "resolve": _resolve}
 TRADING = ("rebalance", "write", "write", "acknowledge", "fill", "fill", "snapshot", "silence", "cancel")
 
 acts = st.one_of(st.sampled_from(TRADING), st.sampled_from(sorted(ACTS)))
@@ -401,6 +410,15 @@ A_DAY: tuple[tuple[str, int], ...] = (
     ("missing", 0),
     ("command", 4),
     ("restored", 2),
+    ("command", 1),
+    ("command", 27),
+    ("rebalance", 4 * 49 + 2 * 7 + 3),
+    ("write", 1),
+    ("silence", 0),
+    ("resolve", 1),
+    ("acknowledge", 2),
+    ("kill", 2),
+    ("command", 1),
 )
 """A day with something of everything: the golden journal's."""
 

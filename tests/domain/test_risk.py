@@ -54,6 +54,13 @@ def _paused(world: World) -> dict[str, Any]:
     return {}
 
 
+def _cancelled_by_a_person(world: World) -> dict[str, Any]:
+    world.acknowledge(world.one(AAA="0.1"))
+    world.hear(m.ControlRequested, command="cancel", argument="AAA", by="uid 1000")
+    world.status(1, "Cancelled", 0)
+    return {}
+
+
 def _flawed(world: World) -> dict[str, Any]:
     rows = (judged("AAA", "a negative price on 2007-01-03"), judged("BBB"), judged("CCC"))
     world.hear(m.DataRefreshed, run_id="refresh@2", session=DAY, judged=rows)
@@ -81,6 +88,7 @@ def _same_run(world: World) -> dict[str, Any]:
 BREAKS: dict[str, Break] = {
     "account": _live_account,
     "verbs": _paused,
+    "breaker": _cancelled_by_a_person,
     "data": _flawed,
     "trading_hours": lambda world: {"session": None},
     "quote": lambda world: {"quotes": quotes(world, bid=None)},

@@ -263,6 +263,11 @@ class RiskSettings(Group):
     max_order_value: Amount = live(Decimal(100_000), "Largest order, in base currency.")
     max_order_shares: Amount = live(Decimal(10_000), "Largest order, in shares.")
     max_orders_per_minute: Whole = live(60, "Orders that may leave in one minute.", ge=0, le=2_400)
+    breaker_strikes: Whole = live(
+        3, "Rejections or cancels of one kind in an instrument that open its breaker.", ge=1, le=100
+    )
+    breaker_window_minutes: Minutes = live(10_080.0, "The time within which they count together; a week.")
+    breaker_wait_minutes: Minutes = live(60.0, "How long the breaker first stays open; doubled each further time.")
     max_quote_age_seconds: Seconds = live(30.0, "Age above which a quote is too old to trade on.")
     price_band_fraction: Fraction = live(Decimal("0.10"), "Distance of a price from the decision's that is refused.")
     max_capital: Amount | None = live(None, "Cap on the capital that is traded with, in base currency; null for none.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from longwatch.domain import breaker, resolution
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import FLATTEN, Decided, may_close_more
 from longwatch.domain.orders import Order, Purpose
@@ -23,13 +24,13 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
         case "flatten":
             yield from _verb(state, event, m.Verb.FLATTEN)
             yield from _cancel(state, list(state.live_orders()), "flatten")
-            if may_close_more(state):
+            if may_close_more(state, event.at):
                 yield m.RunJob(job="rebalance", reason=FLATTEN)
         case "resume":
-            for verb in list(state.verbs):
-                yield m.VerbSet(verb=verb, on=False, by=event.by, reason=event.reason)
+            yield from _resume(state, event)
         case "cancel":
-            chosen = [o for o in state.live_orders() if event.argument in ("all", str(o.intent), o.ref, o.symbol)]
+            chosen = named(state, event.argument)
+            yield from breaker.hold(state, chosen, event.at)
             yield from _cancel(state, chosen, "asked for by a person")
         case "adopt":
             yield from _adopt(state, event)
@@ -37,13 +38,31 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
             for con_id, held in list(state.quarantines.items()):
                 if event.argument in (held.symbol, str(con_id)):
                     yield m.QuarantineLifted(con_id=con_id, reason=f"{event.by}: {event.reason}")
+        case "resolve":
+            yield from resolution.resolve(state, event)
         case "reconcile":
             yield m.RequestSnapshot(reason="asked for by a person")
+
+
+def named(state: State, name: str) -> list[Order]:
+    """The live orders of a symbol, number or reference, or `all`."""
+    return [order for order in state.live_orders() if name in ("all", str(order.intent), order.ref, order.symbol)]
 
 
 def _verb(state: State, event: m.ControlRequested, verb: m.Verb) -> Decided:
     if not state.is_on(verb):
         yield m.VerbSet(verb=verb, on=True, by=event.by, reason=event.reason)
+
+
+def _resume(state: State, event: m.ControlRequested) -> Decided:
+    """Without an argument every verb is lifted; with a symbol its breakers are, with `all` both."""
+    for verb in list(state.verbs) if event.argument in ("", "all") else ():
+        yield m.VerbSet(verb=verb, on=False, by=event.by, reason=event.reason)
+    for row in list(state.breakers.values()):
+        if event.argument in ("all", row.symbol):
+            yield breaker.lifted(row, f"{event.by}: {event.reason}")
+    if event.argument and may_close_more(state, event.at):
+        yield m.RunJob(job="rebalance", reason=FLATTEN)
 
 
 def _cancel(state: State, orders: list[Order], reason: str) -> Decided:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from longwatch.domain import commands, lifecycle, reconcile
+from longwatch.domain import breaker, commands, lifecycle, reconcile, resolution
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided
 from longwatch.domain.orders import Evidence, OrderState
@@ -59,8 +59,19 @@ def follow(state: State, event: m.Event, facts: list[m.Fact], effects: list[m.Ef
 
 
 def decide(state: State, event: m.Event) -> Decided:
-    """The facts and effects that follow from an event, in order."""
-    return DECIDERS[type(event)](state, event)
+    """The facts and effects that follow from an event, in order; each end of an order, and each fill, has its own."""
+    if state.resolved:
+        yield from resolution.reviewed(state, event)
+    for item in DECIDERS[type(event)](state, event):
+        if type(item) is m.OrderMoved:
+            former = state.orders[item.intent].state
+            yield item
+            yield from breaker.after_move(state, item, former, event)
+        elif type(item) is m.FillBooked:
+            yield item
+            yield from breaker.after_fill(state, item)
+        else:
+            yield item
 
 
 def next_deadline(state: State) -> datetime | None:

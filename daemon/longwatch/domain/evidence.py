@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
+from longwatch.domain.breaker import held_by
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose, next_state
 from longwatch.domain.sessions import Session
@@ -135,7 +136,7 @@ def _after_the_end(state: State, order: Order) -> Decided:
     """
     if order.state is OrderState.REJECTED and not _has_filled(state, order.run_id):
         return
-    if may_close_more(state):
+    if may_close_more(state, None):
         yield m.RunJob(job="rebalance", reason=FLATTEN)
     elif may_go_on(state):
         yield m.RunJob(job="rebalance", reason=SELLS_ENDED)
@@ -150,17 +151,18 @@ def left_undone(state: State, at: datetime) -> Decided:
     decided_at = state.rebalance.at if state.rebalance else None
     if state.is_on(m.Verb.FLATTEN):
         rested = decided_at is None or at - decided_at > LOOK_AGAIN
-        if rested and (session or not state.settings.trading_hours_only) and _may_be_closed(state, session):
+        if rested and (session or not state.settings.trading_hours_only) and _may_be_closed(state, session, at):
             yield m.RunJob(job="rebalance", reason=FLATTEN)
     elif session is not None and decided_at is not None and session.is_open(decided_at) and may_go_on(state):
         yield m.RunJob(job="rebalance", reason=SELLS_ENDED)
 
 
-def _may_be_closed(state: State, session: Session | None) -> bool:
+def _may_be_closed(state: State, session: Session | None, at: datetime) -> bool:
     """Whether some open position without an order may be closed by one."""
     known = {instrument.con_id for instrument in state.instruments.values()}
     tried = {order.con_id for order in state.live_orders()} | _rejected_in(state, session)
     left = [con_id for con_id, holding in state.book.items() if holding.quantity and con_id in known - tried]
+    left = [con_id for con_id in left if held_by(state, con_id, Purpose.REDUCE, at) is None]
     return any(forbidden_by(state, con_id, Action.REDUCE, ready=True) is None for con_id in left)
 
 
@@ -182,12 +184,13 @@ def may_go_on(state: State) -> bool:
     return waiting and not any(order.side is Side.SELL or order.cancel_asked for order in under_way)
 
 
-def may_close_more(state: State) -> bool:
-    """Whether a flatten is on and some position has no order under way that could still change it."""
+def may_close_more(state: State, at: datetime | None) -> bool:
+    """Whether a flatten is on and some position has neither an order under way nor a breaker open at `at` (ever)."""
     if not state.is_on(m.Verb.FLATTEN):
         return False
     ordered = {order.con_id for order in state.live_orders()}
-    return any(holding.quantity and con_id not in ordered for con_id, holding in state.book.items())
+    left = (con_id for con_id, holding in state.book.items() if holding.quantity and con_id not in ordered)
+    return any(held_by(state, con_id, Purpose.REDUCE, at) is None for con_id in left)
 
 
 def _has_filled(state: State, run_id: str) -> bool:

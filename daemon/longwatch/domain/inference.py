@@ -17,7 +17,8 @@ from longwatch.domain.evidence import EVIDENCE_OF_END, Decided, advance
 from longwatch.domain.orders import Evidence, Order, OrderState
 from longwatch.domain.state import Fill, State
 
-PREFIX = "inferred:"
+PREFIX, RESOLVED, VOID = "inferred:", "resolved:", "void:"
+"""The names of executions nobody told: concluded from the position, said by a person, said and taken back."""
 EXCHANGE_ZONE = ZoneInfo("America/New_York")
 
 
@@ -71,7 +72,8 @@ def _booked_before(state: State, order: Order) -> list[Fill]:
     sent_at = order.sent_at
     if sent_at is None:
         return []
-    return [fill for fill in state.fills.values() if fill.tech < sent_at and not fill.exec_id.startswith(PREFIX)]
+    made = (PREFIX, RESOLVED, VOID)
+    return [fill for fill in state.fills.values() if fill.tech < sent_at and not fill.exec_id.startswith(made)]
 
 
 def _others_at_work(state: State, order: Order) -> bool:
@@ -86,35 +88,47 @@ def _others_at_work(state: State, order: Order) -> bool:
 
 
 def replaced_by(state: State, intent: int | None, executed_at: datetime) -> Fill | None:
-    """The inferred fill that an execution heard after all was part of; None for one made since then."""
+    """The inferred or resolved fill that an execution heard after all was part of; None for one made since then."""
     if intent is None:
         return None
-    prefix = f"{PREFIX}{intent}."
-    found = (fill for exec_id, fill in state.fills.items() if exec_id.startswith(prefix))
+    prefixes = (f"{PREFIX}{intent}.", f"{RESOLVED}{intent}.")
+    found = (fill for exec_id, fill in state.fills.items() if exec_id.startswith(prefixes))
     return next((fill for fill in found if executed_at <= fill.executed_at), None)
 
 
 def rest_of(state: State, former: Fill, executed: Decimal, tech: datetime) -> Decided:
-    """What is left of an inferred fill when one of the executions it stood for has taken its place."""
+    """What is left of such a fill when one of the executions it stood for has taken its place."""
     left = abs(former.quantity) - executed
-    if left > 0 and former.intent is not None:
-        yield from _book(state, state.orders[former.intent], left, former.executed_at, tech)
+    if left <= 0 or former.intent is None:
+        return
+    order = state.orders[former.intent]
+    if former.exec_id.startswith(RESOLVED):
+        yield made_up(state, order, RESOLVED, left, former.price, former.executed_at, tech)
+    else:
+        yield from _book(state, order, left, former.executed_at, tech)
 
 
-def _book(state: State, order: Order, quantity: Decimal, at: datetime, tech: datetime) -> Decided:
-    booked = sum(1 for exec_id in state.fills if exec_id.startswith(f"{PREFIX}{order.intent}."))
+def made_up(
+    state: State, order: Order, prefix: str, quantity: Decimal, price: Decimal, at: datetime, tech: datetime
+) -> m.FillBooked:
+    """A fill that no execution told of, under a name of its own."""
+    booked = sum(1 for exec_id in state.fills if exec_id.startswith(f"{prefix}{order.intent}."))
     heard = sum(1 for fill in state.fills.values() if fill.intent == order.intent)
-    yield m.FillBooked(
-        exec_id=f"{PREFIX}{order.intent}.{booked + heard + 1}",
+    return m.FillBooked(
+        exec_id=f"{prefix}{order.intent}.{booked + heard + 1}",
         intent=order.intent,
         con_id=order.con_id,
         symbol=order.symbol,
         side=order.side,
         quantity=quantity,
-        price=_pending_price(order),
+        price=price,
         executed_at=at,
         tech=tech,
     )
+
+
+def _book(state: State, order: Order, quantity: Decimal, at: datetime, tech: datetime) -> Decided:
+    yield made_up(state, order, PREFIX, quantity, _pending_price(order), at, tech)
     yield m.RaiseAlert(
         key="inferred_fill",
         text=(

@@ -239,8 +239,8 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
             yield m.RaiseAlert(
                 key="unclear_code", text=f"order {order.ref}: {text} (an unlisted code; the order goes on)"
             )
-    if event.verdict == "rejected":
-        yield m.RaiseAlert(key="order_rejected", text=f"{order.side.value} {order.quantity} {order.symbol}: {text}")
+    if event.verdict == "rejected" and not order.is_live:
+        yield m.RaiseAlert(key="order_rejected", text=f"order {order.ref}, {order.state.value} as it is: {text}")
 
 
 def handed(state: State, event: m.OrderHanded) -> Decided:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from longwatch.domain.instruments import Instrument, Side
-from longwatch.domain.orders import Absence, Evidence, Order, OrderState
+from longwatch.domain.orders import Absence, Evidence, Order, OrderState, Purpose
 from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
@@ -375,7 +375,7 @@ class TimeReached(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlRequested(_Heard):
-    """A person's command: pause, resume, halt, flatten, cancel, adopt, unquarantine, reconcile, drain."""
+    """A person's command: pause, resume, halt, flatten, cancel, adopt, unquarantine, resolve, reconcile, drain."""
 
     command: str
     argument: str = ""
@@ -614,6 +614,34 @@ class QuarantineLifted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerSet:
+    """Orders of this purpose in an instrument were ended, for `reason`, at the market times `strikes`.
+
+    No such order before `until` (market time; None: they are only counted). `trips` counts how often the breaker has
+    opened; 0 with an `until` is the hold of one session.
+    """
+
+    con_id: int
+    symbol: str
+    purpose: Purpose
+    reason: str
+    strikes: tuple[datetime, ...]
+    trips: int
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerLifted:
+    """Such orders may be sent again, and nothing is counted against them."""
+
+    con_id: int
+    symbol: str
+    purpose: Purpose
+    reason: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerbSet:
     """A verb holds, or no longer."""
 
@@ -740,6 +768,29 @@ class OrderMoved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderResolved:
+    """A person's evidence on an order whose outcome was unknown: filled, cancelled, rejected or absent.
+
+    `quantity` shares had filled at `price` that no execution told of; 0 when there were none.
+    """
+
+    intent: int
+    outcome: str
+    quantity: Decimal
+    price: Decimal
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolutionContradicted:
+    """The broker says what can't be so if that was right: the order is unknown again."""
+
+    intent: int
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderIdentified:
     """The broker knows the order under this permId."""
 
@@ -830,6 +881,8 @@ Fact = (
     | BookCompared
     | QuarantineSet
     | QuarantineLifted
+    | BreakerSet
+    | BreakerLifted
     | VerbSet
     | DataJudged
     | TargetsSet
@@ -842,6 +895,8 @@ Fact = (
     | OrderIntended
     | OrderSending
     | OrderMoved
+    | OrderResolved
+    | ResolutionContradicted
     | OrderIdentified
     | OrderCancelAsked
     | AbsenceNoted

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from longwatch.domain.breaker import held_by, told
 from longwatch.domain.exposure import worst_shares, worst_value, worst_values
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.messages import Verb
@@ -213,6 +214,14 @@ def check_verbs(state: State, proposal: Proposal) -> Refusal | None:
     )
 
 
+def check_breaker(state: State, proposal: Proposal) -> Refusal | None:
+    """Nothing that the broker keeps ending, or that a person has cancelled in this session."""
+    row = held_by(state, proposal.instrument.con_id, proposal.purpose, proposal.at)
+    if row is None:
+        return None
+    return Refusal(check="breaker", observed=row.reason, limit=str(row.until), text=told(row))
+
+
 def check_trading_hours(state: State, proposal: Proposal) -> Refusal | None:
     """Inside a session of the exchange."""
     if not state.settings.trading_hours_only:
@@ -326,6 +335,7 @@ def check_account(state: State, proposal: Proposal) -> Refusal | None:
 CHECKS: tuple[CheckRule, ...] = (
     check_account,
     check_verbs,
+    check_breaker,
     check_data,
     check_trading_hours,
     check_quote,

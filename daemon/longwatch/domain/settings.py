@@ -11,7 +11,8 @@ class TradeSettings:
     """Everything `decide` may ask of the configuration.
 
     Fractions are of equity; `_value` in the base currency; `_shares` and the two sizes in shares; ages and time-outs in
-    technical seconds. `universes` are the symbols each strategy asks for; one that could not be loaded has no entry.
+    technical seconds, the breaker's times in minutes of market time. `universes` are the symbols each strategy asks
+    for; one that could not be loaded has no entry.
     """
 
     mode: str = "paper"
@@ -37,6 +38,9 @@ class TradeSettings:
     max_gross_exposure: Decimal = Decimal(1)
     max_net_exposure: Decimal = Decimal(1)
     max_orders_per_minute: int = 60
+    breaker_strikes: int = 3
+    breaker_window_minutes: float = 10_080.0
+    breaker_wait_minutes: float = 60.0
     max_quote_age_seconds: float = 30.0
     price_band_fraction: Decimal = Decimal("0.10")
     allow_delayed_data: bool = False

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument
-from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState
+from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose
 from longwatch.domain.positions import Holding, after_fill
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
@@ -75,6 +75,7 @@ class State:
     book: dict[int, Holding] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     live: dict[int, None] = field(default_factory=dict)
+    resolved: dict[int, m.OrderResolved] = field(default_factory=dict)
     next_intent: int = 1
     by_perm_id: dict[int, int] = field(default_factory=dict)
     by_order_id: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class State:
     foreign_orders: dict[int, m.ForeignOrderSet] = field(default_factory=dict)
     foreign_seen: dict[int, int] = field(default_factory=dict)
     quarantines: dict[int, m.QuarantineSet] = field(default_factory=dict)
+    breakers: dict[tuple[int, Purpose, str], m.BreakerSet] = field(default_factory=dict)
     verbs: dict[m.Verb, m.VerbSet] = field(default_factory=dict)
     judged_session: date | None = None
     judged: dict[str, m.SeriesJudged] = field(default_factory=dict)
@@ -252,6 +254,14 @@ def _quarantine_lifted(state: State, fact: m.QuarantineLifted) -> None:
     state.quarantines.pop(fact.con_id, None)
 
 
+def _breaker_set(state: State, fact: m.BreakerSet) -> None:
+    state.breakers[(fact.con_id, fact.purpose, fact.reason)] = fact
+
+
+def _breaker_lifted(state: State, fact: m.BreakerLifted) -> None:
+    state.breakers.pop((fact.con_id, fact.purpose, fact.reason), None)
+
+
 def _verb_set(state: State, fact: m.VerbSet) -> None:
     if fact.on:
         state.verbs[fact.verb] = fact
@@ -333,6 +343,16 @@ def _order_moved(state: State, fact: m.OrderMoved) -> None:
             absence=order.absence if fact.state is OrderState.UNKNOWN else None,
         ),
     )
+
+
+def _order_resolved(state: State, fact: m.OrderResolved) -> None:
+    state.resolved[fact.intent] = fact
+
+
+def _resolution_contradicted(state: State, fact: m.ResolutionContradicted) -> None:
+    state.resolved.pop(fact.intent, None)
+    put_order(state, replace(state.orders[fact.intent], state=OrderState.UNKNOWN, text=fact.says, ending=None))
+    state.activity += 1
 
 
 def _order_identified(state: State, fact: m.OrderIdentified) -> None:
@@ -442,6 +462,8 @@ _FOLDS = cast(
         m.BookCompared: _book_compared,
         m.QuarantineSet: _quarantine_set,
         m.QuarantineLifted: _quarantine_lifted,
+        m.BreakerSet: _breaker_set,
+        m.BreakerLifted: _breaker_lifted,
         m.VerbSet: _verb_set,
         m.DataJudged: _data_judged,
         m.TargetsSet: _targets_set,
@@ -454,6 +476,8 @@ _FOLDS = cast(
         m.OrderIntended: _order_intended,
         m.OrderSending: _order_sending,
         m.OrderMoved: _order_moved,
+        m.OrderResolved: _order_resolved,
+        m.ResolutionContradicted: _resolution_contradicted,
         m.OrderIdentified: _order_identified,
         m.OrderCancelAsked: _order_cancel_asked,
         m.AbsenceNoted: _absence_noted,

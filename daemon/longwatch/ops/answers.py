@@ -14,6 +14,7 @@ from longwatch.config.load import Loaded
 from longwatch.config.reload import Accepted, Refused, prepare
 from longwatch.config.trade import trade_settings
 from longwatch.domain import messages as m
+from longwatch.domain import replies
 from longwatch.engine.loop import Engine
 from longwatch.errors import ConfigError, JournalError, UsageError
 from longwatch.ops.runtime import Reload
@@ -49,12 +50,16 @@ class Answers:
         if command == "drain":
             self.stop()
             return {"ok": True, "text": "draining: nothing new is started, working orders stay with the broker"}
+        why_not = replies.objection(self.engine.state, command, argument, reason)
+        if why_not is not None:
+            raise UsageError(why_not)
         at, tech = self.clock.market(), self.clock.technical()
         asked = m.ControlRequested(at=at, tech=tech, command=command, argument=argument, by=by, reason=reason)
         if not await self.engine.decided(asked, ANSWER_SECONDS):
             why = self.engine.journal_failure or f"no turn within {ANSWER_SECONDS:g} s, it is starting or busy"
             raise JournalError(f"{command} is not in the journal: {why}; look at status before you rely on it")
-        return {"ok": True, "text": f"{command}: done and journalled"}
+        done, text = replies.outcome(self.engine.state, command, argument, at, tech)
+        return {"ok": done, "text": text, **({} if done else {"exit_code": 1})}
 
     async def reload(self, *, loosen: bool = False, by: str = "SIGHUP") -> dict[str, Any]:
         """Read the file again: it is taken over whole, or every reason why not is told. Raises UsageError with none."""

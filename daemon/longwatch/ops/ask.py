@@ -20,9 +20,10 @@ def show(command: str, as_text: Callable[[Any], str], as_json: bool, socket: Pat
     print(json.dumps(data, indent=2, ensure_ascii=False) if as_json else as_text(data))
 
 
-def tell(command: str, socket: Path | None, config: Path | None, **request: str) -> None:
+def tell(command: str, socket: Path | None, config: Path | None, *, as_json: bool = False, **request: str) -> None:
     """Have a command carried out and print the answer. Raises LongwatchError with the daemon's refusal."""
-    print(_call(command, socket, config, **request).get("text") or f"{command}: done")
+    reply = _call(command, socket, config, **request)
+    print(json.dumps(reply, ensure_ascii=False) if as_json else reply.get("text") or f"{command}: done")
 
 
 def socket_path(socket: Path | None, config: Path | None) -> Path:

@@ -48,7 +48,10 @@ COMMANDS: dict[str, Command] = {
     "reload": Command(text="read the configuration again", argument="`loosen` to allow wider limits during a session"),
     "halt": Command(text="no orders at all"),
     "pause": Command(text="no new positions"),
-    "resume": Command(text="lift halt, pause and flatten"),
+    "resume": Command(
+        text="lift halt, pause and flatten; with an argument, what holds one instrument's orders back",
+        argument="a symbol to allow it again after rejections or cancels, or `all` for verbs and every symbol",
+    ),
     "flatten": Command(text="cancel what works, close what is ours"),
     "cancel": Command(
         text="cancel working orders", argument="a symbol, an order's number or reference, or `all`", needed=True
@@ -56,6 +59,12 @@ COMMANDS: dict[str, Command] = {
     "drain": Command(text="finish what is under way, then stop"),
     "reconcile": Command(text="compare the book with the broker now"),
     "adopt": Command(text="take a holding of the account as ours", argument="a symbol", needed=True),
+    "resolve": Command(
+        text="a person's evidence on an order whose outcome is unknown",
+        argument="an order's number or reference, filled, cancelled, rejected or absent, and what had filled at what "
+        "average price (`7 filled - 85.20`: all that was left)",
+        needed=True,
+    ),
     "unquarantine": Command(text="trade an instrument again", argument="a symbol", needed=True),
 }
 

@@ -119,6 +119,12 @@ def _quarantined(state: State, runtime: RuntimeView) -> Iterable[Sample]:
     return _one(len(state.quarantines))
 
 
+@_family("open_breakers", "Instruments in which what was rejected or cancelled is not sent again for now.")
+def _breakers(state: State, runtime: RuntimeView) -> Iterable[Sample]:
+    now = runtime.clock.market()
+    return _one(len({row.con_id for row in state.breakers.values() if row.until is not None and row.until > now}))
+
+
 @_family("live_orders", "Orders that may still fill, by state.", "state")
 def _live_orders(state: State, runtime: RuntimeView) -> Iterator[Sample]:
     counts = Counter(order.state for order in state.live_orders())

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
 from longwatch.domain.state import State
-from longwatch.ops.logs import TOPIC_WIDTH
+from longwatch.ops.held_back import (
+    breaker_lifted,
+    breaker_set,
+    order_resolved,
+    quarantine_lifted,
+    quarantine_set,
+    resolution_contradicted,
+    verb_set,
+)
+from longwatch.ops.lines import Line
+from longwatch.ops.lines import quiet as _quiet
+from longwatch.ops.lines import warning as _warning
 from longwatch.ops.phrases import counted, number, order_text, percent, symbol_of
 from longwatch.ops.runtime import NextRun
 
@@ -22,18 +32,6 @@ Thing = m.Event | m.Fact
 
 STARTING = "starting"
 """The reason of a link that was never up, see decide."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """What to tell, under which topic, and how loud (a level of logging)."""
-
-    topic: str
-    text: str
-    level: int = logging.INFO
-
-    def __str__(self) -> str:
-        return f"{self.topic:<{TOPIC_WIDTH}}{self.text}"
 
 
 def line_of(thing: Thing, state: State) -> str | None:
@@ -93,15 +91,6 @@ def next_runs(runs: Sequence[NextRun]) -> Line | None:
     )
     named = (f"{run.job.replace('_', ' ')} {day}{run.at:%H:%M}Z" for run, day in zip(soonest, dates, strict=True))
     return Line(topic="next", text=", ".join(named))
-
-
-def _warning(topic: str, text: str) -> Line:
-    return Line(topic=topic, text=text, level=logging.WARNING)
-
-
-def _quiet(topic: str, text: str) -> Line:
-    """For those who look closer: an alert or another line tells it already."""
-    return Line(topic=topic, text=text, level=logging.DEBUG)
 
 
 def _run_opened(fact: m.RunOpened, state: State) -> Line:
@@ -174,19 +163,6 @@ def _book_compared(fact: m.BookCompared, state: State) -> Line:
     )
     text = f"compared {sizes} ({fact.reason}): {counted(len(fact.differences), 'difference')}"
     return _warning("reconcile", f"{text}: {found}") if found else Line(topic="reconcile", text=text)
-
-
-def _quarantine_set(fact: m.QuarantineSet, state: State) -> Line:
-    return _quiet("reconcile", f"{fact.symbol} quarantined: {fact.reason}")
-
-
-def _quarantine_lifted(fact: m.QuarantineLifted, state: State) -> Line:
-    return Line(topic="reconcile", text=f"{symbol_of(state, fact.con_id)} out of quarantine: {fact.reason}")
-
-
-def _verb_set(fact: m.VerbSet, state: State) -> Line:
-    text = f"{fact.verb.value} {'on' if fact.on else 'off'}, by {fact.by}" + (f": {fact.reason}" if fact.reason else "")
-    return _warning("verb", text) if fact.on else Line(topic="verb", text=text)
 
 
 def _data_judged(fact: m.DataJudged, state: State) -> Line:
@@ -313,9 +289,11 @@ TELLERS = cast(
         m.HoldingAdopted: _holding_adopted,
         m.ForeignOrderSet: _foreign_order_set,
         m.BookCompared: _book_compared,
-        m.QuarantineSet: _quarantine_set,
-        m.QuarantineLifted: _quarantine_lifted,
-        m.VerbSet: _verb_set,
+        m.QuarantineSet: quarantine_set,
+        m.QuarantineLifted: quarantine_lifted,
+        m.BreakerSet: breaker_set,
+        m.BreakerLifted: breaker_lifted,
+        m.VerbSet: verb_set,
         m.DataJudged: _data_judged,
         m.TargetsSet: _targets_set,
         m.StrategyFaulted: _strategy_faulted,
@@ -326,6 +304,8 @@ TELLERS = cast(
         m.OrderIntended: _order_intended,
         m.OrderMoved: _order_moved,
         m.OrderCancelAsked: _order_cancel_asked,
+        m.OrderResolved: order_resolved,
+        m.ResolutionContradicted: resolution_contradicted,
         m.FillBooked: _fill_booked,
         m.CommissionBooked: _commission_booked,
         m.JobNoted: _job_noted,

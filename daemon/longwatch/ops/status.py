@@ -11,8 +11,9 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from longwatch.domain.messages import Link
-from longwatch.domain.orders import Order
+from longwatch.domain.breaker import NEXT_DECISION, held_by, told
+from longwatch.domain.messages import BreakerSet, Link
+from longwatch.domain.orders import Order, OrderState
 from longwatch.domain.state import State
 from longwatch.ops import health
 from longwatch.ops.runtime import Reload, RuntimeView
@@ -37,6 +38,7 @@ def status_of(state: State, runtime: RuntimeView) -> Json:
             {"symbol": fact.symbol, "con_id": con_id, "reason": fact.reason, "since": iso(fact.tech)}
             for con_id, fact in sorted(state.quarantines.items())
         ],
+        "breakers": [_breaker(row) for row in state.breakers.values()],
         "account_value": _account_value(state),
         "positions": positions_of(state),
         "orders": orders_of(state),
@@ -95,7 +97,7 @@ def orders_of(state: State, *, last: int = LAST_ORDERS) -> list[Json]:
     """Live orders, then the `last` that ended, each newest first."""
     ended = (order for order in reversed(state.orders.values()) if not order.is_live)
     live = sorted(state.live_orders(), key=lambda order: -order.intent)
-    return [_order(order) for order in (*live, *islice(ended, last))]
+    return [_order(order) | {"next": _next(state, order)} for order in (*live, *islice(ended, last))]
 
 
 def reply_of(command: str, state: State, runtime: RuntimeView) -> Json:
@@ -179,6 +181,27 @@ def _order(order: Order) -> Json:
         "created_at": iso(order.created_at),
         "sent_at": iso(order.sent_at),
         "strategies": {part.strategy: _text(part.quantity) for part in order.allocations},
+    }
+
+
+def _next(state: State, order: Order) -> str | None:
+    """What follows from an order that the broker or a person ended; nothing where nothing is held back."""
+    if order.state not in (OrderState.REJECTED, OrderState.CANCELLED):
+        return None
+    row = held_by(state, order.con_id, order.purpose, None)
+    return told(row) if row else NEXT_DECISION
+
+
+def _breaker(row: BreakerSet) -> Json:
+    return {
+        "symbol": row.symbol,
+        "con_id": row.con_id,
+        "purpose": row.purpose.value,
+        "reason": row.reason,
+        "times": len(row.strikes),
+        "trips": row.trips,
+        "until": iso(row.until),
+        "text": told(row),
     }
 
 

@@ -102,9 +102,10 @@ def _account(status: Json) -> list[str]:
 
 def _held_back(status: Json) -> list[str]:
     verbs = [f"{row['verb']} by {row['by']}" + _because(row["reason"]) for row in status["verbs"]]
-    return verbs + [
+    quarantined = [
         f"{row['symbol']} quarantined since {row['since']}{_because(row['reason'])}" for row in status["quarantines"]
     ]
+    return verbs + quarantined + [row["text"] for row in status["breakers"] if row["until"]]
 
 
 def _strategies(status: Json) -> list[str]:
@@ -153,7 +154,7 @@ def _order(row: Json) -> tuple[str, ...]:
         row["state"],
         row["filled"],
         _money(row["average_price"]),
-        row["text"] or "",
+        "; ".join(part for part in (row["text"], row["next"]) if part),
     )
 
 

@@ -36,7 +36,7 @@ async def rebalance(desk: Desk, run: Run) -> str:
 
 def _is_moot(desk: Desk, run: Run) -> str | None:
     """Why what the run was asked for is no longer to be done; also asked once it has waited."""
-    if run.reason == FLATTEN and not may_close_more(desk.state):
+    if run.reason == FLATTEN and not may_close_more(desk.state, desk.clock.market()):
         return "nothing is left to close"
     if run.reason == SELLS_ENDED and desk.current() is None:
         return "the session is over"

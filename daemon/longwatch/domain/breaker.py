@@ -1,0 +1,145 @@
+"""What the broker, or a person, ends is not sent again and again: a breaker per instrument, purpose and reason.
+
+Called by decide with what has become of orders, by commands, and by the checks of risk. Two rules, in market time: an
+order cancelled by anybody but us holds its instrument until the session ends, so that the next session's decision is
+the first to want it anew; and what was rejected or cancelled so many times within a window opens a breaker, whose wait
+doubles with every further time. One order may try when the wait is over; its fill, or a person's word, ends it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from longwatch.domain import messages as m
+from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.state import State
+
+Followed = Iterator[m.Fact | m.Effect]
+
+CANCELLED = "cancelled at the broker"
+BY_A_PERSON = "cancelled by a person"
+NEXT_DECISION = "the next decision sends what is then wanted"
+LONGEST_WAIT = timedelta(days=7)
+
+
+def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Event) -> Followed:
+    """What follows from the end of an order: nothing when we asked for it, or when its session is over."""
+    order = state.orders[fact.intent]
+    if fact.state is former or isinstance(event, m.ControlRequested):
+        return
+    if fact.state is OrderState.REJECTED:
+        code = f" ({event.code})" if isinstance(event, m.OrderErrorSeen) else ""
+        yield from _struck(state, order, f"rejected{code}", event.at, until=None)
+    elif fact.state is OrderState.CANCELLED and not order.cancel_asked:
+        yield from _struck(state, order, CANCELLED, event.at, until=_session_end(state, event.at))
+
+
+def after_fill(state: State, fact: m.FillBooked) -> Followed:
+    """A fill of an order made since the last time shows that the instrument can be traded again."""
+    order = state.orders.get(fact.intent) if fact.intent is not None else None
+    for row in list(state.breakers.values()) if order else ():
+        if order and _is_about(row, order) and row.strikes and order.created_at > row.strikes[-1]:
+            yield lifted(row, "it has filled")
+
+
+def hold(state: State, orders: Iterable[Order], at: datetime) -> Followed:
+    """A person cancels these: none like them before the next session's decision."""
+    until = _session_end(state, at)
+    for order in orders:
+        former = state.breakers.get((order.con_id, order.purpose, BY_A_PERSON))
+        if until is not None and (former is None or former.until != until):
+            yield _row(order, BY_A_PERSON, strikes=(), trips=0, until=until)
+
+
+def lifted(row: m.BreakerSet, because: str) -> m.BreakerLifted:
+    """The end of one breaker."""
+    return m.BreakerLifted(
+        con_id=row.con_id, symbol=row.symbol, purpose=row.purpose, reason=row.reason, because=because
+    )
+
+
+def held_by(state: State, con_id: int, purpose: Purpose, at: datetime | None) -> m.BreakerSet | None:
+    """The breaker that forbids an order now, or None; a protective stop is never held. Without `at`: at any time.
+
+    What can't be reduced must not be added to either. A flatten is a person's later word than a cancel: only a breaker
+    that has opened binds it.
+    """
+    for row in state.breakers.values():
+        if row.con_id != con_id or row.until is None or (at is not None and row.until <= at):
+            continue
+        same = row.purpose is purpose or (purpose is Purpose.ENTRY and row.trips > 0 and row.purpose is Purpose.REDUCE)
+        if same and (row.trips or not state.is_on(m.Verb.FLATTEN)):
+            return row
+    return None
+
+
+def told(row: m.BreakerSet) -> str:
+    """What is held back, why, until when, and the word that lifts it."""
+    often = f" {len(row.strikes)} times" if row.trips else ""
+    until = f"no {row.purpose.value} before {row.until:%Y-%m-%d %H:%M}Z" if row.until else "counted"
+    return f"{row.symbol}: {row.reason}{often}, {until}; `longwatch resume {row.symbol}` allows it at once"
+
+
+def _struck(state: State, order: Order, reason: str, at: datetime, *, until: datetime | None) -> Followed:
+    """Count one end, open the breaker when there have been too many, and tell a person what comes next."""
+    settings = state.settings
+    window = timedelta(minutes=settings.breaker_window_minutes)
+    former = state.breakers.get((order.con_id, order.purpose, reason))
+    before = former.strikes if former else ()
+    strikes = (*(one for one in before if at - one <= window), at)[-max(settings.breaker_strikes, 1) :]
+    opened = former.trips if former and not _is_over(former, at, window) else 0
+    trips = opened + 1 if opened or len(strikes) >= settings.breaker_strikes else 0
+    if trips:
+        again = at + _wait(settings.breaker_wait_minutes, trips)
+        until = again if until is None or state.is_on(m.Verb.FLATTEN) else max(again, until)
+    yield _row(order, reason, strikes=strikes, trips=trips, until=until)
+    key = "breaker" if trips else "order_cancelled" if reason == CANCELLED else "order_rejected"
+    now = until is None or (state.is_on(m.Verb.FLATTEN) and not trips)
+    yield m.RaiseAlert(key=key, text=_story(order, reason, len(strikes), None if now else until, trips))
+
+
+def _story(order: Order, reason: str, times: int, until: datetime | None, trips: int) -> str:
+    """Quantity, reason and next action in one sentence."""
+    left = f" after {order.filled} filled" if order.filled else ""
+    why = f": {order.text}" if order.text and order.text not in reason else ""
+    what = f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) {reason}{left}{why}"
+    if until is None:
+        return f"{what}; {NEXT_DECISION}"
+    again = f"`longwatch resume {order.symbol}` allows it at once"
+    if not trips:
+        return f"{what}; not sent again before the next session's decision; {again}"
+    count = f"{times} times" if trips == 1 else "again"
+    return f"{what}, {count}: no {order.purpose.value} in it before {until:%Y-%m-%d %H:%M}Z; {again}"
+
+
+def _wait(first_minutes: float, trips: int) -> timedelta:
+    return min(timedelta(minutes=first_minutes) * (1 << min(trips - 1, 20)), LONGEST_WAIT)
+
+
+def _is_over(row: m.BreakerSet, at: datetime, window: timedelta) -> bool:
+    """Whether a breaker has been passed for so long that what comes now is a new beginning."""
+    return row.until is None or row.until + window < at
+
+
+def _is_about(row: m.BreakerSet, order: Order) -> bool:
+    return (row.con_id, row.purpose) == (order.con_id, order.purpose)
+
+
+def _session_end(state: State, at: datetime) -> datetime | None:
+    """The close of the session that is open; between sessions there is nothing to wait for."""
+    return next((session.close_at for session in state.sessions if session.is_open(at)), None)
+
+
+def _row(
+    order: Order, reason: str, *, strikes: tuple[datetime, ...], trips: int, until: datetime | None
+) -> m.BreakerSet:
+    return m.BreakerSet(
+        con_id=order.con_id,
+        symbol=order.symbol,
+        purpose=order.purpose,
+        reason=reason,
+        strikes=strikes,
+        trips=trips,
+        until=until,
+    )

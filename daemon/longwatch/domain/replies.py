@@ -1,0 +1,115 @@
+"""What is said to a person about a command: why it can't be done, or what comes of it; asked by ops.answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from longwatch.domain import messages as m
+from longwatch.domain.breaker import held_by, told
+from longwatch.domain.commands import named
+from longwatch.domain.orders import Purpose
+from longwatch.domain.readiness import reasons
+from longwatch.domain.resolution import order_called, said
+from longwatch.domain.state import State
+
+
+def objection(state: State, command: str, argument: str, reason: str) -> str | None:
+    """One sentence why the command can't be done, or None."""
+    check = OBJECTIONS.get(command)
+    return None if check is None else check(state, argument, reason)
+
+
+def outcome(state: State, command: str, argument: str, at: datetime, tech: datetime) -> tuple[bool, str]:
+    """Whether the command, decided on, comes to what was asked for, and what is to be said of it."""
+    if command == "flatten":
+        return _flattening(state, at, tech)
+    if command == "resume" and argument and state.verbs:
+        return True, f"resume {argument}: done and journalled; still on: {', '.join(sorted(state.verbs))}"
+    if command == "resolve":
+        order = order_called(state, argument.split(maxsplit=1)[0])
+        return True, f"order {order.ref} is {order.state.value}, {order.filled} filled; journalled" if order else ""
+    what = f"{command} {argument}".strip()
+    return True, f"{what}: done and journalled"
+
+
+def _no_order(state: State, name: str, reason: str) -> str | None:
+    if name == "all" or named(state, name):
+        return None
+    order = order_called(state, name)
+    if order is not None:
+        return f"order {order.ref} is {order.state.value}: there is nothing left to cancel"
+    if name in state.instruments or any(order.symbol == name for order in state.orders.values()):
+        return f"no order in {name} is live: there is nothing to cancel"
+    return f"no live order is called {name}; `longwatch orders` lists them by symbol, number and reference"
+
+
+def _no_holding(state: State, name: str, reason: str) -> str | None:
+    if name == "all" or any(name == symbol for symbol, _ in state.outside.values()):
+        return None
+    return f"the account holds no {name} beside ours; `longwatch positions` lists what is outside"
+
+
+def _no_quarantine(state: State, name: str, reason: str) -> str | None:
+    if any(name in (held.symbol, str(con_id)) for con_id, held in state.quarantines.items()):
+        return None
+    return f"{name} is not quarantined; `longwatch status` lists what is"
+
+
+def _nothing_held(state: State, name: str, reason: str) -> str | None:
+    if name in ("", "all") or any(name == row.symbol for row in state.breakers.values()):
+        return None
+    if any(name == held.symbol for held in state.quarantines.values()):
+        return f"{name} is quarantined: `longwatch unquarantine {name}` lifts that"
+    return f"no order in {name} is held back; `longwatch status` lists what is"
+
+
+def _no_resolution(state: State, argument: str, reason: str) -> str | None:
+    word = said(state, argument)
+    if isinstance(word, str):
+        return word
+    return None if reason else "say why, for the journal: resolve needs a --reason"
+
+
+OBJECTIONS: dict[str, Callable[[State, str, str], str | None]] = {
+    "cancel": _no_order,
+    "adopt": _no_holding,
+    "unquarantine": _no_quarantine,
+    "resume": _nothing_held,
+    "resolve": _no_resolution,
+}
+
+
+def _flattening(state: State, at: datetime, tech: datetime) -> tuple[bool, str]:
+    """What a flatten will close, what waits, and what stays; False when nothing of ours can go."""
+    left = [holding for holding in state.book.values() if holding.quantity]
+    if m.Verb.HALT in state.verbs and (left or state.live):
+        return False, (
+            "flatten is journalled, but a halt is on and lets no closing order out: "
+            "`longwatch resume`, then flatten again"
+        )
+    if not left:
+        return True, "flatten: done and journalled; nothing of ours is held, and nothing is opened until `resume`"
+    stays = list(_staying(state, at))
+    parts = [f"flatten: journalled; {len(left) - len(stays)} of {len(left)} positions are being closed"]
+    waits = reasons(state, tech)
+    if waits:
+        parts.append(f"not before it is ready ({waits[0]})")
+    elif state.settings.trading_hours_only and not any(session.is_open(at) for session in state.sessions):
+        parts.append("at the next open, the exchange is closed")
+    return len(stays) < len(left), "; ".join([*parts, *stays])
+
+
+def _staying(state: State, at: datetime) -> Iterator[str]:
+    known = {instrument.con_id for instrument in state.instruments.values()}
+    for con_id, holding in sorted(state.book.items()):
+        if not holding.quantity:
+            continue
+        what, row = f"{holding.quantity} {holding.symbol} stay", held_by(state, con_id, Purpose.REDUCE, at)
+        if con_id in state.quarantines:
+            why = state.quarantines[con_id].reason
+            yield f"{what}: quarantined ({why}); `longwatch unquarantine {holding.symbol}` once it is looked into"
+        elif con_id not in known:
+            yield f"{what}: the contract is not known; close them by hand"
+        elif row is not None:
+            yield f"{what}: {told(row)}"

@@ -1,0 +1,50 @@
+"""Lines on what holds orders back, and on persons' words about them; entered in the narrator's table."""
+
+from __future__ import annotations
+
+from longwatch.domain import messages as m
+from longwatch.domain.state import State
+from longwatch.ops.lines import Line, quiet, warning
+from longwatch.ops.phrases import number, symbol_of
+
+
+def quarantine_set(fact: m.QuarantineSet, state: State) -> Line:
+    """Quiet: an alert tells it."""
+    return quiet("reconcile", f"{fact.symbol} quarantined: {fact.reason}")
+
+
+def quarantine_lifted(fact: m.QuarantineLifted, state: State) -> Line:
+    """Both sides agree again, or a person has looked."""
+    return Line(topic="reconcile", text=f"{symbol_of(state, fact.con_id)} out of quarantine: {fact.reason}")
+
+
+def breaker_set(fact: m.BreakerSet, state: State) -> Line | None:
+    """Alerts tell of those that the broker caused; a person's cancel has a line of its own."""
+    if fact.until is None:
+        return None
+    held = f"{fact.symbol}: no {fact.purpose.value} before {fact.until:%Y-%m-%d %H:%M}Z ({fact.reason})"
+    return quiet("risk", held)
+
+
+def breaker_lifted(fact: m.BreakerLifted, state: State) -> Line:
+    """A fill, or a person's word."""
+    return Line(topic="risk", text=f"{fact.symbol}: {fact.purpose.value} allowed again: {fact.because}")
+
+
+def verb_set(fact: m.VerbSet, state: State) -> Line:
+    """Loud while it holds, and once when it no longer does."""
+    text = f"{fact.verb.value} {'on' if fact.on else 'off'}, by {fact.by}" + (f": {fact.reason}" if fact.reason else "")
+    return warning("verb", text) if fact.on else Line(topic="verb", text=text)
+
+
+def order_resolved(fact: m.OrderResolved, state: State) -> Line:
+    """A person's evidence, with who and why."""
+    order = state.orders[fact.intent]
+    part = f", {number(fact.quantity)} filled at {number(fact.price)}" if fact.quantity else ""
+    why = f": {fact.reason}" if fact.reason else ""
+    return warning("orders", f"{order.ref} {order.symbol} resolved as {fact.outcome}{part} by {fact.by}{why}")
+
+
+def resolution_contradicted(fact: m.ResolutionContradicted, state: State) -> Line:
+    """Quiet: an alert tells it."""
+    return quiet("orders", f"{state.orders[fact.intent].ref} is unknown again, the broker says: {fact.says}")

@@ -1,0 +1,125 @@
+"""What a person tells a running daemon: verbs, cancels, evidence, reload; entered into the command line by cli."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from longwatch.ops.ask import tell
+from longwatch.ops.options import AsJson, ConfigOption, Reason, SocketOption, unset
+
+Subject = Annotated[str, typer.Argument(metavar="WHICH", help="A symbol; for orders also a number or reference.")]
+Symbol = Annotated[str, typer.Argument(metavar="[SYMBOL]", help="Allow this symbol's orders again, or all.")]
+
+
+def enter(app: typer.Typer) -> None:
+    """Enter every command of this module, in the order that help shows."""
+    for command in (reload, resume, flatten, resolve, reconcile):
+        app.command()(command)
+    for name, (text, example) in VERBS.items():
+        _verb(app, name, text, example)
+    for name, (text, example) in ABOUT.items():
+        _about(app, name, text, example)
+
+
+def reload(
+    loosen: Annotated[bool, typer.Option("--loosen", help="Allow wider limits during a session.")] = False,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Read the configuration again, as SIGHUP does.
+
+    Example: longwatch reload
+    """
+    tell("reload", socket, config, argument="loosen" if loosen else "")
+
+
+def resume(
+    which: Symbol = "",
+    reason: Reason = "",
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Lift halt, pause and flatten; or what holds back one symbol's orders after rejections or cancels.
+
+    Example: longwatch resume AAPL --reason "the permission is there"
+    """
+    tell("resume", socket, config, argument=which, reason=reason)
+
+
+def flatten(
+    reason: Reason = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Cancel what works, close what is ours, open nothing until `resume`.
+
+    Example: longwatch flatten --yes --reason "end of the trial"
+    """
+    if not yes and sys.stdin.isatty():
+        typer.confirm("Close every position of ours?", abort=True)
+    tell("flatten", socket, config, reason=reason)
+
+
+def resolve(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="The order's number or reference.")],
+    outcome: Annotated[str, unset("filled, cancelled, rejected or absent.", "OUTCOME", "--as")] = "",
+    quantity: Annotated[str, unset("Shares that had filled; for filled, all that was left.", "SHARES")] = "",
+    price: Annotated[str, unset("Their average price, by the broker's statement.", "PRICE")] = "",
+    reason: Reason = "",
+    as_json: AsJson = False,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say what became of an order whose outcome is unknown. Should the broker say otherwise later, that counts.
+
+    Example: longwatch resolve 7 --as filled --price 85.20 --reason "statement of 5 January"
+    """
+    words = (order, outcome or "?", quantity or "-", price or "-")
+    tell("resolve", socket, config, as_json=as_json, argument=" ".join(words), reason=reason)
+
+
+def reconcile(socket: SocketOption = None, config: ConfigOption = None) -> None:
+    """Compare the book with the broker now.
+
+    Example: longwatch reconcile
+    """
+    tell("reconcile", socket, config)
+
+
+VERBS = {
+    "halt": ("Send no orders at all; cancels still go. Holds over restarts.", ' --reason "wrong prices"'),
+    "pause": ("Open no new positions; reducing goes on.", ' --reason "on holiday"'),
+    "drain": ("Finish what is under way, then stop; working orders stay with the broker.", ""),
+}
+ABOUT = {
+    "cancel": ("Cancel working orders.", 'AAPL --reason "not today"'),
+    "adopt": ("Take a holding of the account as ours.", 'AAPL --reason "bought by hand"'),
+    "unquarantine": ("Trade an instrument again.", 'AAPL --reason "checked with the broker"'),
+}
+
+
+def _verb(app: typer.Typer, name: str, text: str, example: str) -> None:
+    """Enter a command that only sets a verb."""
+
+    def verb(reason: Reason = "", socket: SocketOption = None, config: ConfigOption = None) -> None:
+        tell(name, socket, config, reason=reason)
+
+    app.command(name, help=f"{text}\n\nExample: longwatch {name}{example}")(verb)
+
+
+def _about(app: typer.Typer, name: str, text: str, example: str) -> None:
+    """Enter a command about one thing, named by its argument."""
+
+    def about(
+        which: Subject,
+        reason: Reason = "",
+        socket: SocketOption = None,
+        config: ConfigOption = None,
+    ) -> None:
+        tell(name, socket, config, argument=which, reason=reason)
+
+    app.command(name, help=f"{text}\n\nExample: longwatch {name} {example}")(about)
