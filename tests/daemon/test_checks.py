@@ -168,6 +168,7 @@ def test_one_decision_never_orders_twice(tmp_path: Path) -> None:
         await scene.ask("cancel", "all")
         scene.gateway.faults.withhold = set()
         await scene.until(lambda: not scene.state.live, what="the cancels")
+        await scene.ask("resume", "all")  # what a person cancels is held back by the breaker, unless they say so
         due = scene.events(m.RebalanceDue)[-1]
         clock = scene.bench.clock
         quotes = scene.daemon.broker.quotes()
