@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from longwatch.clock import Clock
 from longwatch.config.load import Loaded
 from longwatch.config.schema import Settings
-from longwatch.config.trade import trade_settings
+from longwatch.config.trade import account_of, trade_settings
 from longwatch.data.cache import Cache
 from longwatch.data.factory import provider
 from longwatch.domain import messages as m
@@ -30,7 +30,8 @@ from longwatch.engine.loop import Engine
 from longwatch.engine.perform import Performer
 from longwatch.engine.runner import JobRunner
 from longwatch.engine.strategies import strategy_tasks, universe_of, universes_of
-from longwatch.journal.codec import recover
+from longwatch.engine.upkeep import keep_up
+from longwatch.journal.checkpoints import LEAST_RECORDS, recovered
 from longwatch.journal.records import Journal
 from longwatch.ops import health
 from longwatch.ops.alerts import AlertBoard
@@ -142,11 +143,13 @@ class Daemon:
     async def _work(self, tasks: tuple[StrategyTask, ...]) -> None:
         self._assemble(tasks)
         self._announce(tasks)
+        upkeep = keep_up(self.ports.journal, self.state, self.ports.clock, lambda: self.settings.journal)
         async with asyncio.TaskGroup() as group:
             working = [
                 group.create_task(self.engine.run(), name="engine"),
                 group.create_task(self.broker.run(), name="link"),
                 group.create_task(self.runner.run(), name="jobs"),
+                group.create_task(upkeep, name="upkeep"),
             ]
             if self.state.equity is None:
                 self.runner.run_now("signals", "first start")
@@ -165,6 +168,7 @@ class Daemon:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             _LOG.warning("not everything under way ended within %g s; it is taken up at the next start", DRAIN_SECONDS)
+        self.engine.checkpoint(LEAST_RECORDS)
 
     # ── set-up ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -332,7 +336,7 @@ def build(
         environ=environ,
         ports=ports,
         account=account_of(loaded.settings),
-        state=recover(ports.journal.read()),
+        state=recovered(ports.journal).state,
         inbox=Inbox(),
         runtime=runtime,
         alerts=alerts,
@@ -342,8 +346,3 @@ def build(
         serves_control=serves_control,
         on_step=on_step,
     )
-
-
-def account_of(settings: Settings) -> str:
-    """The account traded; a run without a broker has one of its own name."""
-    return settings.account or ("D-MOCK" if settings.mode == "paper" else "MOCK")

@@ -13,18 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from longwatch.app import Ports, account_of, build
+from longwatch.app import Ports, build
 from longwatch.brokers import broker_for
 from longwatch.clock import Clock, SteppedClock, SystemClock, real_monotonic
 from longwatch.config.load import Loaded, load
 from longwatch.config.schema import IbSettings, Settings
+from longwatch.config.trade import account_of
 from longwatch.data.calendar import AlwaysOpen, ExchangeCalendar
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.engine.workers import ThreadWorkers
 from longwatch.errors import ProtocolError, UsageError
 from longwatch.journal.codec import decode
-from longwatch.journal.sqlite import ThreadedJournal
+from longwatch.journal.threaded import ThreadedJournal
 from longwatch.ops import logs
 from longwatch.ops.process import obey_signals
 from longwatch.ports import Calendar, Sink

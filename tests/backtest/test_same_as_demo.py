@@ -15,7 +15,7 @@ from longwatch.domain import sizing
 from longwatch.domain.instruments import to_lot
 from longwatch.domain.state import State
 from longwatch.journal.codec import recover
-from longwatch.journal.store import read_records
+from longwatch.journal.reading import read_records
 from longwatch.simulation.demo import demo
 from tests.backtest.made import CALENDAR, FIRST, demo_settings, orders_of
 

@@ -23,7 +23,7 @@ from longwatch.engine.inbox import Inbox
 from longwatch.engine.loop import Engine
 from longwatch.engine.perform import Performer
 from longwatch.journal.codec import recover
-from longwatch.journal.sqlite import ThreadedJournal
+from longwatch.journal.threaded import ThreadedJournal
 
 ACCOUNT = "DU123456"
 SYMBOL = "AAPL"

@@ -18,7 +18,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
-from longwatch.domain.state import fingerprint
+from longwatch.domain.state import State, fingerprint
 from longwatch.engine.inbox import Inbox
 from longwatch.engine.loop import COMMIT_SECONDS, REOPEN_SECONDS, Engine
 from longwatch.errors import JournalError
@@ -48,6 +48,8 @@ class HeldJournal:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     reopened: int = 0
     journal_id: str = "k7q2"
+    failed: Callable[[str], None] = lambda reason: None
+    checkpoints: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -75,6 +77,12 @@ class HeldJournal:
         if self.fails_late:
             self.failure = "input/output error"
             raise JournalError(self.failure)
+
+    def watch(self, failed: Callable[[str], None]) -> None:
+        self.failed = failed
+
+    def checkpoint(self, sequence: int, state: State, least: int | None = None) -> None:
+        self.checkpoints.append((sequence, fingerprint(state)))
 
     async def reopen(self) -> int:
         await self.gate.wait()

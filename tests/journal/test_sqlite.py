@@ -22,9 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.errors import JournalError
+from longwatch.journal.layout import read_identity
+from longwatch.journal.reading import read_records
 from longwatch.journal.records import Journal, Record, digest
-from longwatch.journal.sqlite import MAX_WAITING, InlineJournal, ThreadedJournal
-from longwatch.journal.store import read_identity, read_records
+from longwatch.journal.sqlite import InlineJournal
+from longwatch.journal.threaded import MAX_WAITING, ThreadedJournal
 
 J = TypeVar("J", InlineJournal, ThreadedJournal)
 KINDS: tuple[type[InlineJournal | ThreadedJournal], ...] = (InlineJournal, ThreadedJournal)
@@ -241,6 +243,7 @@ async def test_the_file_is_in_wal_mode_and_the_columns_are_as_specified(tmp_path
         ("kind", "TEXT", 0),
         ("schema", "INTEGER", 0),
         ("payload", "BLOB", 0),
+        ("chain", "BLOB", 0),
     ]
     await journal.close()
 
@@ -341,7 +344,7 @@ def test_changing_any_record_changes_the_digest(cells: list[tuple[str, int, byte
 WRITER = """
 import asyncio, sys
 from longwatch.journal.records import Record
-from longwatch.journal.sqlite import ThreadedJournal
+from longwatch.journal.threaded import ThreadedJournal
 
 async def main():
     journal = ThreadedJournal.open(sys.argv[1], account="DU1", mode="paper", fresh_id="a1b2")

@@ -23,8 +23,8 @@ from typing import Any
 from longwatch.domain import messages as m
 from longwatch.domain.state import State
 from longwatch.journal.codec import decode, recover
+from longwatch.journal.reading import read_records
 from longwatch.journal.records import Record
-from longwatch.journal.store import read_records
 from longwatch.ops.control import call
 from tests.process.ledger import Books, read_books
 

@@ -17,8 +17,8 @@ from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
 from longwatch.errors import DataError
 from longwatch.journal.codec import decode
+from longwatch.journal.reading import read_records
 from longwatch.journal.records import Record
-from longwatch.journal.store import read_records
 
 ZERO = Decimal(0)
 _KINDS = frozenset({"RebalanceDue", "FillBooked", "CommissionBooked", "InstrumentKnown", "SessionsKnown"})

@@ -279,6 +279,9 @@ class JournalSettings(Group):
     """Where what happened is kept."""
 
     path: Place | None = restart(None, "The journal's file; null for var/<mode>-<account>.sqlite.")
+    archive_after_days: Annotated[Whole, Field(ge=1, le=36_500)] | None = live(
+        400, "Age in days at which events, but no facts, move to the archive beside the journal; null for never."
+    )
 
 
 class OpsSettings(Group):

@@ -8,6 +8,11 @@ from longwatch.domain.settings import TradeSettings
 _DELAYED = (3, 4)
 
 
+def account_of(settings: Settings) -> str:
+    """The account traded; a run without a broker has one of its own name."""
+    return settings.account or ("D-MOCK" if settings.mode == "paper" else "MOCK")
+
+
 def trade_settings(
     settings: Settings, universe: tuple[str, ...], universes: tuple[tuple[str, tuple[str, ...]], ...] = ()
 ) -> TradeSettings:

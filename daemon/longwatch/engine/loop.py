@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from longwatch.clock import Clock
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step, follow, gate, next_deadline
-from longwatch.domain.evidence import instrument_of
 from longwatch.domain.state import State, evolve
+from longwatch.engine import undigested
 from longwatch.engine.inbox import Inbox
 from longwatch.errors import JournalError
 from longwatch.journal.codec import encode
@@ -85,6 +85,7 @@ class Engine:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        self._journal.watch(self._break)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._decide(), name="decide")
@@ -137,6 +138,11 @@ class Engine:
         finally:
             del self._asked_about[id(event)]
 
+    def checkpoint(self, least: int | None = None) -> None:
+        """Store the state as it stands after the last event decided on, if the journal finds that worth while."""
+        if not self._broken.is_set():
+            self._journal.checkpoint(self._sequence, self.state, least)
+
     # ── decide ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _decide(self) -> None:
@@ -146,6 +152,7 @@ class Engine:
             records: list[Record] = []
             steps = [self._step(event, records) for event in events]
             await self._batches.put(self._committing(steps, records))
+            self.checkpoint()
             self._set_alarm()
 
     def _step(self, event: m.Event, records: list[Record]) -> tuple[m.Event, Step]:
@@ -185,22 +192,14 @@ class Engine:
         facts: list[m.Fact] = []
         effects: list[m.Effect] = []
         self._keep(event, reason, facts, effects)
-        notice = m.NoticeSeen(at=event.at, tech=event.tech, code=0, text=ascii(event), request="an unwritable event")
-        return notice, Step(tuple(facts), tuple(effects))
+        return undigested.notice_of(event), Step(tuple(facts), tuple(effects))
 
     def _keep(self, event: m.Event, reason: str, facts: list[m.Fact], effects: list[m.Effect]) -> None:
         self.undigested += 1
-        kind, reason = type(event).__name__, ascii(reason)[1:-1]
-        con_id, symbol = instrument_of(self.state, event) or (None, "")
-        kept: list[m.Fact] = [m.EventKept(kind=kind, reason=reason, con_id=con_id)]
-        if con_id is not None:
-            because = f"an undigested event: {reason}"
-            kept.append(m.QuarantineSet(con_id=con_id, symbol=ascii(symbol)[1:-1], reason=because, tech=event.tech))
-        for fact in kept:
+        for fact in undigested.facts_of(self.state, event, reason):
             evolve(self.state, fact)
-        facts.extend(kept)
-        text = f"{kind} could not be digested: {reason}; the event is in the journal"
-        effects.append(m.RaiseAlert(key="undigested", text=text, severity="critical"))
+            facts.append(fact)
+        effects.append(undigested.alert_of(event, reason))
 
     def _committing(self, steps: Steps, records: list[Record]) -> _Batch:
         """Hand the records to the journal at once, unless it is broken: they then wait to be written in order."""

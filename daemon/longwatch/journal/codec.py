@@ -68,11 +68,17 @@ def facts_of(records: Iterable[Record]) -> Iterator[m.Fact]:
 
 
 def recover(records: Iterable[Record]) -> State:
-    """The state a journal stands for: a fold of its facts from nothing.
+    """The state a journal stands for: a fold of its facts from nothing. Raises JournalError as `fold` does."""
+    state = State()
+    fold(state, records)
+    return state
+
+
+def fold(state: State, records: Iterable[Record]) -> None:
+    """Fold the facts among records into the state.
 
     Raises JournalError for a record that can't be read, or that contradicts those before it.
     """
-    state = State()
     for record in records:
         if record.kind in EVENTS:
             continue
@@ -84,4 +90,3 @@ def recover(records: Iterable[Record]) -> State:
                 f"journal record {record.sequence} ({record.kind}) contradicts those before it ({error!r}); "
                 "the journal is damaged: restore a copy of it"
             ) from error
-    return state

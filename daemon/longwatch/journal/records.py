@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from longwatch.domain.state import State
+    from longwatch.journal.chain import Anchor
+    from longwatch.journal.checkpoints import Checkpoint
 
 
 class Journal(Protocol):
@@ -34,8 +40,11 @@ class Journal(Protocol):
         """
         ...
 
-    def read(self, from_sequence: int = 1) -> Iterator[Record]:
-        """The durable records in order, streamed; JournalError at a gap or at what can't be read."""
+    def read(self, from_sequence: int = 1, *, only_facts: bool = False) -> Iterator[Record]:
+        """The durable records in order, streamed; JournalError at a gap, a broken link, or what can't be read.
+
+        Events that were moved to the archive are left out; with `only_facts` all events are.
+        """
         ...
 
     def sha256(self) -> str:
@@ -44,6 +53,31 @@ class Journal(Protocol):
 
     def verify(self) -> tuple[str, ...]:
         """One sentence for each thing wrong with the stored records; empty when nothing is."""
+        ...
+
+    @property
+    def anchor(self) -> Anchor:
+        """The last durable record's sequence and hash."""
+        ...
+
+    def watch(self, failed: Callable[[str], None]) -> None:
+        """Call `failed`, on the running loop, with what was found wrong while nothing was written."""
+        ...
+
+    def checkpoint(self, sequence: int, state: State, least: int | None = None) -> None:
+        """Store the state as folded up to record `sequence`, in the background, once that record is durable.
+
+        Nothing happens unless so many records (`least`; its own measure by default) have come since the last one. A
+        checkpoint that can't be written is given up with a line in the log: the records say the same.
+        """
+        ...
+
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """What is stored of them, the newest first."""
+        ...
+
+    async def archive(self, before: datetime) -> int:
+        """Move events of before this market time beside the journal; how many. JournalError when that fails."""
         ...
 
     async def reopen(self) -> int:

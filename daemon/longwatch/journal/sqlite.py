@@ -1,34 +1,33 @@
-"""The journal on SQLite, written at once (simulation) or by one thread in groups (production); opened by app.py."""
+"""What journals on SQLite share, and the one that writes at once, in the caller's thread; used by the simulation."""
 
 from __future__ import annotations
 
-import asyncio
-import enum
-import threading
-from collections.abc import Awaitable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Self
 
+from longwatch.domain.state import State
 from longwatch.errors import JournalError
-from longwatch.journal import store as storage
+from longwatch.journal import checkpoints, reading
+from longwatch.journal.archive import last_before
+from longwatch.journal.chain import Anchor
+from longwatch.journal.checkpoints import Checkpoint
+from longwatch.journal.layout import Identity, Synchronous
 from longwatch.journal.records import Record, digest
-from longwatch.journal.store import Identity, Store, Synchronous, open_store
+from longwatch.journal.store import Store, open_store
 
-MAX_WAITING = 1024
-"""Batches that may wait for the disk; one more, and the disk counts as failed."""
-
-_GROUP_BATCHES = 256
-_CHECKPOINT_COMMITS = 500
+_LOG = logging.getLogger("longwatch.journal")
 
 
-class _SqliteJournal:
+class SqliteJournal:
     """What both journals share: identity, reading, and the order in which records are accepted."""
 
     def __init__(self, store: Store, identity: Identity) -> None:
         self._store = store
         self.identity = identity
+        self.checkpoint_records = checkpoints.RECORDS
         self._accepted = store.last_sequence
         self._failure: str | None = None
 
@@ -59,9 +58,24 @@ class _SqliteJournal:
         """Why nothing more is accepted, or None while the journal is well."""
         return self._failure
 
-    def read(self, from_sequence: int = 1) -> Iterator[Record]:
-        """The durable records in order, streamed; JournalError at a gap or at what can't be read."""
-        return storage.read_records(self.path, from_sequence)
+    @property
+    def anchor(self) -> Anchor:
+        """The last durable record's sequence and hash."""
+        return self._store.anchor
+
+    def watch(self, failed: Callable[[str], None]) -> None:
+        """Call `failed`, on the running loop, with what was found wrong while nothing was written."""
+
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """What is stored of them, the newest first."""
+        return checkpoints.read_checkpoints(self.path)
+
+    def read(self, from_sequence: int = 1, *, only_facts: bool = False) -> Iterator[Record]:
+        """The durable records in order, streamed; JournalError at a gap, a broken link, or what can't be read.
+
+        Events that were moved to the archive are left out; with `only_facts` all events are.
+        """
+        return reading.read_records(self.path, from_sequence, only_facts=only_facts)
 
     def sha256(self) -> str:
         """Hex digest of all durable records in canonical form; of the records, not of SQLite's pages."""
@@ -69,7 +83,12 @@ class _SqliteJournal:
 
     def verify(self) -> tuple[str, ...]:
         """One sentence for each thing wrong with the stored records; empty when nothing is."""
-        return storage.verify(self.path)
+        return reading.verify(self.path)
+
+    def _is_due(self, sequence: int, least: int | None) -> bool:
+        """Whether enough has come since the last checkpoint, and the journal can take one."""
+        due = sequence - self._store.checkpointed >= (self.checkpoint_records if least is None else least)
+        return due and self._failure is None
 
     def _refusal(self, batch: Sequence[Record]) -> str | None:
         if self._failure is not None:
@@ -80,7 +99,7 @@ class _SqliteJournal:
         return None
 
 
-class InlineJournal(_SqliteJournal):
+class InlineJournal(SqliteJournal):
     """Writes when it is told to, in the caller's thread: one seed gives one journal."""
 
     def append(self, batch: Sequence[Record]) -> Awaitable[None]:
@@ -93,7 +112,24 @@ class InlineJournal(_SqliteJournal):
                 reason = self._failure = str(error)
             else:
                 self._accepted = self._store.last_sequence
-        return _Settled(reason)
+        return Settled(reason)
+
+    def checkpoint(self, sequence: int, state: State, least: int | None = None) -> None:
+        """Store the state as folded up to record `sequence`, at once, if a checkpoint is due."""
+        if self._is_due(sequence, least):
+            try:
+                for work in checkpoints.storing(sequence, state):
+                    work(self._store)
+            except JournalError as error:
+                _LOG.warning("no checkpoint was made: %s", error)
+
+    async def archive(self, before: datetime) -> int:
+        """Move events of before this market time beside the journal; how many records that was about."""
+        up_to = last_before(self.path, before)
+        first = done = self._store.archive_some(self.journal_id, 0)
+        while done < up_to:
+            done = self._store.archive_some(self.journal_id, up_to)
+        return done - first
 
     async def reopen(self) -> int:
         """Try the storage again after a failure and answer the last durable sequence."""
@@ -107,7 +143,7 @@ class InlineJournal(_SqliteJournal):
         self._store.close()
 
 
-class _Settled(Awaitable[None]):
+class Settled(Awaitable[None]):
     """An awaitable that has already ended, well or with a reason; it needs no loop."""
 
     def __init__(self, reason: str | None) -> None:
@@ -117,146 +153,3 @@ class _Settled(Awaitable[None]):
         if self._reason is not None:
             raise JournalError(self._reason)
         yield from ()
-
-
-class _Wish(enum.Enum):
-    WRITE = enum.auto()
-    REOPEN = enum.auto()
-    CLOSE = enum.auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    wish: _Wish
-    batch: Sequence[Record]
-    done: asyncio.Future[None]
-    loop: asyncio.AbstractEventLoop
-
-
-class ThreadedJournal(_SqliteJournal):
-    """One writer thread; all batches waiting when it is free share one transaction, and so one sync of the disk."""
-
-    def __init__(self, store: Store, identity: Identity) -> None:
-        super().__init__(store, identity)
-        self._jobs: SimpleQueue[_Job] = SimpleQueue()
-        self._waiting = 0
-        self._commits = 0
-        self._commits_kept = 0
-        self._write_failure: str | None = None
-        self._thread = threading.Thread(target=self._run, name="longwatch-journal", daemon=True)
-        self._thread.start()
-
-    @property
-    def waiting(self) -> int:
-        """Batches accepted and not yet durable."""
-        return self._waiting
-
-    @property
-    def commits(self) -> int:
-        """Transactions committed since the journal was opened."""
-        return self._commits
-
-    def append(self, batch: Sequence[Record]) -> Awaitable[None]:
-        """Hand the batch to the writer at once; called on the loop, which is told when the batch is durable."""
-        reason = self._refusal(batch)
-        if reason is None and self._waiting >= MAX_WAITING:
-            reason = self._failure = f"{self.path}: {self._waiting} batches wait for the disk; look at the disk"
-        if reason is not None:
-            return _Settled(reason)
-        self._accepted += len(batch)
-        return self._ask(_Wish.WRITE, tuple(batch))
-
-    async def reopen(self) -> int:
-        """Try the storage again after a failure and answer the last durable sequence."""
-        await self._ask(_Wish.REOPEN)
-        return self.last_sequence
-
-    async def close(self) -> None:
-        """Write what was accepted, close the file, give up its lock, and end the thread."""
-        if self._thread.is_alive():
-            await self._ask(_Wish.CLOSE)
-            self._thread.join()
-
-    def _ask(self, wish: _Wish, batch: Sequence[Record] = ()) -> asyncio.Future[None]:
-        loop = asyncio.get_running_loop()
-        job = _Job(wish=wish, batch=batch, done=loop.create_future(), loop=loop)
-        self._waiting += 1
-        self._jobs.put(job)
-        return job.done
-
-    def _run(self) -> None:
-        """The writer thread: take what waits, write it, tell the loop; until told to close."""
-        job: _Job | None = None
-        while job is None or job.wish is not _Wish.CLOSE:
-            job = self._next(self._jobs.get())
-            if self._jobs.empty():
-                self._tidy()
-
-    def _next(self, job: _Job) -> _Job:
-        """Write `job` and the batches waiting behind it, then do the first thing among them that is not a write."""
-        group: list[_Job] = []
-        while job.wish is _Wish.WRITE:
-            group.append(job)
-            if len(group) == _GROUP_BATCHES:
-                break
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                break
-        if group:
-            self._write(group)
-        if job.wish is not _Wish.WRITE:
-            self._obey(job)
-        return job
-
-    def _write(self, group: Sequence[_Job]) -> None:
-        # A disk that is only slow makes appends be refused, but what was accepted before that is still written.
-        if self._write_failure is None:
-            try:
-                self._store.write([job.batch for job in group])
-                self._commits += 1
-            except JournalError as error:
-                self._fail(error)
-        self._tell(group, self._write_failure)
-
-    def _obey(self, job: _Job) -> None:
-        reason: str | None = None
-        try:
-            if job.wish is _Wish.REOPEN:
-                self._accepted = self._store.reopen()
-                self._failure = self._write_failure = None
-            else:
-                self._failure = self._failure or f"{self.path}: the journal is closed"
-                self._store.close()
-        except JournalError as error:
-            reason = self._fail(error)
-        self._tell([job], reason)
-
-    def _tidy(self) -> None:
-        if self._failure is None and self._commits - self._commits_kept >= _CHECKPOINT_COMMITS:
-            self._commits_kept = self._commits
-            try:
-                self._store.checkpoint()
-            except JournalError as error:
-                self._fail(error)
-
-    def _fail(self, error: JournalError) -> str:
-        self._failure = self._write_failure = str(error)
-        return self._failure
-
-    def _tell(self, jobs: Sequence[_Job], reason: str | None) -> None:
-        try:
-            jobs[0].loop.call_soon_threadsafe(self._settle, jobs, reason)
-        except RuntimeError:
-            # The loop was closed while we wrote: nobody is left to be told, and the records are on the disk.
-            return
-
-    def _settle(self, jobs: Sequence[_Job], reason: str | None) -> None:
-        self._waiting -= len(jobs)
-        for job in jobs:
-            if job.done.done():
-                continue
-            if reason is None:
-                job.done.set_result(None)
-            else:
-                job.done.set_exception(JournalError(reason))

@@ -253,6 +253,13 @@ def _writable(state: State, runtime: RuntimeView) -> Iterable[Sample]:
     return _one(not runtime.commit.error)
 
 
+@_family("journal_anchor", "The record that the journal's last told anchor is of, by its hash.", "hash")
+def _anchor(state: State, runtime: RuntimeView) -> Iterator[Sample]:
+    if runtime.anchor is not None:
+        sequence, digest = runtime.anchor
+        yield (digest,), sequence
+
+
 @_family("config_last_reload_successful", "1 when the last reading of the configuration was taken over.")
 def _reload_ok(state: State, runtime: RuntimeView) -> Iterable[Sample]:
     return _one(runtime.reload.ok if runtime.reload else None)

@@ -61,6 +61,8 @@ class RuntimeView:
     """The last reading that was taken over; `reload` may be a later one that was not."""
     reload: Reload | None = None
     commit: Commit = field(default_factory=Commit)
+    anchor: tuple[int, str] | None = None
+    """The journal's anchor last told: sequence and hash."""
     quotes: tuple[Quote, ...] = ()
     http_address: str = ""
     gateway_address: str = ""

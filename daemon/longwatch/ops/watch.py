@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 LAG_SECONDS = 0.5
 TELLS_AGENDA = "signals"
-"""After this job, once a day, the log says what runs next."""
+"""After this job, once a day, the log says what runs next, and the journal's anchor."""
 
+_JOURNAL = logging.getLogger("longwatch.journal")
 _JOBS = logging.getLogger("longwatch.jobs")
 
 
@@ -61,6 +62,7 @@ class Watch:
             self.narrator.log(fact, self.state)
             if isinstance(fact, m.JobNoted) and fact.job == TELLS_AGENDA and fact.outcome != "started":
                 self.narrator.agenda(self._agenda())
+                self._tell_anchor()
         if self.metrics is not None:
             self.metrics.heard(event)
             for fact in what.facts:
@@ -107,6 +109,12 @@ class Watch:
         if self.broker is not None:
             runtime.quotes = self.broker.quotes()
         return runtime
+
+    def _tell_anchor(self) -> None:
+        """Say where the journal's hash chain stands: a copy kept elsewhere proves later that nothing was changed."""
+        anchor = self.journal.anchor
+        self.runtime.anchor = anchor.sequence, anchor.hash.hex()
+        _JOURNAL.info("anchor %s", anchor)
 
     def _agenda(self) -> tuple[NextRun, ...]:
         runs = self.runner.agenda() if self.runner is not None else ()

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from longwatch.app import Daemon, Ports, account_of, build
+from longwatch.app import Daemon, Ports, build
 from longwatch.brokers import broker_for
 from longwatch.clock import SteppedClock
 from longwatch.config.load import Loaded
+from longwatch.config.trade import account_of
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
@@ -24,8 +25,8 @@ from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
 from longwatch.gateway.market import Market
 from longwatch.gateway.police import Limits
+from longwatch.journal.layout import Synchronous
 from longwatch.journal.sqlite import InlineJournal
-from longwatch.journal.store import Synchronous
 from longwatch.simulation.clockguard import virtual_clocks
 from longwatch.simulation.loop import JumpLoop
 from longwatch.simulation.transport import MemoryNetwork

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from longwatch.gateway.police import Violation
-from longwatch.journal.store import read_records
+from longwatch.journal.reading import read_records
 from longwatch.simulation.scenery import Scenery
 from longwatch.simulation.tap import Seen, Tap
 from longwatch.simulation.trouble import Played

@@ -69,7 +69,7 @@ UNSEEDED = "random.Random()"
 ALLOWED: frozenset[tuple[str, str]] = frozenset(
     {
         ("longwatch.clock", "*"),  # the one reader of clocks
-        ("longwatch.journal.sqlite", THREAD_START),  # the journal's writer
+        ("longwatch.journal.threaded", THREAD_START),  # the journal's writer
     }
 )
 # Modules that call on behalf of whoever called them.

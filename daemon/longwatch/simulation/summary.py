@@ -13,8 +13,8 @@ from longwatch.domain.decide import Step
 from longwatch.domain.exposure import worst_shares, worst_value, worst_values
 from longwatch.domain.instruments import Side
 from longwatch.domain.state import State
+from longwatch.journal.reading import read_records
 from longwatch.journal.records import digest
-from longwatch.journal.store import read_records
 
 ZERO = Decimal(0)
 
