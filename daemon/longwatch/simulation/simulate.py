@@ -17,8 +17,8 @@ from typing import Any
 
 from longwatch.errors import JournalError, UsageError
 from longwatch.gateway.police import Limits
-from longwatch.journal.records import digest
 from longwatch.journal.reading import read_records
+from longwatch.journal.records import digest
 from longwatch.ops import logs
 from longwatch.simulation.bench import Bench
 from longwatch.simulation.evidence import Evidence, gather
