@@ -19,6 +19,7 @@ from longwatch.domain.decide import Step
 from longwatch.domain.orders import Order
 from longwatch.domain.state import State
 from longwatch.gateway.app import Gateway
+from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.market import Instrument, Market, Replay
 from longwatch.ops import health
 from longwatch.ops.status import status_of
@@ -228,6 +229,7 @@ def on_bench(
     market: Market | None = None,
     start: date | None = None,
     delayed_data: bool = False,
+    conduct: Conduct | None = None,
 ) -> T:
     """Play a story on a bench of its own; it begins an hour before the first open, with the daemon not yet started."""
     loop = JumpLoop()
@@ -243,6 +245,7 @@ def on_bench(
             loop=loop,
             config_path=config,
             delayed_data=delayed_data,
+            conduct=conduct or Conduct(),
         )
         scene = Scene(bench, config)
         try:

@@ -63,6 +63,8 @@ class Intake:
             order.is_unlocated = self._is_unlocated(order)
             if order.expires_at is not None and order.expires_at <= now:
                 floor.cancel(order, CANCELLED_BY_SYSTEM)
+            elif self._venue.market.hours.at(now) is not None:
+                floor.submit(order)
         for order in list(self._venue.book.ended()):
             floor.orphan(order)
         self._venue.pulse.wake()

@@ -22,6 +22,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.engine.workers import InlineWorkers
 from longwatch.gateway.app import Gateway
+from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.desk import GatewayConfig
 from longwatch.gateway.market import Market
 from longwatch.gateway.police import Limits
@@ -58,6 +59,7 @@ class Bench:
     delayed_data: bool = False
     pacing: Limits | None = None
     synchronous: Synchronous = "OFF"
+    conduct: Conduct = field(default_factory=Conduct)
     clock: SteppedClock = field(init=False)
     network: MemoryNetwork = field(init=False)
     gateway: Gateway = field(init=False)
@@ -74,6 +76,7 @@ class Bench:
             ledger_path=self.ledger,
             delayed_data=self.delayed_data,
             pacing=self.pacing,
+            conduct=self.conduct,
         )
         self.gateway = Gateway(config, self.market, self.clock)
         self.network.listen(settings.ib.host, settings.ib.port, self.gateway.protocol_factory)

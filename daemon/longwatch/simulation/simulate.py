@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from longwatch.errors import JournalError, UsageError
+from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.police import Limits
 from longwatch.journal.reading import read_records
 from longwatch.journal.records import digest
@@ -40,6 +41,7 @@ class Asked:
     """What `longwatch simulate` was asked for; `keep` is where journal and ledger stay, a temporary place without.
 
     `script` takes the place of what the seed would draw; `pacing` are the limits that hold wherever there are faults.
+    `conduct` is the gateway's where real ones differ.
     """
 
     seed: int = 1
@@ -50,6 +52,7 @@ class Asked:
     guards: bool = True
     script: tuple[Incident, ...] | None = None
     pacing: Limits = field(default_factory=Limits)
+    conduct: Conduct = field(default_factory=Conduct)
 
     @property
     def replay(self) -> str:
@@ -143,6 +146,7 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
         loop=loop,
         seed=asked.seed,
         pacing=asked.pacing if asked.faults != "none" else None,
+        conduct=asked.conduct,
     )
     logs.setup(bench.clock, style="console", level="error", stream=sys.stderr)
     tap = Tap(bench.network, bench.clock.market)

@@ -1,0 +1,218 @@
+"""Where real gateways differ: both values of each switch by the frames a plain client got."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import fields
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from longwatch.gateway.app import Gateway
+from longwatch.gateway.conduct import SWITCHES, Conduct, switched
+from tests.gateway.made import JANUARY_3, PlainClient, on_a_gateway
+
+FAR = Decimal("50.00")
+NIGHT = JANUARY_3 + timedelta(hours=10)
+A_MINUTE = timedelta(minutes=1)
+
+Scenario = Callable[[PlainClient], Awaitable[object]]
+
+
+def under(conduct: Conduct, scenario: Scenario) -> object:
+    """What a scenario comes to with one client at a gateway of this conduct."""
+    found: list[object] = []
+
+    async def main(gateway: Gateway) -> None:
+        found.append(await scenario(await PlainClient.connect()))
+
+    on_a_gateway(main, conduct=conduct)
+    return found[0]
+
+
+def both(name: str, scenario: Scenario) -> tuple[object, object]:
+    """What it comes to at the usual value, and at the other one."""
+    return under(Conduct(), scenario), under(switched(name), scenario)
+
+
+def test_every_switch_is_told_of_and_can_be_switched() -> None:
+    """The table of the page has a line for each field of Conduct, and nothing else."""
+    assert list(SWITCHES) == [one.name for one in fields(Conduct)]
+    for name in SWITCHES:
+        assert switched(name, master=7) != Conduct()
+
+
+def test_a_cancel_is_shown_on_its_way_or_only_when_done() -> None:
+    """PendingCancel before Cancelled, or Cancelled alone."""
+
+    async def scenario(client: PlainClient) -> list[str]:
+        client.order(1, "BUY", 100, "LMT", lmtPrice=FAR)
+        await asyncio.sleep(2)
+        client.forget()
+        client.ask("cancelOrder", orderId=1, manualOrderCancelTime="")
+        await asyncio.sleep(2)
+        return client.story(1)
+
+    end = ["3 Cancelled", "4 202"]
+    assert both("shows_pending_cancel", scenario) == (["5 PendingCancel", "3 PendingCancel", *end], end)
+
+
+def test_a_fill_is_told_before_or_after_the_status() -> None:
+    """11 then 5 and 3, or 3 then 11; the commission follows both."""
+
+    async def scenario(client: PlainClient) -> list[str]:
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(2)
+        return [line.split("@")[0] for line in client.story(1)[2:]]
+
+    last = ["5 Filled", "3 Filled", "59"]
+    usual, other = both("status_before_fill", scenario)
+    assert usual == ["11 100", "5 Filled", "3 Filled", *last]
+    assert other == ["3 Filled", "11 100", *last]
+
+
+def test_a_new_order_refused_for_its_price_has_a_status_or_none() -> None:
+    """110 alone, or with Inactive; the id stays free in both cases."""
+
+    async def scenario(client: PlainClient) -> list[str]:
+        client.order(1, "BUY", 100, "LMT", lmtPrice=Decimal("50.001"))
+        await asyncio.sleep(2)
+        told = client.story(1)
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(2)
+        assert client.story(1)[-1] == "59"
+        return told
+
+    assert both("status_with_refusal", scenario) == (["4 110"], ["4 110", "3 Inactive"])
+
+
+def test_a_modification_refused_for_its_price_has_no_status_either_way() -> None:
+    """The old order lives."""
+
+    async def scenario(client: PlainClient) -> list[str]:
+        client.order(1, "BUY", 100, "LMT", lmtPrice=FAR)
+        await asyncio.sleep(2)
+        client.order(1, "BUY", 100, "LMT", lmtPrice=Decimal("50.001"))
+        await asyncio.sleep(2)
+        return client.story(1)[-2:]
+
+    assert both("status_with_refusal", scenario) == (["3 Submitted", "4 110"],) * 2
+
+
+def test_open_orders_are_sent_to_who_connects_or_only_to_who_asks() -> None:
+    """With the switch 5 and 3 of the client's own orders follow the farms, without an end."""
+
+    async def scenario(client: PlainClient) -> list[str]:
+        client.order(1, "BUY", 100, "LMT", lmtPrice=FAR)
+        await asyncio.sleep(2)
+        client.close()
+        await asyncio.sleep(1)
+        other, again = await PlainClient.connect(2), await PlainClient.connect(1)
+        await asyncio.sleep(1)
+        assert other.story(1) == []
+        assert again.replies("openOrderEnd") == []
+        return again.story(1)
+
+    assert both("sends_open_orders", scenario) == ([], ["5 Submitted", "3 Submitted"])
+
+
+def test_a_download_of_executions_repeats_commissions_or_not() -> None:
+    """11, 59 and 55, or 11 and 55."""
+
+    async def scenario(client: PlainClient) -> list[str]:
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(2)
+        client.forget()
+        client.ask("reqExecutions", reqId=9)
+        await asyncio.sleep(1)
+        return client.names()
+
+    usual, other = both("replays_commissions", scenario)
+    assert usual == ["execDetails", "commissionReport", "execDetailsEnd"]
+    assert other == ["execDetails", "execDetailsEnd"]
+
+
+def test_a_size_of_zero_has_a_code_of_its_own_or_is_a_cause() -> None:
+    """434 or 321; no order either way."""
+
+    async def scenario(client: PlainClient) -> list[str]:
+        client.order(1, "BUY", 0)
+        await asyncio.sleep(1)
+        return client.story(1)
+
+    assert both("size_cause", scenario) == (["4 434"], ["4 321"])
+
+
+def test_a_preset_says_that_it_set_the_time_in_force() -> None:
+    """Without one the order is a DAY order either way; 10349 comes first and the order lives."""
+
+    async def scenario(client: PlainClient) -> tuple[list[str], str]:
+        client.order(1, "BUY", 100, "LMT", lmtPrice=FAR, tif="")
+        client.order(2, "BUY", 100, "LMT", lmtPrice=FAR, tif="GTC")
+        await asyncio.sleep(2)
+        assert client.story(2)[0] == "5 PreSubmitted"
+        return client.story(1), next(one["tif"] for one in client.replies("openOrder") if one["orderId"] == 1)
+
+    told = ["5 PreSubmitted", "3 PreSubmitted", "5 Submitted", "3 Submitted"]
+    assert both("preset_tif", scenario) == ((told, "DAY"), (["4 10349", *told], "DAY"))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "kind", "tif", "code"),
+    [(0.5, "MKT", "DAY", 0), (0.5, "MKT", "GTC", 10318), (0.5, "MOC", "DAY", 10318), (0.00001, "MKT", "DAY", 388)],
+)
+def test_fractions_are_refused_or_depend_on_the_order(quantity: float, kind: str, tif: str, code: int) -> None:
+    """10243 for all; with the permission half a share fills, and what may not be cut has other codes."""
+
+    async def scenario(client: PlainClient) -> list[int]:
+        client.order(1, "BUY", quantity, kind, tif=tif)
+        await asyncio.sleep(2)
+        if not client.codes():
+            assert [one["shares"] for one in client.replies("execDetails")] == [Decimal(str(quantity))]
+        return client.codes()
+
+    assert both("takes_fractions", scenario) == ([10243], [code] if code else [])
+
+
+def test_another_clients_order_is_unknown_or_can_be_cancelled() -> None:
+    """10147; with the switch both clients hear of the end, each under its own id, as was recorded."""
+
+    async def scenario(client: PlainClient) -> tuple[list[int], list[tuple[str, int]], list[str]]:
+        client.order(1, "BUY", 100, "LMT", lmtPrice=FAR, tif="GTC")
+        await asyncio.sleep(2)
+        client.forget()
+        other = await PlainClient.connect(2)
+        other.ask("cancelOrder", orderId=1, manualOrderCancelTime="")
+        await asyncio.sleep(2)
+        heard = [(one["status"], one["clientId"]) for one in other.replies("orderStatus")]
+        return other.codes(), heard, client.story(1)
+
+    usual, other = both("foreign_cancel", scenario)
+    assert usual == ([10147], [], [])
+    told = ["5 PendingCancel", "3 PendingCancel", "3 Cancelled", "4 202"]
+    assert other == ([202], [("PendingCancel", 2), ("Cancelled", 2)], told)
+
+
+def test_a_switched_gateway_takes_up_its_ledger(tmp_path: Path) -> None:
+    """Every switch at its other value at once: a GTC order and its fill survive a restart."""
+    path = tmp_path / "books.jsonl"
+    conduct = Conduct(**{name: getattr(switched(name, master=5), name) for name in SWITCHES})
+
+    async def first(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 100, tif="")
+        client.order(2, "BUY", 100, "LMT", lmtPrice=FAR, tif="GTC")
+        await asyncio.sleep(2)
+        assert client.story(1)[0] == "4 10349"
+
+    async def second(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        await asyncio.sleep(1)
+        assert client.story(2) == ["5 Submitted", "3 Submitted"]
+        assert client.replies("nextValidId")[0]["orderId"] == 3
+
+    on_a_gateway(first, ledger_path=path, conduct=conduct)
+    on_a_gateway(second, ledger_path=path, conduct=conduct, at=JANUARY_3 + 30 * A_MINUTE)
