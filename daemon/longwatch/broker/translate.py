@@ -183,7 +183,7 @@ class Translator:
             con_id=contract.conId,
             symbol=contract.symbol,
             side=SIDES[execution.side],
-            quantity=_some(size(execution.shares)),
+            quantity=size(execution.shares),
             price=amount(execution.price),
             cumulative=size(execution.cumQty),
             executed_at=execution.time,
@@ -245,9 +245,3 @@ def _present(text: str) -> str:
     if not text:
         raise ValueError("an execution without an execId")
     return text
-
-
-def _some(shares: Decimal) -> Decimal:
-    if not shares:
-        raise ValueError("an execution of no shares")
-    return shares
