@@ -470,3 +470,174 @@ def test_from_the_quiet_instant_on_nothing_is_wrong() -> None:
         assert [one.incident.fault for one in trouble.played] == ["backend"]
 
     on_a_gateway(main)
+
+
+def test_a_server_version_that_comes_late() -> None:
+    """Nothing for twenty seconds, then the handshake goes on as ever."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        await asyncio.sleep(0.1)
+        assert client.is_lost
+        slow = await PlainClient.connect()
+        await asyncio.sleep(19)
+        assert slow.received == b""
+        await asyncio.sleep(2)
+        assert slow.replies("nextValidId")
+
+    play(scenario, "slow_greeting", seconds=60.0, by=20.0)
+
+
+@pytest.mark.parametrize(("part", "other"), [("nextValidId", "managedAccounts"), ("managedAccounts", "nextValidId")])
+def test_half_of_the_welcome_is_missing(part: str, other: str) -> None:
+    """9 or 15 does not come, the other one does; who connects later hears both."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        await asyncio.sleep(0.1)
+        again = await PlainClient.connect()
+        await asyncio.sleep(10)
+        assert not again.replies(part) and again.replies(other)
+        again.close()
+        await asyncio.sleep(60)
+        assert (await PlainClient.connect()).replies(part)
+
+    play(scenario, "no_welcome", seconds=60.0, part=part)
+
+
+def test_a_next_order_id_lower_than_one_used() -> None:
+    """It is 1 again; an order under a used id is refused with 103; later the true one is told."""
+
+    async def main(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(7, "BUY", 1)
+        await asyncio.sleep(2)
+        Trouble(gateway, iter([Incident(at=gateway.desk.now(), fault="low_next_id", seconds=60.0)]))
+        await asyncio.sleep(1)
+        again = await PlainClient.connect()
+        assert again.replies("nextValidId") == [{"orderId": 1}]
+        again.order(1, "BUY", 1)
+        await asyncio.sleep(2)
+        assert again.story(1) == ["4 103"]
+        await asyncio.sleep(60)
+        again.forget()
+        again.ask("reqIds", numIds=1)
+        await asyncio.sleep(0.1)
+        assert again.replies("nextValidId") == [{"orderId": 8}]
+
+    on_a_gateway(main)
+
+
+@pytest.mark.parametrize(
+    ("part", "request_name"),
+    [("position", "reqPositions"), ("openOrder", "reqOpenOrders"), ("execDetails", "reqExecutions")],
+)
+def test_a_download_that_lacks_a_row(part: str, request_name: str) -> None:
+    """One row less than there is, with its end mark; the next download is whole."""
+
+    async def main(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 1)
+        client.order(2, "BUY", 1, "LMT", lmtPrice=Decimal("50.00"))
+        await asyncio.sleep(2)
+        Trouble(gateway, iter([Incident(at=gateway.desk.now(), fault="missing_row", count=1, part=part)]))
+        await asyncio.sleep(0.1)
+        found = []
+        for _ in range(2):
+            client.forget()
+            client.ask(request_name, **({"reqId": 1} if part == "execDetails" else {}))
+            await asyncio.sleep(0.1)
+            found.append(len(client.replies(part)))
+            assert any(name.endswith("End") for name in client.names())
+        assert found == [0, 1]
+
+    on_a_gateway(main)
+
+
+def test_a_live_execution_is_no_row_of_a_download() -> None:
+    """A row is missing from the next download, not from what is told as it happens."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 1)
+        await asyncio.sleep(2)
+        assert len(client.replies("execDetails")) == 1
+
+    play(scenario, "missing_row", count=1, part="execDetails")
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "figure"),
+    [
+        ("position", "position", "avgCost"),
+        ("openOrder", "openOrder", "auxPrice"),
+        ("orderStatus", "orderStatus", "avgFillPrice"),
+        ("execDetails", "execDetails", "avgPrice"),
+        ("commissionReport", "commissionReport", "commission"),
+        ("accountSummary", "accountSummary", "value"),
+    ],
+)
+def test_figures_that_are_sentinels(part: str, name: str, figure: str) -> None:
+    """The largest double stands where a figure belongs, once; the next message has its figure again."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 1)
+        client.order(2, "BUY", 1)
+        await asyncio.sleep(2)
+        client.ask("reqPositions")
+        client.ask("reqPositions")
+        client.ask("reqAccountSummary", reqId=1, tags="NetLiquidation,TotalCashValue")
+        await asyncio.sleep(1)
+        sentinel = b"1.7976931348623157E308"
+        payloads = [
+            raw
+            for raw, (_, reply) in zip(client.raw[-len(client.heard) :], client.heard, strict=True)
+            if reply.name == name
+        ]
+        marked = [sentinel in payload for payload in payloads]
+        assert len(payloads) > 1 and marked[0]
+        values = client.replies(name)
+        assert values[0][figure] in {None, sentinel.decode()} and values[-1][figure] not in {None, sentinel.decode()}
+
+    play(scenario, "unset_figures", count=1, part=part)
+
+
+def test_quotes_without_prices() -> None:
+    """Bid and ask are -1 with no size; afterwards they come again."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.ask("reqMktData", reqId=1, **stock())
+        await asyncio.sleep(1)
+        sides = [(one["tickType"], one["price"], one["size"]) for one in client.replies("tickPrice")]
+        assert [one for one in sides if one[0] in (1, 2)] == [(1, -1, 0), (2, -1, 0)]
+        client.forget()
+        await asyncio.sleep(1800)
+        assert {one["tickType"] for one in client.replies("tickPrice") if one["price"] > 0} >= {1, 2}
+
+    play(scenario, "no_prices", seconds=60.0)
+
+
+def test_an_execution_that_comes_after_its_status() -> None:
+    """3 Filled is heard first, and 11 half a minute later, once."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(60)
+        story = [line.split("@")[0] for line in client.story(1)]
+        assert story.index("3 Filled") < story.index("11 100") and story.count("11 100") == 1
+
+    play(scenario, "late_execution", seconds=10.0, by=30.0)
+
+
+def test_a_cancel_that_is_told_by_its_code_alone() -> None:
+    """202 comes, a status does not; the next cancel is told by both."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        for number in (1, 2):
+            client.order(number, "BUY", 1, "LMT", lmtPrice=Decimal("50.00"))
+        await asyncio.sleep(2)
+        client.forget()
+        for number in (1, 2):
+            client.ask("cancelOrder", orderId=number)
+            await asyncio.sleep(2)
+        assert client.story(1)[-1] == "4 202" and "3 Cancelled" not in client.story(1)
+        assert client.story(2)[-2:] == ["3 Cancelled", "4 202"]
+
+    play(scenario, "only_202", count=1)

@@ -12,7 +12,7 @@ from longwatch.gateway import wording
 from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.faults import Faults
 from longwatch.gateway.ledger import Execution
-from longwatch.gateway.orders import Order
+from longwatch.gateway.orders import Order, Status
 from longwatch.gateway.reports import (
     BoundShown,
     CommissionShown,
@@ -114,7 +114,8 @@ class Courier:
 
     def _status(self, order: Order) -> None:
         client_id, perm_id = order.ticket.client_id, order.perm_id
-        if self._is_unacknowledged(order):
+        is_untold = order.status is Status.CANCELLED and self._faults.takes_one("only_202")
+        if self._is_unacknowledged(order) or is_untold:
             return
         values = wording.order_status(order)
         self._order(client_id, perm_id, "orderStatus", values)
@@ -150,7 +151,10 @@ class Courier:
 
         if order.perm_id in self._muted:
             return
-        self._when_allowed(say)
+        if self._faults.execution_seconds:
+            self._loop.call_later(self._faults.execution_seconds, self._when_allowed, say)
+        else:
+            self._when_allowed(say)
         if self._faults.takes_one("correct_fills"):
             self._correct(order, execution)
 

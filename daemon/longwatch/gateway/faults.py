@@ -5,13 +5,27 @@ Every fault is a plain attribute or a method of one `Faults` value; without any 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+from longwatch.wire.fields import MAX
 
 UNREADABLE = "not-a-number"
+LIVE = -1
+"""The request id of an execution that is told as it happens."""
 
-Counted = Literal["lose_orders", "lose_acknowledgements", "lose_commissions", "correct_fills"]
+Counted = Literal["lose_orders", "lose_acknowledgements", "lose_commissions", "correct_fills", "only_202"]
+
+UNSET_FIGURES: Mapping[str, Mapping[str, str]] = {
+    "position": {"avgCost": MAX},
+    "openOrder": {"auxPrice": MAX, "trailStopPrice": MAX},
+    "orderStatus": {"avgFillPrice": MAX, "lastFillPrice": MAX, "mktCapPrice": MAX},
+    "execDetails": {"avgPrice": MAX},
+    "commissionReport": {"commission": MAX, "realizedPNL": MAX},
+    "accountSummary": {"value": MAX},
+}
+"""By reply, the figures that real gateways have been seen to leave unset, and what is sent for them then."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +50,12 @@ class Faults:
     fills are replaced, some seconds later, by a revision at another price. `id_taken`: every client id is in use
     (326). `competing_session`: market data go to somebody else (10197). `delayed_only`: there are delayed quotes and no
     others. `clock_skew_seconds`: the gateway's clock is so much ahead.
+
+    `greeting_seconds`: the server version comes so much late. `low_ids`: nextValidId is 1, whatever was used.
+    `missing`: by reply name, how many of the next rows of downloads are left out; of executions, never a live one.
+    `unset`: by reply name, in how many of the next ones the figures of UNSET_FIGURES are sentinels. `no_prices`: bid
+    and ask are -1 in every quote. `execution_seconds`: executions come so much later, after the status that tells of
+    them. `only_202`: so many of the next cancels are told by their code alone.
 
     `struck` is told the switch's name each time that one of so many, or one that waits for its moment, takes effect.
     """
@@ -65,6 +85,13 @@ class Faults:
     competing_session: bool = False
     delayed_only: bool = False
     clock_skew_seconds: float = 0.0
+    greeting_seconds: float = 0.0
+    low_ids: bool = False
+    missing: dict[str, int] = field(default_factory=dict)
+    unset: dict[str, int] = field(default_factory=dict)
+    no_prices: bool = False
+    execution_seconds: float = 0.0
+    only_202: int = 0
     own_messages: Callable[[str, dict[str, object]], bool] | None = None
     struck: Callable[[str], None] = lambda switch: None
 
@@ -72,15 +99,17 @@ class Faults:
         """Whether a reply is sent at all."""
         if self.half_open or name in self.withhold:
             return False
+        if name in self.missing and values.get("reqId") != LIVE and self._counts_down("missing", name):
+            return False
         return self.own_messages is None or self.own_messages(name, values)
 
     def spoils(self, name: str) -> bool:
         """Whether this reply is to be made unreadable; counts down."""
-        left = self.spoil.get(name, 0)
-        if left > 0:
-            self.spoil[name] = left - 1
-            self.struck("spoil")
-        return left > 0
+        return self._counts_down("spoil", name)
+
+    def figures(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
+        """The values of a reply, some of them unset when that is due; counts down."""
+        return {**values, **UNSET_FIGURES[name]} if self._counts_down("unset", name) else values
 
     def takes_one(self, count: Counted) -> bool:
         """Whether one of so many is due; counts down."""
@@ -110,3 +139,11 @@ class Faults:
         clean = Faults(lost_fills=self.lost_fills, backend_down=self.backend_down, struck=self.struck)
         for name in self.__slots__:
             setattr(self, name, getattr(clean, name))
+
+    def _counts_down(self, switch: Literal["spoil", "missing", "unset"], name: str) -> bool:
+        counts: dict[str, int] = getattr(self, switch)
+        left = counts.get(name, 0)
+        if left > 0:
+            counts[name] = left - 1
+            self.struck(switch)
+        return left > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -153,7 +153,10 @@ class Stream:
     def quote(self, market: Market, at: datetime) -> Quote:
         """What the stream shows at an instant."""
         look = market.frozen if self.may_switch else market.quote
-        return look(self.instrument, at - self._delay)
+        found = look(self.instrument, at - self._delay)
+        if self.session.desk.faults.no_prices:
+            return replace(found, bid=None, ask=None, bid_size=0, ask_size=0)
+        return found
 
     def switch(self, market: Market, at: datetime) -> None:
         """Tell the kind of quotes that follow, when it is another: frozen ones are live while the exchange is open."""

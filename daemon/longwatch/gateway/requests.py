@@ -65,7 +65,8 @@ def managed_accounts(session: Session, _: Values) -> None:
 
 
 def next_id(session: Session, _: Values) -> None:
-    session.send("nextValidId", {"orderId": session.desk.exchange.book.highest(session.client_id) + 1})
+    highest = 0 if session.desk.faults.low_ids else session.desk.exchange.book.highest(session.client_id)
+    session.send("nextValidId", {"orderId": highest + 1})
 
 
 def current_time(session: Session, _: Values) -> None:

@@ -42,6 +42,7 @@ class Session(asyncio.Protocol):
         self.market_data_type = 1
         self._frames = Frames()
         self._opening: bytes | None = b""
+        self._unread: bytes | None = None
         self._transport: asyncio.Transport | None = None
         self._outbox: list[bytes] = []
         self._left: int | None = None
@@ -66,7 +67,7 @@ class Session(asyncio.Protocol):
         faults = self.desk.faults
         if not faults.lets_pass(name, values):
             return None
-        packet = encode_reply(name, values, self.server_version)
+        packet = encode_reply(name, faults.figures(name, values), self.server_version)
         return _spoiled(name, packet) if faults.spoils(name) else packet
 
     def write(self, packet: bytes) -> None:
@@ -120,6 +121,9 @@ class Session(asyncio.Protocol):
             return
         try:
             rest = self._open(data) if self._opening is not None else data
+            if self._unread is not None:
+                self._unread += rest
+                return
             payloads = self._frames.feed(rest) if rest else []
         except ProtocolError:
             # Whoever is at the other end does not speak the protocol; a real gateway closes without a word.
@@ -141,8 +145,19 @@ class Session(asyncio.Protocol):
         hello, rest = opening
         self.server_version = negotiate(self.desk.config.server_version, hello.lowest, hello.highest)
         self._opening = None
-        self.write(greeting(self.server_version, self.desk.connect_time()))
+        if self.desk.faults.greeting_seconds:
+            self._unread = b""
+            self.desk.loop.call_later(self.desk.faults.greeting_seconds, self._greet)
+        else:
+            self._greet()
         return rest
+
+    def _greet(self) -> None:
+        """Tell the version; what came too early for it is read now."""
+        self.write(greeting(self.server_version, self.desk.connect_time()))
+        unread, self._unread = self._unread, None
+        if unread:
+            self.data_received(unread)
 
     def _receive(self, payload: bytes) -> None:
         try:

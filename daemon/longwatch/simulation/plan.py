@@ -38,6 +38,9 @@ class Scope:
 
 
 END_MARKS = ("positionEnd", "openOrderEnd", "completedOrdersEnd", "execDetailsEnd", "accountSummaryEnd")
+WELCOME = ("nextValidId", "managedAccounts")
+UNSET_PARTS = ("position", "openOrder", "orderStatus", "execDetails", "commissionReport", "accountSummary")
+MISSING_PARTS = ("position", "openOrder", "execDetails", "completedOrder")
 ROWS = ("position", "openOrder", "execDetails", "completedOrder", "orderStatus", "accountSummary", "historicalData")
 FARM_PARTS = ("usfarm", "cashfarm")
 NOTICE_PARTS = ("10349", "unknown")
@@ -64,6 +67,14 @@ FAULTS: Mapping[str, Scope] = {
     "delayed_only": Scope(text="live market data are not subscribed", seconds=(30, 3600)),
     "endless_download": Scope(text="downloads have no end mark `part`", seconds=(10, 200), parts=END_MARKS),
     "unreadable_row": Scope(text="a row of `part` has rubbish in it", count=(1, 3), parts=ROWS),
+    "slow_greeting": Scope(text="the server version is told `by` seconds late", seconds=(5, 200), by=(0.5, 30)),
+    "no_welcome": Scope(text="new connections are never told `part`", seconds=(2, 120), parts=WELCOME),
+    "low_next_id": Scope(text="the next order id is 1, whatever was used", seconds=(2, 120)),
+    "missing_row": Scope(text="a download lacks a row of `part`", count=(1, 1), parts=MISSING_PARTS),
+    "unset_figures": Scope(text="figures of `part` are sentinels", count=(1, 5), parts=UNSET_PARTS),
+    "no_prices": Scope(text="bid and ask are -1 in every quote", seconds=(10, 1800)),
+    "late_execution": Scope(text="executions come `by` seconds after their status", seconds=(60, 7200), by=(0.1, 60)),
+    "only_202": Scope(text="a cancel is told by its code and no status", count=(1, 3)),
     "lose_commission": Scope(text="a commission is not told by itself", count=(1, 5)),
     "late_commission": Scope(text="commissions come `by` seconds late", seconds=(60, 7200), by=(1, 600)),
     "correct_fill": Scope(text="a fill is replaced by its revision .02", count=(1, 3)),

@@ -17,13 +17,16 @@ NOTICES = {
     "unknown": (19999, "A notice that is in no list."),
 }
 RESET_NOTICE_SECONDS = 25.0
-APART = frozenset({"farm", "endless_download"})
+APART = frozenset({"farm", "endless_download", "no_welcome"})
 """Faults whose parts fail each on its own."""
 STRIKES = {
     "lose_orders": "lose_order",
     "lose_acknowledgements": "lose_acknowledgement",
     "cut_at_order": "cut_at_order",
     "spoil": "unreadable_row",
+    "missing": "missing_row",
+    "unset": "unset_figures",
+    "only_202": "only_202",
     "lose_commissions": "lose_commission",
     "correct_fills": "correct_fill",
     "lose_fills": "lose_fill",
@@ -273,6 +276,29 @@ def _spoil(gateway: Gateway, incident: Incident) -> None:
     gateway.faults.spoil[incident.part] = incident.count
 
 
+def _greet_late(gateway: Gateway, incident: Incident) -> None:
+    gateway.faults.greeting_seconds = incident.by
+    _cut_everyone(gateway)
+
+
+def _keep_welcome(gateway: Gateway, incident: Incident) -> None:
+    gateway.faults.withhold.add(incident.part)
+    _cut_everyone(gateway)
+
+
+def _lower_ids(gateway: Gateway, incident: Incident) -> None:
+    gateway.faults.low_ids = True
+    _cut_everyone(gateway)
+
+
+def _miss(gateway: Gateway, incident: Incident) -> None:
+    gateway.faults.missing[incident.part] = incident.count
+
+
+def _unset(gateway: Gateway, incident: Incident) -> None:
+    gateway.faults.unset[incident.part] = incident.count
+
+
 def _notices(gateway: Gateway, incident: Incident) -> None:
     gateway.faults.notices = (*gateway.faults.notices, NOTICES[incident.part])
 
@@ -303,6 +329,14 @@ ACTS: dict[str, tuple[Act, Act]] = {
     "delayed_only": (_unsubscribe, _switch("delayed_only", on=False)),
     "endless_download": (_endless, _ends_again),
     "unreadable_row": (_spoil, _nothing),
+    "slow_greeting": (_greet_late, _set("greeting_seconds", lambda one: 0.0)),
+    "no_welcome": (_keep_welcome, _ends_again),
+    "low_next_id": (_lower_ids, _switch("low_ids", on=False)),
+    "missing_row": (_miss, _nothing),
+    "unset_figures": (_unset, _nothing),
+    "no_prices": (_switch("no_prices", on=True), _switch("no_prices", on=False)),
+    "late_execution": (_set("execution_seconds", lambda one: one.by), _set("execution_seconds", lambda one: 0.0)),
+    "only_202": (_set("only_202", lambda one: one.count), _nothing),
     "lose_commission": (_set("lose_commissions", lambda one: one.count), _nothing),
     "late_commission": (_set("commission_seconds", lambda one: one.by), _set("commission_seconds", lambda one: 0.0)),
     "correct_fill": (_set("correct_fills", lambda one: one.count), _nothing),
