@@ -32,9 +32,9 @@ RULES: Mapping[int, Grid] = {
 class Instrument:
     """A listed instrument as the exchange describes it.
 
-    `min_tick` is the smallest increment of its `rule`. A future has its `expiry`, and its `multiplier` is the money of
-    one point. `local_symbol` is what the exchange calls it when that is not its symbol; with several instruments of one
-    symbol it tells them apart. `is_tradable` is False for what has prices and takes no orders.
+    `min_tick` is the smallest increment of its `rule`. A future is `listed` up to its `expiry`, and its `multiplier` is
+    the money of one point. `local_symbol` is what the exchange calls it when that is not its symbol; with several
+    instruments of one symbol it tells them apart. `is_tradable` is False for what has prices and takes no orders.
     """
 
     con_id: int
@@ -50,6 +50,7 @@ class Instrument:
     is_tradable: bool = True
     local_symbol: str = ""
     multiplier: str = ""
+    listed: date | None = None
     expiry: date | None = None
     rule: int = CENTS
     stock_type: str = "COMMON"
@@ -63,6 +64,13 @@ class Instrument:
     def last_trade_date(self) -> str:
         """The day of its expiry as `yyyymmdd`, empty when it has none."""
         return f"{self.expiry:%Y%m%d}" if self.expiry else ""
+
+
+def on_grid(instrument: Instrument, price: float) -> float:
+    """A price rounded to the instrument's grid, one increment at least."""
+    increment = increment_at(instrument, Decimal(price))
+    ticks = max(round(price / float(increment)), 1)
+    return float(ticks * increment)
 
 
 def increment_at(instrument: Instrument, price: Decimal) -> Decimal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import accumulate, pairwise
@@ -14,6 +14,8 @@ CLOSING_POINT = timedelta(seconds=1)
 """The last point comes this long before the close, and is the closing price."""
 
 Number = TypeVar("Number", int, float)
+
+NOWHERE: frozenset[int] = frozenset()
 
 LOT = 100
 MOST_LOTS_SHOWN = 40
@@ -45,7 +47,7 @@ class DayPath:
     last_sizes: tuple[int, ...]
     highs: tuple[float, ...]
     lows: tuple[float, ...]
-    halted: frozenset[int] = frozenset()
+    halted: frozenset[int] = NOWHERE
 
     def traded(self, place: int) -> int:
         """The newest point up to `place` at which it traded."""
@@ -55,22 +57,35 @@ class DayPath:
 
 
 def trace(
-    bar: DayBar, points: int, decimals: int, random: Random, halts: Sequence[tuple[datetime, datetime]] = ()
+    bar: DayBar,
+    points: int,
+    grid: int | Callable[[float], float],
+    random: Random,
+    halts: Sequence[tuple[datetime, datetime]] = (),
 ) -> DayPath:
     """The path of a bar: `points` prices spread evenly from the open, then the close; all within low and high.
 
-    While it is halted the price stands and no share is traded; the points that are left take the whole way.
+    `grid` rounds a price, or is the number of its decimals. While it is halted the price stands and no share is traded;
+    the points that are left take the whole way.
     """
     last = max(points, FEWEST_POINTS)
     halted = _halted(bar, last, halts)
     free = last - len(halted)
-    prices = _spread(_prices(bar, free, decimals, random), halted)
+    prices = _spread(_prices(bar, free, grid, random), halted)
     shares = _spread(tuple(_shares(bar.volume, free + 1, random)), halted, 0)
+    return along(bar, prices, shares, random, halted)
+
+
+def along(
+    bar: DayBar, prices: Sequence[float], shares: Sequence[int], random: Random, halted: frozenset[int] = NOWHERE
+) -> DayPath:
+    """The path of these prices and shares traded, one of each a point; the sizes shown are drawn."""
+    count = len(prices)
     return DayPath(
         bar=bar,
-        prices=prices,
-        bid_sizes=_sizes(last + 1, random),
-        ask_sizes=_sizes(last + 1, random),
+        prices=tuple(prices),
+        bid_sizes=_sizes(count, random),
+        ask_sizes=_sizes(count, random),
         volumes=tuple(accumulate(shares)),
         last_sizes=tuple(max(1, min(LOT * random.randint(1, 5), share)) for share in shares),
         highs=tuple(accumulate(prices, max)),
@@ -121,23 +136,26 @@ def instant_of(bar_open: datetime, bar_close: datetime, points: int, place: int)
     return bar_open + place * ((bar_close - bar_open) / last)
 
 
-def _prices(bar: DayBar, last: int, decimals: int, random: Random) -> tuple[float, ...]:
+def _prices(bar: DayBar, last: int, grid: int | Callable[[float], float], random: Random) -> tuple[float, ...]:
     high_at, low_at = random.sample(range(1, last), 2)
     anchors = sorted([(0, bar.open), (high_at, bar.high), (low_at, bar.low), (last, bar.close)])
     prices = [bar.open]
     for (start, first), (end, second) in pairwise(anchors):
-        prices.extend(_bridge(first, second, end - start, bar, decimals, random))
+        prices.extend(_bridge(first, second, end - start, bar, grid, random))
     return tuple(prices)
 
 
-def _bridge(first: float, second: float, steps: int, bar: DayBar, decimals: int, random: Random) -> list[float]:
+def _bridge(
+    first: float, second: float, steps: int, bar: DayBar, grid: int | Callable[[float], float], random: Random
+) -> list[float]:
     """Prices after `first` up to and with `second`, wandering between but never outside the bar."""
     wander = (bar.high - bar.low) / 4
     prices = []
     for step in range(1, steps):
         share = step / steps
         noise = random.gauss(0.0, wander) * (share * (1 - share)) ** 0.5
-        price = round(first + (second - first) * share + noise, decimals)
+        wished = first + (second - first) * share + noise
+        price = round(wished, grid) if isinstance(grid, int) else grid(wished)
         prices.append(min(max(price, bar.low), bar.high))
     return [*prices, second]
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property, partial
 from random import Random
 
 from longwatch.gateway.actions import Action
-from longwatch.gateway.hours import Hours
-from longwatch.gateway.instruments import Instrument
-from longwatch.gateway.path import DayBar, DayPath, trace
+from longwatch.gateway.hours import Hours, TradingDay
+from longwatch.gateway.instruments import CENTS, Instrument, on_grid
+from longwatch.gateway.path import DayBar, DayPath, along, trace
+
+DECIMALS = {CENTS: 2}
+"""Decimals of prices on grids of powers of ten, where rounding to a number of them is enough."""
 
 Halt = tuple[datetime, datetime]
 """From one instant up to, and not with, another."""
@@ -56,7 +60,8 @@ class Source(ABC):
         bar = self.on(day)
         if bar is None:
             return None
-        return trace(bar, points, -self.instrument.min_tick.as_tuple().exponent, random, self.halts(day))  # type: ignore[operator]
+        grid = DECIMALS.get(self.instrument.rule) or partial(on_grid, self.instrument)
+        return trace(bar, points, grid, random, self.halts(day))
 
 
 class Replay(Source):
@@ -92,3 +97,83 @@ class Replay(Source):
 
     def actions(self, until: date) -> Sequence[Action]:
         return self._actions[: bisect_right(self._actions, until, key=lambda action: action.date)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortBar:
+    """One bar within a session: when it starts, prices, shares traded."""
+
+    start: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+POINTS_A_BAR = 4
+"""A recorded bar is replayed as so many points: open, high and low in the order of its direction, close."""
+
+
+class ShortReplay(Replay):
+    """Recorded bars of `step` within sessions; between them, where none is recorded, the price stands.
+
+    The market must have POINTS_A_BAR points in each `step`. Before the first bar of a session the last close stands.
+    """
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        bars: Mapping[TradingDay, Sequence[ShortBar]],
+        step: timedelta,
+        actions: Iterable[Action] = (),
+    ) -> None:
+        self._bars = {session.date: (session, list(short)) for session, short in bars.items() if short}
+        self._step = step
+        days: list[DayBar] = []
+        for _, (session, short) in sorted(self._bars.items()):
+            days.append(_day_of(session, short, days[-1].close if days else short[0].open))
+        super().__init__(instrument, days, actions)
+
+    def path(self, day: date, points: int, random: Random) -> DayPath | None:
+        bar = self.on(day)
+        if bar is None:
+            return None
+        session, short = self._bars[day]
+        by_place = {(one.start - session.open_at) // self._step: one for one in short}
+        prices, shares = [bar.open], [0]
+        for place in range(-(-points // POINTS_A_BAR)):
+            one = by_place.get(place)
+            prices.extend(_turns(one) if one else [prices[-1]] * POINTS_A_BAR)
+            shares.extend(_quarters(int(one.volume)) if one else [0] * POINTS_A_BAR)
+        # The close of the last bar belongs to the closing point alone, and so does what comes too late for a point.
+        prices, late = prices[1 : points + 1], shares[points + 1 :]
+        shares = shares[1 : points + 1]
+        last = shares.pop() + sum(late)
+        return along(bar, [*prices[:-1], prices[-2], bar.close], [*shares, 0, last], random)
+
+
+def _day_of(session: TradingDay, bars: Sequence[ShortBar], before: float) -> DayBar:
+    """The day of these bars; one that does not trade at the open opens at the price before it."""
+    opening = bars[0].open if bars[0].start == session.open_at else before
+    return DayBar(
+        date=session.date,
+        open_at=session.open_at,
+        close_at=session.close_at,
+        open=opening,
+        high=max(opening, *(bar.high for bar in bars)),
+        low=min(opening, *(bar.low for bar in bars)),
+        close=bars[-1].close,
+        volume=float(sum(int(bar.volume) for bar in bars)),
+    )
+
+
+def _turns(bar: ShortBar) -> list[float]:
+    """A rising bar goes down first, a falling one up."""
+    turns = [bar.low, bar.high] if bar.close >= bar.open else [bar.high, bar.low]
+    return [bar.open, *turns, bar.close]
+
+
+def _quarters(shares: int) -> list[int]:
+    part = shares // POINTS_A_BAR
+    return [part, part, part, shares - 3 * part]

@@ -6,30 +6,24 @@ import asyncio
 import logging
 import signal
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from longwatch.clock import SteppedClock, SystemClock, real_monotonic
-from longwatch.data.calendar import AlwaysOpen, ExchangeCalendar
-from longwatch.domain.sessions import Session
 from longwatch.errors import JournalError, UsageError
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
 from longwatch.gateway.ledger import newest_entry_at
-from longwatch.gateway.market import Market
 from longwatch.gateway.police import Limits
-from longwatch.gateway.synthetic import synthetic_market
 from longwatch.ops import logs
+from longwatch.simulation.markets import Served, always_open, from_folder, generated, recorded
 from longwatch.simulation.plan import FAULTS, Plan, load_plan
-from longwatch.simulation.replay import LAST_DAY, opening, replayed_market
 from longwatch.simulation.trouble import Played, Trouble
 
-PLANNED = timedelta(days=366)
-"""How far ahead a fault plan's triggers are looked for where the market never closes."""
 PACING = ("delay", "reject", "off")
-SYNTHETIC_HISTORY = timedelta(days=1000)
+MARKETS = {"recorded": recorded, "generated": generated}
 
 _LOG = logging.getLogger("longwatch.gateway")
 
@@ -43,6 +37,8 @@ class GatewayOptions:
     speed: float = 1.0
     ledger: Path | None = None
     around_the_clock: bool = False
+    market: str = "recorded"
+    bars: Path | None = None
     start: date | None = None
     seed: int = 1
     hold_acks_seconds: float = 0.0
@@ -66,7 +62,8 @@ async def serve(asked: GatewayOptions) -> None:
 
     Raises ConfigError for a fault plan that can't be read, JournalError when the books don't balance.
     """
-    begins = _begins(asked)
+    market = _served(asked)
+    begins = _begins(asked, market)
     plan = load_plan(asked.faults) if asked.faults is not None else Plan()
     clock = SteppedClock(
         real_monotonic, market_start=begins, technical_start=SystemClock().technical(), speed=asked.speed
@@ -81,9 +78,9 @@ async def serve(asked: GatewayOptions) -> None:
         ledger_path=asked.ledger,
         pacing=_limits(asked),
     )
-    served = Gateway(config, _market(asked), clock)
+    served = Gateway(config, market.market, clock)
     served.faults.hold_orders_seconds = asked.hold_acks_seconds
-    Trouble(served, plan.incidents(begins, _sessions(asked, begins)), told=_tell)
+    Trouble(served, plan.incidents(begins, market.sessions), told=_tell)
     port = await served.start(asked.host, asked.port)
     _LOG.info(
         "serving %s on %s:%d, market time %s, speed %g",
@@ -113,13 +110,6 @@ def _failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any], stop: asyn
         loop.default_exception_handler(context)
 
 
-def _sessions(asked: GatewayOptions, begins: datetime) -> list[Session]:
-    """The sessions that a fault plan's triggers count from."""
-    if asked.around_the_clock:
-        return AlwaysOpen().sessions(begins.date(), begins.date() + PLANNED)
-    return ExchangeCalendar("XNYS").sessions(begins.date(), LAST_DAY)
-
-
 def _tell(played: Played) -> None:
     incident, is_over = played.incident, played.ended is not None
     _LOG.warning("fault %s %s: %s", incident.fault, "is over" if is_over else "begins", FAULTS[incident.fault].text)
@@ -134,23 +124,21 @@ def _limits(asked: GatewayOptions) -> Limits | None:
     return Limits(messages_a_second=asked.message_rate, rejects=asked.pacing == "reject")
 
 
-def _market(asked: GatewayOptions) -> Market:
-    if asked.around_the_clock:
-        return synthetic_market(seed=asked.seed, first=_synthetic_first(asked))
-    return replayed_market(seed=asked.seed, symbols=asked.symbols)
+def _served(asked: GatewayOptions) -> Served:
+    """The market asked for. Raises UsageError for one there is not, or for two of them."""
+    kinds = [kind for kind, is_asked in (("always", asked.around_the_clock), ("bars", asked.bars)) if is_asked]
+    kinds += [asked.market] if asked.market != "recorded" else []
+    if asked.market not in MARKETS or len(kinds) > 1:
+        raise UsageError(
+            f"--market {asked.market}: write one of {', '.join(MARKETS)}, or else --bars DIR or --around-the-clock"
+        )
+    if asked.bars is not None:
+        return from_folder(asked.bars, asked.seed, asked.symbols, asked.start)
+    make = always_open if asked.around_the_clock else MARKETS[asked.market]
+    return make(asked.seed, asked.symbols, asked.start)
 
 
-def _begins(asked: GatewayOptions) -> datetime:
-    """Where market time starts: as asked, or where the ledger's last run ended when that is later."""
-    if asked.around_the_clock:
-        if asked.symbols:
-            raise UsageError("--symbols and --around-the-clock exclude each other: any symbol trades round the clock")
-        begins = datetime.combine(asked.start or date(2020, 1, 2), datetime.min.time(), tzinfo=UTC) + timedelta(hours=1)
-    else:
-        begins = opening(asked.start)
+def _begins(asked: GatewayOptions, served: Served) -> datetime:
+    """Where market time starts: as the market does, or where the ledger's last run ended when that is later."""
     former = newest_entry_at(asked.ledger) if asked.ledger is not None else None
-    return begins if former is None else max(begins, former)
-
-
-def _synthetic_first(asked: GatewayOptions) -> date:
-    return (asked.start or date(2020, 1, 2)) - SYNTHETIC_HISTORY
+    return served.begins if former is None else max(served.begins, former)
