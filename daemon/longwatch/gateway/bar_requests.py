@@ -109,7 +109,7 @@ def cancel_real_time_bars(session: Session, values: Values) -> None:
 
 def the_one(session: Session, values: Values) -> Instrument | None:
     """The one instrument a request means; without one the client is told (200), and None returned."""
-    found = matching(session.desk.market, values)
+    found = matching(session.desk.market, values, session.desk.now())
     if len(found) != 1:
         text = ambiguous(values) if found else NOT_FOUND
         session.error(200, text, values["reqId"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from longwatch.gateway import wording
 from longwatch.gateway.hours import hours_text
@@ -25,7 +27,7 @@ NO_GROUP = 2147483647
 
 def contract_details(session: Session, values: Values) -> None:
     """The description of each instrument that fits, by expiry, then the end; none is an error without an end."""
-    found = matching(session.desk.market, values)
+    found = matching(session.desk.market, values, session.desk.now())
     if found:
         session.desk.timeline.after(DETAILS_SECONDS, _send_details, session, values["reqId"], found)
     else:
@@ -63,16 +65,28 @@ def market_rule(session: Session, values: Values) -> None:
     session.send("marketRule", {"marketRuleId": number, "increments": rows})
 
 
-def matching(market: Market, values: Values) -> list[Instrument]:
-    """Every instrument that fits all that a request says of it, by expiry; what it leaves open fits."""
+def matching(market: Market, values: Values, at: datetime) -> list[Instrument]:
+    """Every instrument listed at an instant that fits all that a request says of it, by expiry.
+
+    What the request leaves open fits. Expired ones are only for who asks for them.
+    """
     con_id, symbol, local = values["conId"] or 0, values["symbol"], values["localSymbol"]
     if con_id or values["secType"] in {"", "STK", "IND"}:
         known = market.find(symbol or local, con_id)
         candidates = iter([known] if known is not None else [])
     else:
         candidates = iter(market.instruments())
-    found = [one for one in candidates if con_id == one.con_id or symbol or local if _fits(one, values)]
+    named = (one for one in candidates if con_id == one.con_id or symbol or local)
+    found = [one for one in named if _fits(one, values) and _is_listed(market, one, values, at)]
     return sorted(found, key=lambda one: (one.last_trade_date, one.con_id))
+
+
+def _is_listed(market: Market, one: Instrument, values: Values, at: datetime) -> bool:
+    today = at.astimezone(ZoneInfo(one.zone)).date()
+    if one.listed is not None and one.listed > today:
+        return False
+    last = market.hours_of(one).on(one.expiry) if one.expiry is not None else None
+    return last is None or at < last.close_at or bool(values.get("includeExpired"))
 
 
 def ambiguous(values: Values) -> str:
@@ -87,7 +101,7 @@ def _fits(instrument: Instrument, values: Values) -> bool:
 def _compared(one: Instrument, values: Values) -> Iterator[tuple[str, tuple[str, ...]]]:
     """What a request says beside what the instrument answers to; of a date a month is enough."""
     date = one.last_trade_date
-    yield values["symbol"], (one.symbol, one.name)
+    yield values["symbol"], (one.symbol,)
     yield values["localSymbol"], (one.name,)
     yield values["secType"], (one.sec_type,)
     yield values["currency"], (one.currency,)
@@ -104,7 +118,7 @@ def _send_details(session: Session, req_id: int, found: list[Instrument]) -> Non
 
 def _details(session: Session, one: Instrument) -> Values:
     market, now = session.desk.market, session.desk.now()
-    hours = hours_text(market.hours_of(one), now, one.zone)
+    hours = market.hours_of(one)
     exchanges = list(dict.fromkeys((one.exchange, one.primary_exchange)))
     return {
         "symbol": one.symbol,
@@ -124,8 +138,8 @@ def _details(session: Session, one: Instrument) -> Values:
         "primaryExchange": one.primary_exchange if one.sec_type in {"STK", "IND"} else "",
         "contractMonth": one.last_trade_date[:6],
         "timeZoneId": one.zone,
-        "tradingHours": hours,
-        "liquidHours": hours,
+        "tradingHours": hours_text(hours, now, one.zone),
+        "liquidHours": hours_text(getattr(hours, "liquid", None) or hours, now, one.zone),
         "aggGroup": GROUPS.get(one.sec_type, NO_GROUP),
         "underSymbol": one.symbol if one.sec_type == "FUT" else "",
         "underSecType": "IND" if one.sec_type == "FUT" else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
@@ -86,14 +86,22 @@ class RoundTheClock:
 
 
 def hours_text(hours: Hours, at: datetime, zone: str) -> str:
-    """The next days' sessions as contract details show them: `20240325:0930-20240325:1600;20240330:CLOSED`."""
+    """The next days' sessions as contract details show them: `20240325:0930-20240325:1600;20240330:CLOSED`.
+
+    A session stands at the day on which it opens by the exchange's clock; a day on which none opens is closed. The one
+    that is running comes first, even when it opened yesterday.
+    """
     local = ZoneInfo(zone)
     today = at.astimezone(local).date()
-    return ";".join(_day_text(hours, today + timedelta(days=ahead), local) for ahead in range(DAYS_IN_HOURS_TEXT))
+    running = hours.at(at)
+    first = min(today, running.open_at.astimezone(local).date()) if running is not None else today
+    found = (hours.on(first + timedelta(days=ahead)) for ahead in range(DAYS_IN_HOURS_TEXT + 2))
+    opens = {one.open_at.astimezone(local).date(): one for one in found if one is not None}
+    return ";".join(_day_text(opens, first + timedelta(days=ahead), local) for ahead in range(DAYS_IN_HOURS_TEXT))
 
 
-def _day_text(hours: Hours, day: date, local: ZoneInfo) -> str:
-    session = hours.on(day)
+def _day_text(opens: Mapping[date, TradingDay], day: date, local: ZoneInfo) -> str:
+    session = opens.get(day)
     if session is None:
         return f"{day:%Y%m%d}:CLOSED"
     return f"{session.open_at.astimezone(local):%Y%m%d:%H%M}-{session.close_at.astimezone(local):%Y%m%d:%H%M}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from longwatch.gateway import wording
 from longwatch.gateway.book import BY_HAND
+from longwatch.gateway.contract_requests import NOT_FOUND, ambiguous, matching
 from longwatch.gateway.ledger import Execution
 from longwatch.gateway.market import Instrument
 from longwatch.gateway.orders import Order, Ticket, cause
@@ -31,14 +32,14 @@ def place_order(session: Session, values: Values) -> None:
     desk, order_id = session.desk, values["orderId"] or 0
     if _is_lost(session):
         return
-    instrument = desk.market.find(values["symbol"], values["conId"] or 0)
+    found = matching(desk.market, values, desk.now())
     account = values["account"] or (desk.config.accounts[0] if len(desk.config.accounts) == 1 else "")
-    if instrument is None or values["secType"] not in {"", instrument.sec_type}:
-        session.error(200, "No security definition has been found for the request", order_id)
+    if len(found) != 1:
+        session.error(200, ambiguous(values) if found else NOT_FOUND, order_id)
     elif account not in desk.config.accounts:
         _refuse_account(session, account, order_id)
     else:
-        ticket = _ticket(session.client_id, order_id, account, instrument, values)
+        ticket = _ticket(session.client_id, order_id, account, found[0], values)
         for flag, (code, text) in UNSUPPORTED_FLAGS.items():
             if values[flag]:
                 session.error(code, text, order_id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from longwatch.gateway.conduct import Conduct
+from longwatch.gateway.instruments import increment_at
 from longwatch.gateway.ledger import ZERO
 from longwatch.gateway.orders import (
     AT_ONCE,
@@ -165,7 +166,7 @@ def _prices(ticket: Ticket, _: Conduct) -> Refusal | None:
     for name, price, types in needed:
         if ticket.order_type in types and (price is None or price <= 0):
             return Refusal(code=321, text=cause(f"A {name} price is needed for a {ticket.order_type} order."))
-    if any(price > HIGHEST_PRICE or price % ticket.instrument.min_tick for price in _stated(ticket)):
+    if any(price > HIGHEST_PRICE or price % increment_at(ticket.instrument, price) for price in _stated(ticket)):
         text = "The price does not conform to the minimum price variation for this contract."
         return Refusal(code=BAD_TICK, text=text)
     return None

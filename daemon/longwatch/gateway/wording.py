@@ -260,7 +260,7 @@ def _contract(instrument: Instrument, exchange: str) -> Values:
         "secType": instrument.sec_type,
         "exchange": exchange,
         "currency": instrument.currency,
-        "localSymbol": instrument.symbol,
+        "localSymbol": instrument.name,
         "tradingClass": instrument.trading_class,
     }
 

@@ -1,4 +1,4 @@
-"""The markets that `longwatch gateway` can serve: recorded, made up, or always open; each with where its time begins."""
+"""The markets that `longwatch gateway` can serve: recorded, made up, or always open; made for serve."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def from_folder(folder: Path, seed: int, symbols: Sequence[str], start: date | N
     wanted = first if start is None else market.hours.following(datetime.combine(start, time(), UTC))
     if wanted is None:
         raise UsageError(
-            f"the bars in {folder} end before {start}; begin with --start {first.date} or a later day of them"
+            f"the bars in {folder} end before {start}; begin with --start {first.date} or a later day"
         )
     begins = wanted.open_at - BEFORE_THE_OPEN
     sessions = ExchangeCalendar("XNYS").sessions(begins.date(), begins.date() + PLANNED)
