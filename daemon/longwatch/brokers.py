@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from longwatch.broker.codes import CODES, with_named
 from longwatch.broker.contracts import Wanted
 from longwatch.broker.dry import DryRunBroker
 from longwatch.broker.exchange import Held, MockExchange
 from longwatch.broker.ib import check_installed
 from longwatch.broker.live import IbBroker
 from longwatch.broker.settings import LinkSettings
+from longwatch.config.codes import read_codes
 from longwatch.domain.state import State
 from longwatch.ports import Broker, BrokerNeeds, Sink
 
@@ -72,4 +74,5 @@ def link_settings(needs: BrokerNeeds) -> LinkSettings:
         backoff_first_seconds=ib.backoff_initial_seconds,
         backoff_longest_seconds=ib.backoff_max_seconds,
         messages_per_second=float(ib.messages_per_second),
+        codes=with_named(read_codes(ib.codes_file)) if ib.codes_file else CODES,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from longwatch.broker.codes import (
@@ -12,10 +15,11 @@ from longwatch.broker.codes import (
     Asked,
     Kind,
     Verdict,
-    fails_request,
     farm_of,
-    verdict_of,
+    row_of,
 )
+from longwatch.domain import messages as m
+from tests.broker.bench import Bench, Script, an_empty_account, with_script
 
 DOCUMENTED = """
     0 100 101 102 103 104 105 106 107 109 163 382 383 110 111 113 116 135 136 161 162 165 166 200 201 202 203 300 303
@@ -40,35 +44,35 @@ def test_no_code_has_two_rows() -> None:
 @pytest.mark.parametrize("asked", Asked)
 def test_an_unlisted_code_is_never_final(asked: Asked) -> None:
     """A code nobody has listed settles no order, whatever was asked."""
-    assert verdict_of(99_999, asked) is Verdict.UNCLEAR
+    assert row_of(99_999, CODES).after(asked) is Verdict.UNCLEAR
 
 
 def test_an_unlisted_code_ends_a_request() -> None:
     """A request answered by an unknown code is over: nobody waits for it in vain."""
-    assert fails_request(99_999)
+    assert row_of(99_999, CODES).fails_request
 
 
 @pytest.mark.parametrize("code", [10349, 399, 404, 2109, 165, 105, 329, 10167, 2174])
 def test_a_notice_leaves_a_new_order_alive(code: int) -> None:
     """The codes that client libraries misread as a cancellation are notices (A01, A13)."""
-    assert verdict_of(code, Asked.NEW) is Verdict.NOTICE
+    assert row_of(code, CODES).after(Asked.NEW) is Verdict.NOTICE
 
 
 @pytest.mark.parametrize("code", [201, 103, 110, 203, 321])
 def test_a_new_order_is_rejected(code: int) -> None:
     """The codes by which a new order is refused are final."""
-    assert verdict_of(code, Asked.NEW) is Verdict.REJECTED
+    assert row_of(code, CODES).after(Asked.NEW) is Verdict.REJECTED
 
 
 @pytest.mark.parametrize("code", [110, 321])
 def test_a_refused_modification_leaves_the_order(code: int) -> None:
     """What ends a new order leaves the one whose modification was refused."""
-    assert verdict_of(code, Asked.MODIFY) is Verdict.NOTICE
+    assert row_of(code, CODES).after(Asked.MODIFY) is Verdict.NOTICE
 
 
 def test_a_cancel_is_answered_in_three_ways() -> None:
     """202 confirms, 10147 finds nothing, 10148 and the old 161 come too late."""
-    answers = [verdict_of(code, Asked.CANCEL) for code in (202, 10147, 10148, 161)]
+    answers = [row_of(code, CODES).after(Asked.CANCEL) for code in (202, 10147, 10148, 161)]
     assert answers == [Verdict.CANCELLED, Verdict.NOT_FOUND, Verdict.TOO_LATE, Verdict.TOO_LATE]
 
 
@@ -95,3 +99,33 @@ def test_system_notices_say_which_link_they_are_about() -> None:
 def test_a_farm_is_read_from_the_text(text: str, farm: str) -> None:
     """Both spellings, with a colon and with the missing one, give the farm's name."""
     assert farm_of(text) == farm
+
+
+def test_every_row_is_told_over_the_wire_with_its_verdict_meaning_and_severity() -> None:
+    """Each code on an order's id, before and after its cancel; those of the link move the link."""
+
+    async def work(bench: Bench, script: Script) -> dict[tuple[int, Asked], m.OrderErrorSeen]:
+        await bench.synced()
+        heard: dict[tuple[int, Asked], m.OrderErrorSeen] = {}
+        for asked in (Asked.NEW, Asked.CANCEL):
+            if asked is Asked.CANCEL:
+                bench.broker.cancel(m.CancelOrder(intent=1, order_id=9_000))
+                await asyncio.sleep(1)
+            for code in TOLD:
+                before = len(bench.inbox.of(m.OrderErrorSeen))
+                script.connections[-1].say("error", reqId=9_000, errorCode=code, errorString="as it says")
+                await asyncio.sleep(0.01)
+                (heard[code, asked],) = bench.inbox.of(m.OrderErrorSeen)[before:]
+        return heard
+
+    codes = CODES | {10_999: replace(CODES[201], code=10_999, meaning="not here", severity="critical")}
+    heard = with_script(work, an_empty_account(), codes=codes)
+    assert len(heard) == 2 * len(TOLD)
+    for (code, asked), event in heard.items():
+        row = row_of(code, codes)
+        assert (event.order_id, event.code, event.text) == (9_000, code, "as it says")
+        assert (event.verdict, event.meaning, event.severity) == (row.after(asked), row.meaning, row.severity)
+
+
+ELSEWHERE = {*BACKEND, *FARMS, *(code for code, row in CODES.items() if row.kind is Kind.SESSION_ENDS)}
+TOLD = [*(code for code in CODES if code not in ELSEWHERE), 10_999, 99_999]

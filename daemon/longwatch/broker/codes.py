@@ -6,9 +6,12 @@ use differently, is `unclear`: the order goes on until other evidence settles it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from longwatch.config.codes import NamedCode
+from longwatch.domain.verdicts import Verdict
 
 
 class Kind(StrEnum):
@@ -22,17 +25,6 @@ class Kind(StrEnum):
     SESSION_ENDS = "the session ends"
 
 
-class Verdict(StrEnum):
-    """What a code says of an order; the words of OrderErrorSeen.verdict."""
-
-    NOTICE = "notice"
-    REJECTED = "rejected"
-    CANCELLED = "cancelled"
-    NOT_FOUND = "not found"
-    TOO_LATE = "too late"
-    UNCLEAR = "unclear"
-
-
 class Asked(StrEnum):
     """What was last asked of the broker about an order, which decides what an error on its id means."""
 
@@ -43,7 +35,10 @@ class Asked(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """One row: `new`, `modify` and `cancel` are the verdicts on an order after each of the three requests."""
+    """One row: `new`, `modify` and `cancel` are the verdicts on an order after each of the three requests.
+
+    `severity` is that of the alert, where domain/verdicts.py asks for one; `info` raises none.
+    """
 
     code: int
     meaning: str
@@ -51,6 +46,15 @@ class Code:
     new: Verdict
     modify: Verdict
     cancel: Verdict
+    severity: str = "warning"
+
+    def after(self, asked: Asked) -> Verdict:
+        """What the code says of an order that was last asked `asked`."""
+        return {Asked.NEW: self.new, Asked.MODIFY: self.modify, Asked.CANCEL: self.cancel}[asked]
+
+    def said(self, asked: Asked) -> dict[str, str]:
+        """The same as OrderErrorSeen tells it, with meaning and severity."""
+        return {"verdict": self.after(asked).value, "meaning": self.meaning, "severity": self.severity}
 
     @property
     def fails_request(self) -> bool:
@@ -58,18 +62,28 @@ class Code:
         return self.kind in (Kind.REQUEST_FAILS, Kind.ORDER_ENDS, Kind.SESSION_ENDS)
 
 
-def verdict_of(code: int, asked: Asked) -> Verdict:
-    """What `code` says of an order that was last asked `asked`; `unclear` for a code that is not listed."""
-    row = CODES.get(code)
-    if row is None:
-        return Verdict.UNCLEAR
-    return {Asked.NEW: row.new, Asked.MODIFY: row.modify, Asked.CANCEL: row.cancel}[asked]
+def row_of(code: int, codes: Mapping[int, Code]) -> Code:
+    """The row of a code; one that is not listed is unclear on every order, and fails a request lest anybody wait."""
+    return codes.get(code) or _rows(Kind.REQUEST_FAILS, _UNCLEAR, ((code, UNLISTED),))[0]
 
 
-def fails_request(code: int) -> bool:
-    """Whether a request that is not an order ends by `code`; an unlisted code ends it, so that nobody waits in vain."""
-    row = CODES.get(code)
-    return row is None or row.fails_request
+def with_named(named: Iterable[NamedCode]) -> dict[int, Code]:
+    """The table with the rows of a person's file in place of, or beside, its own."""
+    return CODES | {row.code: _of_person(row) for row in named}
+
+
+def _of_person(row: NamedCode) -> Code:
+    """A row that is new here fails a request as an unlisted code does: what it means for orders was said, no more."""
+    known = CODES.get(row.code)
+    return Code(
+        code=row.code,
+        meaning=row.meaning,
+        kind=known.kind if known else Kind.REQUEST_FAILS,
+        new=row.verdict,
+        modify=row.after_modify,
+        cancel=row.after_cancel,
+        severity=row.severity,
+    )
 
 
 def farm_of(text: str) -> str:
@@ -83,6 +97,8 @@ def _rows(kind: Kind, verdicts: tuple[Verdict, Verdict, Verdict], rows: Iterable
         Code(code=code, meaning=meaning, kind=kind, new=new, modify=modify, cancel=cancel) for code, meaning in rows
     ]
 
+
+UNLISTED = "a code that is not listed"
 
 _V = Verdict
 _LIVES = (_V.NOTICE, _V.NOTICE, _V.NOTICE)

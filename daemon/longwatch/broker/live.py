@@ -247,19 +247,18 @@ class IbBroker:
             self._channel.emit(m.ClockSeen, skew_seconds=skew)
 
     def error(self, about: int, code: int, text: str) -> None:
-        row = codes.CODES.get(code)
+        row = codes.row_of(code, self._settings.codes)
         if code in codes.BACKEND:
             self._backend(*codes.BACKEND[code])
         elif code in codes.FARMS:
             self._farm(codes.farm_of(text), codes.FARMS[code])
-        elif row is not None and row.kind is codes.Kind.SESSION_ENDS:
+        elif row.kind is codes.Kind.SESSION_ENDS:
             self.drop(f"{row.meaning}: {text} ({code})")
         elif self._channel.ids is not None and about in self._channel.ids:
-            self._request_error(about, code, text)
+            self._request_error(about, row, text)
         elif about > 0:
             asked = codes.Asked.CANCEL if about in self._cancelled else codes.Asked.NEW
-            verdict = codes.verdict_of(code, asked).value
-            self._channel.emit(m.OrderErrorSeen, order_id=about, code=code, text=text, verdict=verdict)
+            self._channel.emit(m.OrderErrorSeen, order_id=about, code=code, text=text, **row.said(asked))
         else:
             self._account.complaint(code, text)
             self._channel.emit(m.NoticeSeen, code=code, text=text)
@@ -323,12 +322,12 @@ class IbBroker:
             self._broken_farms.discard(farm)
             self._market.farm_is_back()
 
-    def _request_error(self, request_id: int, code: int, text: str) -> None:
+    def _request_error(self, request_id: int, row: codes.Code, text: str) -> None:
         owner = self._channel.ids.owner(request_id) if self._channel.ids is not None else None
-        if owner is not None and codes.fails_request(code):
-            owner.failed(code, text)
-        elif owner is not None or code not in ANSWERS_TO_CANCELS:
-            self.complain(owner.name if owner is not None else "a request that has ended", code, text)
+        if owner is not None and row.fails_request:
+            owner.failed(row.code, text)
+        elif owner is not None or row.code not in ANSWERS_TO_CANCELS:
+            self.complain(owner.name if owner is not None else "a request that has ended", row.code, text)
 
     def _request_ids(self, message_id: int, fields: tuple[str, ...]) -> list[int]:
         found = (_number_at(fields, at) for at in REQUEST_ID_AT.get(message_id, ()))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from longwatch.broker.codes import CODES, Code
 from longwatch.broker.contracts import Wanted
 from longwatch.errors import ConfigError
 
@@ -13,7 +15,8 @@ class LinkSettings:
     """Deadlines and ages are technical seconds; rates are messages a second (IB allows 50).
 
     `market_data_type` is asked for as IB numbers it (1 live, 3 delayed); `gateway_zone` is the zone of times that name
-    none. Raises ConfigError for client id 0, which would rebind the owner's manual orders.
+    none; `codes` are the meanings of the gateway's codes. Raises ConfigError for client id 0, which would rebind the
+    owner's manual orders.
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +44,7 @@ class LinkSettings:
     messages_per_second: float = 40.0
     hurried_burst: int = 4
     open_histories: int = 45
+    codes: Mapping[int, Code] = field(default_factory=lambda: CODES)
 
     def __post_init__(self) -> None:
         if self.client_id <= 0:

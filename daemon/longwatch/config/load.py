@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_core import ErrorDetails
 
-from longwatch.config import checks, document, environment, wording
+from longwatch.config import checks, codes, document, environment, wording
 from longwatch.config.document import Document
 from longwatch.config.environment import Override
 from longwatch.config.layers import Layers, Loc, Tree, settle
@@ -42,7 +42,10 @@ def load(path: Path | str, environ: Mapping[str, str]) -> Loaded:
         line = raw.count(b"\n", 0, error.start) + 1
         mistake = Mistake(where=str(path), line=line, key="", text="not text in UTF-8", hint="save the file as UTF-8")
         raise ConfigErrors([mistake]) from None
-    return parse(text, name=str(path), environ=environ, sha256=hashlib.sha256(raw).hexdigest())
+    loaded = parse(text, name=str(path), environ=environ, sha256=hashlib.sha256(raw).hexdigest())
+    if loaded.settings.ib.codes_file is not None:
+        codes.read_codes(loaded.settings.ib.codes_file)
+    return loaded
 
 
 def parse(text: str, *, name: str, environ: Mapping[str, str], sha256: str | None = None) -> Loaded:

@@ -137,6 +137,9 @@ class IbSettings(Group):
     )
     clock_skew_seconds: Seconds = restart(5.0, "Difference to IB's clock above which no order leaves.")
     backend_alert_minutes: Minutes = restart(10.0, "Time without IB's backend after which an alert is raised.")
+    codes_file: Place | None = restart(
+        None, "YAML file that says what further codes of IB mean for orders; null for those known here."
+    )
     market_data_type: Whole = restart(1, "1 live, 2 frozen; in paper also 3 delayed, 4 both.", ge=1, le=4)
 
 

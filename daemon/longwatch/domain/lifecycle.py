@@ -20,6 +20,7 @@ from longwatch.domain.evidence import (
 from longwatch.domain.inference import replaced_by, rest_of
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState, next_state
 from longwatch.domain.state import State
+from longwatch.domain.verdicts import WHAT_FOLLOWS, Action, Verdict
 
 OPEN = frozenset({"PreSubmitted", "Submitted", "PendingCancel"})
 CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
@@ -228,19 +229,20 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
         )
         return
     order, text = state.orders[intent], f"{event.code} {event.text}"
-    match event.verdict:
-        case "rejected" if order.is_live:
+    match WHAT_FOLLOWS[Verdict(event.verdict)][order.state]:
+        case Action.END:
             yield from ended(state, order, OrderState.REJECTED, order.reported, text, event.tech)
-        case "not found" if order.state is OrderState.UNKNOWN and order.absence is not None:
+        case Action.GATHER if order.absence is not None:
             yield m.AbsenceNoted(intent=intent, absence=replace(order.absence, cancel_not_found=True))
-        case "cancelled" | "not found" | "too late" if order.is_live:
+        case Action.ASK | Action.GATHER:
             yield m.RequestSnapshot(reason=f"order {order.ref}: {text}")
-        case "unclear":
-            yield m.RaiseAlert(
-                key="unclear_code", text=f"order {order.ref}: {text} (an unlisted code; the order goes on)"
+        case Action.TELL if event.severity != "info":
+            told = f"order {order.ref} stays {order.state.value}: {text}" + (
+                f" ({event.meaning})" if event.meaning else ""
             )
-    if event.verdict == "rejected" and not order.is_live:
-        yield m.RaiseAlert(key="order_rejected", text=f"order {order.ref}, {order.state.value} as it is: {text}")
+            yield m.RaiseAlert(key=f"{event.verdict}_code", text=told, severity=event.severity)
+        case Action.TELL | Action.NOTHING:
+            pass
 
 
 def handed(state: State, event: m.OrderHanded) -> Decided:

@@ -273,7 +273,10 @@ class OrderErrorSeen(_Heard):
     text: str
     verdict: str
     """`notice` (the order lives), `rejected`, `cancelled`, `not found` (10147), `too late` (10148), or `unclear` (an
-    unlisted code, never final)."""
+    unlisted code, never final); domain/verdicts.py says what follows."""
+    meaning: str = ""
+    severity: str = "warning"
+    """Of the alert, where one is raised; `info` raises none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,66 @@
+"""What a broker's code says of an order, and what follows from that in each state of the order; read by lifecycle.
+
+The verdicts are those of broker/codes.py, or of a person's own file of codes. The table has no default row.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from longwatch.domain.orders import OrderState
+
+
+class Verdict(StrEnum):
+    """What a code says of an order; the words of OrderErrorSeen.verdict."""
+
+    NOTICE = "notice"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    NOT_FOUND = "not found"
+    TOO_LATE = "too late"
+    UNCLEAR = "unclear"
+
+
+class Action(StrEnum):
+    """What the daemon does about a code on an order."""
+
+    NOTHING = "kept in the journal"
+    END = "the order has ended, rejected"
+    ASK = "the account is read: its orders tell what became of this one"
+    GATHER = "noted towards the proof that the order is absent"
+    TELL = "a person is told, the order stays as it is"
+
+
+_S, _A = OrderState, Action
+
+GONE_UNSEEN = (_S.UNSENT, _S.ABSENT, _S.INFERRED)
+"""Ends that the broker had no part in: when it speaks of such an order, a person must know."""
+ENDED = (_S.FILLED, _S.CANCELLED, _S.EXPIRED)
+UNKNOWN_TO_IT = (_S.INTENDED, _S.REFUSED)
+"""The broker was never sent these: no code can be about them."""
+
+
+def _row(*, live: Action, unknown: Action, unseen: Action, ended: Action, rejected: Action) -> dict[OrderState, Action]:
+    return {
+        _S.SENDING: live,
+        _S.WORKING: live,
+        _S.UNKNOWN: unknown,
+        _S.REJECTED: rejected,
+        **dict.fromkeys(GONE_UNSEEN, unseen),
+        **dict.fromkeys(ENDED, ended),
+        **dict.fromkeys(UNKNOWN_TO_IT, _A.TELL),
+    }
+
+
+_NOTHING = _row(live=_A.NOTHING, unknown=_A.NOTHING, unseen=_A.NOTHING, ended=_A.NOTHING, rejected=_A.NOTHING)
+# The answer to a cancel is no evidence of the end itself: the orders are read, where this one is thought alive.
+_ASK = _NOTHING | {_S.SENDING: _A.ASK, _S.WORKING: _A.ASK, _S.UNKNOWN: _A.ASK}
+
+WHAT_FOLLOWS: dict[Verdict, dict[OrderState, Action]] = {
+    Verdict.NOTICE: _NOTHING,
+    Verdict.REJECTED: _row(live=_A.END, unknown=_A.END, unseen=_A.TELL, ended=_A.TELL, rejected=_A.NOTHING),
+    Verdict.CANCELLED: _ASK,
+    Verdict.NOT_FOUND: _ASK | {_S.UNKNOWN: _A.GATHER},
+    Verdict.TOO_LATE: _ASK,
+    Verdict.UNCLEAR: dict.fromkeys(OrderState, _A.TELL),
+}
