@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import fields as fields_of
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from longwatch.broker.contracts import Wanted
 from longwatch.broker.figures import plain
 from longwatch.broker.heard import Heard
-from longwatch.broker.translate import FIGURES, Translator
+from longwatch.broker.translate import FIGURES, Said, Translator
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.messages import SubmitOrder
 from longwatch.errors import ConfigError
@@ -29,6 +30,9 @@ UNDECODABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeErr
 """What reading a message that is not as it should be can raise."""
 
 EXECUTION_TIME_FIELD = 15
+ROWS = frozenset({59, 61, 101})
+"""Commissions, positions and completed orders: with executions, what a reading of the account repeats."""
+ROWS_KEPT = 2000
 
 EXTRAS = {"ib_insync": "ib", "ib_async": "ib-async"}
 """The libraries known, the one preferred first, and the extra that installs each."""
@@ -83,7 +87,7 @@ def load(name: str) -> Library:
         from ib_async.decoder import Decoder  # type: ignore[no-redef]
     return Library(
         client=library.client.Client,
-        decoder=type("StrictDecoder", (Decoder,), {"wrap": _strict_wrap}),
+        decoder=type("StrictDecoder", (Decoder,), {"wrap": _strict_wrap, "parse": _parse}),
         contract=library.Contract,
         order=library.Order,
         execution_filter=library.ExecutionFilter,
@@ -100,6 +104,7 @@ class Reader:
         self._heard = heard
         decoder = library.decoder(translator, server_version)
         self._library_reads = decoder.handlers
+        self._rows: dict[tuple[str, ...], Said] = {}
         self._own: dict[int, Callable[[Sequence[str]], None]] = {
             1: self._tick_price,
             2: self._tick_size,
@@ -112,19 +117,33 @@ class Reader:
         own = self._own.get(message_id)
         if own is not None:
             own(fields)
-            return
-        self._translated(message_id, fields)
+        elif message_id in ROWS:
+            self._row(message_id, tuple(fields), fields)
+        else:
+            self._translated(message_id, fields)
 
-    def _translated(self, message_id: int, fields: Sequence[str]) -> None:
+    def _translated(self, message_id: int, fields: Sequence[str]) -> Said:
         self._translator.begin()
         self._library_reads[message_id](fields)
-        self._translator.tell()
+        return self._translator.tell()
+
+    def _row(self, message_id: int, text: tuple[str, ...], fields: Sequence[str]) -> None:
+        """A row of a download: each reading of the account brings most rows as the one before did."""
+        said = self._rows.get(text)
+        if said is not None:
+            self._translator.retell(said)
+            return
+        said = self._translated(message_id, fields)
+        if len(self._rows) == ROWS_KEPT:
+            self._rows.clear()
+        self._rows[text] = said
 
     def _execution(self, fields: Sequence[str]) -> None:
         # The library takes a time without a zone for the machine's own, and the form that means UTC has none.
         known = [*fields]
         known[EXECUTION_TIME_FIELD] = self._translator.epoch_of(fields[EXECUTION_TIME_FIELD])
-        self._translated(11, known)
+        # The request's number is another each time, and nothing of what is told.
+        self._row(11, ("11", *fields[2:]), known)
 
     def _tick_price(self, fields: Sequence[str]) -> None:
         _, _, request, tick_type, price, size, _ = fields
@@ -254,6 +273,21 @@ class Writer:
 
     def _catch(self, message: str) -> None:
         self._caught = message
+
+
+def _parse(decoder: Any, obj: Any) -> None:
+    """As the library's: texts become what the class' defaults are. It looks at what was set, and not at every field."""
+    casts = _casts_of(type(obj))  # type: ignore[arg-type]  # mypy holds type[Any] for unhashable
+    for name, value in vars(obj).items():
+        if type(value) is str and name in casts:
+            cast, default = casts[name]
+            setattr(obj, name, cast(value) if value else default)
+
+
+@cache
+def _casts_of(kind: type) -> dict[str, tuple[Callable[[str], object], object]]:
+    kinds = ((field.name, type(field.default), field.default) for field in fields_of(kind))
+    return {name: (_CASTS[kind], default) for name, kind, default in kinds if kind in {int, float, bool}}
 
 
 def _strict_wrap(decoder: Any, name: str, types: Sequence[type], skip: int = 2) -> Callable[[Sequence[str]], None]:

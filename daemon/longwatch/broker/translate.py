@@ -7,7 +7,7 @@ all. Sentinels become None, floats exact decimals, times UTC. Callback names are
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC
 from decimal import Decimal
 from functools import partial
@@ -33,6 +33,9 @@ SIDES = {"BUY": Side.BUY, "BOT": Side.BUY, "SELL": Side.SELL, "SLD": Side.SELL, 
 LIMITED = frozenset({"LMT", "STP LMT", "LOC", "LIT", "TRAIL LIMIT", "REL", "MIDPRICE"})
 STOPPED = frozenset({"STP", "STP LMT", "TRAIL", "TRAIL LIMIT", "MIT", "LIT", "STP PRT"})
 """Order types whose lmtPrice and auxPrice mean a limit and a stop; on others IB fills them with something else."""
+
+Said = Sequence[Callable[[], None]]
+"""What a message said, word by word."""
 
 
 class Translator:
@@ -64,10 +67,15 @@ class Translator:
         """A message is about to be decoded."""
         self._held.clear()
 
-    def tell(self) -> None:
-        """The message was decoded whole: say what it said."""
+    def tell(self) -> Said:
+        """The message was decoded whole: say what it said, which `retell` can say again."""
         held, self._held = self._held, []
-        for say in held:
+        self.retell(held)
+        return held
+
+    def retell(self, said: Said) -> None:
+        """Say what an earlier message said, now that another one says the same."""
+        for say in said:
             say()
 
     # ── the connection ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,8 +241,10 @@ class Translator:
         self._held.append(partial(word, *arguments))
 
     def _event(self, kind: Callable[..., Any], **fields: object) -> None:
-        event = kind(at=self._clock.market(), tech=self._clock.technical(), **fields)
-        self._held.append(partial(self._heard.event, event))
+        self._held.append(partial(self._tell_event, kind, fields))
+
+    def _tell_event(self, kind: Callable[..., Any], fields: dict[str, Any]) -> None:
+        self._heard.event(kind(at=self._clock.market(), tech=self._clock.technical(), **fields))
 
 
 FIGURES = frozenset({"NetLiquidation", "TotalCashValue", "AvailableFunds"})

@@ -83,9 +83,9 @@ class BookedOrder:
         return self.quantity - sum((abs(fill.quantity) for fill in self.fills if fill.at <= at), ZERO)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Evidence:
-    """Everything there is to judge by."""
+    """Everything there is to judge by; asyncio would write it all out as the result of its task if it could."""
 
     scene: Scenery
     rows: tuple[Row, ...]

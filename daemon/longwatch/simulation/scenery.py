@@ -32,9 +32,11 @@ BEGINS = date(2007, 1, 3)
 DAILY_MOVE = 0.02
 WANDER = "longwatch.simulation.wander:Wander"
 
-DAILY = {"reconcile": "every 15 min during the session"}
+# Between trades nothing changes but by trouble, which is followed by readings of its own; each reading and heartbeat
+# more is time that more seeds could have had.
+DAILY = {"reconcile": "every 30 min during the session"}
 OFTEN = {
-    "reconcile": "every 10 min during the session",
+    "reconcile": "every 20 min during the session",
     "signals": "every 30 min during the session",
     "rebalance": "every 30 min during the session",
 }
@@ -103,7 +105,7 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
         "data_provider": "ib",
         "executor": "ib_paper",
         "initial_capital": CASH,
-        "ib": {"port": 4002, "heartbeat_seconds": 300, "account_age_seconds": 90_000},
+        "ib": {"port": 4002, "heartbeat_seconds": 900, "account_age_seconds": 90_000},
         "data": {"history_bars": 15},
         "clock": {"source": "gateway"},
         "execution": {

@@ -68,8 +68,15 @@ def _write_step(run: Rows, server_version: int, visible: Rows) -> Write:
 
 def _write_plain(run: Rows) -> Write:
     plan = tuple(_plan(row) for row in run if isinstance(row, Field | Literal))
+    named = frozenset(name for name, *_ in plan if name)
+    defaults = [default for *_, default in plan if default is not None]
+    may_be_left_out = len(defaults) == len(plan)
 
     def write(values: Values, out: list[str]) -> None:
+        # Of an order's fields most are left out.
+        if may_be_left_out and named.isdisjoint(values):
+            out += defaults
+            return
         get, append = values.get, out.append
         for name, show, blank, default in plan:
             value = get(name, _LEFT_OUT)
