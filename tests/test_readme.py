@@ -108,7 +108,8 @@ def test_every_option_named_exists() -> None:
     """An option in README is one of a command, or of `make`'s tools."""
     known = {
         option
-        for command in get_command(app).commands.values()
+        for group in (get_command(app), get_command(app).commands["journal"])
+        for command in group.commands.values()
         for parameter in command.params
         for option in parameter.opts
     }

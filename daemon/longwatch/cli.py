@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longwatch.errors import LongwatchError
-from longwatch.ops import words
+from longwatch.ops import journal, words
 from longwatch.ops.ask import show
 from longwatch.ops.options import AsJson, ConfigFile, ConfigOption, Seed, SocketOption, StartDate, unset
 
@@ -245,6 +245,7 @@ def positions(as_json: AsJson = False, socket: SocketOption = None, config: Conf
 
 
 words.enter(app)
+app.add_typer(journal.app)
 
 
 @app.command()

@@ -24,7 +24,7 @@ class Anchor:
     hash: bytes
 
     def __str__(self) -> str:
-        return f"{self.sequence}:{self.hash.hex()}"
+        return f"{self.sequence}:{self.hash.hex() or '(no hash yet)'}"
 
     @classmethod
     def read(cls, text: str) -> Self:

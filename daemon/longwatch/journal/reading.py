@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,6 @@ Progress = Callable[[int, int], None]
 """Told (done, of all) now and then during long work."""
 
 PROGRESS_RECORDS = 10_000
-
-_COLUMNS = "r.sequence, r.cause, r.kind, r.schema, {payload}, {chain}"
-_ORDER = "WHERE r.sequence >= ? ORDER BY r.sequence"
 
 Row = tuple[Any, Any, Any, Any, Any, Any]
 
@@ -66,17 +63,27 @@ def read_entries(path: Path, first: int = 1, last: int | None = None) -> Iterato
     """Records with their hashes from `first` to `last`, archived ones too; for a person to look at, and so unjudged."""
     with reading(path, with_archive=True) as connection:
         form = form_of(connection, path)
-        for sequence, cause, kind, schema, payload, chain in _cursor(connection, form, max(1, first)):
-            if last is not None and sequence > last:
+        for row in _cursor(connection, form, max(1, first)):
+            if last is not None and row[0] > last:
                 return
-            record = Record(
-                sequence=sequence,
-                cause=cause,
-                kind=kind,
-                schema=schema,
-                payload=payload if type(payload) is bytes else b"",
-            )
-            yield Entry(record=record, hash=chain or b"", is_away=_is_archived(kind, payload, sequence, form))
+            yield _entry(row, form)
+
+
+def last_entries(path: Path, count: int, kinds: Sequence[str] = ()) -> list[Entry]:
+    """The last `count` records, in order; of these kinds only, if any are given."""
+    with reading(path, with_archive=True) as connection:
+        form = form_of(connection, path)
+        where = f"WHERE r.kind IN ({','.join('?' * len(kinds))})" if kinds else ""
+        query = f"{_select(connection, form)} {where} ORDER BY r.sequence DESC LIMIT ?"
+        return [_entry(row, form) for row in connection.execute(query, (*kinds, count))][::-1]
+
+
+def _entry(row: Row, form: Form) -> Entry:
+    sequence, cause, kind, schema, payload, chain = row
+    record = Record(
+        sequence=sequence, cause=cause, kind=kind, schema=schema, payload=payload if type(payload) is bytes else b""
+    )
+    return Entry(record=record, hash=chain or b"", is_away=_is_archived(kind, payload, sequence, form))
 
 
 def last_anchor(path: Path) -> Anchor:
@@ -89,8 +96,9 @@ def last_anchor(path: Path) -> Anchor:
 
 
 def anchor_in(connection: sqlite3.Connection, form: Form) -> Anchor:
-    """The last record's sequence and hash, or what stands before the first."""
-    row = connection.execute("SELECT sequence, chain FROM record ORDER BY sequence DESC LIMIT 1").fetchone()
+    """The last record's sequence and hash, or what stands before the first; no hash where there is no chain yet."""
+    chain = "x''" if form.layout == BEFORE_CHAIN else "chain"
+    row = connection.execute(f"SELECT sequence, {chain} FROM record ORDER BY sequence DESC LIMIT 1").fetchone()
     return Anchor(*row) if row else Anchor(0, first_link(form.identity.journal_id))
 
 
@@ -180,13 +188,18 @@ class _Flaws:
 
 
 def _cursor(connection: sqlite3.Connection, form: Form, first: int) -> sqlite3.Cursor:
-    has_archive = any(name == "archive" for _, name, _ in connection.execute("PRAGMA database_list"))
-    columns = _COLUMNS.format(
-        payload="coalesce(r.payload, a.payload)" if has_archive else "r.payload",
-        chain="NULL" if form.layout == BEFORE_CHAIN else "r.chain",
+    return connection.execute(
+        f"{_select(connection, form)} WHERE r.sequence >= ? ORDER BY r.sequence", (first,)
     )
-    join = "LEFT JOIN archive.record a ON a.sequence = r.sequence" if has_archive else ""
-    return connection.execute(f"SELECT {columns} FROM main.record r {join} {_ORDER}", (first,))
+
+
+def _select(connection: sqlite3.Connection, form: Form) -> str:
+    """All cells of `record r`; payloads from the archive too where it is attached."""
+    has_archive = any(name == "archive" for _, name, _ in connection.execute("PRAGMA database_list"))
+    payload = "coalesce(r.payload, a.payload)" if has_archive else "r.payload"
+    chain = "NULL" if form.layout == BEFORE_CHAIN else "r.chain"
+    join = " LEFT JOIN archive.record a ON a.sequence = r.sequence" if has_archive else ""
+    return f"SELECT r.sequence, r.cause, r.kind, r.schema, {payload}, {chain} FROM main.record r{join}"
 
 
 def _link_before(connection: sqlite3.Connection, form: Form, sequence: int) -> bytes | None:
