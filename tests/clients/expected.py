@@ -35,8 +35,8 @@ SIZES_SINCE, ISSUERS_SINCE = 164, 176
 Said = tuple[str, tuple[Any, ...]]
 """A callback's name and its arguments; objects as the attributes that matter."""
 
-ORDER_CONSTANTS = {"origin": 0, "shortSaleSlot": 0, "exemptCode": -1, "ocaType": 3, "clearingIntent": "IB"}
-OPEN_CONSTANTS = {**ORDER_CONSTANTS, "parentId": 0, "openClose": ""}
+ORDER_CONSTANTS = {"origin": 0, "shortSaleSlot": 0, "exemptCode": -1, "clearingIntent": "IB"}
+OPEN_CONSTANTS = {**ORDER_CONSTANTS, "openClose": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,12 +254,15 @@ def open_order(order: Order) -> Said:
         state |= {"commission": order.commission, "commissionCurrency": "USD"}
     shown = {**terms(ticket), **OPEN_CONSTANTS, "orderId": ticket.order_id, "clientId": ticket.client_id}
     shown |= {"permId": order.perm_id, "totalQuantity": ticket.quantity, "whatIf": False}
-    shown |= {"trailStopPrice": stop_shown(ticket), "outsideRth": ticket.outside_rth}
+    shown |= {"trailStopPrice": stop_shown(order), "outsideRth": ticket.outside_rth, "parentId": ticket.parent_id}
     return "openOrder", (ticket.order_id, open_contract(ticket), shown, state)
 
 
-def stop_shown(ticket: Ticket) -> Decimal | None:
-    """What real gateways show a second time: the stop, or one above a plain limit."""
+def stop_shown(order: Order) -> Decimal | None:
+    """What real gateways show a second time: the stop where it stands now, or one above a plain limit."""
+    ticket = order.ticket
+    if ticket.order_type == "TRAIL":
+        return order.trailed
     return ticket.limit + 1 if ticket.order_type == "LMT" and ticket.limit is not None else ticket.stop
 
 
@@ -272,6 +275,9 @@ def terms(ticket: Ticket) -> dict[str, Any]:
         "tif": ticket.tif,
         "account": ticket.account,
         "orderRef": ticket.order_ref,
+        "ocaGroup": ticket.oca_group,
+        "ocaType": ticket.oca_type or 3,
+        "trailingPercent": ticket.trail_percent,
     }
 
 
@@ -281,10 +287,19 @@ def open_contract(ticket: Ticket) -> dict[str, Any]:
 
 def order_status(order: Order) -> Said:
     average = order.spent / order.filled if order.filled else Decimal(0)
-    why = "trigger" if order.ticket.stop is not None and order.status.value == "PreSubmitted" else ""
-    ids = (order.perm_id, 0, order.last_price, order.ticket.client_id)
+    ids = (order.perm_id, order.ticket.parent_id, order.last_price, order.ticket.client_id)
     filled = (order.filled, order.ticket.quantity - order.filled)
-    return "orderStatus", (order.ticket.order_id, order.status.value, *filled, round(average, 8), *ids, why, 0)
+    shown = (order.status.value, *filled, round(average, 8), *ids, why_held(order), 0)
+    return "orderStatus", (order.ticket.order_id, *shown)
+
+
+def why_held(order: Order) -> str:
+    """What keeps an order from the market until it works or has ended: its parent, then its trigger."""
+    if order.status.value not in {"PreSubmitted", "PendingCancel"} or order.is_triggered:
+        return ""
+    waits = "child" if order.is_child_held else ""
+    triggered_by_price = {"STP", "STP LMT", "TRAIL"}
+    return ",".join(one for one in (waits, "trigger" if order.ticket.order_type in triggered_by_price else "") if one)
 
 
 def preview(report: PreviewShown) -> Said:
@@ -368,6 +383,7 @@ def completed(order: Order) -> Said:
     ticket, filled = order.ticket, order.status.value == "Filled"
     shown = {**terms(ticket), **ORDER_CONSTANTS, "permId": order.perm_id, "filledQuantity": order.filled}
     shown |= {"totalQuantity": 0 if filled else ticket.quantity, "outsideRth": ticket.outside_rth}
+    shown |= {"parentPermId": order.parent_perm_id or None}
     status = "Filled" if filled else "Cancelled"
     assert order.ended_at is not None
     ended = Within(order.ended_at.replace(microsecond=0), order.ended_at)

@@ -26,10 +26,17 @@ DRIVERS = Path(__file__).with_name("drivers")
 NOON = datetime(2020, 1, 6, 12, 2, tzinfo=UTC)
 """Two minutes after a point of the market's path: prices stand still while a client is there."""
 
+POINTS = 96
+"""One every quarter of an hour."""
+
 SPEED = 10.0
 CLIENT_ID = 7
 SESSION_SECONDS = 60
-LIVE_PHASES = ("bought", "resting", "modified", "stop", "what if", "half", "huge", "cancelled", "no order", "sold")
+LIVE_PHASES = (
+    *("bought", "resting", "modified", "stop", "what if", "half", "huge", "cancelled", "no order", "sold"),
+    *("bracket", "entered", "left", "left too", "either", "neither", "reduced", "trailing", "trailed", "trailed too"),
+    *("closing", "not closing", "partly", "the rest"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ async def test_a_client_decodes_what_the_exchange_holds(client: Client, told: li
     python = await asyncio.to_thread(python_of, client.library)
     loop = asyncio.get_running_loop()
     clock = SteppedClock(loop.time, market_start=NOON, speed=SPEED)
-    market = synthetic_market(seed=1, first=date(2019, 12, 1))
+    market = synthetic_market(seed=1, first=date(2019, 12, 1), path_points=POINTS)
     gateway = Gateway(GatewayConfig(speed=SPEED, zone="UTC", server_version=client.offered), market, clock)
     port = await gateway.start()
     try:
@@ -147,8 +154,8 @@ def look_through_the_facade(seen: dict[str, Any], gateway: Gateway) -> None:
     assert seen["trade"]["log"] == ["PendingSubmit", "PreSubmitted", "Submitted", "PendingCancel", "Cancelled"]
     assert [one["orderRef"] for one in seen["open"]].count("lw:facade:1") == 1
     (position,), (item,) = seen["positions"], seen["portfolio"]
-    held = (float(holding.quantity), float(holding.average))
-    assert (position["position"], position["avgCost"]) == (item["position"], item["averageCost"]) == held
+    assert (position["position"], position["avgCost"]) == (float(holding.quantity), float(holding.average))
+    assert (item["position"], item["averageCost"]) == (float(holding.quantity), float(round(holding.average, 7)))
     values = {one["tag"]: one["value"] for one in seen["values"] if one["currency"] == "USD"}
     assert values["TotalCashValue"] == f"{books.cash:.2f}"
     assert values.items() >= {(one["tag"], one["value"]) for one in seen["summary"] if one["tag"] == "NetLiquidation"}

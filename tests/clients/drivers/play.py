@@ -85,7 +85,9 @@ def plain(value: Any) -> Any:
             return str(value)
         case int() | float() | Decimal():
             number = float(value)
-            return None if number != number or number in UNSET else (int(value) if number == int(number) else number)
+            if number != number or not UNSET.isdisjoint((number, value)):
+                return None
+            return int(value) if number == int(number) else number
         case datetime.date():
             return value.isoformat()
         case bytes():
@@ -121,6 +123,7 @@ def play(library: Library, tape: Tape) -> None:
     history(library, tape)
     quotes(library, tape)
     orders(library, tape, first)
+    linked(library, tape, first + 100)
     account(library, tape)
     refusals(library, tape)
 
@@ -198,6 +201,67 @@ def orders(library: Library, tape: Tape, first: int) -> None:
     library.cancel(huge + 1)
     tape.wait("error", huge + 1)
     place("sold", huge + 2, "orderStatus", huge + 2, "Filled", size="40", orderType="MKT", action="SELL")
+
+
+def linked(library: Library, tape: Tape, first: int) -> None:
+    """A bracket, two groups of which one cancels another, trailing stops, an order for the close, a part of a fill."""
+    contract = stock(library)
+    parent, profit, stop, one, other, rest, half, amount, percent, late, big = range(first, first + 11)
+
+    def place(order_id: int, **terms: Any) -> None:
+        library.ask("placeOrder", order_id, contract, ordered(library, **terms))
+
+    def ended(name: str, cancelled: int, *also: int) -> None:
+        tape.begin(name)
+        library.cancel(cancelled)
+        for order_id in (cancelled, *also):
+            tape.wait("orderStatus", order_id, "Cancelled")
+        tape.settle()
+
+    def rests(order_id: int, status: str = "PreSubmitted") -> None:
+        tape.wait("orderStatus", order_id, status)
+        tape.settle()
+
+    tape.begin("bracket")
+    place(parent, size="20", orderType="LMT", lmtPrice=9.5, transmit=False)
+    place(profit, size="20", orderType="LMT", lmtPrice=900.5, action="SELL", parentId=parent, transmit=False, tif="GTC")
+    place(stop, size="20", orderType="STP", auxPrice=3.5, action="SELL", parentId=parent, tif="GTC")
+    rests(stop)
+    tape.begin("entered")
+    place(parent, size="20", orderType="MKT")
+    tape.wait("orderStatus", parent, "Filled")
+    tape.settle()
+    ended("left", profit)
+    ended("left too", stop)
+
+    tape.begin("either")
+    place(one, size="30", orderType="LMT", lmtPrice=8.25, ocaGroup=f"either {one}", ocaType=1)
+    place(other, size="30", orderType="STP", auxPrice=950.75, ocaGroup=f"either {one}", ocaType=1)
+    rests(other)
+    ended("neither", one, other)
+    tape.begin("reduced")
+    place(rest, size="70", orderType="LMT", lmtPrice=7.75, ocaGroup=f"reduced {half}", ocaType=3)
+    rests(rest, "Submitted")
+    place(half, size="10", orderType="MKT", ocaGroup=f"reduced {half}", ocaType=3)
+    tape.wait("orderStatus", rest, "Cancelled")
+    tape.settle()
+
+    tape.begin("trailing")
+    place(amount, size="15", orderType="TRAIL", auxPrice=1.25, trailStopPrice=2.5, action="SELL", tif="GTC")
+    place(percent, size="15", orderType="TRAIL", trailingPercent=12.5, action="SELL")
+    rests(amount)
+    rests(percent)
+    ended("trailed", amount)
+    ended("trailed too", percent)
+    tape.begin("closing")
+    place(late, size="25", orderType="LOC", lmtPrice=6.5)
+    rests(late)
+    ended("not closing", late)
+    tape.begin("partly")
+    place(big, size="9000", orderType="LMT", lmtPrice=990.0)
+    tape.wait("execDetails", -1)
+    tape.settle()
+    ended("the rest", big)
 
 
 def account(library: Library, tape: Tape) -> None:
