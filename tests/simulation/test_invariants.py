@@ -20,6 +20,7 @@ from longwatch.domain.evidence import Decided, advance
 from longwatch.domain.state import State
 from longwatch.engine import jobs, loop
 from longwatch.simulation.invariants import INVARIANTS, Broken
+from longwatch.simulation.liveness import SETTLED_WITHIN
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.scenery import scenery
 from longwatch.simulation.simulate import Asked, simulated
@@ -191,3 +192,22 @@ def test_none_is_broken_without_a_bug() -> None:
     """The same faults, all in one run, and a daemon as it is."""
     script = {incident for case in cases().values() for incident in case.script}
     assert broken_by(tuple(sorted(script, key=lambda one: (one.at, one.fault)))) == ()
+
+
+def test_an_unknown_outcome_is_missed_half_an_hour_after_trouble_and_its_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not only at the end of the run: a daemon may not take a day for what it can know at once."""
+    unknown_for_ever(monkeypatch)
+    close = scenery(SEED, DAYS, Path("unused")).sessions[0].close_at
+    name = "no unknown remains"
+    broken = [one.at for one in broken_by(cases()[name].script) if one.invariant == name]
+    assert min(broken) == close + SETTLED_WITHIN < max(broken)
+
+
+def test_room_taken_by_an_undecided_instrument_excuses_no_more_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fill nobody tells of leaves its shares unsold, and buys short of their room; not half of everything."""
+    script = (Incident(at=at(0, 0), fault="lose_fill"),)
+    assert broken_by(script) == ()
+    half_of_it(monkeypatch)
+    assert "at target" in {one.invariant for one in broken_by(script)}

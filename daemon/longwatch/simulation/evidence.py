@@ -145,6 +145,32 @@ class Evidence:
         """The account's true shares at an instant."""
         return sum((fill.quantity for fill in self.fills if fill.con_id == con_id and fill.at <= at), ZERO)
 
+    def quarantined(self, at: datetime) -> set[int]:
+        """Contracts not traded then, because book and account differ."""
+        held: set[int] = set()
+        for row in self.facts("QuarantineSet", "QuarantineLifted"):
+            if row.at <= at:
+                (held.add if row.kind == "QuarantineSet" else held.discard)(row.body["con_id"])
+        return held
+
+    def booked(self, at: datetime) -> dict[int, tuple[Decimal, Decimal]]:
+        """What the journal's fills of ours come to: contract -> shares, paid."""
+        fills: dict[str, tuple[int, Decimal, Decimal]] = {}
+        for row in self.facts("FillBooked"):
+            body = row.body
+            if row.at > at:
+                break
+            if body["replaces"] is not None:
+                fills.pop(body["replaces"], None)
+            if body["intent"] is not None:
+                sign = 1 if body["side"] == "BUY" else -1
+                fills[body["exec_id"]] = (body["con_id"], sign * Decimal(body["quantity"]), Decimal(body["price"]))
+        booked: dict[int, tuple[Decimal, Decimal]] = {}
+        for con_id, quantity, price in fills.values():
+            shares, value = booked.get(con_id, (ZERO, ZERO))
+            booked[con_id] = shares + quantity, value + quantity * price
+        return booked
+
     def last_trouble(self) -> datetime:
         """When the last fault ended."""
         ends = [end for one in self.played for end in (one.ended or one.began, *one.struck)]

@@ -10,18 +10,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
-from typing import Any
+from decimal import Decimal
 
-from longwatch.simulation.evidence import TERMINAL, ZERO, Evidence, Found, Row, moment
+from longwatch.simulation.evidence import ZERO, Evidence, Found, Row, moment
 from longwatch.simulation.knowable import ends_by_evidence, ready_when_sending
+from longwatch.simulation.liveness import at_target, enough_orders, no_unknown_remains
 from longwatch.simulation.tap import Seen
 
 QUIET = timedelta(hours=1)
 """After so long without trouble book and account must agree."""
 SLACK = timedelta(seconds=2)
-PRICE_MOVE = Decimal("0.10")
-LEAST_AT_TARGET = Decimal("0.99")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +77,12 @@ def quiet_positions(evidence: Evidence) -> Found:
             if fill.at <= at:
                 shares, value = true[fill.con_id]
                 true[fill.con_id] = shares + fill.quantity, value + fill.quantity * fill.price
-        book = _booked(evidence, at)
+        book = evidence.booked(at)
         hidden = {fill.con_id for fill in evidence.untellable}
         for con_id in sorted(true.keys() | book.keys()):
             ours, theirs = book.get(con_id, (ZERO, ZERO)), true[con_id]
             if ours != theirs and not (
-                con_id in hidden and (ours[0] == theirs[0] or con_id in _quarantined(evidence, at))
+                con_id in hidden and (ours[0] == theirs[0] or con_id in evidence.quarantined(at))
             ):
                 yield at, f"contract {con_id}: the book has (shares, paid) {ours}, the account {theirs}"
 
@@ -97,39 +95,11 @@ def every_fill_is_heard(evidence: Evidence) -> Found:
             yield fill.at, f"fill {fill.exec_id} of {fill.ref} was never asked for"
 
 
-def _quarantined(evidence: Evidence, at: datetime) -> set[int]:
-    """Contracts not traded then, because book and account differ."""
-    held: set[int] = set()
-    for row in evidence.facts("QuarantineSet", "QuarantineLifted"):
-        if row.at <= at:
-            (held.add if row.kind == "QuarantineSet" else held.discard)(row.body["con_id"])
-    return held
-
-
 def _quiet_points(evidence: Evidence) -> Iterator[datetime]:
     for session in evidence.scene.sessions:
         for at in (session.open_at - timedelta(minutes=5), session.close_at + timedelta(minutes=90)):
             if at > evidence.scene.begins and evidence.is_quiet(at, QUIET):
                 yield at
-
-
-def _booked(evidence: Evidence, at: datetime) -> dict[int, tuple[Decimal, Decimal]]:
-    """What the journal's fills of ours come to: contract -> shares, paid."""
-    fills: dict[str, tuple[int, Decimal, Decimal]] = {}
-    for row in evidence.facts("FillBooked"):
-        body = row.body
-        if row.at > at:
-            break
-        if body["replaces"] is not None:
-            fills.pop(body["replaces"], None)
-        if body["intent"] is not None:
-            sign = 1 if body["side"] == "BUY" else -1
-            fills[body["exec_id"]] = (body["con_id"], sign * Decimal(body["quantity"]), Decimal(body["price"]))
-    booked: dict[int, tuple[Decimal, Decimal]] = {}
-    for con_id, quantity, price in fills.values():
-        shares, value = booked.get(con_id, (ZERO, ZERO))
-        booked[con_id] = shares + quantity, value + quantity * price
-    return booked
 
 
 # ── limits ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -197,7 +167,7 @@ def _gross(evidence: Evidence, at: datetime, sized: Row) -> Decimal:
     return total
 
 
-# ── deadlines, liveness ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── deadlines ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def settled_by_its_deadline(evidence: Evidence) -> Found:
@@ -230,100 +200,6 @@ def nothing_undigested(evidence: Evidence) -> Found:
     for row in evidence.facts("EventKept"):
         if not row.body["kind"].startswith("message "):
             yield row.at, f"{row.body['kind']} was not digested: {row.body['reason']}"
-
-
-def no_unknown_remains(evidence: Evidence) -> Found:
-    """At the end of a day without trouble every order's outcome is known, but where nobody could tell it."""
-    state: dict[int, Row] = {row.body["intent"]: row for row in evidence.facts("OrderMoved")}
-    for intent, order in evidence.intents.items():
-        row = state.get(intent)
-        reached = row.body["state"] if row is not None else "sending"
-        booked = evidence.by_ref.get(order["ref"])
-        is_over = booked is None or not booked.is_live(evidence.scene.ends)
-        if reached not in TERMINAL and is_over and order["symbol"] not in _undecided(evidence):
-            yield evidence.scene.ends, f"order {order['ref']} ({order['symbol']}) is {reached} at the end"
-
-
-def _undecided(evidence: Evidence) -> set[str]:
-    """Symbols in which the gateway has forgotten a fill, and which the daemon therefore left alone to the end."""
-    held = _quarantined(evidence, evidence.scene.ends)
-    symbols = {order.con_id: order.symbol for order in evidence.orders}
-    return {symbols[con_id] for con_id in held if symbols.get(con_id) in evidence.undecidable}
-
-
-def enough_orders(evidence: Evidence) -> Found:
-    """Trouble does not stop trading for good: on average there is an order a day, and on the last day there is one."""
-    days, last = len(evidence.scene.sessions), evidence.scene.sessions[-1]
-    if len(evidence.placed) < days:
-        yield evidence.scene.ends, f"{len(evidence.placed)} orders in {days} days"
-    if not any(seen.at >= last.open_at for seen in evidence.placed):
-        yield evidence.scene.ends, "no order on the last day, which had no trouble"
-
-
-def at_target(evidence: Evidence) -> Found:
-    """At the end of a day without trouble what is held is what was wanted, but for what the market left unfilled."""
-    sized = next(iter(reversed(list(evidence.facts("EquitySet")))), None)
-    decided = list(evidence.facts("RebalanceDecided"))
-    if sized is None or not decided:
-        return
-    decision = decided[-1]
-    sized = next((row for row in reversed(list(evidence.facts("EquitySet"))) if row.at <= decision.at), sized)
-    wanted = _wanted(evidence, sized, decision.at)
-    apart = [text for symbol in wanted if (text := _apart(evidence, symbol, wanted[symbol], sized))]
-    judged = [symbol for symbol in wanted if symbol not in _undecided(evidence)]
-    if judged and len(apart) > (1 - LEAST_AT_TARGET) * len(judged):
-        yield decision.at, "; ".join(apart)
-
-
-def _wanted(evidence: Evidence, sized: Row, at: datetime) -> dict[str, Decimal]:
-    """Symbol -> weight of equity, from the newest targets of each strategy."""
-    settings = evidence.scene.settings
-    targets = {row.body["strategy"]: row for row in evidence.facts("TargetsSet") if row.at <= at}
-    reserve = Decimal(str(settings["sizing"]["cash_reserve_fraction"]))
-    weights: dict[str, Decimal] = {order.symbol: ZERO for order in evidence.orders}
-    for strategy in settings["strategies"]:
-        for symbol, weight in targets[strategy["name"]].body["weights"] if strategy["name"] in targets else ():
-            share = Decimal(str(strategy["allocation"])) * (1 - reserve)
-            weights[symbol] = weights.get(symbol, ZERO) + Decimal(weight) * share
-    return weights
-
-
-def _apart(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> str:
-    """How far a symbol is from its target, or an empty text."""
-    settings, equity = evidence.scene.settings, Decimal(sized.body["equity"])
-    prices: dict[str, Any] = dict(sized.body["prices"])
-    if symbol in _undecided(evidence) or symbol not in prices:
-        return ""
-    price = Decimal(prices[symbol])
-    most = Decimal(str(settings["risk"]["max_weight"]))
-    target = (min(weight, most) * equity / price).to_integral_value(ROUND_DOWN)
-    mine = [order for order in evidence.orders if order.symbol == symbol]
-    held = sum((fill.quantity for order in mine for fill in order.fills), ZERO)
-    opened = evidence.scene.sessions[-1].open_at
-    unfilled = sum(
-        (
-            order.remaining(evidence.scene.ends) * (1 if order.is_buy else -1)
-            for order in mine
-            if (order.at >= opened or order.is_live(evidence.scene.ends)) and order.status != "Inactive"
-        ),
-        ZERO,
-    )
-    band = Decimal(str(settings["sizing"]["no_trade_band_weight"])) * equity + 2 * price
-    if min(abs(held - target), abs(held + unfilled - target)) * price <= band:
-        return ""
-    # The limit on weight holds at the price an order may come to cost, which is not the sizing price.
-    if weight > most and (1 - PRICE_MOVE) * target <= held <= target:
-        return ""
-    if held < target and _sells_are_unfilled(evidence):
-        return ""
-    return f"{symbol} holds {held} (and {unfilled} left unfilled), wanted {target}"
-
-
-def _sells_are_unfilled(evidence: Evidence) -> bool:
-    """Whether the market left a sell of the last day unfilled: buys then wait for its room."""
-    opened, ends = evidence.scene.sessions[-1].open_at, evidence.scene.ends
-    sells = (order for order in evidence.orders if not order.is_buy and order.status != "Inactive")
-    return any(order.at >= opened and order.remaining(ends) for order in sells)
 
 
 INVARIANTS: Mapping[str, Callable[[Evidence], Found]] = {

@@ -1,0 +1,160 @@
+"""Three promises that something goes on after trouble: outcomes become known, orders are sent, targets are reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
+
+from longwatch.simulation.evidence import TERMINAL, ZERO, BookedOrder, Evidence, Found, Row
+
+SETTLED_WITHIN = timedelta(minutes=30)
+"""How long after the last fault, and the close of its session, an order's outcome may still be unknown."""
+LEAST_ORDERS_A_DAY: Mapping[bool, int] = {False: 1, True: 10}
+"""Orders that there are on average, by whether the run trades all day long."""
+LEAST_AT_TARGET = Decimal("0.99")
+"""Share of the instruments that hold what was wanted at the end."""
+PRICE_MOVE = Decimal("0.10")
+
+
+def no_unknown_remains(evidence: Evidence) -> Found:
+    """SETTLED_WITHIN after the last fault, and at the end, every outcome is known, but where nobody could tell it.
+
+    A DAY order that a restart has made undecidable is decided by its session's end, so that is waited for.
+    """
+    settled = _trouble_is_over(evidence) + SETTLED_WITHIN
+    for at in sorted({min(settled, evidence.scene.ends), evidence.scene.ends}):
+        yield from _unknown(evidence, at)
+
+
+def _trouble_is_over(evidence: Evidence) -> datetime:
+    last = evidence.last_trouble()
+    return max([last, *(session.close_at for session in evidence.scene.sessions if session.open_at <= last)])
+
+
+def _unknown(evidence: Evidence, at: datetime) -> Found:
+    state = {row.body["intent"]: row.body["state"] for row in evidence.facts("OrderMoved") if row.at <= at}
+    undecided = _undecided(evidence, at)
+    for row in evidence.facts("OrderIntended"):
+        order = row.body["order"]
+        reached, booked = state.get(order["intent"], "sending"), evidence.by_ref.get(order["ref"])
+        is_over = booked is None or not booked.is_live(at)
+        if row.at <= at and reached not in TERMINAL and is_over and order["symbol"] not in undecided:
+            yield at, f"order {order['ref']} ({order['symbol']}) is {reached}"
+
+
+def _undecided(evidence: Evidence, at: datetime) -> set[str]:
+    """Symbols in which the gateway has forgotten a fill, and which the daemon therefore leaves alone then."""
+    symbols = {order.con_id: order.symbol for order in evidence.orders}
+    held = {symbols[con_id] for con_id in evidence.quarantined(at) if con_id in symbols}
+    return held & evidence.undecidable
+
+
+def enough_orders(evidence: Evidence) -> Found:
+    """Trouble does not stop trading for good: LEAST_ORDERS_A_DAY on average, and on the last day there is one."""
+    days, last = len(evidence.scene.sessions), evidence.scene.sessions[-1]
+    least = LEAST_ORDERS_A_DAY["rebalance" in evidence.scene.settings["schedule"]] * days
+    if len(evidence.placed) < least:
+        yield evidence.scene.ends, f"{len(evidence.placed)} orders in {days} days, and not {least}"
+    if not any(seen.at >= last.open_at for seen in evidence.placed):
+        yield evidence.scene.ends, "no order on the last day, which had no trouble"
+
+
+# ── at target ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """An instrument that is not at its target; `short` is the value it lacks, 0 where it holds too much."""
+
+    text: str
+    short: Decimal
+
+
+def at_target(evidence: Evidence) -> Found:
+    """At the end of a day without trouble what is held is what was wanted, but for what the market left unfilled.
+
+    Nor can buys have room that undecided instruments take up: these are not sold, and count against exposure.
+    """
+    decided = list(evidence.facts("RebalanceDecided"))
+    if not decided:
+        return
+    decision = decided[-1]
+    sized = next((row for row in reversed(list(evidence.facts("EquitySet"))) if row.at <= decision.at), None)
+    if sized is None:
+        return
+    wanted = _wanted(evidence, sized, decision.at)
+    undecided = _undecided(evidence, evidence.scene.ends)
+    judged = wanted.keys() - undecided
+    gaps = [gap for symbol in wanted if symbol in judged and (gap := _gap(evidence, symbol, wanted[symbol], sized))]
+    if sum((gap.short for gap in gaps), ZERO) <= sum((_stuck(evidence, one, wanted, sized) for one in undecided), ZERO):
+        gaps = [gap for gap in gaps if not gap.short]
+    if judged and len(gaps) > (1 - LEAST_AT_TARGET) * len(judged):
+        yield decision.at, "; ".join(gap.text for gap in gaps)
+
+
+def _wanted(evidence: Evidence, sized: Row, at: datetime) -> dict[str, Decimal]:
+    """Symbol -> weight of equity, from the newest targets of each strategy."""
+    settings = evidence.scene.settings
+    targets = {row.body["strategy"]: row for row in evidence.facts("TargetsSet") if row.at <= at}
+    reserve = Decimal(str(settings["sizing"]["cash_reserve_fraction"]))
+    weights: dict[str, Decimal] = {order.symbol: ZERO for order in evidence.orders}
+    for strategy in settings["strategies"]:
+        for symbol, weight in targets[strategy["name"]].body["weights"] if strategy["name"] in targets else ():
+            share = Decimal(str(strategy["allocation"])) * (1 - reserve)
+            weights[symbol] = weights.get(symbol, ZERO) + Decimal(weight) * share
+    return weights
+
+
+def _target(evidence: Evidence, weight: Decimal, price: Decimal, sized: Row) -> Decimal:
+    most = Decimal(str(evidence.scene.settings["risk"]["max_weight"]))
+    return (min(weight, most) * Decimal(sized.body["equity"]) / price).to_integral_value(ROUND_DOWN)
+
+
+def _gap(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> Gap | None:
+    """How far a symbol is from its target."""
+    settings, prices = evidence.scene.settings, dict(sized.body["prices"])
+    if symbol not in prices:
+        return None
+    price = Decimal(prices[symbol])
+    target = _target(evidence, weight, price, sized)
+    mine = [order for order in evidence.orders if order.symbol == symbol]
+    held = sum((fill.quantity for order in mine for fill in order.fills), ZERO)
+    unfilled = _unfilled(evidence, mine)
+    band = Decimal(str(settings["sizing"]["no_trade_band_weight"])) * Decimal(sized.body["equity"]) + 2 * price
+    if min(abs(held - target), abs(held + unfilled - target)) * price <= band:
+        return None
+    # The limit on weight holds at the price an order may come to cost, which is not the sizing price.
+    if weight > Decimal(str(settings["risk"]["max_weight"])) and (1 - PRICE_MOVE) * target <= held <= target:
+        return None
+    if held < target and _sells_are_unfilled(evidence):
+        return None
+    text = f"{symbol} holds {held} (and {unfilled} left unfilled), wanted {target}"
+    return Gap(text=text, short=max(target - held, ZERO) * price)
+
+
+def _unfilled(evidence: Evidence, orders: list[BookedOrder]) -> Decimal:
+    """Signed shares that the market left of the last day's orders."""
+    opened, ends = evidence.scene.sessions[-1].open_at, evidence.scene.ends
+    left = (order for order in orders if (order.at >= opened or order.is_live(ends)) and order.status != "Inactive")
+    return sum((order.remaining(ends) * (1 if order.is_buy else -1) for order in left), ZERO)
+
+
+def _stuck(evidence: Evidence, symbol: str, wanted: Mapping[str, Decimal], sized: Row) -> Decimal:
+    """The value of what an undecided instrument holds beyond its target, by the book or truly, whichever is more."""
+    prices, ends = dict(sized.body["prices"]), evidence.scene.ends
+    con_id = next(order.con_id for order in evidence.orders if order.symbol == symbol)
+    if symbol not in prices:
+        return ZERO
+    price = Decimal(prices[symbol])
+    booked, _ = evidence.booked(ends).get(con_id, (ZERO, ZERO))
+    surplus = max(booked, evidence.position(con_id, ends)) - _target(evidence, wanted[symbol], price, sized)
+    return max(surplus, ZERO) * price * (1 + PRICE_MOVE)
+
+
+def _sells_are_unfilled(evidence: Evidence) -> bool:
+    """Whether the market left a sell of the last day unfilled: buys then wait for its room."""
+    opened, ends = evidence.scene.sessions[-1].open_at, evidence.scene.ends
+    sells = (order for order in evidence.orders if not order.is_buy and order.status != "Inactive")
+    return any(order.at >= opened and order.remaining(ends) for order in sells)
