@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import random
 import re
+import secrets
+import threading
 import time
-import types
+import uuid
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from longwatch.errors import JournalError
-from longwatch.gateway import books, wording
+from longwatch.gateway import books
 from longwatch.gateway.police import Limits
 from longwatch.simulation import wander
+from longwatch.simulation.lane import Lane
 from longwatch.simulation.phases import PHASES
 from longwatch.simulation.plan import SCOPES
 from longwatch.simulation.simulate import Asked, Outcome, as_json, simulate, simulated, verdict
@@ -49,40 +53,73 @@ def test_one_seed_one_journal() -> None:
     assert first == again != other
 
 
-def test_one_byte_of_the_gateway_changes_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cent more of equity in one kind of answer is another run."""
+@pytest.mark.parametrize(
+    ("beginning", "field"),
+    [
+        pytest.param(rb"63\0.*\0NetLiquidation\0", 5, id="a figure of the account's value"),
+        pytest.param(rb"11\0", 19, id="a figure of a fill's price"),
+        pytest.param(rb"61\0", 15, id="a figure of a position's cost"),
+    ],
+)
+def test_one_byte_from_the_gateway_changes_the_journal(
+    monkeypatch: pytest.MonkeyPatch, beginning: bytes, field: int
+) -> None:
+    """One figure of one message that the daemon acts on, changed on its way, makes another run."""
     before = run(2, "none").journal_sha256
-    status = wording.order_status
+    altered: list[tuple[bytes, bytes]] = []
+    deliver = Lane._deliver
 
-    def other(order: Any) -> dict[str, Any]:
-        return {**status(order), "whyHeld": "x"}
+    def one_byte_off(lane: Lane, data: bytes) -> None:
+        other = data
+        if lane.on_arrived is not None and not altered:
+            other = with_a_figure_changed(data, beginning, field)
+            altered.extend([(data, other)] if other != data else [])
+        deliver(lane, other)
 
-    monkeypatch.setattr(wording, "order_status", other)
+    monkeypatch.setattr(Lane, "_deliver", one_byte_off)
     assert run(2, "none").journal_sha256 != before
+    [(told, heard)] = altered
+    assert sum(one != other for one, other in zip(told, heard, strict=True)) == 1
 
 
-def test_a_stray_clock_fails_the_run_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code of ours that reads the machine's clock is named, with its module."""
+def with_a_figure_changed(data: bytes, beginning: bytes, field: int) -> bytes:
+    """The same with the last figure in a field of the first message of a kind raised by one, or from nine to eight."""
+    start = 0
+    while start + 4 < len(data):
+        end = start + 4 + int.from_bytes(data[start : start + 4], "big")
+        fields = data[start + 4 : end].split(b"\0")
+        last = start + 4 + len(b"\0".join(fields[: field + 1])) - 1
+        if re.match(beginning, data[start + 4 : end]) and data[last : last + 1].isdigit():
+            figure = int(chr(data[last]))
+            return data[:last] + b"%d" % (figure - 1 if figure == 9 else figure + 1) + data[last + 1 :]
+        start = end
+    return data
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        ("time.time()", "time.time"),
+        ("threading.Thread(target=int).start()", "threading.Thread.start"),
+        ("random.random()", "random.random"),
+        ("secrets.token_bytes(4)", "os.urandom"),
+        ("uuid.uuid4()", "os.urandom"),
+    ],
+)
+def test_a_stray_call_fails_the_run_by_name(monkeypatch: pytest.MonkeyPatch, call: str, named: str) -> None:
+    """Code of ours that reads a clock, draws unseeded randomness or starts a thread is named, with its module."""
+    modules = {module.__name__: module for module in (time, threading, random, secrets, uuid)}
+    ours: dict[str, Any] = {"__name__": wander.__name__, **modules}
+    exec(f"def stray():\n    {call}\n", ours)
     target_weights = wander.Wander.target_weights
 
-    def stray(self: Any, bars: Any, context: Any) -> Any:
-        time.time()
+    def decided(self: Any, bars: Any, context: Any) -> Any:
+        ours["stray"]()
         return target_weights(self, bars, context)
 
-    ours = types.FunctionType(
-        stray.__code__, {"__name__": wander.__name__, "time": time}, "stray", None, _cells(target_weights)
-    )
-    monkeypatch.setattr(wander.Wander, "target_weights", ours)
-    with pytest.raises(StrayCall, match=r"time\.time in .*stray \(longwatch\.simulation\.wander"):
-        run(2, "none", guards=True)
-
-
-def clock() -> None:
-    """Stands for what the stray function calls."""
-
-
-def _cells(value: object) -> tuple[types.CellType, ...]:
-    return (types.CellType(value),)
+    monkeypatch.setattr(wander.Wander, "target_weights", decided)
+    with pytest.raises(StrayCall, match=rf"{re.escape(named)} in stray \(longwatch\.simulation\.wander:2\)"):
+        run(2, "none", days=2, guards=True)
 
 
 def test_a_run_says_what_came_of_it(capsys: pytest.CaptureFixture[str]) -> None:
