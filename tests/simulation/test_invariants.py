@@ -19,6 +19,8 @@ from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided, advance
 from longwatch.domain.state import State
 from longwatch.engine import jobs, loop
+from longwatch.gateway import wording
+from longwatch.gateway.ledger import Commission
 from longwatch.simulation.invariants import INVARIANTS, Broken
 from longwatch.simulation.liveness import SETTLED_WITHIN
 from longwatch.simulation.plan import Incident
@@ -141,6 +143,16 @@ def half_of_it(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(wanted, "equity_of", lambda state: state.equity.equity / 2)
 
 
+def a_cent_too_much(patch: pytest.MonkeyPatch) -> None:
+    """The gateway tells each commission a cent higher than it books it."""
+    right = wording.commission_report
+
+    def wrong(commission: Commission) -> dict[str, Any]:
+        return {**right(commission), "commission": commission.amount + Decimal("0.01")}
+
+    patch.setattr(wording, "commission_report", wrong)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     plant: Plant
@@ -166,6 +178,7 @@ def cases() -> dict[str, Case]:
         "no unknown remains": Case(plant=unknown_for_ever, script=(lost,)),
         "enough orders": Case(plant=no_rebalance),
         "at target": Case(plant=half_of_it),
+        "books agree": Case(plant=a_cent_too_much),
     }
 
 

@@ -160,6 +160,7 @@ class Courier:
 
     def _commission(self, report: CommissionShown) -> None:
         if self._faults.takes_one("lose_commissions"):
+            self._faults.lost_commissions.add(report.execution.exec_id)
             return
         order, values = report.order, wording.commission_report(report.commission)
         arguments = (order.ticket.client_id, order.perm_id, "commissionReport", values)

@@ -106,7 +106,7 @@ class Events:
         terms = {name: str(value) for name, value in asdict(event).items() if value and name != "kind"}
         self._desk.ledger.note("event", self._desk.now(), event=event.kind, **terms)
 
-    def at(self, instant: datetime, event: Event, failed: Callable[[str], None]) -> None:
+    def at(self, instant: datetime, event: Event, failed: Callable[[str], object]) -> None:
         """Let an event happen at a market instant; when it can't then, `failed` hears why."""
 
         def due() -> None:

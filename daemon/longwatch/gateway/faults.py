@@ -69,6 +69,7 @@ class Faults:
     spoil: dict[str, int] = field(default_factory=dict)
     lose_fills: int = 0
     lost_fills: set[str] = field(default_factory=set)
+    lost_commissions: set[str] = field(default_factory=set)
     backend_down: bool = False
     lose_orders: int = 0
     lose_acknowledgements: int = 0
@@ -136,7 +137,12 @@ class Faults:
 
     def clear(self) -> None:
         """Behave again; fills already lost stay lost."""
-        clean = Faults(lost_fills=self.lost_fills, backend_down=self.backend_down, struck=self.struck)
+        clean = Faults(
+            lost_fills=self.lost_fills,
+            lost_commissions=self.lost_commissions,
+            backend_down=self.backend_down,
+            struck=self.struck,
+        )
         for name in self.__slots__:
             setattr(self, name, getattr(clean, name))
 

@@ -16,6 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from longwatch.gateway.app import Gateway
+from longwatch.gateway.books import Account
+from longwatch.gateway.events import Happened
 from longwatch.gateway.police import Violation
 from longwatch.journal.reading import read_records
 from longwatch.simulation.scenery import Scenery
@@ -51,11 +54,22 @@ class Fill:
 
     exec_id: str
     ref: str
+    account: str
     con_id: int
     quantity: Decimal
     price: Decimal
+    fee: Decimal
     at: datetime
     told_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What an account began with and came to in the gateway's books; shares by contract."""
+
+    opening: Decimal
+    cash: Decimal
+    shares: Mapping[int, Decimal]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +109,9 @@ class Evidence:
     fills: tuple[Fill, ...]
     played: tuple[Played, ...]
     lost_fills: frozenset[str]
+    lost_commissions: frozenset[str] = frozenset()
+    events: tuple[Happened, ...] = ()
+    accounts: Mapping[str, Held] = field(default_factory=dict)
     violations: tuple[Violation, ...] = ()
 
     def facts(self, *kinds: str) -> Iterator[Row]:
@@ -133,7 +150,7 @@ class Evidence:
     @cached_property
     def untellable(self) -> tuple[Fill, ...]:
         """Of these, the ones the gateway never told on purpose, or forgot in a restart before it was asked."""
-        return tuple(fill for fill in self.unheard if fill.exec_id in self.lost_fills or self._was_forgotten(fill))
+        return tuple(fill for fill in self.unheard if fill.exec_id in self.lost_fills or self.was_forgotten(fill))
 
     @cached_property
     def undecidable(self) -> frozenset[str]:
@@ -193,7 +210,7 @@ class Evidence:
             "pacing_violations": len(self.violations),
         }
 
-    def _was_forgotten(self, fill: Fill) -> bool:
+    def was_forgotten(self, fill: Fill) -> bool:
         """Whether the gateway was started anew after the fill, and had not been asked for executions since it."""
         ends = [seen.at for seen in self.frames("execDetailsEnd")]
         following = bisect_left(ends, fill.told_at)
@@ -208,11 +225,11 @@ def gather(
     ledger: Path,
     tap: Tap,
     played: tuple[Played, ...],
-    lost_fills: frozenset[str],
-    violations: tuple[Violation, ...] = (),
+    gateway: Gateway,
     scene: Scenery,
 ) -> Evidence:
     """Read a finished run."""
+    faults, accounts = gateway.faults, gateway.ledger.accounts
     orders, fills = _books(ledger)
     return Evidence(
         scene=scene,
@@ -222,14 +239,22 @@ def gather(
         orders=orders,
         fills=fills,
         played=played,
-        lost_fills=lost_fills,
-        violations=violations,
+        lost_fills=frozenset(faults.lost_fills),
+        lost_commissions=frozenset(faults.lost_commissions),
+        events=tuple(gateway.events.happened),
+        accounts={name: _held(books) for name, books in accounts.items()},
+        violations=tuple(gateway.desk.police.violations),
     )
 
 
 def moment(text: str) -> datetime:
     """A time as the journal and the ledger write it."""
     return datetime.fromisoformat(text)
+
+
+def _held(books: Account) -> Held:
+    shares = {number: holding.quantity for number, holding in books.holdings.items()}
+    return Held(opening=books.opening, cash=books.cash, shares=shares)
 
 
 def _rows(journal: Path) -> Iterator[Row]:
@@ -246,6 +271,7 @@ def _books(ledger: Path) -> tuple[tuple[BookedOrder, ...], tuple[Fill, ...]]:
     orders: dict[int, BookedOrder] = {}
     raw: list[dict[str, Any]] = []
     corrections: dict[str, dict[str, Any]] = {}
+    fees: dict[str, Decimal] = {}
     for line in ledger.read_text().splitlines():
         entry = json.loads(line)
         match entry["kind"]:
@@ -256,11 +282,16 @@ def _books(ledger: Path) -> tuple[tuple[BookedOrder, ...], tuple[Fill, ...]]:
                 order.ended_at, order.status = moment(entry["at"]), entry["status"]
             case "execution":
                 raw.append(entry)
+            case "commission":
+                fees[entry["exec_id"]] = Decimal(entry["amount"])
             case "correction":
                 corrections[entry["exec_id"].rpartition(".")[0]] = entry
+            case "bust":
+                busted = entry["exec_id"].rpartition(".")[0]
+                raw = [one for one in raw if one["exec_id"].rpartition(".")[0] != busted]
             case _:
                 continue
-    fills = tuple(_fill(entry, corrections) for entry in raw)
+    fills = tuple(_fill(entry, corrections, fees[entry["exec_id"]]) for entry in raw)
     for entry, fill in zip(raw, fills, strict=True):
         orders[entry["perm_id"]].fills.append(fill)
     return tuple(orders.values()), fills
@@ -279,15 +310,17 @@ def _order(entry: Mapping[str, Any]) -> BookedOrder:
     )
 
 
-def _fill(entry: Mapping[str, Any], corrections: Mapping[str, Mapping[str, Any]]) -> Fill:
+def _fill(entry: Mapping[str, Any], corrections: Mapping[str, Mapping[str, Any]], fee: Decimal) -> Fill:
     sign = 1 if entry["side"] == "BOT" else -1
     newest = corrections.get(entry["exec_id"].rpartition(".")[0], entry)
     return Fill(
         exec_id=newest["exec_id"],
         ref=entry["order_ref"],
+        account=entry["account"],
         con_id=entry["con_id"],
         quantity=sign * Decimal(entry["quantity"]),
         price=Decimal(newest["price"]),
+        fee=fee,
         at=moment(entry["at"]),
         told_at=moment(newest["at"]),
     )

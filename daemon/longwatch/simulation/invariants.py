@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from longwatch.simulation.audit import books_agree
 from longwatch.simulation.evidence import ZERO, Evidence, Found, Row, moment
 from longwatch.simulation.knowable import ends_by_evidence, ready_when_sending
 from longwatch.simulation.liveness import at_target, enough_orders, no_unknown_remains
@@ -214,6 +215,7 @@ INVARIANTS: Mapping[str, Callable[[Evidence], Found]] = {
     "no unknown remains": no_unknown_remains,
     "enough orders": enough_orders,
     "at target": at_target,
+    "books agree": books_agree,
 }
 
 

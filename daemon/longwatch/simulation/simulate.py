@@ -12,11 +12,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from longwatch.errors import JournalError, UsageError
 from longwatch.gateway.conduct import Conduct
+from longwatch.gateway.events import Event
 from longwatch.gateway.police import Limits
 from longwatch.journal.reading import read_records
 from longwatch.journal.records import digest
@@ -41,7 +43,8 @@ class Asked:
     """What `longwatch simulate` was asked for; `keep` is where journal and ledger stay, a temporary place without.
 
     `script` takes the place of what the seed would draw; `pacing` are the limits that hold wherever there are faults.
-    `conduct` is the gateway's where real ones differ.
+    `conduct` is the gateway's where real ones differ. `events` are done to the account at their market instants; the
+    invariants are those of a daemon that is alone in its account: with events only "books agree" is.
     """
 
     seed: int = 1
@@ -51,6 +54,7 @@ class Asked:
     keep: Path | None = None
     guards: bool = True
     script: tuple[Incident, ...] | None = None
+    events: tuple[tuple[datetime, Event], ...] = ()
     pacing: Limits = field(default_factory=Limits)
     conduct: Conduct = field(default_factory=Conduct)
 
@@ -155,6 +159,8 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
     life = Life(bench, progress.heard)
     incidents = iter(drawn(asked.seed, asked.faults, days) if asked.script is None else asked.script)
     trouble = Trouble(bench.gateway, incidents, until=scene.calm_from, told=progress.played, others=life.acts)
+    for at, event in asked.events:
+        bench.gateway.events.at(at, event, say)
     ending = asyncio.create_task(_end(bench, scene, life.end), name="simulation-end")
     try:
         await life.run()
@@ -169,8 +175,7 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
         ledger=bench.ledger,
         tap=tap,
         played=tuple(trouble.played),
-        lost_fills=frozenset(bench.gateway.faults.lost_fills),
-        violations=tuple(bench.gateway.desk.police.violations),
+        gateway=bench.gateway,
         scene=scene,
     )
 
