@@ -438,6 +438,19 @@ def world_snapshot(world: World, started: datetime) -> dict[str, object]:
     }
 
 
+def test_without_a_link_an_unknown_order_is_not_looked_at_and_with_the_next_one_it_is() -> None:
+    """A gateway away for hours would fill the journal, twice a minute for each order, with nothing learned."""
+    world, intent = lost()
+    world.hear(m.LinkLost, reason="closed")
+    moved = []
+    for _ in range(10):
+        world.wait(60)
+        moved += of_kind(world.hear(m.TimeReached).facts, m.OrderMoved)
+    assert len(moved) <= 1 and world.order(intent).deadline is None
+    world.connect()
+    assert world.order(intent).deadline is not None
+
+
 def test_an_unknown_order_that_nothing_settles_is_looked_at_less_and_less_often() -> None:
     """Every half minute at first; after many rounds the daemon does not download the account all night for it."""
     world = World.ready()

@@ -296,7 +296,9 @@ def overdue(state: State, tech: datetime) -> Decided:
                 text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) was not acknowledged in time",
             )
         elif order.state is OrderState.UNKNOWN:
-            yield from advance(state, order, Evidence.SILENCE, text=order.text, deadline=again)
+            # Without a link nothing can be learned; the next one begins with a download.
+            later = again if state.link is m.Link.READY else None
+            yield from advance(state, order, Evidence.SILENCE, text=order.text, deadline=later)
         else:
             yield from advance(state, order, Evidence.PART_FILLED, text=order.text)
     if snapshot and state.link is m.Link.READY:
