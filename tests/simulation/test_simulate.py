@@ -134,6 +134,18 @@ def test_a_run_says_what_came_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == "again: longwatch simulate --seed 2 --days 2 --faults some"
 
 
+def test_a_broken_invariant_is_told_and_is_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 1; each broken promise has its time, and the last line is the command that shows it again."""
+    monkeypatch.setattr(wander.Wander, "target_weights", lambda self, bars, context: ({}, {}))
+    assert simulate(seed=2, days=2, faults="none") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert re.match(r"broken: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ enough orders: 0 orders in 2 days", lines[0])
+    assert "times an invariant was broken" in lines[-3]
+    assert lines[-1] == "again: longwatch simulate --seed 2 --days 2 --faults none"
+
+
 def test_the_json_counts_faults_by_an_orders_phase() -> None:
     """Every fault has a row, every phase a column."""
     told = as_json(run(1, "some", days=2))
