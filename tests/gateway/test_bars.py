@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longwatch.clock import SteppedClock
 from longwatch.gateway.actions import Action
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.bars import MOMENT, PastBar, Prices, bar_at, cut
 from longwatch.gateway.history import SIZES, Span, bars_of, daily_bars
 from longwatch.gateway.market import Market, Replay
+from longwatch.gateway.timeline import Timeline
 from tests.gateway.made import AAPL, JANUARY_3, PRICES, PlainClient, bar_of, on_a_gateway, small_market, stock, until
 
 FIVE = timedelta(seconds=5)
@@ -444,3 +447,52 @@ def test_two_streams_of_one_instrument_hear_the_same_whatever_their_numbers() ->
         assert all(one == heard[0] for one in heard)
 
     on_a_gateway(scenario)
+
+
+@pytest.mark.parametrize("number", [1, 44, 1234567])
+def test_ticks_made_in_one_piece_are_those_made_one_by_one(number: int) -> None:
+    """A stream with a generic tick, which is always told one by one, hears the same bytes and its own ticks besides."""
+
+    async def scenario(gateway: Gateway) -> None:
+        plain, other = await PlainClient.connect(1), await PlainClient.connect(2)
+        plain.ask("reqMktData", reqId=number, **stock())
+        other.ask("reqMktData", reqId=number, genericTickList="233", **stock())
+        await until(gateway, JANUARY_3 + timedelta(days=2, hours=1))
+        marked = f"\x006\x00{number}\x0048\x00".encode()
+        ticks = [raw for raw in other.raw if raw[:3] in (b"1\x006", b"2\x006") or raw[:4] == b"46\x006"]
+        assert len(ticks) > 1000
+        assert [raw for raw in plain.raw if raw in set(ticks)] == [raw for raw in ticks if marked not in raw]
+
+    on_a_gateway(scenario, market=small_market(path_points=200))
+
+
+class _TiredLoop:
+    """A loop on which every look at the clock takes a millisecond."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.waiting: list[Any] = []
+
+    def time(self) -> float:
+        self.now += 0.001
+        return self.now
+
+    def call_later(self, seconds: float, action: Any) -> Any:
+        self.waiting.append(action)
+        return SimpleNamespace(cancel=lambda: self.waiting.remove(action))
+
+
+def test_a_market_that_is_behind_lets_others_in() -> None:
+    """When a thousand things are due at once, the loop has its turn every hundredth of a second; none is left out."""
+    loop = _TiredLoop()
+    timeline = Timeline(cast(Any, loop), SteppedClock(lambda: 0.0, market_start=JANUARY_3))
+    done: list[int] = []
+    for number in range(1000):
+        timeline.at(JANUARY_3 - timedelta(seconds=1), done.append, number)
+    turns = 0
+    while loop.waiting:
+        before = len(done)
+        loop.waiting.pop()()
+        assert 0 < len(done) - before <= 10
+        turns += 1
+    assert done == list(range(1000)) and turns >= 100

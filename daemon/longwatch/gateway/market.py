@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 from itertools import pairwise
 from random import Random
+from typing import NamedTuple
 
 from longwatch.gateway.actions import UNCHANGED, Action, Adjustment, adjustment
 from longwatch.gateway.hours import Hours, ListedHours, TradingDay
@@ -24,10 +26,10 @@ __all__ = ["Instrument", "Market", "Quote", "Replay", "Source", "money"]
 
 BASIS_POINTS = Decimal(10_000)
 PATHS_KEPT = 4
+SPREADS_KEPT = 100_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
+class Quote(NamedTuple):
     """What is known of an instrument at one instant; None means there is none. `place` numbers the path's points.
 
     `bid` and `ask` are None when the exchange is closed and while the instrument is halted. `close` is the previous
@@ -90,6 +92,8 @@ class Market:
         self._closes: dict[int, tuple[date, Decimal | None]] = {}
         self._quotes: dict[int, tuple[Moment, Quote]] = {}
         self._moments: dict[Hours, tuple[datetime, Moment]] = {}
+        self._spreads: dict[tuple[int, float], tuple[Decimal, Decimal]] = {}
+        self._instant: tuple[TradingDay, int, datetime] | None = None
         self._seed = seed
         self._points = max(path_points, FEWEST_POINTS)
         self._point_every = point_every
@@ -224,6 +228,15 @@ class Market:
 
     def spread_round(self, price: float, instrument: Instrument) -> tuple[Decimal, Decimal]:
         """Bid and ask on the price grid, the price inside or on the edge of them; the bid is at least one tick."""
+        key = (instrument.con_id, price)
+        known = self._spreads.get(key)
+        if known is None:
+            if len(self._spreads) >= SPREADS_KEPT:
+                self._spreads.clear()
+            known = self._spreads[key] = self._spread_of(price, instrument)
+        return known
+
+    def _spread_of(self, price: float, instrument: Instrument) -> tuple[Decimal, Decimal]:
         middle = money(price)
         tick = increment_at(instrument, middle)
         ticks = max(1, int((middle * self._spread / BASIS_POINTS / tick).to_integral_value()))
@@ -239,6 +252,14 @@ class Market:
         shares = [path.volumes[0], *(later - earlier for earlier, later in pairwise(path.volumes[: quote.place + 1]))]
         spent = sum(price * part for price, part in zip(path.prices, shares, strict=False))
         return money(spent / quote.volume)
+
+    def _instant_of(self, session: TradingDay, place: int) -> datetime:
+        """When a point of a session happens; all instruments come to one point together, and get one object."""
+        kept = self._instant
+        if kept is None or kept[0] is not session or kept[1] != place:
+            at = instant_of(session.open_at, session.close_at, self._points_in(session), place)
+            kept = self._instant = (session, place, at)
+        return kept[2]
 
     def _list(self, source: Source) -> None:
         self._sources[source.instrument.con_id] = source
@@ -311,28 +332,32 @@ class Market:
         close = self._close_before(instrument, session.date)
         if path is None:
             return Quote(place=place, day=session.date, last=close, close=close)
-        is_halted, traded = place in path.halted, path.traded(place)
-        bid, ask = (None, None) if is_halted else self.spread_round(path.prices[place], instrument)
+        price = path.prices[place]
+        is_halted = place in path.halted
+        traded = path.traded(place) if is_halted else place
+        bid, ask = (None, None) if is_halted else self.spread_round(price, instrument)
+        # By position, in the order of the fields: a flood of quotes is made of these.
         return Quote(
-            place=place,
-            day=session.date,
-            bid=bid,
-            ask=ask,
-            bid_size=0 if is_halted else path.bid_sizes[place],
-            ask_size=0 if is_halted else path.ask_sizes[place],
-            last=money(path.prices[place]),
-            last_size=path.last_sizes[traded],
-            last_at=instant_of(session.open_at, session.close_at, self._points_in(session), traded),
-            open=money(path.prices[0]),
-            high=money(path.highs[place]),
-            low=money(path.lows[place]),
-            close=close,
-            volume=path.volumes[place],
-            traded=path.volumes[place] - (path.volumes[place - 1] if place else 0),
-            is_halted=is_halted,
+            place,
+            session.date,
+            bid,
+            ask,
+            0 if is_halted else path.bid_sizes[place],
+            0 if is_halted else path.ask_sizes[place],
+            money(price),
+            path.last_sizes[traded],
+            self._instant_of(session, traded),
+            money(path.prices[0]),
+            money(path.highs[place]),
+            money(path.lows[place]),
+            close,
+            path.volumes[place],
+            path.volumes[place] - (path.volumes[place - 1] if place else 0),
+            is_halted,
         )
 
 
+@lru_cache(maxsize=65_536)
 def money(price: float) -> Decimal:
     """A float price as an exact decimal, at six places: finer than any tick here, coarser than a float's noise."""
     return Decimal(f"{price:.6f}").normalize() + Decimal("0.00")

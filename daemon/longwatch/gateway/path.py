@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import accumulate, pairwise
@@ -18,7 +18,7 @@ Number = TypeVar("Number", int, float)
 NOWHERE: frozenset[int] = frozenset()
 
 LOT = 100
-MOST_LOTS_SHOWN = 40
+MOST_LOTS_SHOWN, MOST_LOTS_TRADED = 40, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +81,15 @@ def along(
 ) -> DayPath:
     """The path of these prices and shares traded, one of each a point; the sizes shown are drawn."""
     count = len(prices)
+    bid_sizes, ask_sizes = _sizes(count, random), _sizes(count, random)
+    draws = _below(MOST_LOTS_TRADED, count, random)
     return DayPath(
         bar=bar,
         prices=tuple(prices),
-        bid_sizes=_sizes(count, random),
-        ask_sizes=_sizes(count, random),
+        bid_sizes=bid_sizes,
+        ask_sizes=ask_sizes,
         volumes=tuple(accumulate(shares)),
-        last_sizes=tuple(max(1, min(LOT * random.randint(1, 5), share)) for share in shares),
+        last_sizes=tuple(max(1, min(LOT * (draw + 1), share)) for draw, share in zip(draws, shares, strict=True)),
         highs=tuple(accumulate(prices, max)),
         lows=tuple(accumulate(prices, min)),
         halted=halted,
@@ -161,7 +163,17 @@ def _bridge(
 
 
 def _sizes(count: int, random: Random) -> tuple[int, ...]:
-    return tuple(LOT * random.randint(1, MOST_LOTS_SHOWN) for _ in range(count))
+    return tuple(LOT * (draw + 1) for draw in _below(MOST_LOTS_SHOWN, count, random))
+
+
+def _below(limit: int, count: int, random: Random) -> Iterator[int]:
+    """So many whole numbers from 0 up to, and not with, a limit: those that `random.randrange` draws, in less time."""
+    bits, draw = limit.bit_length(), random.getrandbits
+    for _ in range(count):
+        number = draw(bits)
+        while number >= limit:
+            number = draw(bits)
+        yield number
 
 
 def _shares(volume: float, count: int, random: Random) -> list[int]:

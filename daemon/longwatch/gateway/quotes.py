@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -12,7 +12,9 @@ from longwatch.gateway.generic_ticks import MARK, VOLUME
 from longwatch.gateway.market import Instrument, Market, Quote
 from longwatch.gateway.wording import SHARES_IN_QUOTES
 from longwatch.wire.codec import OPEN_NUMBER
-from longwatch.wire.replies import for_any_request
+from longwatch.wire.fields import show_decimal
+from longwatch.wire.framing import HIGHEST_SERVER_VERSION
+from longwatch.wire.replies import for_any_request, reply_codec
 
 if TYPE_CHECKING:
     from longwatch.gateway.session import Session
@@ -80,11 +82,71 @@ DELAYED_TICKS = TickNumbers(
 )
 
 
+class Move:
+    """A trade that moves bid and ask, as one text of eight ticks to be filled in at once, their request's number open.
+
+    The ticks are those that `Stream.changes` makes, in its order; a flood of quotes consists of these.
+    """
+
+    def __init__(self, ticks: TickNumbers, digits: int) -> None:
+        texts = [
+            _open("tickString", tickType=ticks.last_time),
+            _open("tickPrice", tickType=ticks.last, attrMask=0),
+            _open("tickSize", tickType=ticks.last_size),
+            _open("tickSize", tickType=ticks.volume),
+            _open("tickPrice", tickType=ticks.bid, attrMask=CAN_AUTO_EXECUTE),
+            _open("tickSize", tickType=ticks.bid_size),
+            _open("tickPrice", tickType=ticks.ask, attrMask=CAN_AUTO_EXECUTE),
+            _open("tickSize", tickType=ticks.ask_size),
+        ]
+        self._text = "".join(f"\0\0\0%c{text}" for text in texts)
+        self._bases = tuple(len(text.replace("%s", "")) - 1 + digits for text in texts)
+        self._at: datetime | None = None
+        self._time = ""
+
+    def encode(self, quote: Quote, lot: int) -> bytes:
+        """The frames; of the quote everything must be there."""
+        if quote.last_at is not self._at and quote.last_at is not None:
+            self._at, self._time = quote.last_at, str(int(quote.last_at.timestamp()))
+        time, (last, bid, ask) = self._time, map(show_decimal, (quote.last, quote.bid, quote.ask))  # type: ignore[arg-type]
+        last_size, volume = str(quote.last_size // lot), str(quote.volume // lot)
+        bid_size, ask_size = str(quote.bid_size // lot), str(quote.ask_size // lot)
+        timed, traded, sized, summed, bidden, bid_sized, asked, ask_sized = self._bases
+        last_length, bid_length, ask_length = len(last_size), len(bid_size), len(ask_size)
+        filled = self._text % (
+            timed + len(time),
+            time,
+            traded + len(last) + last_length,
+            last,
+            last_size,
+            sized + last_length,
+            last_size,
+            summed + len(volume),
+            volume,
+            bidden + len(bid) + bid_length,
+            bid,
+            bid_size,
+            bid_sized + bid_length,
+            bid_size,
+            asked + len(ask) + ask_length,
+            ask,
+            ask_size,
+            ask_sized + ask_length,
+            ask_size,
+        )
+        return filled.encode("latin-1")
+
+
+def _open(name: str, **constants: int) -> str:
+    return reply_codec(name, HIGHEST_SERVER_VERSION).open_text(**constants)
+
+
 class Ticker:
     """Sends every stream what has changed. What several streams are told alike is encoded once."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
+        self._moves: dict[tuple[int, int], Move] = {}
         self._encoded: dict[tuple[int, int, int, int], tuple[Quote, Quote, bytes]] = {}
 
     def follow(self, stream: Stream, at: datetime) -> None:
@@ -101,9 +163,30 @@ class Ticker:
             key = (stream.instrument.con_id, stream.ticks.bid, stream.lot, width)
             kept = self._encoded.get(key)
             if kept is None or kept[0] is not sent or kept[1] is not quote:
-                kept = self._encoded[key] = (sent, quote, b"".join(stream.changes(sent, quote)))
+                kept = self._encoded[key] = (sent, quote, self._encode(stream, sent, quote))
             stream.send(kept[2])
         stream.sent = quote
+
+    def _encode(self, stream: Stream, sent: Quote, quote: Quote) -> bytes:
+        """What is different between two quotes: in one piece when a trade has moved bid and ask, as it mostly does."""
+        is_usual = (
+            quote.bid != sent.bid
+            and quote.ask != sent.ask
+            and quote.high == sent.high
+            and quote.low == sent.low
+            and quote.close == sent.close
+            and quote.open == sent.open
+            and quote.last_at != sent.last_at
+            and quote.is_halted == sent.is_halted
+            and None not in (quote.bid, quote.ask, quote.last, quote.last_at)
+        )
+        if not is_usual:
+            return b"".join(stream.changes(sent, quote))
+        key = (stream.ticks.bid, len(stream.number))
+        move = self._moves.get(key)
+        if move is None:
+            move = self._moves[key] = Move(stream.ticks, len(stream.number))
+        return move.encode(quote, stream.lot)
 
 
 class Stream:
@@ -123,6 +206,8 @@ class Stream:
         self.ticks = DELAYED_TICKS if wanted in {DELAYED, DELAYED_FROZEN} else LIVE_TICKS
         self.lot = 1 if session.server_version >= SHARES_IN_QUOTES else LOT
         self.sent: Quote | None = None
+        self.may_switch = wanted in {FROZEN, DELAYED_FROZEN}
+        """Whether the kind of its quotes changes as the exchange opens and closes."""
         self._wanted = wanted
         self._delay = DELAY if self.ticks is DELAYED_TICKS else timedelta()
         self._kind = 0
@@ -145,17 +230,12 @@ class Stream:
         self.sent = quote
         return None not in (quote.bid, quote.ask, quote.last, quote.close)
 
-    @property
-    def may_switch(self) -> bool:
-        """Whether the kind of its quotes changes as the exchange opens and closes."""
-        return self._wanted in {FROZEN, DELAYED_FROZEN}
-
     def quote(self, market: Market, at: datetime) -> Quote:
         """What the stream shows at an instant."""
         look = market.frozen if self.may_switch else market.quote
-        found = look(self.instrument, at - self._delay)
+        found = look(self.instrument, at - self._delay if self._delay else at)
         if self.session.desk.faults.no_prices:
-            return replace(found, bid=None, ask=None, bid_size=0, ask_size=0)
+            return found._replace(bid=None, ask=None, bid_size=0, ask_size=0)
         return found
 
     def switch(self, market: Market, at: datetime) -> None:

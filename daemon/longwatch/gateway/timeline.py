@@ -13,6 +13,9 @@ from longwatch.clock import Clock
 EARLY = timedelta(microseconds=100)
 """A timer may fire this much early by rounding of floats; it then still counts as due."""
 
+SLICE_SECONDS = 0.01
+"""When more is due than there is time for, clients are heard and answered this often in between."""
+
 
 class Appointment:
     """One action at one market instant; `cancel` makes it never happen."""
@@ -94,8 +97,9 @@ class Timeline:
     def _run(self) -> None:
         self._timer = None
         self._running = True
+        until = self._loop.time() + SLICE_SECONDS
         try:
-            while self._queue and self._queue[0][0] <= self.now() + EARLY:
+            while self._queue and self._queue[0][0] <= self.now() + EARLY and self._loop.time() < until:
                 instant, _, appointment = heapq.heappop(self._queue)
                 self._reached = max(self._reached, instant)
                 appointment.keep()

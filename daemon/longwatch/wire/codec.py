@@ -81,6 +81,26 @@ class Codec:
 
         return write
 
+    def open_text(self, **constants: Any) -> str:
+        """The payload of a message of plain fields as text: its first field OPEN_NUMBER, these constants, else `%s`.
+
+        A frame of it is the length of the text when all is filled in, as four bytes, and the text.
+        """
+        texts = [str(self.message.id)]
+        number = OPEN_NUMBER.decode()
+        for row in self.fields:
+            match row:
+                case Literal():
+                    texts.append(row.text)
+                case Field() if number:
+                    texts.append(number)
+                    number = ""
+                case Field():
+                    texts.append(row.kind.show(constants[row.name]) if row.name in constants else "%s")
+                case _:
+                    raise ProtocolError(f"{self.message.name} has conditional or repeated fields: use encode")
+        return "\0".join(texts) + "\0"
+
 
 def _for_any(template: str, shows: tuple[Callable[[Any], str], ...]) -> Callable[..., bytes]:
     """A quick writer that leaves the first field open."""
