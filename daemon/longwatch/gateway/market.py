@@ -7,60 +7,24 @@ nothing, and nothing after the instant is ever told.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
-from functools import lru_cache
 from itertools import pairwise
 from random import Random
-from typing import NamedTuple
 
 from longwatch.gateway.actions import UNCHANGED, Action, Adjustment, adjustment
 from longwatch.gateway.hours import Hours, ListedHours, TradingDay
 from longwatch.gateway.instruments import Instrument, increment_at
 from longwatch.gateway.path import CLOSING_POINT, FEWEST_POINTS, DayBar, DayPath, instant_of, place_of
+from longwatch.gateway.prices import Auction, Quote, money
 from longwatch.gateway.scripted import Scripted
 from longwatch.gateway.sources import Replay, Source
 
-__all__ = ["Instrument", "Market", "Quote", "Replay", "Source", "money"]
+__all__ = ["Auction", "Instrument", "Market", "Quote", "Replay", "Source", "money"]
 
 BASIS_POINTS = Decimal(10_000)
 PATHS_KEPT = 4
 SPREADS_KEPT = 100_000
-
-
-class Quote(NamedTuple):
-    """What is known of an instrument at one instant; None means there is none. `place` numbers the path's points.
-
-    `bid` and `ask` are None when the exchange is closed and while the instrument is halted. `close` is the previous
-    session's; `open`, `high`, `low` and `volume` are the running or newest session's so far, `traded` the volume of
-    this point alone.
-    """
-
-    place: int
-    day: date | None
-    bid: Decimal | None = None
-    ask: Decimal | None = None
-    bid_size: int = 0
-    ask_size: int = 0
-    last: Decimal | None = None
-    last_size: int = 0
-    last_at: datetime | None = None
-    open: Decimal | None = None
-    high: Decimal | None = None
-    low: Decimal | None = None
-    close: Decimal | None = None
-    volume: int = 0
-    traded: int = 0
-    is_halted: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Auction:
-    """What an opening or closing auction came to: one price, and the shares that changed hands at it."""
-
-    price: Decimal
-    volume: int
 
 
 Moment = tuple[TradingDay | None, int]
@@ -355,9 +319,3 @@ class Market:
             path.volumes[place] - (path.volumes[place - 1] if place else 0),
             is_halted,
         )
-
-
-@lru_cache(maxsize=65_536)
-def money(price: float) -> Decimal:
-    """A float price as an exact decimal, at six places: finer than any tick here, coarser than a float's noise."""
-    return Decimal(f"{price:.6f}").normalize() + Decimal("0.00")
