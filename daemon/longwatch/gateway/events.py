@@ -6,7 +6,7 @@ Each event leaves a line in the ledger, moves cash and positions there, and is t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -106,16 +106,19 @@ class Events:
         terms = {name: str(value) for name, value in asdict(event).items() if value and name != "kind"}
         self._desk.ledger.note("event", self._desk.now(), event=event.kind, **terms)
 
-    def at(self, instant: datetime, event: Event, failed: Callable[[str], object]) -> None:
-        """Let an event happen at a market instant; when it can't then, `failed` hears why."""
+    def play(self, planned: Iterator[tuple[datetime, Event]], failed: Callable[[str], object]) -> None:
+        """Let events happen at their market instants, in order of time; of one that can't then, `failed` hears why."""
+        following = next(planned, None)
+        if following is not None:
+            instant, event = following
+            self._desk.timeline.at(instant, self._due, event, planned, failed)
 
-        def due() -> None:
-            try:
-                self.happen(event)
-            except UsageError as error:
-                failed(str(error))
-
-        self._desk.timeline.at(instant, due)
+    def _due(self, event: Event, planned: Iterator[tuple[datetime, Event]], failed: Callable[[str], object]) -> None:
+        try:
+            self.happen(event)
+        except UsageError as error:
+            failed(f"event {event.kind} did not happen: {error}")
+        self.play(planned, failed)
 
     def resume(self) -> None:
         """What a reloaded ledger has scripted, the market has forgotten: its prices follow it again."""

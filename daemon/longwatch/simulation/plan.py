@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from longwatch.config import document
 from longwatch.domain.sessions import Session
@@ -21,6 +21,8 @@ from longwatch.domain.triggers import Trigger, next_run, parse_trigger
 from longwatch.errors import ConfigError
 
 MOST_BYTES = 1_048_576
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,34 +136,53 @@ class Plan:
 
 def load_plan(path: Path) -> Plan:
     """Read a plan. Raises ConfigError with one sentence: the file, its line, what is wrong and what to write."""
-    try:
-        raw = path.read_bytes()
-        text = raw.decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: the fault plan can't be read: {(error.strerror or 'unreadable').lower()}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: the fault plan is not text in UTF-8; save it as UTF-8") from None
-    if len(raw) > MOST_BYTES:
-        raise ConfigError(f"{path}: larger than {MOST_BYTES:,} bytes; this is not a fault plan")
-    return read_plan(text, str(path))
+    return read_plan(text_of(path, "fault plan"), str(path))
 
 
 def read_plan(text: str, name: str) -> Plan:
     """The same for a text; `name` stands before the line numbers. Raises ConfigError."""
+    return Plan(entries=tuple(listed(text, name, FAULT_PLAN, _entry)))
+
+
+def text_of(path: Path, what: str) -> str:
+    """A file's text. Raises ConfigError when it can't be read, is no text, or is far too large to be `what`."""
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: the {what} can't be read: {(error.strerror or 'unreadable').lower()}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: the {what} is not text in UTF-8; save it as UTF-8") from None
+    if len(raw) > MOST_BYTES:
+        raise ConfigError(f"{path}: larger than {MOST_BYTES:,} bytes; this is not a {what}")
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of file: what it is, and the key below which its list stands."""
+
+    what: str
+    key: str
+
+
+FAULT_PLAN = Kind(what="a fault plan is a list below `faults:`, each entry with `when` and `fault`", key="faults")
+
+
+def listed(text: str, name: str, kind: Kind, read: Callable[[object], T]) -> Iterator[T]:
+    """Every entry of a file's one list as `read` makes it. Raises ConfigError with the entry's line."""
     source = document.read(text, name)
     if source.mistakes:
         raise ConfigError(str(source.mistakes[0]))
     whole = source.value
-    if not isinstance(whole, dict) or set(whole) != {"faults"} or not isinstance(whole["faults"], list):
-        raise ConfigError(f"{name}: a fault plan is a list below `faults:`, each entry with `when` and `fault`")
-    entries = []
-    for place, given in enumerate(whole["faults"]):
+    if not isinstance(whole, dict) or set(whole) != {kind.key} or not isinstance(whole[kind.key], list):
+        raise ConfigError(f"{name}: {kind.what}")
+    for place, given in enumerate(whole[kind.key]):
         try:
-            entries.append(_entry(given))
+            yield read(given)
         except ConfigError as error:
-            line = source.line_of(("faults", place))
+            line = source.line_of((kind.key, place))
             raise ConfigError(f"{name}:{line}: {error}") from None
-    return Plan(entries=tuple(entries))
 
 
 def usual(fault: str) -> Incident:
@@ -194,7 +215,7 @@ def _entry(given: object) -> Entry:
     if not isinstance(fault, str) or fault not in FAULTS:
         raise ConfigError(f"the fault {fault!r} is not known; there are {', '.join(FAULTS)}")
     _check_names(given, fault, FAULTS[fault])
-    trigger, at = _when(given.get("when"))
+    trigger, at = when_of(given.get("when"))
     chosen: dict[str, Any] = {n: READERS[n](n, value) for n, value in given.items() if n not in ("when", "fault")}
     incident = replace(usual(fault), **chosen)
     if incident.part not in (FAULTS[fault].parts or ("",)):
@@ -214,7 +235,8 @@ def _check_names(given: Mapping[Any, Any], fault: str, scope: Scope) -> None:
         raise ConfigError("`wait` goes with `after: order` or `after: cancel`")
 
 
-def _when(given: object) -> tuple[Trigger | None, datetime | None]:
+def when_of(given: object) -> tuple[Trigger | None, datetime | None]:
+    """A trigger, or else an instant, from a text. Raises ConfigError for anything else."""
     if not isinstance(given, str):
         raise ConfigError("`when` is missing; write an instant as 2007-01-04T15:00:00Z, or 5 minutes after the open")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import signal
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,6 +19,7 @@ from longwatch.gateway.desk import GatewayConfig
 from longwatch.gateway.ledger import newest_entry_at
 from longwatch.gateway.police import Limits
 from longwatch.ops import logs
+from longwatch.simulation.event_plan import in_time, load_events
 from longwatch.simulation.markets import Served, always_open, from_folder, generated, recorded
 from longwatch.simulation.plan import FAULTS, Plan, load_plan
 from longwatch.simulation.trouble import Played, Trouble
@@ -46,6 +48,7 @@ class GatewayOptions:
     cash: Decimal = Decimal(1_000_000)
     symbols: tuple[str, ...] = ()
     faults: Path | None = None
+    events: Path | None = None
     server_version: int = 176
     pacing: str = "delay"
     message_rate: int = Limits().messages_a_second
@@ -60,10 +63,10 @@ def gateway(**options: Any) -> int:
 async def serve(asked: GatewayOptions) -> None:
     """Serve as asked, until a signal says to stop.
 
-    Raises ConfigError for a fault plan that can't be read, JournalError when the books don't balance.
+    Raises ConfigError for a plan that can't be read, JournalError when the books don't balance.
     """
     market = _served(asked)
-    begins = _begins(asked, market)
+    begins, accounts = _begins(asked, market), _accounts(asked)
     plan = load_plan(asked.faults) if asked.faults is not None else Plan()
     clock = SteppedClock(
         real_monotonic, market_start=begins, technical_start=SystemClock().technical(), speed=asked.speed
@@ -71,8 +74,9 @@ async def serve(asked: GatewayOptions) -> None:
     logs.setup(clock, style="auto")
     config = GatewayConfig(
         server_version=asked.server_version,
-        accounts=asked.accounts,
+        accounts=tuple(accounts),
         cash=asked.cash,
+        cash_of={account: cash for account, cash in accounts.items() if cash is not None},
         speed=asked.speed,
         seed=asked.seed,
         ledger_path=asked.ledger,
@@ -81,10 +85,13 @@ async def serve(asked: GatewayOptions) -> None:
     served = Gateway(config, market.market, clock)
     served.faults.hold_orders_seconds = asked.hold_acks_seconds
     Trouble(served, plan.incidents(begins, market.sessions), told=_tell)
+    if asked.events is not None:
+        events = load_events(asked.events, served.events)
+        served.events.play(in_time(events, begins, market.sessions), _LOG.warning)
     port = await served.start(asked.host, asked.port)
     _LOG.info(
         "serving %s on %s:%d, market time %s, speed %g",
-        ", ".join(asked.accounts),
+        ", ".join(accounts),
         asked.host,
         port,
         begins,
@@ -113,6 +120,17 @@ def _failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any], stop: asyn
 def _tell(played: Played) -> None:
     incident, is_over = played.incident, played.ended is not None
     _LOG.warning("fault %s %s: %s", incident.fault, "is over" if is_over else "begins", FAULTS[incident.fault].text)
+
+
+def _accounts(asked: GatewayOptions) -> dict[str, Decimal | None]:
+    """Each account and its own first cash, or None, from `DU1=50000` and `DU2`. Raises UsageError for no number."""
+    accounts: dict[str, Decimal | None] = {}
+    for text in asked.accounts:
+        account, _, cash = text.partition("=")
+        if cash and not re.fullmatch(r"\d+(\.\d+)?", cash):
+            raise UsageError(f"--accounts {text}: the cash of {account} must be a number, as {account}=50000")
+        accounts[account] = Decimal(cash) if cash else None
+    return accounts
 
 
 def _limits(asked: GatewayOptions) -> Limits | None:

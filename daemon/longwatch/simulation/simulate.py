@@ -159,8 +159,7 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
     life = Life(bench, progress.heard)
     incidents = iter(drawn(asked.seed, asked.faults, days) if asked.script is None else asked.script)
     trouble = Trouble(bench.gateway, incidents, until=scene.calm_from, told=progress.played, others=life.acts)
-    for at, event in asked.events:
-        bench.gateway.events.at(at, event, say)
+    bench.gateway.events.play(iter(asked.events), say)
     ending = asyncio.create_task(_end(bench, scene, life.end), name="simulation-end")
     try:
         await life.run()
