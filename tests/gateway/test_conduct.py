@@ -74,6 +74,23 @@ def test_a_fill_is_told_before_or_after_the_status() -> None:
     assert other == ["3 Filled", "11 100", *last]
 
 
+def test_a_market_order_that_fills_at_once_may_have_no_status() -> None:
+    """11 and 59 alone; one that fills in parts, or rests, is told as ever."""
+
+    async def scenario(client: PlainClient) -> tuple[list[str], bool]:
+        client.order(1, "BUY", 100)
+        client.order(2, "BUY", 9_000)
+        client.order(3, "BUY", 100, "LMT", lmtPrice=FAR)
+        await asyncio.sleep(2)
+        assert client.story(3) == ["5 PreSubmitted", "3 PreSubmitted", "5 Submitted", "3 Submitted"]
+        return [line.split("@")[0] for line in client.story(1)], "3 Submitted" in client.story(2)
+
+    usual, other = both("fills_without_status", scenario)
+    last = ["5 Filled", "3 Filled"]
+    assert usual == (["5 PreSubmitted", "3 PreSubmitted", "11 100", *last, *last, "59"], True)
+    assert other == (["11 100", "59"], True)
+
+
 def test_a_new_order_refused_for_its_price_has_a_status_or_none() -> None:
     """110 alone, or with Inactive; the id stays free in both cases."""
 

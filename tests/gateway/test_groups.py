@@ -245,6 +245,64 @@ def test_what_is_not_transmitted_can_be_cancelled_and_takes_its_children_along()
     on_a_gateway(scenario)
 
 
+def test_a_global_cancel_ends_a_bracket_and_says_so_once() -> None:
+    """One Cancelled and one 202 for each order, and no word of cancels that came too late."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        bracket(client)
+        pair(client, 1, low="50.00", first=4)
+        await asyncio.sleep(2)
+        client.ask("reqGlobalCancel")
+        await asyncio.sleep(3)
+        for order_id in range(1, 6):
+            assert client.story(order_id).count("3 Cancelled") == 1
+            assert client.story(order_id)[-1] == "4 202"
+        assert client.codes() == [202] * 5
+
+    on_a_gateway(scenario)
+
+
+def test_children_need_no_margin_of_their_own_and_a_group_that_of_its_largest() -> None:
+    """A bracket for half of the equity, and ten orders of one group, fit where each on its own would not beside."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        bracket(client, size=15_000)
+        await asyncio.sleep(2)
+        assert client.story(3)[-1] == "3 PreSubmitted"
+        for order_id in range(4, 14):
+            client.order(order_id, "BUY", 5_000, "LMT", lmtPrice=FAR, ocaGroup="ten", ocaType=1)
+        await asyncio.sleep(2)
+        assert client.codes() == []
+        client.order(14, "BUY", 5_000, "LMT", lmtPrice=FAR)
+        await asyncio.sleep(2)
+        assert client.codes() == [201]
+
+    on_a_gateway(scenario)
+
+
+def test_children_still_work_after_a_restart_once_their_parent_has_filled(tmp_path: Path) -> None:
+    """What was released stays released."""
+    path = tmp_path / "books.jsonl"
+
+    async def first(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        bracket(client, entry="MKT")
+        await asyncio.sleep(2)
+
+    async def second(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.ask("reqOpenOrders")
+        await asyncio.sleep(1)
+        assert why(client, 3) == [("PreSubmitted", "trigger")]
+        await until(gateway, NEXT_OPEN + timedelta(hours=6))
+        assert filled(client) == {3: 100}
+
+    on_a_gateway(first, ledger_path=path)
+    on_a_gateway(second, ledger_path=path, at=NIGHT)
+
+
 def test_a_bracket_survives_a_restart_and_what_was_not_transmitted_does_not(tmp_path: Path) -> None:
     """GTC parent and children keep ids, group and hold; the children still wait for the parent."""
     path = tmp_path / "books.jsonl"
@@ -282,10 +340,11 @@ def test_a_bracket_survives_a_restart_and_what_was_not_transmitted_does_not(tmp_
 # ── one cancels another ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def pair(client: PlainClient, oca_type: int, *, size: int = 100, low: str = "85.00", high: str = "95.00") -> None:
+def pair(client: PlainClient, oca_type: int, *, low: str = "85.00", first: int = 1) -> None:
     """Two buys of one group: at a limit below the market, and by a stop above it."""
-    client.order(1, "BUY", size, "LMT", lmtPrice=Decimal(low), ocaGroup="pair", ocaType=oca_type)
-    client.order(2, "BUY", size, "STP", auxPrice=Decimal(high), ocaGroup="pair", ocaType=oca_type)
+    links = {"ocaGroup": "pair", "ocaType": oca_type}
+    client.order(first, "BUY", 100, "LMT", lmtPrice=Decimal(low), **links)
+    client.order(first + 1, "BUY", 100, "STP", auxPrice=Decimal("95.00"), **links)
 
 
 @pytest.mark.parametrize("oca_type", [1, 2, 3])

@@ -149,7 +149,7 @@ class OrderBook:
         order.trailed = ticket.trail_stop
         order.parent_perm_id = entry.get("parent_perm_id", 0)
         order.is_child_held = entry.get("is_child_held", False)
-        order.is_accepted = order.is_acknowledged = True
+        order.is_accepted = order.is_acknowledged = order.is_told = True
         self._orders[ticket.client_id, ticket.order_id] = order
         self.use(ticket.client_id, ticket.order_id)
         self._by_hand = min(self._by_hand, ticket.order_id)

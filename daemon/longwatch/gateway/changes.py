@@ -39,7 +39,6 @@ class Changes:
         siblings = groups.siblings_of(self._venue.book, order) if is_shared else []
         for sibling in siblings:
             if not sibling.is_cancelling:
-                sibling.is_cancelling_along = True
                 self.begin_cancel(sibling)
         self.begin_cancel(order, after=siblings)
 
@@ -104,8 +103,8 @@ class Changes:
     def _finish_cancel(self, order: Order) -> None:
         if order.is_live:
             self._venue.floor.cancel(order, CANCELLED_BY_TRADER)
-        elif not order.is_cancelling_along:
-            self.too_late(order, order.ticket.client_id)
+        elif order.cancelled_by is not None:
+            self.too_late(order, order.cancelled_by)
 
 
 def _changed(old: Ticket, new: Ticket) -> Ticket:

@@ -38,6 +38,7 @@ class Conduct:
     cancels_oca_siblings: bool = True
     shows_pending_cancel: bool = True
     status_before_fill: bool = False
+    fills_without_status: bool = False
     status_with_refusal: bool = False
     takes_late_children: bool = False
     sends_open_orders: bool = False
@@ -88,6 +89,11 @@ SWITCHES: dict[str, Switch] = {
         usual="execution, then openOrder and orderStatus",
         other="orderStatus, then execution",
         evidence="both recorded, the usual one more often",
+    ),
+    "fills_without_status": Switch(
+        usual="a market order has a status before it fills and when it has",
+        other="one that fills at once is told by execution and commission alone",
+        evidence="the manual; all recordings have statuses",
     ),
     "status_with_refusal": Switch(
         usual="a new order refused for its price (110) has no status",

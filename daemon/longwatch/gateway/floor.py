@@ -12,7 +12,7 @@ from longwatch.gateway.book import OrderBook, terms
 from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.ledger import Execution, Ledger
 from longwatch.gateway.market import Auction, Market, Quote
-from longwatch.gateway.matching import Liquidity, Offer, Trade, offered, offered_at, trade_of, trail, triggers, within
+from longwatch.gateway.matching import Liquidity, Offer, Trade, offered, offered_at, price_of, trail, triggers, within
 from longwatch.gateway.orders import AT_ONCE, AT_THE_CLOSE, AT_THE_OPEN, Order, Status, commission_so_far
 from longwatch.gateway.reports import CommissionShown, FillShown, OrderNotice, OrderShown, Report, StatusShown
 from longwatch.gateway.timeline import Timeline
@@ -136,6 +136,7 @@ class Floor:
 
     def show(self, order: Order) -> None:
         """Tell an order and its status."""
+        order.is_told = True
         self._report(OrderShown(order=order))
         self._report(StatusShown(order=order))
 
@@ -195,13 +196,15 @@ class Floor:
             self._trade(order, trade, offered(order, quote, self._volume_share))
 
     def _trade_at(self, order: Order, quote: Quote) -> Trade | None:
+        price = price_of(order, quote)
+        if price is None:
+            return None
         offer = offered(order, quote, self._volume_share)
-        if groups.is_blocked(order, self._traders_at(order, offer.place)):
+        quantity = min(order.remaining, self._liquidity.left(order, offer))
+        is_too_little = quantity <= 0 or (order.ticket.tif == "FOK" and quantity < order.remaining)
+        if is_too_little or groups.is_blocked(order, self._traders_at(order, offer.place)):
             return None
-        trade = trade_of(order, quote, self._liquidity.left(order, offer))
-        if trade is not None and order.ticket.tif == "FOK" and trade.quantity < order.remaining:
-            return None
-        return trade
+        return Trade(quantity=quantity, price=price)
 
     def _auction(self, order: Order, instant: datetime) -> None:
         """Fill an order for an auction at the auction's price, as far as its volume goes."""
@@ -275,7 +278,9 @@ class Floor:
 
     def _tell_fill(self, fill: FillShown) -> None:
         order = fill.order
-        if self._conduct.status_before_fill:
+        if self._is_quiet(order):
+            self._report(fill)
+        elif self._conduct.status_before_fill:
             self._report(StatusShown(order=order))
             self._report(fill)
         elif order.is_live:
@@ -284,6 +289,10 @@ class Floor:
         else:
             self._report(fill)
             self.show(order)
+
+    def _is_quiet(self, order: Order) -> bool:
+        """Whether an order that filled at once is told by its execution alone."""
+        return self._conduct.fills_without_status and not order.is_live and not order.is_told
 
     def _execution(self, order: Order, trade: Trade) -> Execution:
         ticket = order.ticket
@@ -307,7 +316,7 @@ class Floor:
 
     def _settle(self, shown: CommissionShown) -> None:
         shown.order.is_settled = shown.order.status is Status.FILLED
-        if shown.order.is_settled:
+        if shown.order.is_settled and not self._is_quiet(shown.order):
             self.show(shown.order)
         self._report(shown)
 

@@ -150,7 +150,9 @@ class Intake:
         if is_now_or_never and not floor.can_trade(order):
             floor.end_at_once(order)
             return
-        floor.show(order)
+        is_quiet = venue.conduct.fills_without_status and is_open and ticket.order_type == "MKT"
+        if not is_quiet or order.why_held:
+            floor.show(order)
         if order.why_held:
             floor.show(order)
         elif is_open and ticket.order_type == "LMT":

@@ -45,20 +45,18 @@ def standing(account: Account, orders: Iterable[Order], market: Market, at: date
 
 def initial_with(account: Account, orders: Iterable[Order], ticket: Ticket, market: Market, at: datetime) -> Decimal:
     """The initial margin if `ticket` were working too."""
-    pending = _pending(orders)
-    key = (ticket.instrument.con_id, ticket.is_buy)
-    pending[key] = pending.get(key, ZERO) + ticket.quantity
-    return INITIAL_RATE * _worst(account, pending, market, at)
+    return INITIAL_RATE * _worst(account, _pending(orders, ticket), market, at)
 
 
-def _pending(orders: Iterable[Order]) -> dict[tuple[int, bool], Decimal]:
+def _pending(orders: Iterable[Order], another: Ticket | None = None) -> dict[tuple[int, bool], Decimal]:
     """Shares that may still be traded: of a group of orders no more than its largest, of held children nothing."""
-    groups: dict[tuple[int, bool, object], Decimal] = {}
-    for order in orders:
-        if not order.is_child_held:
-            ticket = order.ticket
-            key = (ticket.instrument.con_id, ticket.is_buy, ticket.oca_group or order.perm_id)
-            groups[key] = max(groups.get(key, ZERO), order.remaining)
+    working = [(order.ticket, order.remaining, str(order.perm_id)) for order in orders if not order.is_child_held]
+    if another is not None:
+        working.append((another, another.quantity, "another"))
+    groups: dict[tuple[int, bool, str], Decimal] = {}
+    for ticket, quantity, alone in working:
+        group = (ticket.instrument.con_id, ticket.is_buy, ticket.oca_group or f" {alone}")
+        groups[group] = max(groups.get(group, ZERO), quantity)
     pending: dict[tuple[int, bool], Decimal] = {}
     for (con_id, is_buy, _), quantity in groups.items():
         pending[con_id, is_buy] = pending.get((con_id, is_buy), ZERO) + quantity

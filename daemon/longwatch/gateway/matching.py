@@ -84,22 +84,21 @@ def stop_behind(ticket: Ticket, last: Decimal) -> Decimal:
     return max((price / tick).to_integral_value(ROUND_HALF_EVEN), Decimal(1)) * tick
 
 
-def trade_of(order: Order, quote: Quote, left: Decimal) -> Trade | None:
-    """What the order trades at this quote, of which so many shares are left, or None.
+def price_of(order: Order, quote: Quote) -> Decimal | None:
+    """At what price the order would trade at this quote, or None.
 
     Whoever comes to a price takes the quote. Whoever waited at a limit when the market crossed it gets the limit.
     """
-    market = quote.ask if order.ticket.is_buy else quote.bid
-    if market is None or order.ticket.is_for_auction:
+    ticket = order.ticket
+    market = quote.ask if ticket.is_buy else quote.bid
+    if market is None or ticket.is_for_auction:
         return None
-    price = market
-    limit = order.ticket.limit if order.ticket.order_type in LIMITED else None
-    if limit is not None:
-        if not within(limit, market, is_buy=order.ticket.is_buy):
-            return None
-        price = limit if order.is_resting else market
-    quantity = min(order.remaining, left)
-    return Trade(quantity=quantity, price=price) if quantity > 0 else None
+    limit = ticket.limit if ticket.order_type in LIMITED else None
+    if limit is None:
+        return market
+    if not within(limit, market, is_buy=ticket.is_buy):
+        return None
+    return limit if order.is_resting else market
 
 
 def within(limit: Decimal, price: Decimal, *, is_buy: bool) -> bool:

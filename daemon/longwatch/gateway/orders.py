@@ -106,8 +106,8 @@ class Order:
     """One order's life at the exchange; `spent` is the sum of quantity times price over its fills.
 
     `trailed` is where the stop of a trailing order stands. `is_child_held`: it waits for its parent to fill.
-    `is_unlocated`: it waits for shares to be found that can be sold short. `cancelled_by` is the client that asked;
-    `is_cancelling_along`: nobody asked for this one of its group.
+    `is_unlocated`: it waits for shares to be found that can be sold short. `cancelled_by` is the client that asked
+    for this one by its id. `is_told`: openOrder and orderStatus have gone out.
     `shrunk` is what its group or its parent took from its size.
     """
 
@@ -126,11 +126,11 @@ class Order:
     is_accepted: bool = False
     is_acknowledged: bool = False
     is_cancelling: bool = False
-    is_cancelling_along: bool = False
     is_triggered: bool = False
     is_resting: bool = False
     is_settled: bool = False
     is_noticed: bool = False
+    is_told: bool = False
     is_child_held: bool = False
     is_unlocated: bool = False
     has_children: bool = False
