@@ -12,7 +12,10 @@ from longwatch.simulation.simulate import Asked, Outcome, simulated, verdict
 DAEMON_CLIENT_ID = 1
 
 SEED = 3
-FELT = {"shows_pending_cancel", "status_before_fill", "sends_open_orders", "replays_commissions", "ids_restart"}
+FELT = {
+    *("shows_pending_cancel", "status_before_fill", "fills_without_status"),
+    *("sends_open_orders", "replays_commissions", "ids_restart"),
+}
 """The switches that the daemon's own orders meet in these days.
 
 The others concern what it never sends (groups, children, fractions, orders without size, account or time in force,
