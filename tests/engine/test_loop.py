@@ -22,6 +22,7 @@ from longwatch.domain.state import State, fingerprint
 from longwatch.engine.inbox import Inbox
 from longwatch.engine.loop import COMMIT_SECONDS, REOPEN_SECONDS, Engine
 from longwatch.errors import JournalError
+from longwatch.journal.checkpoints import recovered
 from longwatch.journal.codec import decode, recover
 from longwatch.journal.records import Record
 from longwatch.journal.sqlite import InlineJournal
@@ -484,6 +485,87 @@ async def test_the_same_on_a_real_disk_recovers_to_the_state_that_lived(tmp_path
     await asyncio.gather(task, return_exceptions=True)
     assert fingerprint(recover(journal.read())) == fingerprint(engine.state)
     await journal.close()
+
+
+async def test_a_checkpoint_stands_where_the_state_stood_however_events_were_batched(tmp_path: Path) -> None:
+    """Made while the engine works: each is the fold of the records up to it, and opening by it is the state that lived.
+
+    None is made while the journal is broken.
+    """
+    journal = InlineJournal.open(tmp_path / "journal.sqlite", account=ACCOUNT, mode="paper", fresh_id="k7q2")
+    journal.checkpoint_records = 4
+    made: list[tuple[int, str]] = []
+    real = journal.checkpoint
+
+    def checkpoint(sequence: int, state: State, least: int | None = None) -> None:
+        made.append((sequence, fingerprint(state)))
+        real(sequence, state, least)
+
+    journal.checkpoint = checkpoint  # type: ignore[method-assign]
+    inbox = Inbox()
+    clock = SteppedClock(asyncio.get_running_loop().time, market_start=START)
+    engine = Engine(
+        state=World().state,
+        journal=journal,
+        inbox=inbox,
+        clock=clock,
+        perform=lambda effect: None,
+        observe=lambda event, what: None,
+    )
+    task = asyncio.create_task(engine.run(), name="engine")
+    for place, (event, _) in enumerate(World.ready().steps):
+        inbox.put(event)
+        if place % 3:
+            await asyncio.sleep(0.002)
+    while not engine.is_idle:
+        await asyncio.sleep(0.001)
+    engine.checkpoint(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    records = list(journal.read())
+    assert len(made) > 3
+    assert [told for _, told in made] == [fingerprint(recover(records[:sequence])) for sequence, _ in made]
+    found = recovered(journal)
+    assert found.began_at == len(records) and found.passed_over == ()
+    assert fingerprint(found.state) == fingerprint(engine.state)
+    await journal.close()
+
+
+@virtual
+async def test_no_checkpoint_is_made_of_what_is_not_durable() -> None:
+    """With the disk full the state runs ahead of the journal: it is not stored until all of it is written."""
+    async with running() as rig:
+        rig.journal.disk_full = True
+        rig.put(m.ClockSeen, skew_seconds=0.0)
+        await rig.idle()
+        before = len(rig.journal.checkpoints)
+        rig.put(m.ClockSeen, skew_seconds=0.5)
+        await rig.idle()
+        rig.engine.checkpoint(1)
+        assert len(rig.journal.checkpoints) == before
+        rig.journal.disk_full = False
+        await asyncio.sleep(2 * REOPEN_SECONDS)
+        rig.engine.checkpoint(1)
+        assert len(rig.journal.checkpoints) == before + 1
+
+
+@virtual
+async def test_a_journal_that_finds_itself_gone_stops_the_engine_though_nobody_wrote() -> None:
+    """Not ready, one alert, orders withheld; back again by itself once the storage opens."""
+    async with running() as rig:
+        await asyncio.sleep(0)
+        rig.journal.failure, rig.journal.disk_full = "moved", True
+        rig.journal.failed("moved")
+        assert rig.engine.journal_failure == "moved"
+        assert rig.alerts() == ["journal_failed"]
+        rig.rebalance()
+        await rig.idle()
+        assert "SubmitOrder" not in rig.kinds()
+        rig.journal.disk_full = False
+        await asyncio.sleep(2 * REOPEN_SECONDS)
+        assert rig.engine.journal_failure is None
+        assert rig.alerts() == ["journal_failed", "journal_back"]
+        assert "RebalanceDecided" in [record.kind for record in rig.journal.records]
 
 
 # ── deadlines ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -40,19 +40,24 @@ def encode(sequence: int, cause: int, message: m.Event | m.Fact) -> Record:
 
 def decode(record: Record) -> m.Event | m.Fact:
     """The event or fact a record holds. Raises JournalError for a kind, schema or payload that can't be read."""
+    decoder = _DECODERS.get(record.kind)
+    if decoder is None or record.schema > SCHEMA:
+        decoder = _decoder_of(record)
+    try:
+        return decoder.decode(record.payload)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise JournalError(f"journal record {record.sequence} ({record.kind}) can't be read: {error}") from error
+
+
+def _decoder_of(record: Record) -> msgspec.json.Decoder[Any]:
     kind = EVENTS.get(record.kind) or FACTS.get(record.kind)
     if kind is None or record.schema > SCHEMA:
         raise JournalError(
             f"journal record {record.sequence} is a {record.kind} of schema {record.schema}, which this version "
             "does not know; run the version that wrote it, or a newer one"
         )
-    decoder = _DECODERS.get(record.kind)
-    if decoder is None:
-        decoder = _DECODERS[record.kind] = msgspec.json.Decoder(kind)
-    try:
-        return cast(m.Event | m.Fact, decoder.decode(record.payload))
-    except ValueError as error:
-        raise JournalError(f"journal record {record.sequence} ({record.kind}) can't be read: {error}") from error
+    decoder = _DECODERS[record.kind] = msgspec.json.Decoder(kind)
+    return decoder
 
 
 def is_fact_record(record: Record) -> bool:
