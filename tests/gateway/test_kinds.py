@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ import pytest
 
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct
+from longwatch.gateway.hours import Hours, RoundTheClock
 from longwatch.gateway.market import Instrument, Market, Replay
+from longwatch.gateway.synthetic import Synthetic
 from tests.gateway.made import AAPL, IBM, JANUARY_3, PRICES, PlainClient, bar_of, on_a_gateway, small_market, until
 
 CLOSE = JANUARY_3 + timedelta(hours=6, minutes=30)
@@ -146,6 +148,35 @@ def test_a_point_gives_no_more_than_a_share_of_the_volume_traded_there() -> None
         assert [one["shares"] for one in fills[:-1]] == [share // 4 for share in shares[: len(fills) - 1]]
 
     on_a_gateway(scenario, market=thin_market())
+
+
+class AroundTheClock(Synthetic):
+    """A made-up share with sessions of its own, which never end."""
+
+    @property
+    def hours(self) -> Hours:
+        return RoundTheClock()
+
+
+def test_an_order_lives_by_the_sessions_of_its_instrument() -> None:
+    """At night one order waits for the open, and one in an instrument that trades at all hours fills."""
+    days = [bar_of(day, prices) for day, prices in PRICES.items()]
+    other = AroundTheClock(Instrument(con_id=77, symbol="ALWAYS"), seed=1, first=date(2006, 12, 1))
+    market = Market([Replay(AAPL, days), other], seed=1)
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 100)
+        client.order(2, "BUY", 100, symbol="ALWAYS")
+        client.order(3, "BUY", 100, "LMT", lmtPrice=Decimal("0.01"), symbol="ALWAYS")
+        await asyncio.sleep(2)
+        assert client.story(1) == ["4 399", "5 PreSubmitted", "3 PreSubmitted"]
+        assert "3 Filled" in client.story(2)
+        await until(gateway, datetime(2007, 1, 4, 0, 0, 1, tzinfo=UTC))
+        assert client.story(3)[-2:] == ["3 Cancelled", "4 202"]
+        assert client.story(1)[-1] == "3 PreSubmitted"
+
+    on_a_gateway(scenario, at=JANUARY_3 + timedelta(hours=8), market=market)
 
 
 # ── trailing stops ──────────────────────────────────────────────────────────────────────────────────────────────────

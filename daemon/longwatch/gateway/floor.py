@@ -127,8 +127,9 @@ class Floor:
 
     def set_expiry(self, order: Order, at: datetime) -> None:
         """An order for the open ends with the next one, a GTC order never, any other with the session."""
-        following = self._market.hours.following(at)
-        session = self._market.hours.at(at) or following
+        hours = self._market.hours_of(order.ticket.instrument)
+        following = hours.following(at)
+        session = hours.at(at) or following
         if order.ticket.tif == AT_THE_OPEN:
             order.expires_at = following.open_at if following else None
         else:

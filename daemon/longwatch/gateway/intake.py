@@ -63,7 +63,7 @@ class Intake:
             order.is_unlocated = self._is_unlocated(order)
             if order.expires_at is not None and order.expires_at <= now:
                 floor.cancel(order, CANCELLED_BY_SYSTEM)
-            elif self._venue.market.hours.at(now) is not None:
+            elif self._is_open(order.ticket, now):
                 floor.submit(order)
         for order in list(self._venue.book.ended()):
             floor.orphan(order)
@@ -108,7 +108,7 @@ class Intake:
 
     def _is_late(self, ticket: Ticket, now: datetime) -> bool:
         """Whether the auction that an order is for takes no more orders."""
-        hours = self._venue.market.hours
+        hours = self._venue.market.hours_of(ticket.instrument)
         session, following = hours.at(now), hours.following(now)
         if ticket.tif == AT_THE_OPEN:
             return session is not None or (following is not None and following.open_at - now < LAST_FOR_THE_OPEN)
@@ -139,7 +139,7 @@ class Intake:
         if self.binds_at_once:
             self.bind(order)
         floor.set_expiry(order, now)
-        is_open = venue.market.hours.at(now) is not None
+        is_open = self._is_open(ticket, now)
         if not is_open and ticket.tif != AT_THE_OPEN:
             self._warn_closed(order, now)
         order.is_unlocated = self._is_unlocated(order)
@@ -173,8 +173,12 @@ class Intake:
         )
         return (holding.quantity if holding else ZERO) - sum(sold, ZERO) < order.remaining
 
+    def _is_open(self, ticket: Ticket, now: datetime) -> bool:
+        return self._venue.market.hours_of(ticket.instrument).at(now) is not None
+
     def _warn_closed(self, order: Order, now: datetime) -> None:
-        following, ticket = self._venue.market.hours.following(now), order.ticket
+        ticket = order.ticket
+        following = self._venue.market.hours_of(ticket.instrument).following(now)
         zone = ticket.instrument.zone
         when = f"{following.open_at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone}" if following else "later"
         text = (

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
+from longwatch.gateway.instruments import increment_at
 from longwatch.gateway.ledger import ZERO
 from longwatch.gateway.market import Auction, Quote
 from longwatch.gateway.orders import TRAILING, Order, Ticket
@@ -80,7 +81,7 @@ def stop_behind(ticket: Ticket, last: Decimal) -> Decimal:
     """The stop that trails this last price by the ticket's amount or percentage, on the tick grid."""
     distance = ticket.stop or last * (ticket.trail_percent or ZERO) / HUNDRED
     price = last + distance if ticket.is_buy else last - distance
-    tick = ticket.instrument.min_tick
+    tick = increment_at(ticket.instrument, price)
     return max((price / tick).to_integral_value(ROUND_HALF_EVEN), Decimal(1)) * tick
 
 
