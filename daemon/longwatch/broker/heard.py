@@ -78,6 +78,10 @@ class Heard(Protocol):
         """Message 2."""
         ...
 
+    def conflated(self, count: int) -> None:
+        """So many ticks came that a newer one of the same kind took the place of."""
+        ...
+
     def server_time(self, epoch_seconds: int) -> None:
         """Message 49."""
         ...

@@ -106,8 +106,6 @@ class Reader:
         self._library_reads = decoder.handlers
         self._rows: dict[tuple[str, ...], Said] = {}
         self._own: dict[int, Callable[[Sequence[str]], None]] = {
-            1: self._tick_price,
-            2: self._tick_size,
             11: self._execution,
             17: self._history,
         }
@@ -144,14 +142,6 @@ class Reader:
         known[EXECUTION_TIME_FIELD] = self._translator.epoch_of(fields[EXECUTION_TIME_FIELD])
         # The request's number is another each time, and nothing of what is told.
         self._row(11, ("11", *fields[2:]), known)
-
-    def _tick_price(self, fields: Sequence[str]) -> None:
-        _, _, request, tick_type, price, size, _ = fields
-        if price:
-            self._heard.tick_price(int(request), int(tick_type), _finite(price), _finite(size) if size else None)
-
-    def _tick_size(self, fields: Sequence[str]) -> None:
-        self._heard.tick_size(int(fields[2]), int(fields[3]), _finite(fields[4] or "0"))
 
     def _history(self, fields: Sequence[str]) -> None:
         bars = bar_columns(fields)
@@ -298,10 +288,3 @@ def _strict_wrap(decoder: Any, name: str, types: Sequence[type], skip: int = 2) 
         getattr(decoder.wrapper, name)(*arguments)
 
     return read
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if value - value != 0:
-        raise ValueError(f"{text!r} is not a finite number")
-    return value

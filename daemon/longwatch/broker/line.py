@@ -11,6 +11,7 @@ from typing import cast
 from longwatch.broker.heard import Greeting, Heard
 from longwatch.broker.ib import UNDECODABLE, Library, Reader, Writer, load
 from longwatch.broker.settings import LinkSettings
+from longwatch.broker.ticks import STARTS, Ticks
 from longwatch.broker.translate import Translator
 from longwatch.clock import Clock
 from longwatch.errors import LinkError, ProtocolError
@@ -36,6 +37,7 @@ class Line(asyncio.Protocol):
         self._library: Library = load(settings.library)
         self._translator = Translator(heard, clock, settings.gateway_zone)
         self._frames = Frames()
+        self._ticks = Ticks(heard)
         self._reader: Reader | None = None
         self._transport: asyncio.Transport | None = None
         self._ready = False
@@ -98,10 +100,16 @@ class Line(asyncio.Protocol):
         except ProtocolError as error:
             self.end(f"what answers at {self._address} does not speak the TWS protocol: {error}")
             return
+        ticks = self._ticks
         for payload in payloads:
+            if payload[:2] in STARTS and self._reader is not None:
+                ticks.take(payload)
+                continue
+            ticks.tell()
             if self.lost.done():
                 return
             self._message(split(payload))
+        ticks.tell()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._down.set()

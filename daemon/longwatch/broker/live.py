@@ -240,6 +240,9 @@ class IbBroker:
     def tick_size(self, request_id: int, tick_type: int, size: float) -> None:
         self._board.size(request_id, tick_type, size)
 
+    def conflated(self, count: int) -> None:
+        self._board.ticks += count
+
     def server_time(self, epoch_seconds: int) -> None:
         self._link.answered()
         skew = self._clock_check.answered(epoch_seconds, self._clock.market(), self._channel.loop.time())

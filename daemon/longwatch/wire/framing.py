@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from struct import Struct
 
 from longwatch.errors import ProtocolError
 
@@ -20,6 +21,7 @@ LOWEST_SERVER_VERSION = 157
 HIGHEST_SERVER_VERSION = 178
 
 _HEADER = 4
+_LENGTH = Struct(">I").unpack_from
 _MAGIC = b"API\0"
 _HELLO_LIMIT = 4096
 _VERSIONS = re.compile(r"v(\d{1,6})(?:\.\.(\d{1,6}))?(?: (.*))?", re.DOTALL | re.ASCII)
@@ -67,7 +69,7 @@ class Frames:
         self._needed = _HEADER
         while size - at >= _HEADER:
             start = at + _HEADER
-            length = int.from_bytes(data[at:start], "big")
+            length = _LENGTH(data, at)[0]
             if not 0 < length <= self._limit:
                 return payloads, at, f"a frame announces {length} bytes, not 1 to {self._limit}: close the connection"
             end = start + length
