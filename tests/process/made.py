@@ -20,6 +20,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
+from longwatch.broker.ib import installed
 from longwatch.domain import messages as m
 from longwatch.domain.state import State
 from longwatch.journal.codec import decode, recover
@@ -48,7 +49,12 @@ BASE: Settings = {
     "data_provider": "ib",
     "executor": "ib_paper",
     "calendar": "24/7",
-    "ib": {"heartbeat_seconds": 5.0, "backoff_initial_seconds": 0.2, "backoff_max_seconds": 0.5},
+    "ib": {
+        "client_library": installed(),
+        "heartbeat_seconds": 5.0,
+        "backoff_initial_seconds": 0.2,
+        "backoff_max_seconds": 0.5,
+    },
     "clock": {"source": "gateway", "speed": float(SPEED)},
     "execution": {
         "paper_account": ACCOUNT,

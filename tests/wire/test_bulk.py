@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
-from longwatch.wire.bulk import bar_columns
-from longwatch.wire.fields import UnreadableField
-from longwatch.wire.framing import split
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longwatch.wire.bulk import bar_columns, read_bars
+from longwatch.wire.fields import UnreadableField, show_double
+from longwatch.wire.framing import frame, split
 from longwatch.wire.replies import encode_reply
 
 BARS = [
@@ -23,6 +27,44 @@ def test_each_column_holds_one_value_a_bar() -> None:
     assert columns.dates == ["20240102", "20240103"]
     assert list(columns.close) == [185.64, 184.25]
     assert list(columns.count) == [-1.0, -1.0]
+
+
+def packed(fields: list[str]) -> bytes:
+    return frame(fields)[4:]
+
+
+def test_plain_numbers_as_dates_are_read_as_numbers() -> None:
+    """From the bytes: the same columns, and dates that are numbers."""
+    fields, columns = bar_columns(HISTORY), read_bars(packed(HISTORY))
+    assert list(columns.dates) == [20240102.0, 20240103.0]
+    assert replace(columns, dates=fields.dates) == fields
+
+
+def test_dates_with_a_zone_stay_text() -> None:
+    """What is no list of numbers is read field by field."""
+    zoned = [{**bar, "date": f"{bar['date']} 09:30:00 US/Eastern"} for bar in BARS]
+    fields = split(encode_reply("historicalData", {"reqId": 7, "start": "a", "end": "b", "bars": zoned}, 176)[4:])
+    assert read_bars(packed(fields)) == bar_columns(fields)
+
+
+@given(st.lists(st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 7), max_size=5))
+def test_both_ways_of_reading_give_the_same_doubles(rows: list[tuple[float, ...]]) -> None:
+    """To the last bit, in every form a double is written in."""
+    bars = [dict(zip(("open", "high", "low", "close", "volume", "wap", "count"), row, strict=True)) for row in rows]
+    texts = [["20240102", *map(show_double, bar.values())] for bar in bars]
+    fields = ["17", "7", "a", "b", str(len(bars)), *(text for row in texts for text in row)]
+    columns = read_bars(packed(fields))
+    assert replace(columns, dates=[]) == replace(bar_columns(fields), dates=[])
+
+
+SPOILT = [HISTORY[:-1], [*HISTORY, "1"], HISTORY[:4], ["17", "x", "a", "b", "0"], [*HISTORY[:6], "1,2", *HISTORY[8:]]]
+
+
+@pytest.mark.parametrize("fields", SPOILT)
+def test_bytes_of_the_wrong_length_are_refused_whole(fields: list[str]) -> None:
+    """Neither a mark of JSON's in a field nor a missing one shifts the columns."""
+    with pytest.raises(UnreadableField):
+        read_bars(packed(fields))
 
 
 def test_an_empty_history_has_empty_columns() -> None:

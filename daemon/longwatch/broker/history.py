@@ -11,6 +11,8 @@ from longwatch.domain.bars import BarSeries, stamp_of
 from longwatch.wire.bulk import BarColumns
 
 DAILY = "1 day"
+FIRST_EPOCH, LAST_EPOCH = 100_000_000.0, 7_000_000_000.0
+"""Epoch seconds of 1973 and of 2191; smaller numbers are dates, as 20231116."""
 MOST_DAYS = 365
 """IB refuses longer durations in days; beyond, it wants years."""
 SESSIONS_A_YEAR = 250
@@ -34,7 +36,7 @@ def end_of(until: date, today: date) -> str:
 
 def series_of(symbol: str, bar_size: str, columns: BarColumns, *, until: date, count: int, zone: str) -> BarSeries:
     """The last `count` bars up to and with `until`. Raises ValueError or KeyError on a date that is none."""
-    stamps = array("q", [_stamp(text, zone) for text in columns.dates])
+    stamps = _stamps(columns.dates, zone)
     last = stamp_of(until) + (0 if bar_size == DAILY else 86_399)
     stop = sum(1 for stamp in stamps if stamp <= last)
     whole = BarSeries(
@@ -49,6 +51,20 @@ def series_of(symbol: str, bar_size: str, columns: BarColumns, *, until: date, c
         adjusted=columns.close[:],
     )
     return whole.between(max(0, stop - count), stop)
+
+
+def _stamps(dates: list[str] | array[float], zone: str) -> array[int]:
+    """The stamps of bars. Raises ValueError or KeyError on a date that is none."""
+    if isinstance(dates, list):
+        return array("q", [_stamp(text, zone) for text in dates])
+    if not dates:
+        return array("q")
+    low, high = min(dates), max(dates)
+    if high < FIRST_EPOCH:
+        return array("q", [stamp_of(day_of(f"{date:.0f}")) for date in dates])
+    if not FIRST_EPOCH <= low <= high < LAST_EPOCH:
+        raise ValueError(f"a bar's date {low if low < FIRST_EPOCH else high:.0f} is no time of this age")
+    return array("q", map(int, dates))
 
 
 def _stamp(text: str, zone: str) -> int:

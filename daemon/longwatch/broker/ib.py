@@ -22,7 +22,7 @@ from longwatch.broker.translate import FIGURES, Said, Translator
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.messages import SubmitOrder
 from longwatch.errors import ConfigError
-from longwatch.wire.bulk import bar_columns
+from longwatch.wire.bulk import read_bars
 from longwatch.wire.fields import UnreadableField
 from longwatch.wire.framing import frame_text
 
@@ -33,6 +33,8 @@ EXECUTION_TIME_FIELD = 15
 ROWS = frozenset({59, 61, 101})
 """Commissions, positions and completed orders: with executions, what a reading of the account repeats."""
 ROWS_KEPT = 2000
+EPOCH_SECONDS = 2
+"""The form of dates of bars within a day: plain numbers, which need no zone. Daily ones are `yyyymmdd` all the same."""
 
 EXTRAS = {"ib_insync": "ib", "ib_async": "ib-async"}
 """The libraries known, the one preferred first, and the extra that installs each."""
@@ -107,7 +109,6 @@ class Reader:
         self._rows: dict[tuple[str, ...], Said] = {}
         self._own: dict[int, Callable[[Sequence[str]], None]] = {
             11: self._execution,
-            17: self._history,
         }
 
     def read(self, message_id: int, fields: list[str]) -> None:
@@ -143,8 +144,9 @@ class Reader:
         # The request's number is another each time, and nothing of what is told.
         self._row(11, ("11", *fields[2:]), known)
 
-    def _history(self, fields: Sequence[str]) -> None:
-        bars = bar_columns(fields)
+    def history(self, payload: bytes) -> None:
+        """Message 17, whose rows may be a hundred thousand: as bytes, and never field by field."""
+        bars = read_bars(payload)
         self._heard.history(bars.req_id, bars)
 
 
@@ -214,7 +216,7 @@ class Writer:
             bar_size,
             "TRADES",
             1,
-            1,
+            EPOCH_SECONDS,
             False,
             [],
         )

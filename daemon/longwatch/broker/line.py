@@ -18,6 +18,7 @@ from longwatch.errors import LinkError, ProtocolError
 from longwatch.wire.framing import Frames, hello, split
 
 GREETING_FIELDS = 2
+HISTORY = b"17\0"
 LAST_FIRST_ID = 2_000_000_000
 """Ids end at 2,147,483,646; any client's order with a high id pushes the next one up for good."""
 
@@ -100,7 +101,7 @@ class Line(asyncio.Protocol):
         except ProtocolError as error:
             self.end(f"what answers at {self._address} does not speak the TWS protocol: {error}")
             return
-        ticks = self._ticks
+        ticks, self.messages = self._ticks, self.messages + len(payloads)
         for payload in payloads:
             if payload[:2] in STARTS and self._reader is not None:
                 ticks.take(payload)
@@ -108,7 +109,7 @@ class Line(asyncio.Protocol):
             ticks.tell()
             if self.lost.done():
                 return
-            self._message(split(payload))
+            self._message(payload)
         ticks.tell()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -117,17 +118,19 @@ class Line(asyncio.Protocol):
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _message(self, fields: list[str]) -> None:
-        self.messages += 1
+    def _message(self, payload: bytes) -> None:
         if self._reader is None:
-            self._greeting(fields)
+            self._greeting(split(payload))
             return
-        message_id = _integer(fields[0])
         try:
-            self._reader.read(message_id, fields)
+            if payload.startswith(HISTORY):
+                self._reader.history(payload)
+            else:
+                fields = split(payload)
+                self._reader.read(_integer(fields[0]), fields)
         except UNDECODABLE as error:
-            reason = f"{type(error).__name__}: {error}"[:200]
-            self._heard.undecodable(message_id, tuple(fields), reason)
+            fields, reason = split(payload), f"{type(error).__name__}: {error}"[:200]
+            self._heard.undecodable(_integer(fields[0]) if fields else -1, tuple(fields), reason)
         if not self._ready:
             self._shake()
 

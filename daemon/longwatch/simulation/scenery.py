@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from longwatch.broker.ib import installed
 from longwatch.config.load import Loaded, parse
 from longwatch.data import demo
 from longwatch.data.calendar import ExchangeCalendar
@@ -105,7 +106,12 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
         "data_provider": "ib",
         "executor": "ib_paper",
         "initial_capital": CASH,
-        "ib": {"port": 4002, "heartbeat_seconds": 900, "account_age_seconds": 90_000},
+        "ib": {
+            "port": 4002,
+            "client_library": installed(),
+            "heartbeat_seconds": 900,
+            "account_age_seconds": 90_000,
+        },
         "data": {"history_bars": 15},
         "clock": {"source": "gateway"},
         "execution": {

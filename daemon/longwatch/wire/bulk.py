@@ -6,18 +6,24 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from longwatch.wire.fields import UnreadableField
+from longwatch.wire.framing import split
 from longwatch.wire.layout import label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarColumns:
-    """The bars of one historicalData message as columns, oldest first; prices and volumes are doubles."""
+    """The bars of one historicalData message as columns, oldest first; prices and volumes are doubles.
+
+    Dates that are plain numbers, as `20240325` and epoch seconds, may stand as numbers.
+    """
 
     req_id: int
     start: str
     end: str
-    dates: list[str]
+    dates: list[str] | array[float]
     open: array[float]
     high: array[float]
     low: array[float]
@@ -27,8 +33,29 @@ class BarColumns:
     count: array[float]
 
 
+_DECODER = msgspec.json.Decoder(list[float])
 _BARS_AT = 5
 _BAR_WIDTH = 8
+
+
+def read_bars(payload: bytes) -> BarColumns:
+    """As bar_columns, from the bytes of the message, and several times as fast when its dates are plain numbers.
+
+    The message is then a list of numbers with another mark between them than JSON's, and is read as that.
+    """
+    *head, body = payload.split(b"\0", _BARS_AT)
+    if len(head) == _BARS_AT and body.endswith(b"\0") and b"," not in body:
+        try:
+            numbers = _DECODER.decode(b"[" + body[:-1].replace(b"\0", b",") + b"]")
+            count, req_id = int(head[4]), int(head[1])
+        except (ValueError, msgspec.DecodeError):
+            return bar_columns(split(payload))
+        if len(numbers) == count * _BAR_WIDTH:
+            dates, *columns = (array("d", numbers[i::_BAR_WIDTH]) for i in range(_BAR_WIDTH))
+            prices = dict(zip(_BAR_NUMBERS, columns, strict=True))
+            start, end = head[2].decode(), head[3].decode()
+            return BarColumns(req_id=req_id, start=start, end=end, dates=dates, **prices)
+    return bar_columns(split(payload))
 
 
 def bar_columns(fields: Sequence[str]) -> BarColumns:
