@@ -29,7 +29,7 @@ from longwatch.wire.framing import frame_text
 UNDECODABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, StopIteration, UnreadableField)
 """What reading a message that is not as it should be can raise."""
 
-EXECUTION_TIME_FIELD = 15
+EXECUTION, EXECUTION_TIME_FIELD = 11, 15
 ROWS = frozenset({59, 61, 101})
 """Commissions, positions and completed orders: with executions, what a reading of the account repeats."""
 ROWS_KEPT = 2000
@@ -107,15 +107,11 @@ class Reader:
         decoder = library.decoder(translator, server_version)
         self._library_reads = decoder.handlers
         self._rows: dict[tuple[str, ...], Said] = {}
-        self._own: dict[int, Callable[[Sequence[str]], None]] = {
-            11: self._execution,
-        }
 
     def read(self, message_id: int, fields: list[str]) -> None:
         """Decode the message and tell it, whole."""
-        own = self._own.get(message_id)
-        if own is not None:
-            own(fields)
+        if message_id == EXECUTION:
+            self._execution(fields)
         elif message_id in ROWS:
             self._row(message_id, tuple(fields), fields)
         else:
