@@ -234,6 +234,22 @@ def test_a_dividend_is_accrued_at_the_open_and_paid_two_weeks_later() -> None:
     on_a_gateway(scenario)
 
 
+def test_a_late_machine_pays_fractions_at_the_price_before_the_open() -> None:
+    """Ten seconds after the open the quote is of new shares already: the close, over the ratio, is what is paid."""
+
+    async def scenario(gateway: Gateway) -> None:
+        await a_holder(gateway, 75)
+        await until(gateway, NEXT_OPEN + timedelta(seconds=10))
+        session = gateway.desk.market.hours.on(date(2007, 1, 4))
+        assert session is not None
+        gateway.desk.market.script(Action(date=session.date, con_id=AAPL.con_id, ratio=Decimal("1.5")))
+        cash = gateway.ledger.accounts[ACCOUNT].cash
+        gateway.desk.corporate._open(session)
+        assert gateway.ledger.accounts[ACCOUNT].cash == cash + round(Decimal("83.80") * 2 / 3, 4) / 2
+
+    on_a_gateway(scenario)
+
+
 def test_splits_and_dividends_of_the_market_reach_every_account() -> None:
     """What the market lists is applied like what is scripted; a short position owes the dividend."""
     days = [bar_of(day, prices) for day, prices in PRICES.items()]

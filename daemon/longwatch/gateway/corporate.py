@@ -66,10 +66,10 @@ class Corporate:
         for action in sorted(self._desk.market.actions(session.date), key=lambda one: not one.dividend):
             instrument = self._desk.market.find("", action.con_id)
             if instrument is not None:
-                self._apply(action, instrument)
+                self._apply(action, instrument, session.open_at - BEFORE_THE_OPEN)
         self.watch()
 
-    def _apply(self, action: Action, instrument: Instrument) -> None:
+    def _apply(self, action: Action, instrument: Instrument, before: datetime) -> None:
         for account in self._desk.ledger.accounts:
             held = self._desk.books(account).holdings.get(action.con_id)
             if held is None or not held.quantity:
@@ -77,13 +77,14 @@ class Corporate:
             if action.dividend:
                 self._accrue(account, instrument, held.quantity, action.dividend)
             if action.ratio != 1:
-                self._split(account, instrument, action.ratio)
+                self._split(account, instrument, action.ratio, before)
         if action.ratio != 1:
             self._desk.exchange.lapse("", instrument.symbol)
 
-    def _split(self, account: str, instrument: Instrument, times: Decimal) -> None:
+    def _split(self, account: str, instrument: Instrument, times: Decimal, before: datetime) -> None:
+        """The price is the last one before the open, also where the machine is late."""
         desk, ratio = self._desk, Fraction(times).limit_denominator(FINEST)
-        last = desk.market.quote(instrument, desk.now()).last or ZERO
+        last = desk.market.quote(instrument, before).last or ZERO
         price = round(last * ratio.denominator / ratio.numerator, PRICE_DIGITS)
         text = f"{ratio.numerator}/{ratio.denominator}"
         desk.ledger.split(account, instrument.con_id, instrument.symbol, text, price, desk.now())
