@@ -13,7 +13,7 @@ from datetime import UTC
 from types import SimpleNamespace
 from typing import Any
 
-from play import Tape, plain, play, told
+from play import Tape, plain, play, play_accounts, told
 
 
 class Heard:
@@ -116,13 +116,19 @@ class Insync:
                 await asyncio.sleep(0.02)
 
 
-def main(name: str, host: str, port: str, client_id: str) -> None:
+def main(name: str, host: str, port: str, client_id: str, other: str = "", con_id: str = "0") -> None:
     tape = Tape()
     library = Insync(name, tape)
     library.connect(host, int(port), int(client_id))
-    play(library, tape)
+    if other:
+        play_accounts(library, tape, other, int(con_id))
+    else:
+        play(library, tape)
     version = library.client.serverVersion()
     library.run(library.stop())
+    if other:
+        told(library, tape, server_version=version, connected_at="")
+        return
     facade = library.run(library.facade(host, int(port), int(client_id) + 1))
     told(library, tape, server_version=version, connected_at="", facade=facade)
 

@@ -1,4 +1,7 @@
-"""Drives Interactive Brokers' own Python client, `ibapi`, of any generation: `official.py HOST PORT CLIENT_ID`."""
+"""Drives Interactive Brokers' own Python client, `ibapi`, of any generation: `official.py HOST PORT CLIENT_ID`.
+
+With a second account and a contract number after these it asks about accounts alone.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from ibapi.contract import Contract
 from ibapi.execution import ExecutionFilter
 from ibapi.order import Order
 from ibapi.wrapper import EWrapper
-from play import Tape, play, told
+from play import Tape, play, play_accounts, told
 
 OWN = frozenset(name for name in vars(EWrapper) if not name.startswith("_")) - {"logAnswer"}
 
@@ -66,12 +69,15 @@ class Official:
         return Decimal(text) if "Decimal" in vars(sys.modules["ibapi.order"]) else float(text)
 
 
-def main(host: str, port: str, client_id: str) -> None:
+def main(host: str, port: str, client_id: str, other: str = "", con_id: str = "0") -> None:
     tape = Tape()
     library = Official(tape)
     library.connect(host, int(port), int(client_id))
     library.account = "DU123456"
-    play(library, tape)
+    if other:
+        play_accounts(library, tape, other, int(con_id))
+    else:
+        play(library, tape)
     client = library.client
     version, connected_at = client.serverVersion(), client.twsConnectionTime()
     client.disconnect()

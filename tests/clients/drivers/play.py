@@ -128,6 +128,34 @@ def play(library: Library, tape: Tape) -> None:
     refusals(library, tape)
 
 
+def play_accounts(library: Library, tape: Tape, other: str, con_id: int) -> None:
+    """Two accounts under one log-in, an order typed in by hand, and gains."""
+    tape.wait("nextValidId")
+    tape.wait("managedAccounts")
+    tape.settle()
+    first = next(arguments[0] for _, name, arguments in tape.events if name == "nextValidId")
+    name, contract = library.account, stock(library)
+    phase(library, tape, "by hand", ("reqOpenOrders",), "openOrderEnd")
+    nameless = ordered(library, size="10", orderType="MKT")
+    phase(library, tape, "no account", ("placeOrder", first, contract, nameless), "error", first)
+    order = ordered(library, size="30", orderType="MKT", account=other)
+    phase(library, tape, "bought", ("placeOrder", first + 1, contract, order), "orderStatus", first + 1, "Filled")
+    tape.settle()
+    phase(library, tape, "positions", ("reqPositions",), "positionEnd")
+    library.ask("cancelPositions")
+    phase(library, tape, "summary", ("reqAccountSummary", 140, "All", "TotalCashValue"), "accountSummaryEnd", 140)
+    library.ask("cancelAccountSummary", 140)
+    phase(library, tape, "gains", ("reqPnL", 141, other, ""), "pnl", 141)
+    phase(library, tape, "of one", ("reqPnLSingle", 142, name, "", con_id), "pnlSingle", 142)
+    phase(library, tape, "of none", ("reqPnLSingle", 143, name, "", 1), "pnlSingle", 143)
+    phase(library, tape, "nobody's", ("reqPnL", 144, "DU9", ""), "error", 144)
+    phase(library, tape, "nobody's single", ("reqPnLSingle", 145, "DU9", "", con_id), "error", 145)
+    phase(library, tape, "not followed", ("cancelPnL", 146), "error", 146)
+    phase(library, tape, "not followed single", ("cancelPnLSingle", 147), "error", 147)
+    phase(library, tape, "multi", ("reqPositionsMulti", 148, other, ""), "positionMultiEnd", 148)
+    phase(library, tape, "light", ("reqAccountUpdatesMulti", 149, other, "", True), "accountUpdateMultiEnd", 149)
+
+
 def phase(library: Library, tape: Tape, name: str, request: tuple[Any, ...], *until: Any) -> None:
     """Ask one thing and wait for its end."""
     tape.begin(name)
