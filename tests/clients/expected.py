@@ -14,7 +14,8 @@ from typing import Any
 
 from longwatch.gateway.account_values import AccountValue, account_values
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.history import DAILY, STEPS, PastBar, daily_bars, head_of, short_bars, span_of
+from longwatch.gateway.bars import PastBar, Prices
+from longwatch.gateway.history import DAILY, STEPS, Span, daily_bars, head_of, short_bars, span_of
 from longwatch.gateway.ledger import Commission, Execution, Holding
 from longwatch.gateway.market import Instrument, Quote
 from longwatch.gateway.orders import Order, Ticket
@@ -29,7 +30,7 @@ from longwatch.gateway.reports import (
 )
 
 ACCOUNT = "DU123456"
-ZONES_SINCE, SHARES_SINCE = 174, 175
+ZONES_SINCE, SHARES_SINCE, SCHEDULE_SINCE = 174, 175, 165
 SIZES_SINCE, ISSUERS_SINCE = 164, 176
 
 Said = tuple[str, tuple[Any, ...]]
@@ -80,7 +81,9 @@ def expected(model: Model) -> dict[str, list[Said]]:
     """Every phase and what is heard in it, live messages of orders apart."""
     return {
         **general(model),
+        **listings(model),
         **history(model),
+        **growing(model),
         **quotes(model),
         **downloads(model),
         **account(model),
@@ -145,6 +148,75 @@ def details(model: Model) -> dict[str, Any]:
         "aggGroup": 1,
         "stockType": "COMMON",
         **(sizes if model.version >= SIZES_SINCE else {}),
+    }
+
+
+WEEK = (
+    "20200105:1700-20200106:1600;20200106:1700-20200107:1600;20200107:1700-20200108:1600;"
+    "20200108:1700-20200109:1600;20200109:1700-20200110:1600;20200110:CLOSED;20200111:CLOSED"
+)
+"""The futures' sessions of that week, by Chicago's clock; the first one opened on Sunday evening."""
+
+
+def listings(model: Model) -> dict[str, list[Said]]:
+    """Instruments that are no shares, and a price grid with bands."""
+
+    def said(number: int, *names: str, **terms: Any) -> list[Said]:
+        rows = [listed(model, name, **terms) for name in names]
+        return [*(("contractDetails", (number, row)) for row in rows), ("contractDetailsEnd", (number,))]
+
+    euro = {"minTick": 0.00005, "marketRuleIds": "59", "validExchanges": "IDEALPRO", "stockType": ""}
+    future = {"minTick": 0.25, "marketRuleIds": "57", "timeZoneId": "US/Central", "tradingHours": WEEK}
+    future |= {"lastTradeTime": "16:00:00", "underSymbol": "IDX", "validExchanges": "CME"}
+    bands = [(0, Decimal("0.0001")), (1, Decimal("0.01")), (1000, Decimal("0.05"))]
+    return {
+        "fund": said(150, "FUND", stockType="ETF", minTick=Decimal("0.01"), validExchanges="SMART,ARCA"),
+        "euro": said(151, "EUR.USD", **euro),
+        "chain": said(152, "IDXH0", "IDXM0", "IDXU0", "IDXZ0", "IDXH1", **future),
+        "future": said(153, "IDXM0", **future, contractMonth="202006", realExpirationDate="20200619"),
+        "bands": [("marketRule", (85, [{"lowEdge": edge, "increment": step} for edge, step in bands]))],
+    }
+
+
+def listed(model: Model, name: str, **terms: Any) -> dict[str, Any]:
+    """The description of an instrument by its local name."""
+    instrument = model.gateway.desk.market.find(name)
+    assert instrument is not None
+    contract = {**contract_of(instrument, instrument.exchange), "localSymbol": name}
+    contract |= {"lastTradeDateOrContractMonth": instrument.last_trade_date, "multiplier": instrument.multiplier}
+    return {"contract": contract, "longName": instrument.long_name, **terms}
+
+
+def growing(model: Model) -> dict[str, list[Said]]:
+    """Between two points nothing is traded: bars of five seconds repeat the last price, and a growing one stands."""
+    last = model.quote.last
+    *_, newest = bars = past(model, "1 D", "15 mins")
+    market, shown = model.gateway.desk.market, text_of_bar(model)
+    bids = short_bars(market, model.abc, Span(sessions=1), STEPS["1 hour"], model.now, what=Prices.BID)
+    cancelled = "Historical Market Data Service error message:API historical data query cancelled: 161"
+    days = [model.now.date() - timedelta(days=1), model.now.date()]
+    sessions = [(f"{day:%Y%m%d}-00:00:00", f"{day + timedelta(days=1):%Y%m%d}-00:00:00") for day in days]
+    rows = [
+        {"startDateTime": opened, "endDateTime": closed, "refDate": f"{day:%Y%m%d}"}
+        for day, (opened, closed) in zip(days, sessions, strict=True)
+    ]
+    schedule: Said = ("historicalSchedule", (163, sessions[0][0], sessions[-1][1], "UTC", rows))
+    if model.version < SCHEDULE_SINCE:
+        refusal = "Error validating request.-'bF' : cause - Source price SCHEDULE not supported"
+        schedule = error(163, 321, refusal)
+    return {
+        "five seconds": [("realtimeBar", (160, model.any_time, last, last, last, last, 0, last, 0))],
+        "growing": [
+            *(("historicalData", (161, bar_of(bar, shown, model.version))) for bar in bars),
+            ("historicalDataEnd", (161, ..., model.any_time)),
+            ("historicalDataUpdate", (161, bar_of(newest, shown, model.version))),
+        ],
+        "grown": [error(161, 162, cancelled)],
+        "bids": [
+            *(("historicalData", (162, bar_of(bar, shown, model.version))) for bar in bids),
+            ("historicalDataEnd", (162, ..., model.any_time)),
+        ],
+        "schedule": [schedule],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,10 +17,12 @@ from longwatch.clock import SteppedClock
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.courier import Courier
 from longwatch.gateway.desk import GatewayConfig
+from longwatch.gateway.hours import RoundTheClock
+from longwatch.gateway.listings import extras
 from longwatch.gateway.reports import Report
 from longwatch.gateway.synthetic import synthetic_market
 from tests.clients.environments import python_of
-from tests.clients.expected import Model, expected, live
+from tests.clients.expected import Model, Said, expected, live
 from tests.clients.tape import differences, phases_of
 
 DRIVERS = Path(__file__).with_name("drivers")
@@ -86,7 +89,8 @@ async def test_a_client_decodes_what_the_exchange_holds(client: Client, told: li
     python = await asyncio.to_thread(python_of, client.library)
     loop = asyncio.get_running_loop()
     clock = SteppedClock(loop.time, market_start=NOON, speed=SPEED)
-    market = synthetic_market(seed=1, first=date(2019, 12, 1), path_points=POINTS)
+    also = extras(RoundTheClock(), seed=1, first=date(2019, 12, 1))
+    market = synthetic_market(seed=1, first=date(2019, 12, 1), path_points=POINTS, also=also)
     gateway = Gateway(GatewayConfig(speed=SPEED, zone="UTC", server_version=client.offered), market, clock)
     port = await gateway.start()
     try:
@@ -135,12 +139,31 @@ async def ran(python: Path, *arguments: str) -> str:
     return printed.decode()
 
 
+def up_to(name: str) -> Callable[[list[Said]], list[Said]]:
+    """What is heard up to the first message of a kind that comes again and again."""
+    return lambda said: said[: [heard for heard, _ in said].index(name) + 1]
+
+
+def without(name: str) -> Callable[[list[Said]], list[Said]]:
+    """What is heard but for messages that were still on their way."""
+    return lambda said: [one for one in said if one[0] != name]
+
+
+KEPT = {
+    "five seconds": up_to("realtimeBar"),
+    "growing": up_to("historicalDataUpdate"),
+    "grown": without("historicalDataUpdate"),
+}
+"""How often a bar comes depends on how fast the client is: what of these phases is compared."""
+
+
 def compared(model: Model, heard: dict[str, Any]) -> list[str]:
     """Every field that is not the model's, a line each; messages of live orders are one phase over all."""
     phases = phases_of(heard["events"])
     actions = [said for phase in LIVE_PHASES for said in phases.pop(phase)]
     wanted = expected(model)
     assert phases.keys() == wanted.keys()
+    phases |= {phase: keep(phases[phase]) for phase, keep in KEPT.items()}
     found = {phase: differences(wanted[phase], said) for phase, said in phases.items()}
     found["live"] = differences(live(model), actions)
     return [f"{phase} {place}" for phase, places in found.items() for place in places]

@@ -352,17 +352,17 @@ def test_a_bar_is_the_same_asked_alone_or_with_others() -> None:
 
 
 def test_a_schedule_lists_sessions_in_the_exchanges_zone() -> None:
-    """Message 106: openings, closings, dates; only for bars of a day."""
+    """Message 106: openings, closings, dates of as many sessions as asked for; only for bars of a day."""
 
     async def scenario(gateway: Gateway) -> None:
         client = await PlainClient.connect()
-        wanted = {"duration": "3 D", "whatToShow": "SCHEDULE", **stock()}
+        wanted = {"duration": "2 D", "whatToShow": "SCHEDULE", **stock()}
         client.ask("reqHistoricalData", reqId=3, barSize="1 day", **wanted)
         client.ask("reqHistoricalData", reqId=4, barSize="1 hour", **wanted)
         await asyncio.sleep(1)
         (answer,) = client.replies("historicalSchedule")
-        assert (answer["timeZone"], answer["startDateTime"]) == ("US/Eastern", "20070103-09:30:00")
-        assert [row["refDate"] for row in answer["sessions"]] == ["20070103", "20070104", "20070105"]
+        assert (answer["timeZone"], answer["startDateTime"]) == ("US/Eastern", "20070104-09:30:00")
+        assert [row["refDate"] for row in answer["sessions"]] == ["20070104", "20070105"]
         assert client.codes() == [162]
 
     on_a_gateway(scenario, at=datetime(2007, 1, 5, 20, tzinfo=UTC))

@@ -171,25 +171,25 @@ def _send_bars(session: Session, values: Values, query: Query) -> str:
     return ""
 
 
-def _send_schedule(session: Session, values: Values, query: Query) -> str:
+def _send_schedule(client: Session, values: Values, query: Query) -> str:
     """Send the sessions of a span; returns why there are none, or an empty text."""
-    desk, instrument = session.desk, query.instrument
+    desk, instrument = client.desk, query.instrument
     span = history.span_of(values["duration"])
     assert span is not None
-    found = list(history.sessions_of(desk.market, instrument, span, _end_of(values, instrument, desk.now())))
+    found = history.sessions_of(desk.market, instrument, span, _end_of(values, instrument, desk.now()))
     if not found:
         return _no_data(instrument, SCHEDULE)
     rows = [
         {
-            "startDateTime": wording.local_dash(opened, instrument.zone),
-            "endDateTime": wording.local_dash(closed, instrument.zone),
-            "refDate": f"{day:%Y%m%d}",
+            "startDateTime": wording.local_dash(session.open_at, instrument.zone),
+            "endDateTime": wording.local_dash(session.close_at, instrument.zone),
+            "refDate": f"{session.date:%Y%m%d}",
         }
-        for opened, closed, day in found
+        for session in found
     ]
     ends = {"startDateTime": rows[0]["startDateTime"], "endDateTime": rows[-1]["endDateTime"]}
     reply = {"reqId": values["reqId"], **ends, "timeZone": instrument.zone, "sessions": rows}
-    session.send("historicalSchedule", reply)
+    client.send("historicalSchedule", reply)
     return ""
 
 

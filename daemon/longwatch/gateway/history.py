@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +16,7 @@ from typing import Any
 
 from longwatch.gateway.actions import UNCHANGED, Adjustment
 from longwatch.gateway.bars import PastBar, Prices, cut, money, running_bar
+from longwatch.gateway.hours import TradingDay
 from longwatch.gateway.market import Instrument, Market
 from longwatch.gateway.path import DayBar
 from longwatch.gateway.wording import SHARES_IN_HISTORY, moment
@@ -216,13 +217,14 @@ def _chosen(past: Sequence[DayBar], span: Span, end: datetime) -> Sequence[DayBa
     return past[bisect_left(past, end - span.length, key=lambda bar: bar.close_at) :]
 
 
-def sessions_of(
-    market: Market, instrument: Instrument, span: Span, end: datetime
-) -> Iterator[tuple[datetime, datetime, date]]:
-    """The sessions of a span up to `end`, the running one too: opening and closing instants, and the date."""
+def sessions_of(market: Market, instrument: Instrument, span: Span, end: datetime) -> list[TradingDay]:
+    """The sessions of a span up to `end`, oldest first, the running one too."""
     hours = market.hours_of(instrument)
-    for bar in _chosen(market.completed(instrument, end), span, end):
-        yield bar.open_at, bar.close_at, bar.date
+    found = [
+        TradingDay(date=bar.date, open_at=bar.open_at, close_at=bar.close_at)
+        for bar in _chosen(market.completed(instrument, end), span, end)
+    ]
     running = hours.at(end)
     if running is not None:
-        yield running.open_at, running.close_at, running.date
+        found.append(running)
+    return found[-span.sessions :] if span.sessions else found

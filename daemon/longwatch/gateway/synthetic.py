@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 
@@ -70,8 +70,13 @@ class Synthetic(Source):
         )
 
 
-def synthetic_market(*, seed: int, first: date, path_points: int = 288, spread_bps: float = 2.0) -> Market:
-    """A market of made-up stocks, open at all hours from `first` on; a symbol is listed when it is first asked for."""
+def synthetic_market(
+    *, seed: int, first: date, path_points: int = 288, spread_bps: float = 2.0, also: Iterable[Source] = ()
+) -> Market:
+    """A market of made-up stocks, open at all hours from `first` on; a symbol is listed when it is first asked for.
+
+    `also` are listed from the beginning.
+    """
 
     def unlisted(symbol: str, con_id: int) -> Source | None:
         name = symbol or symbol_of(con_id)
@@ -81,7 +86,7 @@ def synthetic_market(*, seed: int, first: date, path_points: int = 288, spread_b
         instrument = Instrument(con_id=number, symbol=name, long_name=f"{name} SYNTHETIC", zone="UTC")
         return Synthetic(instrument, seed, first)
 
-    return Market([], RoundTheClock(), seed=seed, path_points=path_points, spread_bps=spread_bps, unlisted=unlisted)
+    return Market(also, RoundTheClock(), seed=seed, path_points=path_points, spread_bps=spread_bps, unlisted=unlisted)
 
 
 def con_id_of(symbol: str) -> int | None:

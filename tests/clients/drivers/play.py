@@ -120,7 +120,9 @@ def play(library: Library, tape: Tape) -> None:
     tape.settle()
     first = next(arguments[0] for _, name, arguments in tape.events if name == "nextValidId")
     general(library, tape)
+    listings(library, tape)
     history(library, tape)
+    growing(library, tape)
     quotes(library, tape)
     orders(library, tape, first)
     linked(library, tape, first + 100)
@@ -189,6 +191,39 @@ def history(library: Library, tape: Tape) -> None:
         phase(library, tape, name, request, "historicalDataEnd", number)
     request = ("reqHistoricalData", 114, contract, "", "1 D", "7 mins", "TRADES", 1, 1, False, [])
     phase(library, tape, "no step", request, "error", 114)
+
+
+def listings(library: Library, tape: Tape) -> None:
+    """What is no share: a fund, a currency, a chain of futures and one of them, a price grid with bands."""
+
+    def listed(name: str, number: int, symbol: str, kind: str, exchange: str, **terms: Any) -> None:
+        contract = stock(library, symbol)
+        contract.secType, contract.exchange = kind, exchange
+        for term, value in terms.items():
+            setattr(contract, term, value)
+        phase(library, tape, name, ("reqContractDetails", number, contract), "contractDetailsEnd", number)
+
+    listed("fund", 150, "FUND", "STK", "SMART")
+    listed("euro", 151, "EUR", "CASH", "IDEALPRO")
+    listed("chain", 152, "IDX", "FUT", "CME")
+    listed("future", 153, "IDX", "FUT", "CME", lastTradeDateOrContractMonth="202006")
+    phase(library, tape, "bands", ("reqMarketRule", 85), "marketRule", 85)
+
+
+def growing(library: Library, tape: Tape) -> None:
+    """Bars of five seconds and a bar that grows, until they are cancelled; bids; the schedule of sessions."""
+    contract = stock(library)
+    phase(library, tape, "five seconds", ("reqRealTimeBars", 160, contract, 5, "TRADES", True, []), "realtimeBar", 160)
+    library.ask("cancelRealTimeBars", 160)
+    tape.settle()
+    asked = ("reqHistoricalData", 161, contract, "", "1 D", "15 mins", "TRADES", 1, 1, True, [])
+    phase(library, tape, "growing", asked, "historicalDataUpdate", 161)
+    phase(library, tape, "grown", ("cancelHistoricalData", 161), "error", 161)
+    bids = ("reqHistoricalData", 162, contract, "", "1 D", "1 hour", "BID", 1, 1, False, [])
+    phase(library, tape, "bids", bids, "historicalDataEnd", 162)
+    tape.begin("schedule")
+    library.ask("reqHistoricalData", 163, contract, "", "2 D", "1 day", "SCHEDULE", 1, 1, False, [])
+    tape.settle()
 
 
 def quotes(library: Library, tape: Tape) -> None:
