@@ -194,7 +194,7 @@ class JobSettings(Group):
 
     trigger: Trigger = restart(..., "When it runs, in session time, at an interval, or at a time in a zone.")
     deadline_seconds: Seconds = restart(600.0, "How long a run may take.")
-    latest_start_minutes: Minutes = restart(60.0, "How late a run that was missed may still start.")
+    latest_start_minutes: Minutes = restart(60.0, "How late a run that was missed or has to wait may start.")
 
 
 class ScheduleSettings(Group):
