@@ -57,7 +57,7 @@ def outcomes_of(levels: Sequence[str], seeds: range, days: int, workers: int) ->
         for level in levels:
             wanted = [Asked(seed=seed, days=days, faults=cast("Level", level)) for seed in seeds]
             outcomes[level] = list(pool.map(outcome_of, wanted))
-            print(level, *_row(level, outcomes[level], days), flush=True)
+            print(*_row(level, outcomes[level], days), flush=True)
     return outcomes
 
 
