@@ -7,9 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from longwatch.domain import messages as m
+from longwatch.domain.instruments import Side
 from longwatch.domain.messages import Verb
 from longwatch.domain.orders import OrderState
-from tests.daemon.bench import HOUR, SYMBOLS, Scene, market_of, on_bench, plan
+from tests.daemon.bench import HOUR, MINUTE, SYMBOLS, Scene, market_of, on_bench, plan
 
 FOUR = plan({"AAPL": 0.24, "GOOG": 0.24, "IBM": 0.24, "MSFT": 0.24})
 
@@ -86,6 +87,26 @@ def test_flatten_ends_with_the_gateways_books_flat(tmp_path: Path) -> None:
         assert all(scene.truly_held(symbol) > 0 for symbol in SYMBOLS)
 
     on_bench(story, tmp_path, {"strategies": [FOUR]})
+
+
+def test_flatten_waits_for_no_job(tmp_path: Path) -> None:
+    """A rebalance lets the signals of its time end first, which a silent gateway delays; who closes all does not."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.traded()
+        await scene.till(14, 29)
+        scene.gateway.faults.withhold.add("historicalData")
+        scene.daemon.desk.history.clear()
+        await scene.till(14, 35, 30)
+        assert {"signals", "rebalance"} <= set(scene.daemon.runner.running())
+        assert len(scene.facts(m.RebalanceDecided)) == 1
+        await scene.ask("flatten", reason="enough")
+        await asyncio.sleep(MINUTE)
+        assert "signals" in scene.daemon.runner.running()
+        assert {order.symbol for order in scene.orders() if order.side is Side.SELL} == {"AAPL", "IBM"}
+
+    on_bench(story, tmp_path, {"schedule": {"signals": "4 minutes after the open"}})
 
 
 def test_flatten_leaves_what_is_not_ours(tmp_path: Path) -> None:

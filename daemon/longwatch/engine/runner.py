@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from longwatch.domain import messages as m
+from longwatch.domain.evidence import FLATTEN, SELLS_ENDED
 from longwatch.domain.sessions import Session
 from longwatch.engine.desk import Desk, Run
 from longwatch.engine.schedule import DueRun, Job, NotRun, Reason, Scheduler, run_id
@@ -50,6 +51,7 @@ class JobRunner:
         self._work = work
         self._narrate = narrate
         self._waiting: set[str] = set()
+        self._hurries: dict[str, asyncio.Future[None]] = {}
         self._latest = {job.name: job for job in jobs}
         self._again: dict[str, str] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -78,9 +80,15 @@ class JobRunner:
             await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     def run_now(self, job: str, reason: str) -> None:
-        """Run a job beside its schedule; while it runs already, once more right after."""
+        """Run a job beside its schedule; while it runs already, once more right after.
+
+        A run that waits for other jobs does not keep anybody from closing everything: it goes ahead at once.
+        """
         if job in self._running:
             self._again[job] = reason
+            hurried = self._hurries.get(job)
+            if reason == FLATTEN and hurried is not None and not hurried.done():
+                hurried.set_result(None)
             return
         now = self._desk.clock.market()
         if self._draining or job not in self._latest:
@@ -158,17 +166,25 @@ class JobRunner:
     async def _its_turn(self, run: Run) -> None:
         """Until the jobs before it have ended and there is a link, at the longest until the run's latest start.
 
-        What is asked for beside the schedule, as closing everything, waits for no other job.
+        Closing everything, and what follows from orders that have ended, wait for no other job.
         """
-        before = [self._running[job] for job in AFTER.get(run.job, ()) if job in self._running and not run.reason]
         self._waiting.add(run.job)
         try:
-            if before:
-                await asyncio.wait(before, timeout=self._left(run))
+            if run.reason not in (FLATTEN, SELLS_ENDED):
+                await self._let_end(run, {self._running[job] for job in AFTER.get(run.job, ()) if job in self._running})
             if run.job in LINKED:
                 await self._desk.engine.wait_until(lambda state: state.link is m.Link.READY, self._left(run))
         finally:
             self._waiting.discard(run.job)
+
+    async def _let_end(self, run: Run, before: set[asyncio.Task[None]]) -> None:
+        hurried = self._hurries[run.job] = asyncio.get_running_loop().create_future()
+        try:
+            while before and not hurried.done() and (left := self._left(run)):
+                await asyncio.wait({*before, hurried}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                before = {task for task in before if not task.done()}
+        finally:
+            del self._hurries[run.job]
 
     def _left(self, run: Run) -> float:
         return max(self._desk.clock.seconds_until(run.valid_until), 0.0)
