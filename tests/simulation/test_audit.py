@@ -138,6 +138,22 @@ def test_what_a_fault_has_swallowed_is_accounted_for_by_its_name(incident: Incid
     assert {fill_unheard(evidence, fill) or fee_unheard(evidence, fill) for fill in missing} == {reason}
 
 
+def test_a_commission_told_without_a_figure_is_accounted_for_by_name() -> None:
+    """A sentinel is no sum; told again with the day's executions it is (seed 22, 20 days, all)."""
+    script = Incident(at=at(0, 1), fault="unset_figures", part="commissionReport", after="order", count=3)
+    whole = audited(script=(script,))
+    unset = {seen.values["execId"] for seen in whole.frames("commissionReport") if seen.values["commission"] is None}
+    assert len(unset) == 3
+    assert found(whole) == []
+    only_unset = tuple(
+        seen for seen in whole.heard if seen.values.get("execId") not in unset or not seen.values.get("commission")
+    )
+    evidence = replace(whole, heard=only_unset)
+    assert found(evidence) == []
+    reasons = {fill.exec_id: fee_unheard(evidence, fill) for fill in evidence.fills if fill.exec_id in unset}
+    assert reasons == dict.fromkeys(unset, Unheard.UNSET)
+
+
 def test_a_commission_that_was_lost_and_not_asked_for_is_accounted_for_by_name() -> None:
     """Without any download of executions after them, those a fault kept back are told from those never heard."""
     whole = audited(script=(Incident(at=at(0, 1), fault="lose_commission", after="order", count=3),))

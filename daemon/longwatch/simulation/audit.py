@@ -29,6 +29,7 @@ class Unheard(StrEnum):
     FORGOTTEN = "forgotten in a restart"
     LOST_COMMISSION = "lose_commission"
     NOT_ASKED = "told live to nobody here, and not asked for on its day"
+    UNSET = "told without a figure"
 
 
 @dataclass(slots=True)
@@ -118,7 +119,7 @@ def _trades(evidence: Evidence) -> tuple[list[Traded], list[str]]:
             found, stem = _traded(seen.values), _stem(seen.values["execId"])
             if stem not in told or found.exec_id >= told[stem].exec_id:
                 told[stem] = found
-        elif seen.name == "commissionReport":
+        elif seen.name == "commissionReport" and seen.values["commission"] is not None:
             fees[_stem(seen.values["execId"])] = Decimal(seen.values["commission"])
     _correct(told, evidence.events)
     missing: list[str] = []
@@ -163,6 +164,9 @@ def fee_unheard(evidence: Evidence, fill: Fill) -> Unheard | None:
     """Why nobody could hear of a commission, or None."""
     if evidence.was_forgotten(fill):
         return Unheard.FORGOTTEN
+    reports = (seen.values for seen in evidence.frames("commissionReport"))
+    if any(one["commission"] is None and _stem(one["execId"]) == _stem(fill.exec_id) for one in reports):
+        return Unheard.UNSET
     if not _was_asked(evidence, fill.told_at):
         lost = {_stem(exec_id) for exec_id in evidence.lost_commissions}
         return Unheard.LOST_COMMISSION if _stem(fill.exec_id) in lost else Unheard.NOT_ASKED
