@@ -36,7 +36,7 @@ IMPOSSIBLE: dict[OrderState, set[Evidence]] = {
     S.ABSENT: (OURS | PROOFS) - {E.WITHHELD},
     S.INFERRED: OURS | PROOFS,
     # Ended by the broker: no clock of ours matters any more, and only a fill can still be news.
-    S.FILLED: OURS | PROOFS | {E.ACKNOWLEDGED, E.CANCELLED, E.REJECTED, E.EXPIRED},
+    S.FILLED: OURS | PROOFS | {E.ACKNOWLEDGED, E.LISTED, E.CANCELLED, E.REJECTED, E.EXPIRED},
     S.CANCELLED: OURS | PROOFS | {E.ACKNOWLEDGED, E.REJECTED},
     S.EXPIRED: OURS | PROOFS | {E.ACKNOWLEDGED, E.REJECTED},
     S.REJECTED: OURS | PROOFS,
@@ -89,10 +89,15 @@ Say = Callable[[World, int], object]
 
 
 def _reset(world: World, intent: int) -> None:
-    """The connection is lost and made again; the account then shows the order as the broker has it."""
+    """The connection is lost and made again; the account then shows the order as the broker has it.
+
+    Whose end was told before is not listed as open after: that would be the broker's later word, and it would count.
+    """
+    order = world.order(intent)
+    has_ended = order.state in TERMINAL or order.ending is not None
     world.hear(m.LinkLost, reason="reset by peer")
     world.wait(2)
-    world.open_orders = {perm_id(intent)}
+    world.open_orders, world.completed = (set(), {perm_id(intent)}) if has_ended else ({perm_id(intent)}, set())
     world.connect()
 
 

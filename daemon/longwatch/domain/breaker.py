@@ -95,22 +95,28 @@ def _struck(state: State, order: Order, reason: str, at: datetime, *, until: dat
         until = again if until is None or state.is_on(m.Verb.FLATTEN) else max(again, until)
     yield _row(order, reason, strikes=strikes, trips=trips, until=until)
     key = "breaker" if trips else "order_cancelled" if reason == CANCELLED else "order_rejected"
-    now = until is None or (state.is_on(m.Verb.FLATTEN) and not trips)
-    yield m.RaiseAlert(key=key, text=_story(order, reason, len(strikes), None if now else until, trips))
+    yield m.RaiseAlert(key=key, text=f"{_what(order, reason)}{_next(state, order, len(strikes), until, trips)}")
 
 
-def _story(order: Order, reason: str, times: int, until: datetime | None, trips: int) -> str:
-    """Quantity, reason and next action in one sentence."""
+def _what(order: Order, reason: str) -> str:
+    """Quantity and reason."""
     left = f" after {order.filled} filled" if order.filled else ""
     why = f": {order.text}" if order.text and order.text not in reason else ""
-    what = f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) {reason}{left}{why}"
-    if until is None:
-        return f"{what}; {NEXT_DECISION}"
+    return f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) {reason}{left}{why}"
+
+
+def _next(state: State, order: Order, times: int, until: datetime | None, trips: int) -> str:
+    """And what comes of it."""
     again = f"`longwatch resume {order.symbol}` allows it at once"
-    if not trips:
-        return f"{what}; not sent again before the next session's decision; {again}"
-    count = f"{times} times" if trips == 1 else "again"
-    return f"{what}, {count}: no {order.purpose.value} in it before {until:%Y-%m-%d %H:%M}Z; {again}"
+    if trips and until is not None:
+        count = f"{times} times" if trips == 1 else "again"
+        return f", {count}: no {order.purpose.value} in it before {until:%Y-%m-%d %H:%M}Z; {again}"
+    if state.is_on(m.Verb.FLATTEN):
+        at_once = order.state is OrderState.CANCELLED
+        return "; the flatten tries again" + ("" if at_once else " in the next session, or when told again")
+    if until is None:
+        return f"; {NEXT_DECISION}"
+    return f"; not sent again before the next session's decision; {again}"
 
 
 def _wait(first_minutes: float, trips: int) -> timedelta:

@@ -9,7 +9,7 @@ judged by what it has just concluded.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -65,8 +65,9 @@ def decide(state: State, event: m.Event) -> Decided:
     for item in DECIDERS[type(event)](state, event):
         if type(item) is m.OrderMoved:
             former = state.orders[item.intent].state
-            yield item
-            yield from breaker.after_move(state, item, former, event)
+            moved = replace(item, tech=event.tech)
+            yield moved
+            yield from breaker.after_move(state, moved, former, event)
         elif type(item) is m.FillBooked:
             yield item
             yield from breaker.after_fill(state, item)

@@ -113,7 +113,7 @@ def advance(
         reported=known,
         ending=None if target in TERMINAL else (ending or order.ending),
     )
-    revived = order.state in TAKEN_FOR_GONE and target is not order.state
+    revived = target is not order.state and (order.state in TAKEN_FOR_GONE or evidence is Evidence.LISTED)
     if (target, deadline, known, moved.ending) == (order.state, order.deadline, order.reported, order.ending) and (
         evidence is not Evidence.HANDED
     ):
@@ -122,7 +122,8 @@ def advance(
     if revived:
         yield m.RaiseAlert(
             key="order_revived",
-            text=f"order {order.ref} was {order.state.value}, yet the broker says: {evidence.value}",
+            text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) was {order.state.value}, yet the "
+            f"broker says: {evidence.value}; it counts as live again",
             severity="critical",
         )
     if target in TERMINAL:

@@ -759,7 +759,7 @@ class OrderSending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderMoved:
-    """The order is in `state` by this evidence; `reported` and `ending` as in Order."""
+    """The order is in `state` by this evidence since `tech`; `reported` and `ending` as in Order."""
 
     intent: int
     state: OrderState
@@ -768,6 +768,7 @@ class OrderMoved:
     deadline: datetime | None
     reported: Decimal
     ending: OrderState | None
+    tech: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

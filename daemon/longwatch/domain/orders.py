@@ -65,6 +65,7 @@ class Evidence(StrEnum):
     HANDED = "handed to the transport"
     WITHHELD = "never handed to the transport"
     ACKNOWLEDGED = "acknowledged by the broker"
+    LISTED = "listed as open by a whole download"
     PART_FILLED = "partly filled"
     ALL_FILLED = "filled in full"
     CANCELLED = "cancelled by the broker"
@@ -81,6 +82,7 @@ _E = Evidence
 
 _FROM_BROKER = {
     _E.ACKNOWLEDGED: _S.WORKING,
+    _E.LISTED: _S.WORKING,
     _E.PART_FILLED: _S.WORKING,
     _E.ALL_FILLED: _S.FILLED,
     _E.CANCELLED: _S.CANCELLED,
@@ -112,14 +114,17 @@ TRANSITIONS: dict[OrderState, dict[Evidence, OrderState]] = {
         _E.PROVEN_ABSENT: _S.ABSENT,
         _E.INFERRED: _S.INFERRED,
     },
-    # A fill may still be heard after the end of an order (a cancel and a fill cross): it corrects the state.
+    # A fill may still be heard after the end of an order (a cancel and a fill cross): it corrects the state. So does a
+    # whole download, asked for after the word of its end, that lists it as open; a single late message does not.
     _S.CANCELLED: {
+        _E.LISTED: _S.WORKING,
         _E.ALL_FILLED: _S.FILLED,
         _E.PART_FILLED: _S.CANCELLED,
         _E.CANCELLED: _S.CANCELLED,
         _E.EXPIRED: _S.CANCELLED,
     },
     _S.EXPIRED: {
+        _E.LISTED: _S.WORKING,
         _E.ALL_FILLED: _S.FILLED,
         _E.PART_FILLED: _S.EXPIRED,
         _E.EXPIRED: _S.EXPIRED,
@@ -134,6 +139,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, OrderState]] = {
         _E.CANCELLED: _S.REJECTED,
         _E.EXPIRED: _S.REJECTED,
         _E.ACKNOWLEDGED: _S.WORKING,
+        _E.LISTED: _S.WORKING,
         _E.PART_FILLED: _S.WORKING,
         _E.ALL_FILLED: _S.FILLED,
     },
@@ -172,9 +178,9 @@ class Order:
     """One intent and all that is known of it.
 
     `intent` counts within the journal and `ref` is `lw:<journal id>:<intent>`; quantities are shares, prices in the
-    instrument's currency; `deadline` is the technical time by which something must have been heard. `filled` are
-    shares booked from executions, `reported` what the broker's status says is filled; an order that the broker says has
-    ended is `ending` until the executions have caught up.
+    instrument's currency; `deadline` is the technical time by which something must have been heard, `moved_at` that of
+    the last evidence. `filled` are shares booked from executions, `reported` what the broker's status says is filled;
+    an order that the broker says has ended is `ending` until the executions have caught up.
     """
 
     intent: int
@@ -205,6 +211,7 @@ class Order:
     handed: bool = False
     sent_at: datetime | None = None
     deadline: datetime | None = None
+    moved_at: datetime | None = None
     cancel_asked: bool = False
     filled: Decimal = ZERO
     reported: Decimal = ZERO

@@ -41,8 +41,10 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         for item in _trade(state, event, wanted, quotes.get(wanted.instrument.symbol)):
             if type(item) in tally:
                 tally[type(item)] += 1
-            waiting += isinstance(item, m.TradeRefused) and item.limit == WAITING
             yield item
+            if isinstance(item, m.TradeRefused):
+                waiting += item.limit == WAITING
+                yield from _not_closed(state, item)
     yield m.RebalanceDecided(
         run_id=event.run_id,
         intended=tally[m.OrderIntended],
@@ -73,6 +75,13 @@ def _left_open(state: State) -> Decided:
             if holding.quantity and con_id not in known:
                 text = f"{holding.quantity} {holding.symbol} stay: its contract is not known; close them by hand"
                 yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")
+
+
+def _not_closed(state: State, refused: m.TradeRefused) -> Decided:
+    """A closing order of a flatten that a check refused: a person must know which shares stay, and why."""
+    if state.is_on(m.Verb.FLATTEN) and refused.limit != WAITING:
+        text = f"{-refused.wanted} {refused.symbol} stay for now: {refused.text}; tried again while the flatten is on"
+        yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")
 
 
 def _unusable(state: State, event: m.RebalanceDue) -> str | None:

@@ -41,6 +41,7 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
         yield from _first_sight(state, event.positions)
     yield from _gone_foreign_orders(state, event)
     yield from _gone_orders(state, event)
+    yield from _listed_orders(state, event)
     yield from _compare(state, event)
     yield from _settle_unknown(state, event)
     if state.link is m.Link.SYNCING:
@@ -52,6 +53,7 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
         yield from left_undone(state, event.at)
 
 
+TOLD_TO_HAVE_ENDED = frozenset({OrderState.CANCELLED, OrderState.EXPIRED})
 REGULAR = frozenset({"reconcile", "end of day"})
 """Downloads at their own pace: a cancel that is still unanswered is sent again with these, not with those it caused."""
 
@@ -142,6 +144,18 @@ def _gone_orders(state: State, event: m.SnapshotSeen) -> Decided:
             yield from advance(
                 state, order, Evidence.SILENCE, text="no longer shown by the broker", deadline=event.tech
             )
+
+
+def _listed_orders(state: State, event: m.SnapshotSeen) -> Decided:
+    """An order that was told to have ended is open in a download asked for since then: the later word counts."""
+    for perm_id in set(event.open_perm_ids or ()) - set(event.completed_perm_ids or ()):
+        order = state.orders.get(state.by_perm_id.get(perm_id, 0))
+        if order is None or order.state not in TOLD_TO_HAVE_ENDED:
+            continue
+        if order.moved_at is not None and order.moved_at < event.started_tech:
+            yield from advance(state, order, Evidence.LISTED, text="listed as open after its end was told")
+            if order.cancel_asked and order.order_id is not None:
+                yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
 
 
 def _compare(state: State, event: m.SnapshotSeen) -> Decided:

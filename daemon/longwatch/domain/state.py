@@ -339,6 +339,7 @@ def _order_moved(state: State, fact: m.OrderMoved) -> None:
             deadline=fact.deadline,
             reported=fact.reported,
             ending=fact.ending,
+            moved_at=fact.tech,
             handed=order.handed or fact.evidence is Evidence.HANDED,
             absence=order.absence if fact.state is OrderState.UNKNOWN else None,
         ),
