@@ -6,17 +6,22 @@ import asyncio
 import json
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from longwatch.data.calendar import ExchangeCalendar
 from longwatch.errors import UsageError
 from longwatch.gateway.actions import Action
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.corporate import PAID_AFTER
 from longwatch.gateway.events import ACTS, EVENTS, Event
+from longwatch.gateway.generator import Climate, shares
+from longwatch.gateway.hours import ListedHours
 from longwatch.gateway.market import Market, Replay
 from tests.gateway.made import AAPL, JANUARY_3, PRICES, PlainClient, bar_of, on_a_gateway, stock, until
 
@@ -267,6 +272,37 @@ def test_splits_and_dividends_of_the_market_reach_every_account() -> None:
     on_a_gateway(scenario, accounts=("DU1", "DU2"), market=Market([Replay(AAPL, days, [listed])], seed=1))
 
 
+def test_a_year_of_made_up_splits_and_dividends_leaves_the_books_balanced() -> None:
+    """Shares held through them have become what the ratios say; equity never jumps by a split's factor."""
+    days = ExchangeCalendar("XNYS").sessions(date(2018, 1, 2), date(2019, 12, 31))
+    hours = ListedHours(days)
+    weather = Climate(splits=2.0, dividends=4)
+    listed = shares(("ALFA", "BRAV"), hours, seed=5, first=date(2018, 1, 2), climate=weather)
+    begins = next(day for day in days if day.date >= date(2018, 6, 1)).open_at
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        for order_id, symbol in enumerate(("ALFA", "BRAV"), 1):
+            client.order(order_id, "BUY", 300, symbol=symbol)
+        await asyncio.sleep(3600)
+        equities = []
+        for _ in range(250):
+            await asyncio.sleep(24 * 3600)
+            equities.append(gateway.desk.statement(ACCOUNT).net_liquidation)
+        done = [one.event for one in gateway.events.happened]
+        splits = [one for one in done if one.kind == "split"]
+        assert len(splits) > 1
+        assert {"dividend", "payment"} <= {one.kind for one in done}
+        held = {"ALFA": Fraction(300), "BRAV": Fraction(300)}
+        for one in splits:
+            held[one.symbol] = Fraction(int(held[one.symbol] * Fraction(one.ratio)))
+        assert {one.symbol: one.quantity for one in gateway.ledger.accounts[ACCOUNT].holdings.values()} == held
+        assert all(abs(later / earlier - 1) < Decimal("0.02") for earlier, later in pairwise(equities))
+        assert gateway.ledger.fault == ""
+
+    on_a_gateway(scenario, at=begins + timedelta(minutes=5), market=Market(listed, hours, seed=5))
+
+
 def test_a_gateway_started_again_remembers_what_was_scripted(tmp_path: Path) -> None:
     """Its prices are those after the split, its shares are not split twice, and a dividend due is paid."""
     config = {"ledger_path": tmp_path / "books.jsonl"}
@@ -313,6 +349,7 @@ def test_nothing_is_told_while_the_broker_can_not_be_heard() -> None:
         (event("gift"), "'gift' is not known"),
         (event("transfer", symbol="AAPL", price=1), "transfer needs `quantity`"),
         (event("cash", amount=1, account="DU9"), "no account DU9; there are DU123456"),
+        (event("dividend", symbol="AAPL", amount=1, account=ACCOUNT), "leave `account` out"),
         (event("split", symbol="AAPL", ratio="2:1"), "write 2/1, or 1/10"),
         (event("expiry", symbol="NONE"), "no instrument NONE"),
         (event("liquidation", symbol="AAPL"), "holds no AAPL"),

@@ -73,6 +73,21 @@ def test_an_account_to_which_everything_is_done_is_audited_to_the_cent() -> None
     assert len(evidence.fills) > 10
 
 
+def test_a_daemon_in_such_an_account_leaves_alone_what_it_can_not_explain() -> None:
+    """Nothing is too much for it; the shares that others moved are quarantined and not ordered again, others are."""
+    outcome = simulated(Asked(seed=SEED, days=DAYS, faults="none", guards=False, events=much()))
+    evidence = outcome.evidence
+    kept = {"one order an intent", "nothing undigested", "settled by its deadline", "ready when sending", "books agree"}
+    assert [one for one in outcome.broken if one.invariant in kept] == []
+    first = min(row.at for row in evidence.facts("QuarantineSet"))
+    quarantined = {row.body["con_id"] for row in evidence.facts("QuarantineSet")}
+    held = {order.symbol: order.con_id for order in evidence.orders}
+    assert quarantined >= {held[HELD], held[OTHER]}
+    later = {seen.values["symbol"] for seen in evidence.placed if seen.at > first + timedelta(hours=1)}
+    assert later
+    assert not later & {HELD, OTHER}
+
+
 @pytest.mark.parametrize("kind", ["transfer", "cash", "assignment", "split", "bust"])
 def test_an_event_that_the_auditor_is_not_told_of_is_a_difference(kind: str) -> None:
     """Each kind moves the books: without it they do not agree."""

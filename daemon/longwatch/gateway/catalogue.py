@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from longwatch.gateway import conduct, requests
+from longwatch.gateway.events import EVENTS, Kind
 from longwatch.gateway.requests import ANSWERS, NOT_AVAILABLE, Empty, Refused
 from longwatch.wire.framing import LOWEST_SERVER_VERSION
 from longwatch.wire.layout import Message
@@ -88,6 +89,8 @@ def page() -> str:
             *rows,
             *CONDUCT,
             *conduct.table(),
+            *DONE,
+            *(_event(name, kind) for name, kind in EVENTS.items()),
             "",
         )
     )
@@ -112,6 +115,25 @@ CONDUCT = (
     "tested under both values of each.",
     "",
 )
+
+
+DONE = (
+    "",
+    "## What can be done to its accounts",
+    "",
+    "By an event plan (`longwatch gateway --events FILE`), a list below `events:` whose entries have `when`, an",
+    "instant or a trigger as in a fault plan, `event`, and the terms below; or in a program by",
+    "`Gateway.events.happen`. Without `account` it is the first one; lapsing orders and fills are looked for in all.",
+    "Each event leaves a line in the ledger.",
+    "",
+    "| event | what happens | needs | may have |",
+    "|---|---|---|---|",
+)
+
+
+def _event(name: str, kind: Kind) -> str:
+    needs, may = ", ".join(kind.needs) or "–", ", ".join(kind.may) or "–"
+    return f"| {name} | {kind.text} | {needs} | {may} |"
 
 
 def _entry(message: Message) -> Entry:

@@ -240,7 +240,12 @@ class Desk:
         self.following.moved(execution.account, execution.con_id)
 
     def _correct(self, order: Order, execution: Execution) -> None:
-        self.timeline.after(CORRECTION_SECONDS, self.exchange.correct, order, execution)
+        self.timeline.after(CORRECTION_SECONDS, self._correct_now, order, execution)
+
+    def _correct_now(self, order: Order, execution: Execution) -> None:
+        """The price is corrected, and with it what the position has cost."""
+        self.exchange.correct(order, execution)
+        self.courier.tell(lambda: self._moved(execution))
 
     @property
     def is_delayed(self) -> bool:

@@ -30,9 +30,9 @@ RATIO = re.compile(r"[1-9]\d{0,3}/[1-9]\d{0,3}")
 class Event:
     """One event: `kind` is one of EVENTS, which says what of the rest it needs.
 
-    Without `account` it is the first account's, or of an event of a share every account's. `quantity` is in shares,
-    negative for those that leave; `price` is a share's and `amount` cash, in the base currency; `ratio` is new shares
-    for old, as `2/1`.
+    Without `account` it is the first account's; an expiry, a correction and a bust are looked for in all. `quantity` is
+    in shares, negative for those that leave; `price` is a share's and `amount` cash, in the base currency; `ratio` is
+    new shares for old, as `2/1`.
     """
 
     kind: str
@@ -59,16 +59,18 @@ class Happened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """What an event does, and what it needs and may have beside its account."""
+    """What an event does, what it needs and what it may have; a split or a dividend is every account's."""
 
     text: str
     needs: tuple[str, ...] = ()
-    may: tuple[str, ...] = ()
+    may: tuple[str, ...] = ("account",)
 
 
 EVENTS: Mapping[str, Kind] = {
-    "split": Kind(text="before the next open, in every account that holds it", needs=("symbol", "ratio")),
-    "dividend": Kind(text="`amount` a share that is held at the next open, paid later", needs=("symbol", "amount")),
+    "split": Kind(text="before the next open, in every account that holds it", needs=("symbol", "ratio"), may=()),
+    "dividend": Kind(
+        text="`amount` a share that is held at the next open, paid later", needs=("symbol", "amount"), may=()
+    ),
     "transfer": Kind(text="shares come, at `price` each, or go, without cash", needs=("symbol", "quantity", "price")),
     "cash": Kind(text="cash comes or goes", needs=("amount",)),
     "assignment": Kind(
@@ -77,14 +79,14 @@ EVENTS: Mapping[str, Kind] = {
     "liquidation": Kind(
         text="the broker closes a position, or `quantity` shares of it, by an order of nobody's",
         needs=("symbol",),
-        may=("quantity",),
+        may=("account", "quantity"),
     ),
     "trade": Kind(
         text="somebody trades in the gateway's own window, at the market or a limit `price`",
         needs=("symbol", "quantity"),
-        may=("price",),
+        may=("account", "price"),
     ),
-    "expiry": Kind(text="orders good till cancelled lapse, all or those of a symbol", may=("symbol",)),
+    "expiry": Kind(text="orders good till cancelled lapse, all or those of a symbol", may=("account", "symbol")),
     "correction": Kind(text="the newest fill of a symbol gets another price", needs=("symbol", "price")),
     "bust": Kind(text="the newest fill of a symbol is taken back", needs=("symbol",)),
 }
@@ -138,6 +140,8 @@ class Events:
         missing = [name for name in kind.needs if not getattr(event, name)]
         if missing:
             return f"{event.kind} needs `{missing[0]}`; it needs {', '.join(kind.needs)}"
+        if event.account and "account" not in kind.may:
+            return f"{event.kind} is of every account that holds {event.symbol}; leave `account` out"
         if event.account and event.account not in self._desk.config.accounts:
             return f"there is no account {event.account}; there are {', '.join(self._desk.config.accounts)}"
         if event.symbol and self._desk.market.find(event.symbol) is None:

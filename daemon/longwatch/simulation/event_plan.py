@@ -68,7 +68,7 @@ def _planned(given: object, events: Events) -> Planned:
     kind = str(given.get("event"))
     if kind not in EVENTS:
         raise ConfigError(f"the event {kind!r} is not known; there are {', '.join(EVENTS)}")
-    allowed = ("when", "event", "account", *EVENTS[kind].needs, *EVENTS[kind].may)
+    allowed = ("when", "event", *EVENTS[kind].needs, *EVENTS[kind].may)
     unknown = [name for name in given if name not in allowed]
     if unknown:
         raise ConfigError(f"{kind} knows no `{unknown[0]}`; it knows {', '.join(allowed)}")
