@@ -50,14 +50,18 @@ def initial_with(account: Account, orders: Iterable[Order], ticket: Ticket, mark
 
 def _pending(orders: Iterable[Order], another: Ticket | None = None) -> dict[tuple[int, bool], Decimal]:
     """Shares that may still be traded: of a group of orders no more than its largest, of held children nothing."""
-    working = [(order.ticket, order.remaining, str(order.perm_id)) for order in orders if not order.is_child_held]
+    working = [(order.ticket, order.remaining) for order in orders if not order.is_child_held]
     if another is not None:
-        working.append((another, another.quantity, "another"))
-    groups: dict[tuple[int, bool, str], Decimal] = {}
-    for ticket, quantity, alone in working:
-        group = (ticket.instrument.con_id, ticket.is_buy, ticket.oca_group or f" {alone}")
-        groups[group] = max(groups.get(group, ZERO), quantity)
+        working.append((another, another.quantity))
     pending: dict[tuple[int, bool], Decimal] = {}
+    groups: dict[tuple[int, bool, str], Decimal] = {}
+    for ticket, quantity in working:
+        side = (ticket.instrument.con_id, ticket.action == "BUY")
+        if ticket.oca_group:
+            group = (*side, ticket.oca_group)
+            groups[group] = max(groups.get(group, ZERO), quantity)
+        else:
+            pending[side] = pending.get(side, ZERO) + quantity
     for (con_id, is_buy, _), quantity in groups.items():
         pending[con_id, is_buy] = pending.get((con_id, is_buy), ZERO) + quantity
     return pending
