@@ -159,13 +159,31 @@ async def test_nothing_is_written_into_a_file_that_is_not_there_any_more(kind, t
 
 
 async def test_a_deleted_write_ahead_log_is_told_and_what_was_in_it_is_saved(journal: ThreadedJournal) -> None:
-    """A clean-up script took it: the next batch is refused, and reopening puts all of it into the file."""
+    """A clean-up script took it: soon no batch is accepted, and reopening puts all of it into the file."""
+    told = asyncio.get_running_loop().create_future()
+    journal.watch(told.set_result)
     Path(f"{journal.path}-wal").unlink()
+    await asyncio.wait_for(told, 10)
     with pytest.raises(JournalError, match="-wal: the journal's file was moved, deleted or replaced"):
         await journal.append(a_day()[50:60])
     assert await journal.reopen() == 50
     await journal.append(a_day()[50:60])
     assert list(read_records(journal.path)) == list(a_day()[:60])
+
+
+def test_a_deleted_write_ahead_log_is_noticed_by_a_writer_that_never_rests(tmp_path: Path) -> None:
+    """Within so many commits; reopening saves what went into the log without a name."""
+    path = tmp_path / "j.sqlite"
+    with store_at(path) as store:
+        store.write([a_day()[:1]])
+        Path(f"{path}-wal").unlink()
+        with pytest.raises(JournalError, match="-wal: the journal's file was moved, deleted or replaced"):
+            for record in a_day()[1:]:
+                store.write([[record]])
+        assert store.last_sequence < 64
+        store.reopen()
+        store.write([a_day()[store.last_sequence :]])
+    assert list(read_records(path)) == list(a_day())
 
 
 @pytest.fixture

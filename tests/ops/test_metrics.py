@@ -85,6 +85,14 @@ async def test_the_process_is_read_at_the_scrape() -> None:
     assert value(samples, "readiness", check="link_is_up") == 1
 
 
+async def test_the_anchor_last_told_is_there_to_be_kept_elsewhere() -> None:
+    """Its hash as the label, its sequence as the value; none before the first."""
+    runtime = runtime_of(HandClock())
+    assert not [key for key in await scrape(of(traded_state(), runtime)) if "anchor" in key[0]]
+    runtime.anchor = 4711, "ab" * 32
+    assert value(await scrape(of(traded_state(), runtime)), "journal_anchor", hash="ab" * 32) == 4711
+
+
 async def test_what_is_not_known_has_no_sample() -> None:
     """Unknown is not zero: before the account is read there is no equity, and no quote age before a tick."""
     samples = await scrape(of(State()))

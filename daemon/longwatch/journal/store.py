@@ -27,6 +27,8 @@ from longwatch.journal.records import Record
 from longwatch.journal.upgrade import upgrade
 
 CHECKPOINTS_KEPT = 2
+_LOOK_WRITES = 64
+"""The write-ahead log is looked for only so often, and when nothing is written: each look costs a commit some time."""
 
 _INSERT = "INSERT INTO record(sequence, cause, kind, schema, payload, chain) VALUES (?, ?, ?, ?, ?, ?)"
 _COUNT_PARTS = "SELECT count(*) FROM checkpoint_part WHERE sequence = ?"
@@ -48,6 +50,8 @@ class Store:
         self._connection: sqlite3.Connection | None = None
         self._place: _Place = None
         self._wal_place: _Place = None
+        self._file, self._wal = str(path), f"{path}-wal"
+        self._writes = 0
 
     @property
     def last_sequence(self) -> int:
@@ -63,7 +67,9 @@ class Store:
                 rows.append((record.sequence, record.cause, record.kind, record.schema, record.payload, chain))
         if not rows:
             return
-        self.look()
+        self._writes += 1
+        if _place_of(self._file) != self._place or not self._writes % _LOOK_WRITES:
+            self.look()
         with told(self.path, "written"), _transaction(self._connected()) as connection:
             connection.executemany(_INSERT, rows)
         self.anchor = Anchor(rows[-1][0], chain)
@@ -73,11 +79,11 @@ class Store:
 
         SQLite would go on writing into a file without a name, and nobody would ever read that again.
         """
-        place, wal = _place_of(self.path), _place_of(Path(f"{self.path}-wal"))
+        place, wal = _place_of(self._file), _place_of(self._wal)
         self._wal_place = self._wal_place or wal
         if place == self._place and wal == self._wal_place:
             return
-        lost = self.path if place != self._place else Path(f"{self.path}-wal")
+        lost = self._file if place != self._place else self._wal
         what = "another file lies in its place" if _place_of(lost) else "it is not there any more"
         raise JournalError(
             f"{lost}: the journal's file was moved, deleted or replaced while the daemon runs ({what}); "
@@ -86,17 +92,18 @@ class Store:
 
     def reopen(self) -> int:
         """Connect anew and answer the last durable sequence; JournalError when the file is not the one it was."""
-        if self._place is not None and _place_of(self.path) != self._place:
+        if self._place is not None and _place_of(self._file) != self._place:
             self.look()
         self._disconnect()
         with told(self.path, "opened"):
             connection = self._connection = connect(self.path, self._synchronous)
-            self._place, self._wal_place = _place_of(self.path), None
+            self._place = _place_of(self._file)
             form = form_of(connection, self.path)
             if upgrade(connection, form, self.path):
                 form = form_of(connection, self.path)
             self.anchor = anchor_in(connection, form)
             self.checkpointed = connection.execute("SELECT coalesce(max(sequence), 0) FROM checkpoint").fetchone()[0]
+            self._wal_place = _place_of(self._wal)
         return self.last_sequence
 
     def sync_log(self) -> None:
@@ -181,7 +188,7 @@ def _must_be_ours(path: Path, identity: Identity, account: str, mode: str) -> No
         )
 
 
-def _place_of(path: Path) -> _Place:
+def _place_of(path: str) -> _Place:
     try:
         found = os.stat(path)
     except FileNotFoundError:
