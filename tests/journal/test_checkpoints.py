@@ -219,6 +219,12 @@ async def test_a_checkpoint_that_can_not_be_written_harms_nothing(
             await asyncio.sleep(0.01)
     assert "no checkpoint was made" in caplog.messages[0]
     assert journal.failure is None
-    await journal.append(a_day()[100:110])
-    assert journal.last_sequence == 110
+    for first in range(100, 140, 10):
+        await journal.append(a_day()[first : first + 10])
+        journal.checkpoint(first + 10, folded(a_day()[: first + 10]), least=40)
+    assert journal._encoder is not None
+    await asyncio.to_thread(journal._encoder.join)
+    await journal.append(a_day()[140:150])
+    assert len(caplog.messages) == 2, "it is tried again only when as much has come as before"
+    assert journal.last_sequence == 150
     await journal.close()

@@ -29,6 +29,7 @@ class SqliteJournal:
         self.identity = identity
         self.checkpoint_records = checkpoints.RECORDS
         self._accepted = store.last_sequence
+        self._tried = 0
         self._failure: str | None = None
 
     @classmethod
@@ -86,9 +87,12 @@ class SqliteJournal:
         return reading.verify(self.path)
 
     def _is_due(self, sequence: int, least: int | None) -> bool:
-        """Whether enough has come since the last checkpoint, and the journal can take one."""
-        due = sequence - self._store.checkpointed >= (self.checkpoint_records if least is None else least)
-        return due and self._failure is None
+        """Whether enough has come since the last checkpoint was made or tried, and the journal can take one."""
+        since = max(self._store.checkpointed, self._tried)
+        if self._failure is not None or sequence - since < (self.checkpoint_records if least is None else least):
+            return False
+        self._tried = sequence
+        return True
 
     def _refusal(self, batch: Sequence[Record]) -> str | None:
         if self._failure is not None:

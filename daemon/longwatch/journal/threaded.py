@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from longwatch.domain.state import State
@@ -48,6 +49,19 @@ class _Job:
     work: Callable[[Store], None] | None = None
     done: asyncio.Future[None] | None = None
     loop: asyncio.AbstractEventLoop | None = None
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """The steps of one checkpoint: after one that failed the others are left out."""
+
+    has_failed: bool = False
+
+    def do(self, work: Callable[[Store], None], store: Store) -> None:
+        if not self.has_failed:
+            self.has_failed = True
+            work(store)
+            self.has_failed = False
 
 
 class ThreadedJournal(SqliteJournal):
@@ -92,7 +106,7 @@ class ThreadedJournal(SqliteJournal):
 
     def checkpoint(self, sequence: int, state: State, least: int | None = None) -> None:
         """Have a thread encode the state as it is now, if a checkpoint is due; it is written between commits."""
-        if self._is_due(sequence, least) and (self._encoder is None or not self._encoder.is_alive()):
+        if (self._encoder is None or not self._encoder.is_alive()) and self._is_due(sequence, least):
             now = checkpoints.snapshot(state)
             self._encoder = threading.Thread(
                 target=self._encode, args=(sequence, now), name="longwatch-checkpoint", daemon=True
@@ -133,8 +147,9 @@ class ThreadedJournal(SqliteJournal):
 
     def _encode(self, sequence: int, state: State) -> None:
         """The checkpoint's thread: hand the writer one part after the other."""
+        attempt = _Attempt()
         for work in checkpoints.storing(sequence, state):
-            self._jobs.put(_Job(wish=_Wish.WORK, work=work))
+            self._jobs.put(_Job(wish=_Wish.WORK, work=partial(attempt.do, work)))
 
     def _run(self) -> None:
         """The writer thread: take what waits, write it, tell the loop; until told to close."""
