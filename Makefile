@@ -1,8 +1,9 @@
 # Everything runs in .venv, built from the hashed constraints; `make PYTHON=python3.13 test` picks another interpreter.
 PYTHON ?= python3
 ARGS ?=
-# What of the simulation `make proof` runs: --seeds 200 --days 20 unless set, about a core-minute a seed.
-PROOF ?=
+# What of the simulation `make proof` runs: --seeds 200 --days 20 unless set, about a core-minute a seed. Broken off, it
+# goes on with the runs it has, as long as the code is the same.
+PROOF ?= --kept .proof.jsonl
 WORKERS ?= 2
 
 BIN := .venv/bin

@@ -7,8 +7,10 @@ one of its phases.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,21 +45,58 @@ def main(arguments: Sequence[str] | None = None, page: Path = ROOT / "docs" / "p
     parser.add_argument("--days", type=int, default=FULL_DAYS)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--levels", default="none,some,all")
+    parser.add_argument("--kept", type=Path, help="a file of runs done, so that a proof broken off goes on from there")
     asked = parser.parse_args(arguments)
     seeds = range(asked.first, asked.first + asked.seeds)
-    outcomes = outcomes_of(asked.levels.split(","), seeds, asked.days, asked.workers)
+    outcomes = outcomes_of(asked.levels.split(","), seeds, asked.days, asked.workers, Kept(asked.kept))
     page.write_text("\n".join(_page(outcomes, seeds, asked.days)) + "\n")
     raise SystemExit("\n".join(failures(outcomes, seeds, asked.days)) or None)
 
 
-def outcomes_of(levels: Sequence[str], seeds: range, days: int, workers: int) -> Outcomes:
-    """Every run there is to do; a line of figures for each level as it is done."""
-    outcomes: Outcomes = {}
+class Kept:
+    """Runs that were done with the code as it is now, in a file of one JSON object a line; none without a file."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._code = code_digest()
+        lines = path.read_text().splitlines() if path is not None and path.exists() else []
+        done = [entry["run"] for line in lines if (entry := json.loads(line))["code"] == self._code]
+        self._runs = {(run["faults"], run["seed"], run["days"]): run for run in done}
+
+    def find(self, asked: Asked) -> dict[str, Any] | None:
+        return self._runs.get((asked.faults, asked.seed, asked.days))
+
+    def add(self, run: dict[str, Any]) -> None:
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps({"code": self._code, "run": run}) + "\n")
+
+
+def code_digest() -> str:
+    """What every file of the package comes to: a run of other code is not this code's run."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "daemon").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def outcomes_of(levels: Sequence[str], seeds: range, days: int, workers: int, kept: Kept) -> Outcomes:
+    """Every run there is to do, those with most faults first; says what is broken at once, and every tenth run."""
+    wanted = [Asked(seed=seed, days=days, faults=cast("Level", level)) for level in reversed(levels) for seed in seeds]
+    done: dict[Asked, dict[str, Any]] = {asked: run for asked in wanted if (run := kept.find(asked)) is not None}
     with ProcessPoolExecutor(workers) as pool:
-        for level in levels:
-            wanted = [Asked(seed=seed, days=days, faults=cast("Level", level)) for seed in seeds]
-            outcomes[level] = list(pool.map(outcome_of, wanted))
-            print(*_row(level, outcomes[level], days), flush=True)
+        pending = {pool.submit(outcome_of, asked): asked for asked in wanted if asked not in done}
+        for future in as_completed(pending):
+            run = done[pending[future]] = future.result()
+            kept.add(run)
+            if run["broken"]:
+                print(f"broken: {run['replay']}: {run['broken'][0]['text'][:200]}", flush=True)
+            if len(done) % 10 == 0:
+                print(f"{len(done)} of {len(wanted)} runs", flush=True)
+    outcomes = {level: [done[asked] for asked in wanted if asked.faults == level] for level in levels}
+    for level in levels:
+        print(*_row(level, outcomes[level], days), flush=True)
     return outcomes
 
 

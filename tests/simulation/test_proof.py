@@ -23,7 +23,7 @@ def run_of(seed: int, **changed: Any) -> dict[str, Any]:
 
 def ending(monkeypatch: pytest.MonkeyPatch, page: Path, arguments: tuple[str, ...], runs: list[dict[str, Any]]) -> Any:
     """What the process ends with when the runs came to this."""
-    monkeypatch.setattr(proof, "outcomes_of", lambda levels, seeds, days, workers: {"all": runs})
+    monkeypatch.setattr(proof, "outcomes_of", lambda levels, seeds, days, workers, kept: {"all": runs})
     with pytest.raises(SystemExit) as ended:
         proof.main(arguments, page)
     return ended.value.code
@@ -56,3 +56,18 @@ def test_a_broken_run_fails_with_its_command(monkeypatch: pytest.MonkeyPatch, tm
     page = tmp_path / "proof.md"
     assert ending(monkeypatch, page, ("--seeds", "1"), [broken]) == "broken: --seed 7"
     assert "- `--seed 7`: at target" in page.read_text()
+
+
+def test_a_proof_broken_off_goes_on_with_the_runs_it_has_and_not_with_those_of_other_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a run of this code came to is not done again; one of changed code is."""
+    file = tmp_path / "runs.jsonl"
+    done = {**run_of(1), "seed": 1, "days": 1, "faults": "none", "orders_sent": 77}
+    proof.Kept(file).add(done)
+    assert proof.outcomes_of(["none"], range(1, 2), 1, 1, proof.Kept(file)) == {"none": [done]}
+    monkeypatch.setattr(proof, "code_digest", lambda: "other code")
+    (again,) = proof.outcomes_of(["none"], range(1, 2), 1, 1, proof.Kept(file))["none"]
+    assert again["seed"] == 1
+    assert again["orders_sent"] != 77
+    assert proof.Kept(file).find(proof.Asked(seed=1, days=1, faults="none")) == again
