@@ -166,6 +166,7 @@ def simulate(
     seed: Seed = 1,
     days: Annotated[int, typer.Option(min=2, max=250, help="Trading days; the last one is without trouble.")] = 5,
     faults: Annotated[str, typer.Option(metavar="LEVEL", help="How much goes wrong: none, some or all.")] = "some",
+    weather: Annotated[str, typer.Option(metavar="KIND", help="Generate the market: storms or all.")] = "",
     as_json: AsJson = False,
     keep: Annotated[Path | None, unset("Keep journal and ledger there.", "DIR")] = None,
 ) -> None:
@@ -175,7 +176,7 @@ def simulate(
     """
     from longwatch.simulation.simulate import simulate as run_simulation
 
-    _end(run_simulation(seed=seed, days=days, faults=faults, as_json=as_json, keep=keep))
+    _end(run_simulation(seed=seed, days=days, faults=faults, weather=weather, as_json=as_json, keep=keep))
 
 
 @app.command()

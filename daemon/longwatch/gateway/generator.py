@@ -57,12 +57,20 @@ NEXT = {"calm": ("volatile",), "volatile": ("calm", "calm", "crash"), "crash": (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Climate:
-    """What may happen in a made-up market; events are per share and year, and none where the number is 0."""
+    """What may happen in a made-up market; events are per share and year, and none where the number is 0.
+
+    From `calm_from` on nothing happens any more, and the weather is the first regime's.
+    """
 
     splits: float = 0.2
     dividends: int = 4
     halts: bool = True
     regimes: tuple[str, ...] = tuple(REGIMES)
+    calm_from: date | None = None
+
+    def is_over(self, day: date) -> bool:
+        """Whether a session is one of the calm ones at the end."""
+        return self.calm_from is not None and day >= self.calm_from
 
 
 STILL = Climate(splits=0.0, dividends=0, halts=False, regimes=("calm",))
@@ -173,6 +181,8 @@ class Generated(Source):
     def _draw_session(self, session: TradingDay) -> None:
         random, drawn = self._random, self._drawn
         regime = self._weather.on(len(drawn.days))
+        if self._climate.is_over(session.date):
+            regime = REGIMES[self._climate.regimes[0]]
         self._act(session)
         self._level += random.gauss(0.0, regime.gap)
         first = self._level
@@ -203,7 +213,7 @@ class Generated(Source):
     def _act(self, session: TradingDay) -> None:
         """A split or a dividend before the open, at most one of them; the first session has neither."""
         climate, count, price = self._climate, len(self._drawn.days), math.exp(self._level)
-        if not count:
+        if not count or climate.is_over(session.date):
             return
         draw, ratio = self._random.random(), Decimal(self._random.choice(RATIOS))
         if climate.splits and (draw < climate.splits / SESSIONS_A_YEAR or price > SPLIT_ABOVE):
@@ -233,7 +243,7 @@ class Generated(Source):
     def _halt(self, session: TradingDay, regime: Regime) -> None:
         """Perhaps a halt: it begins some minutes after the open and ends before the last ones."""
         draw, begins, lasts = self._random.random(), self._random.random(), self._random.random()
-        if not self._climate.halts or draw >= regime.halts / SESSIONS_A_YEAR:
+        if not self._climate.halts or self._climate.is_over(session.date) or draw >= regime.halts / SESSIONS_A_YEAR:
             return
         room = session.close_at - session.open_at - 3 * EARLIEST_HALT
         start = session.open_at + EARLIEST_HALT + room * begins * 0.8

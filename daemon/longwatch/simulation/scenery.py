@@ -19,6 +19,7 @@ from longwatch.config.load import Loaded, parse
 from longwatch.data import demo
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.domain.sessions import Session
+from longwatch.gateway.generator import Climate, shares
 from longwatch.gateway.hours import ListedHours
 from longwatch.gateway.market import Instrument, Market, Replay
 from longwatch.gateway.path import DayBar
@@ -35,6 +36,12 @@ WANDER = "longwatch.simulation.wander:Wander"
 
 # Between trades nothing changes but by trouble, which is followed by readings of its own; each reading and heartbeat
 # more is time that more seeds could have had.
+WEATHER = {
+    "storms": Climate(splits=0.0, dividends=0, regimes=("calm", "volatile", "crash")),
+    "all": Climate(splits=6.0, dividends=12),
+}
+"""Generated markets a run can be set in: with gaps and halts, or with splits and dividends as well."""
+
 DAILY = {"reconcile": "every 30 min during the session"}
 OFTEN = {
     "reconcile": "every 20 min during the session",
@@ -64,13 +71,19 @@ class Scenery:
         return self.sessions[-1].close_at + timedelta(hours=2)
 
 
-def scenery(seed: int, days: int, folder: Path) -> Scenery:
-    """The surroundings of `days` sessions from a seed, files in `folder`. The last session is without faults."""
+def scenery(seed: int, days: int, folder: Path, weather: str = "") -> Scenery:
+    """The surroundings of `days` sessions from a seed, files in `folder`. The last session is without faults.
+
+    With `weather`, one of WEATHER, the market is made up by the generator whatever the seed.
+    """
     calendar = ExchangeCalendar("XNYS")
     start = BEGINS + timedelta(days=Random(f"{seed}|start").randrange(0, 365))
     sessions = tuple(calendar.sessions(start, start + timedelta(days=10 + 2 * days)))[:days]
-    if seed % 3:
-        known = calendar.sessions(start - HISTORY, sessions[-1].date + timedelta(days=30))
+    known = calendar.sessions(start - HISTORY, sessions[-1].date + timedelta(days=30))
+    if weather:
+        climate = replace(WEATHER[weather], calm_from=sessions[-1].date)
+        market, symbols = _generated(seed, known, climate), MADE_UP
+    elif seed % 3:
         market, symbols = _made_up(seed, known), MADE_UP
     else:
         market, symbols = replayed_market(seed=seed), demo.symbols()
@@ -132,6 +145,13 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
         },
         "ops": {"http_port": 0, "watchdog": False},
     }
+
+
+def _generated(seed: int, sessions: list[Session], climate: Climate) -> Market:
+    """Twelve shares in the weather of a climate, with a point each five minutes, so that halts are felt."""
+    hours = ListedHours(sessions)
+    listed = shares(MADE_UP, hours, seed=seed, first=sessions[0].date, climate=climate, first_con_id=FIRST_CON_ID)
+    return Market(listed, hours, seed=seed, path_points=78)
 
 
 def _made_up(seed: int, sessions: list[Session]) -> Market:

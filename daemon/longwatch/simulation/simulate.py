@@ -32,7 +32,7 @@ from longwatch.simulation.nights import A_DAY, Level, drawn
 from longwatch.simulation.phases import phases
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.progress import Progress
-from longwatch.simulation.scenery import Scenery, scenery
+from longwatch.simulation.scenery import WEATHER, Scenery, scenery
 from longwatch.simulation.strays import guard_clocks
 from longwatch.simulation.tap import Tap
 from longwatch.simulation.trouble import Trouble
@@ -44,7 +44,8 @@ class Asked:
 
     `script` takes the place of what the seed would draw; `pacing` are the limits that hold wherever there are faults.
     `conduct` is the gateway's where real ones differ. `events` are done to the account at their market instants; the
-    invariants are those of a daemon that is alone in its account: with events only "books agree" is.
+    invariants are those of a daemon that is alone in its account: with events only "books agree" is. `weather` sets
+    the run in a generated market.
     """
 
     seed: int = 1
@@ -57,11 +58,13 @@ class Asked:
     events: tuple[tuple[datetime, Event], ...] = ()
     pacing: Limits = field(default_factory=Limits)
     conduct: Conduct = field(default_factory=Conduct)
+    weather: str = ""
 
     @property
     def replay(self) -> str:
         """The one command that does it again."""
-        return f"longwatch simulate --seed {self.seed} --days {self.days} --faults {self.faults}"
+        weather = f" --weather {self.weather}" if self.weather else ""
+        return f"longwatch simulate --seed {self.seed} --days {self.days} --faults {self.faults}{weather}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,8 @@ def simulate(**options: Any) -> int:
     asked = Asked(**options)
     if asked.faults not in A_DAY:
         raise UsageError(f"--faults {asked.faults}: write one of {', '.join(A_DAY)}")
+    if asked.weather and asked.weather not in WEATHER:
+        raise UsageError(f"--weather {asked.weather}: write one of {', '.join(WEATHER)}")
     outcome = simulated(asked, say=(lambda line: None) if asked.as_json else print)
     if asked.as_json:
         print(json.dumps(as_json(outcome)))
@@ -141,7 +146,7 @@ def verdict(outcome: Outcome) -> str:
 
 
 async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str], object]) -> Evidence:
-    scene = scenery(asked.seed, asked.days, folder)
+    scene = scenery(asked.seed, asked.days, folder, asked.weather)
     bench = Bench(
         loaded=scene.loaded,
         market=scene.market,
