@@ -68,6 +68,14 @@ def seconds(work: Callable[[], object]) -> float:
     return max(sum(os.times()[:4]) - began, TICK_SECONDS)
 
 
+def child(*arguments: str, python: Path = Path(sys.executable)) -> dict[str, float]:
+    """What a process of its own prints, one line of JSON."""
+    environ = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join((str(ROOT / "daemon"), str(ROOT)))}
+    ended = subprocess.run([python, *arguments], cwd=ROOT, env=environ, stdout=subprocess.PIPE, check=True)
+    found: dict[str, float] = json.loads(ended.stdout)
+    return found
+
+
 def start(*arguments: str) -> subprocess.Popen[str]:
     """A child process of this interpreter at the project's root, its pipes as text."""
     return subprocess.Popen(

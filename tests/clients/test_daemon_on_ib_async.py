@@ -9,15 +9,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.clients.environments import ROOT, daemon_python
 
-SUITE = (
+IS_PROOF = os.environ.get("HYPOTHESIS_PROFILE") == "proof"
+
+# Everything that touches the broker: all of it in `make proof`, else what shows most in a minute.
+WHOLE = (
     "tests/broker",
-    "tests/wire/test_against_the_ib_library.py",
-    "tests/data/test_ib.py",
-    "tests/daemon/test_holdings.py",
-    "tests/simulation/test_clock_guard.py",
-    "tests/simulation/test_memory_transport.py",
+    "tests/daemon",
+    "tests/data",
+    "tests/engine",
+    "tests/ops",
+    "tests/process",
+    "tests/simulation",
+    "tests/wire",
+)
+SHORT = (
+    "tests/broker tests/wire/test_against_the_ib_library.py tests/data/test_ib.py",
+    "tests/daemon/test_holdings.py tests/daemon/test_trouble.py tests/process/test_kills.py",
+    "tests/simulation/test_clock_guard.py tests/simulation/test_memory_transport.py",
 )
 DEMO = (
     "-c",
@@ -31,13 +43,15 @@ DEMO = (
     "--http-port",
     "0",
 )
-SECONDS = 100
+SECONDS = 1500 if IS_PROOF else 100
 
 
-async def test_the_daemon_s_own_tests_of_the_connection_pass_on_it() -> None:
-    """The same tests, none left out but for want of recordings: link, budget, downloads, orders, quotes, whole days."""
+@pytest.mark.timeout(SECONDS + 20)
+@pytest.mark.parametrize("part", WHOLE if IS_PROOF else SHORT)
+async def test_the_daemon_s_own_tests_pass_on_it(part: str) -> None:
+    """The same tests, none left out but for want of recordings or of the library that is not there."""
     python = await asyncio.to_thread(daemon_python)
-    printed = await ran(python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-p", "no:xdist", *SUITE)
+    printed = await ran(python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-p", "no:xdist", *part.split())
     skipped = [line for line in printed.splitlines() if line.startswith("SKIPPED")]
     assert " passed" in printed.splitlines()[-1]
     assert [line for line in skipped if "no recorded messages beside the repository" not in line] == []
@@ -60,7 +74,7 @@ async def ran(python: Path, *arguments: str) -> str:
     """What a run of this environment prints. Fails when it ends otherwise than well."""
     pipe = asyncio.subprocess.PIPE
     # A worker of the outer run tells its children so in the environment.
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "HYPOTHESIS_"))}
     process = await asyncio.create_subprocess_exec(
         str(python), *arguments, stdout=pipe, stderr=pipe, cwd=ROOT, env=environ
     )

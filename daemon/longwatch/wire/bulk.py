@@ -33,6 +33,7 @@ class BarColumns:
     count: array[float]
 
 
+_COMMAS = bytes.maketrans(b"\0", b",")
 _DECODER = msgspec.json.Decoder(list[float])
 _BARS_AT = 5
 _BAR_WIDTH = 8
@@ -43,19 +44,33 @@ def read_bars(payload: bytes) -> BarColumns:
 
     The message is then a list of numbers with another mark between them than JSON's, and is read as that.
     """
-    *head, body = payload.split(b"\0", _BARS_AT)
-    if len(head) == _BARS_AT and body.endswith(b"\0") and b"," not in body:
-        try:
-            numbers = _DECODER.decode(b"[" + body[:-1].replace(b"\0", b",") + b"]")
-            count, req_id = int(head[4]), int(head[1])
-        except (ValueError, msgspec.DecodeError):
-            return bar_columns(split(payload))
-        if len(numbers) == count * _BAR_WIDTH:
-            dates, *columns = (array("d", numbers[i::_BAR_WIDTH]) for i in range(_BAR_WIDTH))
-            prices = dict(zip(_BAR_NUMBERS, columns, strict=True))
-            start, end = head[2].decode(), head[3].decode()
-            return BarColumns(req_id=req_id, start=start, end=end, dates=dates, **prices)
-    return bar_columns(split(payload))
+    at = _body_at(payload)
+    if at == 0 or payload[-1] or b"," in payload[at:]:
+        return bar_columns(split(payload))
+    text = bytearray(payload.translate(_COMMAS))
+    text[at - 1], text[-1] = b"[]"
+    try:
+        numbers = _DECODER.decode(memoryview(text)[at - 1 :])
+        _, asked, start, end, count = payload[: at - 1].decode().split("\0")
+        req_id, whole = int(asked), len(numbers) == int(count) * _BAR_WIDTH
+    except (ValueError, msgspec.DecodeError):
+        whole = False
+    if not whole:
+        return bar_columns(split(payload))
+    del text
+    dates, *columns = (array("d", numbers[i::_BAR_WIDTH]) for i in range(_BAR_WIDTH))
+    prices = dict(zip(_BAR_NUMBERS, columns, strict=True))
+    return BarColumns(req_id=req_id, start=start, end=end, dates=dates, **prices)
+
+
+def _body_at(payload: bytes) -> int:
+    """Where the first bar begins, or 0 when there is none."""
+    at = 0
+    for _ in range(_BARS_AT):
+        at = payload.find(b"\0", at) + 1
+        if at == 0:
+            return 0
+    return at if at < len(payload) else 0
 
 
 def bar_columns(fields: Sequence[str]) -> BarColumns:
