@@ -165,6 +165,26 @@ def test_the_excerpt_is_what_the_demo_prints() -> None:
     assert [line for line in excerpt.splitlines() if _shape(line) not in printed] == []
 
 
+def test_the_lines_for_a_program_of_your_own_trade_as_they_stand(tmp_path: Path) -> None:
+    """In an empty folder: the gateway started by the command told, the program run unchanged but for the port."""
+    told = section("A gateway for your own tests")
+    [started], [program] = re.findall(r"`longwatch (gateway [^`]+)`", told)[:1], blocks("py", told)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "daemon")}
+    command = [sys.executable, "-c", "from longwatch.cli import main; main()", *started.split(), "--port", "0"]
+    pipe, both = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(command, stdout=pipe, stderr=both, text=True, env=environ, cwd=tmp_path) as gateway:
+        assert gateway.stdout is not None
+        try:
+            port = re.search(r"127\.0\.0\.1:(\d+)", gateway.stdout.readline())
+            assert port is not None and "4002" in program
+            mine = [sys.executable, "-c", program.replace("4002", port[1])]
+            done = subprocess.run(mine, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False)
+        finally:
+            gateway.terminate()
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"Filled \d+\.\d+ \[Position\(account='DU123456', .*position=100\.0", done.stdout), done.stdout
+
+
 def _shape(line: str) -> str:
     """A line of the demo with every figure and every symbol made the same."""
     return re.sub(r"\d[\d,.:-]*", "#", re.sub(r"\b(AAPL|MSFT|IBM|GOOG)\b", "SYMBOL", line))
