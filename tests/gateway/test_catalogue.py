@@ -37,6 +37,8 @@ ASKED: dict[str, dict[str, Any]] = {
     "reqPnLSingle": {"account": "DU123456", "conId": 265598},
     "reqMktData": stock(),
     "reqRealTimeBars": stock(),
+    "reqTickByTickData": stock(),
+    "reqHistoricalTicks": {"startDateTime": "20070103-15:00:00", **stock()},
     "reqHeadTimeStamp": stock(),
     "reqHistoricalData": {"barSize": "15 mins", "duration": "1 D", **stock()},
     "exerciseOptions": {"exerciseAction": 1, "exerciseQuantity": 1},
@@ -50,12 +52,13 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 """What a request can't be asked without."""
 
-WAITS = {"reqRealTimeBars": 7.0}
+WAITS = {"reqRealTimeBars": 7.0, "reqTickByTickData": 20 * 60}
 """Seconds until an answer that takes longer than two."""
 
 BEFORE = {
     "cancelMktData": "reqMktData",
     "cancelRealTimeBars": "reqRealTimeBars",
+    "cancelTickByTickData": "reqTickByTickData",
     "cancelAccountSummary": "reqAccountSummary",
     "cancelOrder": "placeOrder",
 }

@@ -67,6 +67,8 @@ ENDS: dict[str, str] = {
     "reqHistoricalData": "historicalData",
     "cancelHistoricalData": "error 366",
     "reqRealTimeBars": "realtimeBar",
+    "reqHistoricalTicks": "historicalTicksLast",
+    "reqTickByTickData": "tickByTick",
 }
 """Request -> the message that its answer ends with, of an error the code too; what is not here is obeyed silently."""
 

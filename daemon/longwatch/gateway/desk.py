@@ -177,7 +177,7 @@ class Desk:
     # -- the beat ------------------------------------------------------------------------------------------------
 
     def _is_needed(self) -> bool:
-        return self.following.is_needed() or any(session.streams for session in self.clients.values())
+        return self.following.is_needed() or any(one.streams or one.tapes for one in self.clients.values())
 
     def _beat(self, instant: datetime) -> None:
         if self.faults.backend_down:

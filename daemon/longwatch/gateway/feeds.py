@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from longwatch.gateway import tapes
 from longwatch.gateway.live_bars import LiveBars
 from longwatch.gateway.market import Market
 from longwatch.gateway.quotes import Ticker
@@ -13,6 +14,8 @@ from longwatch.gateway.timeline import Timeline
 
 if TYPE_CHECKING:
     from longwatch.gateway.session import Session
+
+TAPE_ENDED = "Failed to request tick-by-tick data."
 
 
 class Feeds:
@@ -32,6 +35,7 @@ class Feeds:
         bars_survive: bool,
     ) -> None:
         self.bars = LiveBars(timeline, market, everyone, is_cut_off)
+        self._market = market
         self._ticker = Ticker(market)
         self._everyone = everyone
         self._lines = lines
@@ -42,6 +46,8 @@ class Feeds:
         for session in self._everyone():
             for stream in list(session.streams.values()):
                 self._ticker.follow(stream, instant)
+            if session.tapes:
+                tapes.follow(session, self._market, instant)
 
     def left(self) -> int:
         """How many more streams of quotes or bars there may be."""
@@ -63,10 +69,14 @@ class Feeds:
             session.streams.clear()
             session.bars.clear()
             session.queries.clear()
+            session.tapes.clear()
 
     def end_quotes(self, code: int, text: str) -> None:
-        """End every stream of quotes with an error."""
+        """End every stream of quotes with an error, and those of single ticks with their own."""
         for session in self._everyone():
             for req_id in list(session.streams):
                 session.error(code, text, req_id)
+            for req_id in session.tapes:
+                session.error(10189, TAPE_ENDED, req_id)
             session.streams.clear()
+            session.tapes.clear()

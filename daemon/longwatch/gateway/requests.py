@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from longwatch.gateway import account_requests, bar_requests, contract_requests, order_requests, quote_requests
+from longwatch.gateway import (
+    account_requests,
+    bar_requests,
+    contract_requests,
+    order_requests,
+    quote_requests,
+    tick_requests,
+)
 from longwatch.gateway.session import Session
 
 Values = dict[str, Any]
@@ -25,6 +32,8 @@ NEED_BACKEND = frozenset(
         "reqHistoricalData",
         "reqHeadTimeStamp",
         "reqRealTimeBars",
+        "reqHistoricalTicks",
+        "reqTickByTickData",
     }
 )
 """Requests that stay unanswered while the broker can't be reached."""
@@ -124,6 +133,7 @@ ANSWERS: dict[str, Answer] = {
     **contract_requests.ANSWERS,
     **quote_requests.ANSWERS,
     **bar_requests.ANSWERS,
+    **tick_requests.ANSWERS,
     "reqSoftDollarTiers": Empty("softDollarTiers"),
     "reqUserInfo": Empty("userInfo"),
     "reqNewsProviders": Empty("newsProviders"),
@@ -133,8 +143,6 @@ ANSWERS: dict[str, Answer] = {
     "reqSecDefOptParams": Empty("securityDefinitionOptionParameterEnd"),
     "queryDisplayGroups": Empty("displayGroupList"),
     "reqFundamentalData": Refused(430, "The fundamentals data for the security specified is not available."),
-    "reqTickByTickData": Refused(10189, "Failed to request tick-by-tick data:No market data permissions"),
-    "reqHistoricalTicks": Refused(10187, "Failed to request historical ticks:No market data permissions"),
     "reqNewsBulletins": nothing,
     "cancelNewsBulletins": nothing,
     "verifyRequest": nothing,
@@ -144,7 +152,6 @@ ANSWERS: dict[str, Answer] = {
     "subscribeToGroupEvents": nothing,
     "unsubscribeFromGroupEvents": nothing,
     "updateDisplayGroup": nothing,
-    "cancelTickByTickData": nothing,
     "cancelHeadTimeStamp": nothing,
     "cancelHistogramData": nothing,
     "cancelFundamentalData": nothing,

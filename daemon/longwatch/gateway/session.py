@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from longwatch.gateway.live_bars import FiveSeconds, Query
     from longwatch.gateway.market import Instrument
     from longwatch.gateway.quotes import Stream
+    from longwatch.gateway.tapes import Tape
 
 BUFFER_LIMIT = 32 * 1024 * 1024
 """A client that leaves so many bytes unread is cut off."""
@@ -39,6 +40,7 @@ class Session(asyncio.Protocol):
         self.streams: dict[int, Stream] = {}
         self.bars: dict[int, FiveSeconds] = {}
         self.queries: dict[int, Query] = {}
+        self.tapes: dict[int, Tape] = {}
         self.market_data_type = 1
         self._frames = Frames()
         self._opening: bytes | None = b""
