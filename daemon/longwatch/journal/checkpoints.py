@@ -37,7 +37,7 @@ RECORDS = 20_000
 LEAST_RECORDS = 1_000
 """At an orderly end, fewer than this are not worth one."""
 
-_SLICE, _PART_BYTES = 500, 1 << 20
+_SLICE, _PART_BYTES = 50, 1 << 20
 _LOG = logging.getLogger("longwatch.journal")
 _ENCODER = msgspec.msgpack.Encoder(decimal_format="string")
 _Slices = list[tuple[str, msgspec.Raw]]
@@ -107,10 +107,12 @@ def snapshot(state: State) -> State:
     return now
 
 
-def storing(sequence: int, state: State) -> Iterator[Callable[[Store], None]]:
+def storing(
+    sequence: int, state: State, breathe: Callable[[], object] = lambda: None
+) -> Iterator[Callable[[Store], None]]:
     """What is to be done with the store, step by step, to make a checkpoint of the state folded up to `sequence`."""
     digest, count = hashlib.sha256(), 0
-    for count, part in enumerate(encoded(state), 1):
+    for count, part in enumerate(encoded(state, breathe), 1):
         digest.update(part)
         yield partial(_put, sequence, count, part)
     whole, code = digest.digest(), code_version()
@@ -121,14 +123,15 @@ def _put(sequence: int, number: int, part: bytes, store: Store) -> None:
     store.put_part(sequence, number, part)
 
 
-def encoded(state: State) -> Iterator[bytes]:
-    """The state in compressed parts; no single step keeps other threads waiting for more than a millisecond or so."""
+def encoded(state: State, breathe: Callable[[], object] = lambda: None) -> Iterator[bytes]:
+    """The state in compressed parts; `breathe` is called after each piece of a millisecond or less."""
     slices: _Slices = []
     size = 0
     for name, values in _sliced(state):
         raw = msgspec.Raw(_ENCODER.encode(values))
         slices.append((name, raw))
         size += len(memoryview(raw))
+        breathe()
         if size >= _PART_BYTES:
             yield zlib.compress(_ENCODER.encode(slices), 1)
             slices, size = [], 0

@@ -29,6 +29,7 @@ LOOK_SECONDS = 10.0
 
 _GROUP_BATCHES = 256
 _SYNC_LOG_COMMITS = 500
+_BREATH_SECONDS = 0.001
 
 _LOG = logging.getLogger("longwatch.journal")
 
@@ -146,9 +147,9 @@ class ThreadedJournal(SqliteJournal):
         return done
 
     def _encode(self, sequence: int, state: State) -> None:
-        """The checkpoint's thread: hand the writer one part after the other."""
+        """The checkpoint's thread: hand the writer one part after the other, and let the loop run in between."""
         attempt = _Attempt()
-        for work in checkpoints.storing(sequence, state):
+        for work in checkpoints.storing(sequence, state, partial(threading.Event().wait, _BREATH_SECONDS)):
             self._jobs.put(_Job(wish=_Wish.WORK, work=partial(attempt.do, work)))
 
     def _run(self) -> None:

@@ -11,10 +11,7 @@ from longwatch.journal.chain import first_link, link_of
 from longwatch.journal.layout import BEFORE_CHAIN, CHECKPOINT_TABLES, LAYOUT, Form
 
 _AT_ONCE = 5_000
-_SELECT = (
-    "SELECT sequence, cause, kind, schema, payload FROM record WHERE sequence > ? ORDER BY sequence "
-    f"LIMIT {_AT_ONCE}"
-)
+_SELECT = "SELECT sequence, cause, kind, schema, payload FROM record WHERE sequence > ? ORDER BY sequence LIMIT ?"
 
 
 def upgrade(connection: sqlite3.Connection, form: Form, path: Path) -> bool:
@@ -42,7 +39,7 @@ def upgrade(connection: sqlite3.Connection, form: Form, path: Path) -> bool:
 
 def _links(connection: sqlite3.Connection, journal_id: str, path: Path) -> Iterator[list[tuple[bytes, int]]]:
     before, last = first_link(journal_id), 0
-    while rows := connection.execute(_SELECT, (last,)).fetchall():
+    while rows := connection.execute(_SELECT, (last, _AT_ONCE)).fetchall():
         links = []
         for sequence, cause, kind, schema, payload in rows:
             if sequence != last + 1 or (type(cause), type(kind), type(payload)) != (int, str, bytes):
