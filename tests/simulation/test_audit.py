@@ -73,6 +73,13 @@ def test_an_account_to_which_everything_is_done_is_audited_to_the_cent() -> None
     assert len(evidence.fills) > 10
 
 
+def test_splits_and_dividends_of_a_made_up_market_are_audited_too() -> None:
+    """The daemon holds shares through them, and faults happen beside: cash and shares agree."""
+    evidence = audited(days=10, weather="all", faults="some")
+    assert {"split", "dividend"} <= {one.event.kind for one in evidence.events}
+    assert found(evidence) == []
+
+
 def test_a_daemon_in_such_an_account_leaves_alone_what_it_can_not_explain() -> None:
     """Nothing is too much for it; the shares that others moved are quarantined and not ordered again, others are."""
     outcome = simulated(Asked(seed=SEED, days=DAYS, faults="none", guards=False, events=much()))
