@@ -102,6 +102,11 @@ def test_each_mode_has_its_providers_and_executors() -> None:
             "raise it, or reconcile more often",
         ),
         (
+            ({"execution.order_type": "MOC", "execution.at_close": "cancel"},),
+            "execution.order_type: order_type, at_close do not go with the executor mock; "
+            "use LMT or MKT and leave orders for the day",
+        ),
+        (
             ({"execution.min_order_size": "20000"},),
             "execution.min_order_size: 20000 is above max_position_size, 10000; nothing could ever be bought",
         ),
@@ -130,7 +135,7 @@ def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) 
 
 def test_every_rule_is_shown_above() -> None:
     """A rule without a case here would be a rule nobody has seen refuse."""
-    assert len(checks.MISTAKES) == 2 + 15
+    assert len(checks.MISTAKES) == 2 + 16
 
 
 @pytest.mark.parametrize(

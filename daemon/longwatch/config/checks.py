@@ -118,6 +118,26 @@ def _account_outlives_reconciling(s: Settings) -> Reason:
     return f"{age:g} is not above the {every:g} s between reconciliations; raise it, or reconcile more often"
 
 
+AUCTION_SETTINGS = ("execution.order_type", "execution.working_seconds", "execution.at_close", "executor")
+
+
+def _auctions_need_a_broker(s: Settings) -> Reason:
+    """The mock exchange, which fills backtests and dry runs, has no closing auction and no waiting."""
+    execution = s.execution
+    wrong = [
+        name
+        for name, given in (
+            ("order_type", execution.order_type in ("MOC", "LOC")),
+            ("working_seconds", execution.working_seconds is not None),
+            ("at_close", execution.at_close != "leave"),
+        )
+        if given and s.executor == "mock"
+    ]
+    if not wrong:
+        return None
+    return f"{', '.join(wrong)} do not go with the executor mock; use LMT or MKT and leave orders for the day"
+
+
 def _sizes_leave_room(s: Settings) -> Reason:
     least, most = s.execution.min_order_size, s.execution.max_position_size
     return None if least <= most else f"{least} is above max_position_size, {most}; nothing could ever be bought"
@@ -157,6 +177,7 @@ MISTAKES: tuple[Rule, ...] = (
     Rule(reads=("clock.speed", "clock.source"), judge=_speed_needs_gateway),
     Rule(reads=("ib.backoff_initial_seconds", "ib.backoff_max_seconds"), judge=_backoff_grows),
     Rule(reads=("ib.account_age_seconds", "schedule.reconcile.trigger"), judge=_account_outlives_reconciling),
+    Rule(reads=AUCTION_SETTINGS, judge=_auctions_need_a_broker),
     Rule(reads=("execution.min_order_size", "execution.max_position_size"), judge=_sizes_leave_room),
     Rule(reads=("execution.min_order_value", "risk.max_order_value"), judge=_order_values_leave_room),
     Rule(reads=("risk.max_net_exposure", "risk.max_gross_exposure"), judge=_net_within_gross),

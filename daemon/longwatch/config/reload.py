@@ -122,9 +122,9 @@ def _falls(old: Any, new: Any) -> bool:
     return bool(new < old)
 
 
-def _becomes(loose: object) -> Callable[[Any, Any], bool]:
-    """A choice that is looser at one of its values."""
-    return lambda old, new: bool(new == loose)
+def _becomes(*loose: object) -> Callable[[Any, Any], bool]:
+    """A choice that is looser at some of its values."""
+    return lambda old, new: new in loose
 
 
 # Which change of a limit loosens it. Every live setting of `risk` and `execution` stands here.
@@ -134,7 +134,12 @@ LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
     ("execution", "min_order_size"): _falls,
     ("execution", "max_position_size"): _rises,
     ("execution", "min_order_value"): _falls,
-    ("execution", "order_type"): _becomes("MKT"),
+    ("execution", "order_type"): _becomes("MKT", "MOC"),
+    ("execution", "limit_from"): _becomes("far"),
+    ("execution", "working_seconds"): _rises,
+    ("execution", "replacements"): _rises,
+    ("execution", "at_close"): _becomes("moc"),
+    ("execution", "at_close_minutes"): _falls,
     ("execution", "limit_offset_bps"): _rises,
     ("execution", "tif"): _becomes("GTC"),
     ("execution", "acknowledge_seconds"): _rises,

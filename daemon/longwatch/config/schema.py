@@ -36,7 +36,7 @@ ROOT = "trading"
 Mode = Literal["backtest", "paper", "live"]
 ProviderName = Literal["csv", "ib", "yahoo"]
 ExecutorName = Literal["mock", "ib_paper", "ib_live"]
-OrderType = Literal["MKT", "LMT"]
+OrderType = Literal["MKT", "LMT", "MOC", "LOC"]
 TimeInForce = Literal["DAY", "GTC"]
 ClientLibrary = Literal["ib_insync", "ib_async"]
 ReloadClass = Literal["live", "restart"]
@@ -175,8 +175,15 @@ class ExecutionSettings(Group):
     min_order_size: Amount = live(Decimal(1), "Smallest order, in shares.")
     max_position_size: Annotated[Amount, Field(gt=0)] = live(Decimal(10_000), "Largest position, in shares.")
     min_order_value: Amount = live(Decimal(0), "Smallest order, in base currency.")
-    order_type: OrderType = live("LMT", "MKT, or LMT at the quote plus limit_offset_bps.")
+    order_type: OrderType = live("LMT", "MKT, LMT, or MOC and LOC into the closing auction.")
     limit_offset_bps: Amount = live(Decimal(20), "How far through the quote a limit lies.", le=1_000)
+    limit_from: Literal["far", "mid"] = live("far", "A limit lies beyond the quote's far side, or beyond its mid.")
+    working_seconds: Seconds | None = live(None, "How long an order may work before it is cancelled; null for the day.")
+    replacements: Whole = live(0, "How often the rest of such an order is sent anew in its session.", ge=0, le=100)
+    at_close: Literal["leave", "cancel", "moc"] = live(
+        "leave", "Orders still working before the close: leave, cancel, or send the rest into the closing auction."
+    )
+    at_close_minutes: Annotated[float, Strict(), Field(gt=0, le=390)] = live(15.0, "How long before the close.")
     tif: TimeInForce = live("DAY", "DAY, or GTC to let entries rest over days.")
     acknowledge_seconds: Seconds = live(10.0, "Deadline for IB's acknowledgement; past it an order is unknown.")
     absence_quiet_seconds: Seconds = live(

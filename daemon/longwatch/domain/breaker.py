@@ -43,13 +43,13 @@ def after_fill(state: State, fact: m.FillBooked) -> Followed:
             yield lifted(row, "it has filled")
 
 
-def hold(state: State, orders: Iterable[Order], at: datetime) -> Followed:
-    """A person cancels these: none like them before the next session's decision."""
+def hold(state: State, orders: Iterable[Order], reason: str, at: datetime) -> Followed:
+    """None like these before the next session's decision."""
     until = _session_end(state, at)
     for order in orders:
-        former = state.breakers.get((order.con_id, order.purpose, BY_A_PERSON))
+        former = state.breakers.get((order.con_id, order.purpose, reason))
         if until is not None and (former is None or former.until != until):
-            yield _row(order, BY_A_PERSON, strikes=(), trips=0, until=until)
+            yield _row(order, reason, strikes=(), trips=0, until=until)
 
 
 def lifted(row: m.BreakerSet, because: str) -> m.BreakerLifted:

@@ -30,7 +30,7 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
             yield from _resume(state, event)
         case "cancel":
             chosen = named(state, event.argument)
-            yield from breaker.hold(state, chosen, event.at)
+            yield from breaker.hold(state, chosen, breaker.BY_A_PERSON, event.at)
             yield from _cancel(state, chosen, "asked for by a person")
         case "adopt":
             yield from _adopt(state, event)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from longwatch.domain import breaker, commands, lifecycle, reconcile, resolution
+from longwatch.domain import breaker, commands, lifecycle, patience, reconcile, resolution
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided
 from longwatch.domain.orders import Evidence, OrderState
@@ -68,6 +68,7 @@ def decide(state: State, event: m.Event) -> Decided:
             moved = replace(item, tech=event.tech)
             yield moved
             yield from breaker.after_move(state, moved, former, event)
+            yield from patience.after_move(state, moved, former, event)
         elif type(item) is m.FillBooked:
             yield item
             yield from breaker.after_fill(state, item)
@@ -78,6 +79,7 @@ def decide(state: State, event: m.Event) -> Decided:
 def next_deadline(state: State) -> datetime | None:
     """The earliest technical time at which silence itself means something."""
     due = [order.deadline for order in state.live_orders() if order.deadline is not None]
+    due += [up for order in state.live_orders() if (up := patience.due_at(state, order)) is not None]
     if state.link is m.Link.SYNCING and state.snapshot_failed is not None:
         due.append(state.snapshot_failed.tech + SYNC_AGAIN)
     if not state.backend_up and state.backend_since is not None:
@@ -249,6 +251,7 @@ def _job_seen(state: State, event: m.JobSeen) -> Decided:
 
 def _time_reached(state: State, event: m.TimeReached) -> Decided:
     yield from lifecycle.overdue(state, event.tech)
+    yield from patience.overdue(state, event.tech)
     failed = state.snapshot_failed
     if state.link is m.Link.SYNCING and failed is not None and failed.tech + SYNC_AGAIN <= event.tech:
         yield m.SnapshotFailed(failures=failed.failures, tech=event.tech)

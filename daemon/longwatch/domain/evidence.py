@@ -151,11 +151,16 @@ def left_undone(state: State, at: datetime) -> Decided:
     session = next((one for one in state.sessions if one.is_open(at)), None)
     decided_at = state.rebalance.at if state.rebalance else None
     if state.is_on(m.Verb.FLATTEN):
-        rested = decided_at is None or at - decided_at > LOOK_AGAIN
-        if rested and (session or not state.settings.trading_hours_only) and _may_be_closed(state, session, at):
+        may_trade = session is not None or not state.settings.trading_hours_only
+        if may_trade and rested(state, at) and _may_be_closed(state, session, at):
             yield m.RunJob(job="rebalance", reason=FLATTEN)
     elif session is not None and decided_at is not None and session.is_open(decided_at) and may_go_on(state):
         yield m.RunJob(job="rebalance", reason=SELLS_ENDED)
+
+
+def rested(state: State, at: datetime) -> bool:
+    """Whether the last decision is long enough ago to ask for one again."""
+    return state.rebalance is None or state.rebalance.at is None or at - state.rebalance.at > LOOK_AGAIN
 
 
 def _may_be_closed(state: State, session: Session | None, at: datetime) -> bool:

@@ -49,6 +49,8 @@ class OrderType(StrEnum):
     MARKET = "MKT"
     LIMIT = "LMT"
     STOP = "STP"
+    AT_CLOSE = "MOC"
+    LIMIT_AT_CLOSE = "LOC"
 
 
 class Purpose(StrEnum):
@@ -180,7 +182,8 @@ class Order:
     `intent` counts within the journal and `ref` is `lw:<journal id>:<intent>`; quantities are shares, prices in the
     instrument's currency; `deadline` is the technical time by which something must have been heard, `moved_at` that of
     the last evidence. `filled` are shares booked from executions, `reported` what the broker's status says is filled;
-    an order that the broker says has ended is `ending` until the executions have caught up.
+    an order that the broker says has ended is `ending` until the executions have caught up. A child is the rest of the
+    intent that it `replaces`, the `replacement`th of its family.
     """
 
     intent: int
@@ -213,6 +216,9 @@ class Order:
     deadline: datetime | None = None
     moved_at: datetime | None = None
     cancel_asked: bool = False
+    cancel_reason: str = ""
+    replaces: int | None = None
+    replacement: int = 0
     filled: Decimal = ZERO
     reported: Decimal = ZERO
     ending: OrderState | None = None

@@ -11,6 +11,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided
 from longwatch.domain.instruments import Instrument, Side, to_lot, to_tick
 from longwatch.domain.orders import Allocation, Order, OrderType, Purpose
+from longwatch.domain.patience import AUCTIONS, closing_session, parent_of
 from longwatch.domain.quotes import Quote
 from longwatch.domain.risk import WAITS_FOR_SELLS, Proposal, Refusal, caps_of, first_refusal, with_exposure
 from longwatch.domain.sizing import Clamp
@@ -151,7 +152,7 @@ def _within_band(state: State, wanted: Wanted) -> bool:
 def _proposal(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | None) -> Proposal:
     side = Side.BUY if wanted.trade > 0 else Side.SELL
     reduces = bool(wanted.held) and (wanted.held > 0) != (wanted.trade > 0)
-    order_type = OrderType(state.settings.order_type)
+    order_type = _order_type(state, event)
     return Proposal(
         run_id=event.run_id,
         instrument=wanted.instrument,
@@ -161,7 +162,7 @@ def _proposal(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote 
         price=wanted.price,
         equity=equity_of(state) or abs(wanted.trade) * wanted.price,
         order_type=order_type,
-        limit_price=_limit(state, wanted.instrument, side, quote) if order_type is OrderType.LIMIT else None,
+        limit_price=_limit(state, wanted.instrument, side, quote) if order_type in LIMITED else None,
         quote=quote,
         session=event.session,
         at=event.at,
@@ -170,9 +171,21 @@ def _proposal(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote 
     )
 
 
+LIMITED = frozenset({OrderType.LIMIT, OrderType.LIMIT_AT_CLOSE})
+
+
+def _order_type(state: State, event: m.RebalanceDue) -> OrderType:
+    """As the settings say; shortly before the close everything goes into its auction, where they say so."""
+    if state.settings.at_close == "moc" and closing_session(state, event.at) is not None:
+        return OrderType.AT_CLOSE
+    return OrderType(state.settings.order_type)
+
+
 def _limit(state: State, instrument: Instrument, side: Side, quote: Quote | None) -> Decimal | None:
-    """A marketable limit: the far side of the quote plus the offset, on the tick grid."""
+    """A marketable limit: the far side of the quote plus the offset; or as far from the mid. On the tick grid."""
     far = None if quote is None else (quote.ask if side is Side.BUY else quote.bid)
+    if state.settings.limit_from == "mid" and quote is not None:
+        far = quote.mid
     if far is None:
         return None
     return to_tick(far * (1 + state.settings.limit_offset_bps * BPS * side.sign), instrument.tick, side)
@@ -207,6 +220,7 @@ def _fit(state: State, proposal: Proposal) -> Iterator[Proposal | m.TradeClamped
 
 def _order(state: State, proposal: Proposal) -> Decided:
     intent, order_id = state.next_intent, state.next_id
+    parent = parent_of(state, proposal.instrument.con_id, proposal.side, proposal.session)
     order = Order(
         intent=intent,
         ref=f"lw:{state.journal_id}:{intent}",
@@ -218,7 +232,7 @@ def _order(state: State, proposal: Proposal) -> Decided:
         order_type=proposal.order_type,
         limit_price=proposal.limit_price,
         stop_price=None,
-        tif=state.settings.tif,
+        tif="DAY" if proposal.order_type in AUCTIONS else state.settings.tif,
         account=state.account,
         mode=state.mode,
         purpose=proposal.purpose,
@@ -226,6 +240,8 @@ def _order(state: State, proposal: Proposal) -> Decided:
         decision_price=(proposal.quote.mid if proposal.quote else None) or proposal.price,
         allocations=_allocate(state, proposal),
         created_at=proposal.at,
+        replaces=parent.intent if parent else None,
+        replacement=parent.replacement + 1 if parent else 0,
     )
     yield m.OrderIntended(order=order)
     yield m.OrderSending(

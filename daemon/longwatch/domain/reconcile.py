@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import Decided, advance, left_undone, session_of
+from longwatch.domain import patience
+from longwatch.domain.evidence import Decided, advance, left_undone, rested, session_of
 from longwatch.domain.inference import EXCHANGE_ZONE, infer, same_gateway
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.state import State
@@ -50,7 +51,10 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     elif event.reason in REGULAR:
         yield from _cancels_again(state)
     if state.link is m.Link.READY:
+        yield from patience.near_close(state, event.at)
         yield from left_undone(state, event.at)
+        if patience.is_left(state, event.at) and rested(state, event.at):
+            yield m.RunJob(job="rebalance", reason=patience.REST)
 
 
 TOLD_TO_HAVE_ENDED = frozenset({OrderState.CANCELLED, OrderState.EXPIRED})

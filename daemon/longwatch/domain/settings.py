@@ -24,6 +24,11 @@ class TradeSettings:
     adopt_existing: bool = False
     order_type: str = "LMT"
     limit_offset_bps: Decimal = Decimal(20)
+    limit_from: str = "far"
+    working_seconds: float | None = None
+    replacements: int = 0
+    at_close: str = "leave"
+    at_close_minutes: float = 15.0
     tif: str = "DAY"
     acknowledge_seconds: float = 10.0
     outside_rth: bool = False

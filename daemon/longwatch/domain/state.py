@@ -363,7 +363,7 @@ def _order_identified(state: State, fact: m.OrderIdentified) -> None:
 
 
 def _order_cancel_asked(state: State, fact: m.OrderCancelAsked) -> None:
-    put_order(state, replace(state.orders[fact.intent], cancel_asked=True))
+    put_order(state, replace(state.orders[fact.intent], cancel_asked=True, cancel_reason=fact.reason))
 
 
 def _absence_noted(state: State, fact: m.AbsenceNoted) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import FLATTEN, SELLS_ENDED, may_close_more, may_go_on
+from longwatch.domain.patience import REST, is_left
 from longwatch.domain.readiness import is_ready, reasons
 from longwatch.engine.desk import Desk, Run
 from longwatch.errors import LongwatchError
@@ -42,6 +43,8 @@ def _is_moot(desk: Desk, run: Run) -> str | None:
         return "the session is over"
     if run.reason == SELLS_ENDED and not may_go_on(desk.state):
         return "nothing waits any more"
+    if run.reason == REST and not is_left(desk.state, desk.clock.market()):
+        return "nothing is left of orders whose time was up"
     return None
 
 
