@@ -366,3 +366,23 @@ def test_no_order_has_fewer_than_no_shares() -> None:
     for wrong in ({"filled": -1}, {"remaining": -1}):
         with pytest.raises(UNDECODABLE):
             read(reply("orderStatus", **{**status, **wrong}))
+
+
+def test_a_row_told_again_is_told_as_of_now() -> None:
+    """A row that an earlier reading brought too is the same news at another time; a changed digit makes it another."""
+
+    async def main() -> list[m.Event]:
+        record, clock = Record(), SteppedClock(lambda: 0.0, market_start=START)
+        heard: Heard = record  # type: ignore[assignment]
+        reader = Reader(load(installed()), Translator(heard, clock, "America/New_York"), heard, VERSION)
+        for fee in ("1.25", "1.25", "1.26"):
+            reader.read(59, reply("commissionReport", execId="00.01", commission=Decimal(fee), currency="USD"))
+            clock.shift(60.0)
+        return record.events()
+
+    first, second, third = run(main())
+    assert isinstance(first, m.CommissionSeen) and isinstance(second, m.CommissionSeen)
+    assert isinstance(third, m.CommissionSeen)
+    assert (second.at - first.at).total_seconds() == 60.0
+    assert (first.exec_id, first.commission) == (second.exec_id, second.commission) == ("00.01", Decimal("1.25"))
+    assert third.commission == Decimal("1.26")

@@ -35,17 +35,22 @@ def scaled(series: BarSeries, factor: float) -> BarSeries:
     return replace(series, **prices)
 
 
+def stored(cache: Cache, symbol: str) -> BarSeries | None:
+    """What is in the file, read by somebody who knows nothing of it."""
+    return Cache(cache.path(symbol, "1 day").parent).read(symbol, "1 day")
+
+
 def test_what_was_merged_is_read_back_exactly(cache: Cache) -> None:
     """Every column, to the last bit, for real bars."""
     series = demo.load("AAPL")
     merge = cache.merge(series)
     assert (merge.kind, merge.added) == (MergeKind.CREATED, 3270)
-    assert cache.read("AAPL", "1 day") == series
+    assert stored(cache, "AAPL") == series
 
 
 def test_nothing_cached_is_none(cache: Cache) -> None:
     """Not an empty series, and no error: a newcomer's cache is no fault."""
-    assert cache.read("XYZ", "1 day") is None
+    assert stored(cache, "XYZ") is None
 
 
 def test_new_bars_are_appended(cache: Cache) -> None:
@@ -53,7 +58,7 @@ def test_new_bars_are_appended(cache: Cache) -> None:
     cache.merge(WHOLE.between(0, 20))
     merge = cache.merge(WHOLE.between(15, 30))
     assert (merge.kind, merge.added, merge.corrected, merge.changed) == (MergeKind.EXTENDED, 10, 0, ())
-    assert merge.series == WHOLE == cache.read("XYZ", "1 day")
+    assert merge.series == WHOLE == stored(cache, "XYZ")
 
 
 def test_the_same_again_writes_nothing(cache: Cache) -> None:
@@ -80,7 +85,7 @@ def test_a_corrected_volume_is_taken_over(cache: Cache) -> None:
     volume[-1] = 1234.0
     merge = cache.merge(replace(WHOLE, volume=volume))
     assert (merge.kind, merge.added, merge.corrected) == (MergeKind.EXTENDED, 0, 1)
-    assert cache.read("XYZ", "1 day") == replace(WHOLE, volume=volume)
+    assert stored(cache, "XYZ") == replace(WHOLE, volume=volume)
 
 
 def test_a_split_is_reported_and_never_mixed(cache: Cache) -> None:
@@ -90,10 +95,10 @@ def test_a_split_is_reported_and_never_mixed(cache: Cache) -> None:
     merge = cache.merge(fetched)
     assert (merge.kind, merge.added) == (MergeKind.REBASED, 10)
     assert merge.changed == tuple(WHOLE.stamps[15:20])
-    assert cache.read("XYZ", "1 day") == fetched == merge.series
+    assert stored(cache, "XYZ") == fetched == merge.series
     assert merge.superseded is not None
     merge.superseded.replace(cache.path("XYZ", "1 day"))
-    assert cache.read("XYZ", "1 day") == WHOLE.between(0, 20)
+    assert stored(cache, "XYZ") == WHOLE.between(0, 20)
 
 
 def test_a_dividend_in_the_adjusted_close_alone_is_a_change_of_base(cache: Cache) -> None:
@@ -109,7 +114,7 @@ def test_bars_without_one_in_common_are_not_joined(cache: Cache) -> None:
     cache.merge(WHOLE.between(0, 10))
     merge = cache.merge(WHOLE.between(10, 20))
     assert (merge.kind, merge.added) == (MergeKind.DETACHED, 10)
-    assert cache.read("XYZ", "1 day") == WHOLE.between(10, 20)
+    assert stored(cache, "XYZ") == WHOLE.between(10, 20)
     assert merge.superseded is not None
     assert merge.superseded.exists()
 
@@ -143,7 +148,7 @@ def test_bars_that_are_no_series_are_refused(cache: Cache, series: BarSeries) ->
     cache.merge(WHOLE)
     with pytest.raises(DataError, match="XYZ: bars to be cached"):
         cache.merge(series)
-    assert cache.read("XYZ", "1 day") == WHOLE
+    assert stored(cache, "XYZ") == WHOLE
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"PAR1" + b"\0" * 50 + b"PAR1"])
@@ -157,8 +162,16 @@ def test_a_corrupt_file_is_one_sentence_and_set_aside(cache: Cache, content: byt
             cache.read("XYZ", "1 day")
         assert "\n" not in str(caught.value)
         assert Path(f"{path}.corrupt-{number}").read_bytes() == content
-    assert cache.read("XYZ", "1 day") is None
+    assert stored(cache, "XYZ") is None
     assert cache.merge(WHOLE).kind is MergeKind.CREATED
+
+
+def test_what_another_process_wrote_is_read(cache: Cache) -> None:
+    """The bars of a file are decoded once; when the file is another one, so are they."""
+    cache.merge(WHOLE.between(0, 20))
+    assert cache.read("XYZ", "1 day") is cache.read("XYZ", "1 day")
+    Cache(cache.path("XYZ", "1 day").parent).merge(WHOLE)
+    assert cache.read("XYZ", "1 day") == WHOLE
 
 
 def test_a_merge_never_overwrites_a_corrupt_file(cache: Cache) -> None:
@@ -175,7 +188,7 @@ def test_another_symbols_file_is_not_taken_for_ours(cache: Cache) -> None:
     cache.merge(WHOLE)
     cache.path("ABC", "1 day").write_bytes(cache.path("XYZ", "1 day").read_bytes())
     with pytest.raises(DataError, match="it holds XYZ 1 day"):
-        cache.read("ABC", "1 day")
+        stored(cache, "ABC")
 
 
 def test_any_single_damaged_byte_is_found_or_harmless(cache: Cache) -> None:
@@ -189,7 +202,7 @@ def test_any_single_damaged_byte_is_found_or_harmless(cache: Cache) -> None:
         damaged[place] ^= 0x55
         path.write_bytes(damaged)
         try:
-            assert cache.read("XYZ", "1 day") == WHOLE
+            assert stored(cache, "XYZ") == WHOLE
         except DataError:
             found += 1
     assert found > 100
@@ -219,7 +232,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(cache: Cache, tmp_pat
             writer.stdout.readline()
             _wait_for_writes(cache.path("XYZ", "1 day"), 5)
             os.kill(writer.pid, signal.SIGKILL)
-        series = cache.read("XYZ", "1 day")
+        series = stored(cache, "XYZ")
         assert series is not None
         assert series.close == WHOLE.close
         assert len(set(series.volume)) == 1

@@ -26,7 +26,7 @@ from longwatch.broker.line import Line
 from longwatch.broker.lines import MarketData
 from longwatch.broker.link import Link
 from longwatch.broker.settings import LinkSettings
-from longwatch.broker.skew import ClockCheck
+from longwatch.broker.skew import TELL_SECONDS, ClockCheck
 from longwatch.broker.universe import Universe
 from longwatch.clock import Clock
 from longwatch.domain import messages as m
@@ -79,7 +79,7 @@ class IbBroker:
         self._market = MarketData(settings, self, self._universe.instruments, self._board)
         self._histories = Histories(self._channel)
         self._is_synced = False
-        self._clock_check = ClockCheck(settings.clock_check_seconds)
+        self._clock_check = ClockCheck(TELL_SECONDS)
         self._cancelled: set[int] = set()
         self._broken_farms: set[str] = set()
         self._spoilt_ticks: set[int] = set()

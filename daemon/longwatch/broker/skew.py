@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 NEWS_SECONDS = 0.5
+TELL_SECONDS = 3600.0
 
 
 class ClockCheck:

@@ -58,6 +58,8 @@ class Cache:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        # The bars of each file as it was when it was last read or written here: they need not be decoded again.
+        self._known: dict[Path, tuple[bytes, BarSeries]] = {}
 
     def merge(self, fetched: BarSeries) -> Merge:
         """Join completed bars to those cached, atomically, and say what came of it.
@@ -84,7 +86,10 @@ class Cache:
             return None
         except OSError as error:
             raise DataError(f"{path}: can't be read ({error.strerror}); check its permissions") from error
-        return _decoded(path, content, symbol, bar_size)
+        known = self._known.get(path)
+        if known is None or known[0] != content:
+            known = self._known[path] = (content, _decoded(path, content, symbol, bar_size))
+        return known[1]
 
     def path(self, symbol: str, bar_size: str) -> Path:
         """The file of one symbol and bar size; letters that are unsafe in a file's name are escaped."""
@@ -97,6 +102,7 @@ class Cache:
             self._directory.mkdir(parents=True, exist_ok=True)
             superseded = _kept_aside(path) if merge.kind in (MergeKind.REBASED, MergeKind.DETACHED) else None
             _replace(path, content)
+            self._known[path] = (content, merge.series)
         except OSError as error:
             raise DataError(f"{path}: can't be written ({error.strerror}); free or mend the disk") from error
         return replace(merge, superseded=superseded)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
+from heapq import merge
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +118,19 @@ class Evidence:
 
     def facts(self, *kinds: str) -> Iterator[Row]:
         """The journal's rows of some kinds, in order."""
-        return (row for row in self.rows if row.kind in kinds)
+        return merge(*(self.by_kind.get(kind, ()) for kind in kinds), key=lambda row: row.sequence)
 
     def frames(self, name: str) -> Iterator[Seen]:
         """What the daemon heard under a name."""
         return (seen for seen in self.heard if seen.name == name)
+
+    @cached_property
+    def by_kind(self) -> dict[str, list[Row]]:
+        """The journal's rows, by kind."""
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in self.rows:
+            found[row.kind].append(row)
+        return dict(found)
 
     @cached_property
     def placed(self) -> tuple[Seen, ...]:
