@@ -27,7 +27,8 @@ from longwatch.simulation.replay import BEFORE_THE_OPEN, replayed_market
 
 ACCOUNT = "DU123456"
 CASH = 1_000_000
-MADE_UP = tuple(f"SIM{letter}" for letter in "ABCDEFGHIJKL")
+MADE_UP = tuple(f"SIM{letter}" for letter in "ABCDEFGHIJKLMNOPQRST")
+USUALLY = 12
 FIRST_CON_ID = 900_000_001
 HISTORY = timedelta(days=60)
 BEGINS = date(2007, 1, 3)
@@ -71,20 +72,22 @@ class Scenery:
         return self.sessions[-1].close_at + timedelta(hours=2)
 
 
-def scenery(seed: int, days: int, folder: Path, weather: str = "") -> Scenery:
+def scenery(seed: int, days: int, folder: Path, weather: str = "", made_up: int = USUALLY) -> Scenery:
     """The surroundings of `days` sessions from a seed, files in `folder`. The last session is without faults.
 
-    With `weather`, one of WEATHER, the market is made up by the generator whatever the seed.
+    With `weather`, one of WEATHER, the market is made up by the generator whatever the seed. `made_up` is how
+    many shares there are, at most 20, where they are not the recorded ones.
     """
     calendar = ExchangeCalendar("XNYS")
     start = BEGINS + timedelta(days=Random(f"{seed}|start").randrange(0, 365))
     sessions = tuple(calendar.sessions(start, start + timedelta(days=10 + 2 * days)))[:days]
     known = calendar.sessions(start - HISTORY, sessions[-1].date + timedelta(days=30))
+    symbols = MADE_UP[:made_up]
     if weather:
         climate = replace(WEATHER[weather], calm_from=sessions[-1].date)
-        market, symbols = _generated(seed, known, climate), MADE_UP
+        market = _generated(seed, known, climate, symbols)
     elif seed % 3:
-        market, symbols = _made_up(seed, known), MADE_UP
+        market = _made_up(seed, known, symbols)
     else:
         market, symbols = replayed_market(seed=seed), demo.symbols()
     settings = _settings(seed, symbols, sessions)
@@ -147,21 +150,21 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
     }
 
 
-def _generated(seed: int, sessions: list[Session], climate: Climate) -> Market:
-    """Twelve shares in the weather of a climate, with a point each five minutes, so that halts are felt."""
+def _generated(seed: int, sessions: list[Session], climate: Climate, symbols: tuple[str, ...]) -> Market:
+    """Shares in the weather of a climate, with a point each five minutes, so that halts are felt."""
     hours = ListedHours(sessions)
-    listed = shares(MADE_UP, hours, seed=seed, first=sessions[0].date, climate=climate, first_con_id=FIRST_CON_ID)
+    listed = shares(symbols, hours, seed=seed, first=sessions[0].date, climate=climate, first_con_id=FIRST_CON_ID)
     return Market(listed, hours, seed=seed, path_points=78)
 
 
-def _made_up(seed: int, sessions: list[Session]) -> Market:
-    """Twelve shares that walk at random over real sessions."""
+def _made_up(seed: int, sessions: list[Session], symbols: tuple[str, ...]) -> Market:
+    """Shares that walk at random over real sessions."""
     sources = [
         Replay(
             Instrument(con_id=FIRST_CON_ID + place, symbol=symbol, long_name=f"{symbol} INC"),
             _walk(Random(f"{seed}|{symbol}|days"), sessions),
         )
-        for place, symbol in enumerate(MADE_UP)
+        for place, symbol in enumerate(symbols)
     ]
     return Market(sources, ListedHours(sessions), seed=seed)
 

@@ -32,7 +32,7 @@ from longwatch.simulation.nights import A_DAY, Level, drawn
 from longwatch.simulation.phases import phases
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.progress import Progress
-from longwatch.simulation.scenery import WEATHER, Scenery, scenery
+from longwatch.simulation.scenery import USUALLY, WEATHER, Scenery, scenery
 from longwatch.simulation.strays import guard_clocks
 from longwatch.simulation.tap import Tap
 from longwatch.simulation.trouble import Trouble
@@ -45,7 +45,7 @@ class Asked:
     `script` takes the place of what the seed would draw; `pacing` are the limits that hold wherever there are faults.
     `conduct` is the gateway's where real ones differ. `events` are done to the account at their market instants; the
     invariants are those of a daemon that is alone in its account: with events only "books agree" is. `weather` sets
-    the run in a generated market.
+    the run in a generated market, `made_up` is how many shares there are where none are recorded.
     """
 
     seed: int = 1
@@ -55,6 +55,7 @@ class Asked:
     keep: Path | None = None
     guards: bool = True
     script: tuple[Incident, ...] | None = None
+    made_up: int = USUALLY
     events: tuple[tuple[datetime, Event], ...] = ()
     pacing: Limits = field(default_factory=Limits)
     conduct: Conduct = field(default_factory=Conduct)
@@ -146,7 +147,7 @@ def verdict(outcome: Outcome) -> str:
 
 
 async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str], object]) -> Evidence:
-    scene = scenery(asked.seed, asked.days, folder, asked.weather)
+    scene = scenery(asked.seed, asked.days, folder, asked.weather, asked.made_up)
     bench = Bench(
         loaded=scene.loaded,
         market=scene.market,
