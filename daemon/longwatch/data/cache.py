@@ -167,8 +167,9 @@ def _decoded(path: Path, content: bytes, symbol: str, bar_size: str) -> BarSerie
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(pyarrow.BufferReader(content), page_checksum_verification=True)
-        return _series(table, symbol, bar_size)
+        # parquet.read_table would do as well, by way of pyarrow.dataset and so of importing pandas.
+        with parquet.ParquetFile(pyarrow.BufferReader(content), page_checksum_verification=True) as file:
+            return _series(file.read(), symbol, bar_size)
     except (pyarrow.ArrowException, OSError, KeyError, ValueError) as error:
         aside = _moved_aside(path)
         reason = str(error).strip("'\"").partition("\n")[0]
