@@ -217,6 +217,27 @@ def growing(model: Model) -> dict[str, list[Said]]:
             ("historicalDataEnd", (162, ..., model.any_time)),
         ],
         "schedule": [schedule],
+        **past_ticks(model),
+    }
+
+
+def past_ticks(model: Model) -> dict[str, list[Said]]:
+    """The three newest points before half a minute past noon: as trades, as bids and asks, as middles."""
+    market, noon = model.gateway.desk.market, model.began.replace(minute=0, second=0)
+    session = market.hours.on(noon.date())
+    assert session is not None
+    points = [at for at in market.points(session, noon + timedelta(seconds=30))][-3:]
+    quotes = [(Within(at, at), market.quote(model.abc, at)) for at in points]
+    trades = [{"time": at, "price": one.last, "size": one.last_size, "exchange": "ISLAND"} for at, one in quotes]
+    sides = [
+        {"time": at, "priceBid": one.bid, "priceAsk": one.ask, "sizeBid": one.bid_size, "sizeAsk": one.ask_size}
+        for at, one in quotes
+    ]
+    middles = [{"time": at, "price": (one.bid + one.ask) / 2} for at, one in quotes if one.bid and one.ask]
+    return {
+        "trades": [("historicalTicksLast", (164, trades, True))],
+        "sides": [("historicalTicksBidAsk", (165, sides, True))],
+        "middles": [("historicalTicks", (166, middles, True))],
     }
 
 

@@ -221,6 +221,11 @@ def growing(library: Library, tape: Tape) -> None:
     phase(library, tape, "grown", ("cancelHistoricalData", 161), "error", 161)
     bids = ("reqHistoricalData", 162, contract, "", "1 D", "1 hour", "BID", 1, 1, False, [])
     phase(library, tape, "bids", bids, "historicalDataEnd", 162)
+    ticks = {"trades": "TRADES", "sides": "BID_ASK", "middles": "MIDPOINT"}
+    ends = {"trades": "historicalTicksLast", "sides": "historicalTicksBidAsk", "middles": "historicalTicks"}
+    for number, (name, what) in enumerate(ticks.items(), 164):
+        past = ("reqHistoricalTicks", number, contract, "", "20200106-12:00:30", 3, what, 1, False, [])
+        phase(library, tape, name, past, ends[name], number)
     tape.begin("schedule")
     library.ask("reqHistoricalData", 163, contract, "", "2 D", "1 day", "SCHEDULE", 1, 1, False, [])
     tape.settle()
