@@ -201,6 +201,19 @@ def test_executions_heard_after_all_take_the_place_of_what_the_person_said() -> 
     assert not world.state.quarantines and world.order(intent).state is S.FILLED
 
 
+def test_an_execution_told_again_or_corrected_contradicts_nothing() -> None:
+    """Every download tells it again; a correction takes the place of what it corrects."""
+    for name, corrected in (("0018.01", "0018.02"), ("plain", "")):
+        world, intent = unknown()
+        says(world, "1 filled - 99.50")
+        world.fill(intent, 100, "99.40", exec_id=name)
+        world.wait(1)
+        world.fill(intent, 100, "99.40", exec_id=name)
+        if corrected:
+            world.fill(intent, 100, "99.30", exec_id=corrected)
+        assert (world.state.held(1), world.state.quarantines) == (100, {})
+
+
 def test_a_contradiction_is_told_once_and_a_lifted_quarantine_stays_lifted() -> None:
     """Every download tells the completed order again: that is no news."""
     world, intent = unknown()

@@ -165,6 +165,10 @@ async def test_what_is_read_comes_as_a_table_or_as_json(
         ("flatten", ("flatten", "", "")),
         ("flatten --yes --reason out", ("flatten", "", "out")),
         ("adopt AAPL --reason ours", ("adopt", "AAPL", "ours")),
+        ("resume AAPL --reason checked", ("resume", "AAPL", "checked")),
+        ("resolve 7 --as absent --reason told", ("resolve", "7 absent - -", "told")),
+        ("resolve 7 --as filled --price 85.2 --reason told", ("resolve", "7 filled - 85.2", "told")),
+        ("resolve lw:x:7 --as cancelled --quantity 4 --price 8", ("resolve", "lw:x:7 cancelled 4 8", "")),
         ("reconcile", ("reconcile", "", "")),
     ],
 )
@@ -175,6 +179,12 @@ async def test_a_command_asks_the_daemon_and_prints_its_answer(
     code, out, err = await shell(*words.split(), "--socket", socket)
     assert (code, out, err) == (0, f"{asked[0]} it is\n", "")
     assert daemon.asked == [asked]
+
+
+async def test_a_resolution_is_answered_as_json_when_asked(shell: Shell, daemon: Daemon, socket: Path) -> None:
+    """The daemon's reply as it came."""
+    code, out, _ = await shell("resolve", "7", "--as", "absent", "--json", "--socket", socket)
+    assert (code, json.loads(out)) == (0, {"ok": True, "text": "resolve it is"})
 
 
 def test_every_command_that_asks_is_known_to_the_socket() -> None:
