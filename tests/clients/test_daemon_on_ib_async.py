@@ -28,7 +28,7 @@ WHOLE = (
 )
 SHORT = (
     "tests/broker tests/wire/test_against_the_ib_library.py tests/data/test_ib.py",
-    "tests/daemon/test_holdings.py tests/daemon/test_trouble.py tests/process/test_kills.py",
+    "tests/daemon/test_holdings.py tests/daemon/test_trouble.py",
     "tests/simulation/test_clock_guard.py tests/simulation/test_memory_transport.py",
 )
 DEMO = (
