@@ -174,6 +174,18 @@ def test_what_another_process_wrote_is_read(cache: Cache) -> None:
     assert cache.read("XYZ", "1 day") == WHOLE
 
 
+def test_reading_loads_no_pandas(cache: Cache) -> None:
+    """A daemon that starts late refreshes at once, and would wait half a second for nothing."""
+    cache.merge(WHOLE)
+    folder = str(cache.path("XYZ", "1 day").parent)
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom longwatch.data.cache import Cache\n"
+        f"print(len(Cache(Path({folder!r})).read('XYZ', '1 day')), 'pandas' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(len(WHOLE)), "False"]
+
+
 def test_a_merge_never_overwrites_a_corrupt_file(cache: Cache) -> None:
     """The first merge after the damage says so; the next starts anew."""
     cache.merge(WHOLE)
