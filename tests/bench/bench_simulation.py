@@ -10,7 +10,7 @@ from time import process_time
 from tests.bench.figures import ENVIRONMENT, ROOT, tell
 
 SEED = 2
-DAYS = 20
+DAYS = 10
 SYMBOLS = 20
 RUNS = 3
 LEVELS = {"none": ("calm", "≥ 30"), "all": ("all faults", "≥ 15")}
