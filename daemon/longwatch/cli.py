@@ -282,3 +282,7 @@ def _date(text: str | None, option: str) -> date | None:
 
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+if __name__ == "__main__":
+    main()

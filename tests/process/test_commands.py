@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
+
+import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import Purpose
@@ -96,6 +100,17 @@ def test_without_a_daemon_a_command_says_so(place: Place) -> None:
     told = place.tell("halt")
     assert told.returncode == EX_UNAVAILABLE
     assert "longwatch run" in told.stderr
+
+
+@pytest.mark.parametrize("module", ["longwatch", "longwatch.cli"])
+def test_the_command_is_there_as_a_module_too(module: str) -> None:
+    """`python -m` with either name does what was asked, and fails where the command fails."""
+    version, nonsense = (
+        subprocess.run([sys.executable, "-m", module, word], check=False, capture_output=True, text=True, timeout=60)
+        for word in ("version", "nonsense")
+    )
+    assert (version.returncode, bool(version.stdout.strip())) == (0, True)
+    assert nonsense.returncode != 0
 
 
 def _data(place: Place, name: str) -> Any:
