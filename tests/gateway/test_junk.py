@@ -17,6 +17,7 @@ from typing import Any, cast
 import pytest
 
 from longwatch.gateway.app import Gateway
+from longwatch.gateway.police import Limits
 from longwatch.gateway.session import Session
 from longwatch.wire.framing import Frames, hello, split
 from longwatch.wire.replies import Reply, decode_reply
@@ -28,6 +29,10 @@ from tests.gateway.made import HOST, JANUARY_3, PORT, PlainClient, on_a_gateway,
 MESSAGES = 100_000 if os.environ.get("HYPOTHESIS_PROFILE") == "proof" else 5_000
 VERSIONS = (157, 166, 176, 177, 178)
 RECORDED = {version: recorded_requests(ROOT.parent / "shared" / "recorded", version) for version in VERSIONS}
+
+STARTS = (*(1,) * 15, 2, 3, 60, 0)
+"""How often a connection starts."""
+WILD_IDS = (None, -1, -1, -2, -3, -(2**31), 2**31 - 2)
 
 A_ROUND = 100
 """Messages between two looks at the client that behaves."""
@@ -95,8 +100,9 @@ class Crowd:
             await self._dribble(junker, spoiler.greeting())
         else:
             junker.write(hello(157, version))
-            if luck.random() < 0.95:
-                start = {"clientId": luck.randrange(2, 60), "optionalCapabilities": ""}
+            for _ in range(luck.choice(STARTS)):
+                client_id = luck.choice(WILD_IDS) if luck.random() < 0.1 else luck.randrange(2, 60)
+                start = {"clientId": client_id, "optionalCapabilities": ""}
                 junker.write(encode_request("startApi", start, version))
             for _ in range(min(luck.randrange(1, 60), goal - self.sent)):
                 self.sent += 1
@@ -279,8 +285,10 @@ def test_what_follows_in_the_same_segment_as_a_refusal_is_not_heard() -> None:
     on_a_gateway(scenario)
 
 
-def test_junk_by_the_thousand_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("pacing", [None, Limits()], ids=["unpaced", "paced as served"])
+def test_junk_by_the_thousand_disturbs_nobody(caplog: pytest.LogCaptureFixture, pacing: Limits | None) -> None:
     """No exception, no log line, no slow round, no growth; another client's orders and answers stay complete."""
+    messages = MESSAGES // (5 if pacing else 1)
     raised: list[dict[str, Any]] = []
 
     async def scenario(gateway: Gateway) -> None:
@@ -289,7 +297,7 @@ def test_junk_by_the_thousand_disturbs_nobody(caplog: pytest.LogCaptureFixture) 
         regular = Regular(await PlainClient.connect(1))
         await regular.begin()
         crowd, quotes, sizes = Crowd(Random("junk|1")), 0, []
-        for _ in range(MESSAGES // A_ROUND):
+        for _ in range(messages // A_ROUND):
             started = time.process_time()
             regular.ask()
             until = loop.time() + ROUND_SECONDS
@@ -301,8 +309,8 @@ def test_junk_by_the_thousand_disturbs_nobody(caplog: pytest.LogCaptureFixture) 
             quotes += regular.quotes()
             assert spent < CPU_SECONDS
             sizes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-        assert crowd.sent >= MESSAGES and crowd.answered > MESSAGES / 2
-        assert quotes > MESSAGES // A_ROUND / 20
+        assert crowd.sent >= messages and crowd.answered > messages / 2
+        assert quotes > messages // A_ROUND / 20
         assert sizes[-1] - sizes[len(sizes) // 5] < MEGABYTES * 1024
         crowd.close()
         await asyncio.sleep(5)
@@ -314,5 +322,5 @@ def test_junk_by_the_thousand_disturbs_nobody(caplog: pytest.LogCaptureFixture) 
         accounts = ("DU123456", MINE)
         market = small_market(path_points=780)
         at = JANUARY_3 + timedelta(days=1, minutes=5)
-        on_a_gateway(scenario, at=at, market=market, accounts=accounts, server_version=178)
+        on_a_gateway(scenario, at=at, market=market, accounts=accounts, server_version=178, pacing=pacing)
     assert raised == [] and caplog.records == []

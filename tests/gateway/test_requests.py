@@ -91,6 +91,40 @@ def test_a_client_id_in_use_is_turned_away_and_free_again_later() -> None:
     on_a_gateway(scenario)
 
 
+def test_a_connection_starts_once_and_under_no_negative_id() -> None:
+    """A negative id is refused and closed; a second start is not heard; who stays out takes nobody's place."""
+
+    async def scenario(gateway: Gateway) -> None:
+        for client_id in (-1, -2, -(2**31)):
+            refused = await PlainClient.connect(client_id)
+            await asyncio.sleep(0.1)
+            assert refused.codes() == [321] and refused.is_lost
+        client = await PlainClient.connect(7)
+        for client_id in (*range(-40, 40), 7):
+            client.ask("startApi", clientId=client_id, optionalCapabilities="")
+        await asyncio.sleep(0.1)
+        assert list(gateway.desk.clients) == [7] and client.names().count("nextValidId") == 1
+        client.close()
+        await asyncio.sleep(0.1)
+        assert gateway.desk.clients == {}
+        assert (await PlainClient.connect(8)).replies("nextValidId")
+
+    on_a_gateway(scenario)
+
+
+@pytest.mark.parametrize("req_id", [0, 5])
+def test_a_refusal_names_its_request_even_when_that_is_zero(req_id: int) -> None:
+    """Zero is an id as any other."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.ask("reqFundamentalData", reqId=req_id, reportType="ReportSnapshot", **stock())
+        await asyncio.sleep(0.1)
+        assert client.replies("error")[-1]["reqId"] == req_id
+
+    on_a_gateway(scenario)
+
+
 def test_a_field_that_can_not_be_read_is_named_and_the_connection_stays() -> None:
     """320 with id -1 names the field and its text, as a real gateway does."""
 
@@ -424,13 +458,18 @@ def test_executions_are_the_days_filtered_with_their_commissions_after_them() ->
             ({"symbol": "AAPL"}, 1),
             ({"side": "SELL"}, 0),
             ({"acctCode": "DU123456"}, 2),
+            ({"secType": "STK"}, 2),
+            ({"secType": "FUT"}, 0),
+            ({"exchange": "NYSE"}, 1),
+            ({"exchange": "SMART"}, 2),
+            ({"exchange": "ARCA"}, 0),
             ({"time": "20070103-14:35:00"}, 2),
             ({"time": "20070103-20:00:00"}, 0),
         ]:
             one.forget()
             one.ask("reqExecutions", reqId=6, **change)
             await asyncio.sleep(0.1)
-            assert len(one.replies("execDetails")) == count, change
+            assert one.names() == ["execDetails"] * count + ["commissionReport"] * count + ["execDetailsEnd"], change
         await until(gateway, JANUARY_3 + timedelta(days=1))
         one.forget()
         one.ask("reqExecutions", reqId=7)

@@ -106,9 +106,9 @@ class Desk:
     def left(self, session: Session) -> None:
         self.connections.pop(session, None)
         self.police.forget(session)
-        if self.clients.get(session.client_id) is session:
-            del self.clients[session.client_id]
-            self.exchange.forget_client(session.client_id)
+        for client_id in [number for number, one in self.clients.items() if one is session]:
+            del self.clients[client_id]
+            self.exchange.forget_client(client_id)
 
     def answer(self, session: Session, name: str, values: dict[str, Any]) -> None:
         """Answer one request of a client."""

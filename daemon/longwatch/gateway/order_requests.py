@@ -113,13 +113,15 @@ def executions(session: Session, values: Values) -> None:
     """The day's fills that pass the filter: all execDetails, then all commissionReports if told, then the end."""
     desk, req_id = session.desk, values["reqId"]
     manual_id = wording.UNSET_ID if desk.config.conduct.manual_id_unset else 0
-    found = [fill for fill in desk.executions_today() if _passes(fill, values, desk.config.zone)]
-    for fill in found:
-        instrument = desk.market.find(fill.symbol, fill.con_id)
-        if instrument is not None and _is_kind(instrument, values):
-            shown = wording.exec_details(fill, instrument, session.server_version, req_id, manual_id)
-            session.send("execDetails", shown)
-    for fill in found if desk.config.conduct.replays_commissions else []:
+    listed = ((fill, desk.market.find(fill.symbol, fill.con_id)) for fill in desk.executions_today())
+    found = [
+        (fill, instrument)
+        for fill, instrument in listed
+        if instrument is not None and _passes(fill, instrument, values, desk.config.zone)
+    ]
+    for fill, instrument in found:
+        session.send("execDetails", wording.exec_details(fill, instrument, session.server_version, req_id, manual_id))
+    for fill, _ in found if desk.config.conduct.replays_commissions else []:
         session.send("commissionReport", wording.commission_report(desk.ledger.commissions[fill.exec_id]))
     session.send("execDetailsEnd", {"reqId": req_id})
 
@@ -157,7 +159,7 @@ def _ticket(client_id: int, order_id: int, account: str, instrument: Instrument,
     )
 
 
-def _passes(fill: Execution, values: Values, zone: str) -> bool:
+def _passes(fill: Execution, instrument: Instrument, values: Values, zone: str) -> bool:
     """Whether a fill is asked for; an empty filter field asks for all."""
     since = wording.instant_of(values["time"], zone) if values["time"] else None
     side = SIDES.get(values["side"].upper())
@@ -165,13 +167,11 @@ def _passes(fill: Execution, values: Values, zone: str) -> bool:
         values["clientId"] in {None, 0, fill.client_id}
         and values["acctCode"] in {"", fill.account}
         and values["symbol"] in {"", fill.symbol}
+        and values["secType"] in {"", instrument.sec_type}
+        and values["exchange"] in {"", "SMART", instrument.primary_exchange}
         and (since is None or fill.at >= since)
         and side in {None, fill.is_buy}
     )
-
-
-def _is_kind(instrument: Instrument, values: Values) -> bool:
-    return values["secType"] in {"", instrument.sec_type}
 
 
 ANSWERS = {

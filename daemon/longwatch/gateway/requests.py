@@ -14,6 +14,7 @@ from longwatch.gateway import (
     quote_requests,
     tick_requests,
 )
+from longwatch.gateway.orders import cause
 from longwatch.gateway.session import Session
 
 Values = dict[str, Any]
@@ -48,9 +49,13 @@ def answer(session: Session, name: str, values: Values) -> None:
 
 
 def start_api(session: Session, values: Values) -> None:
-    """Let a client in: accounts, next order id, the farms; or turn it away when its id is taken."""
+    """Let a client in, once: accounts, next order id, the farms; or turn it away when its id is negative or taken."""
     desk, client_id = session.desk, values["clientId"] or 0
     if session.is_started:
+        return
+    if client_id < 0:
+        session.error(321, cause(f"Invalid client id {client_id}."))
+        session.close()
         return
     if len(desk.clients) >= CLIENTS_AT_ONCE:
         session.close()
@@ -60,7 +65,7 @@ def start_api(session: Session, values: Values) -> None:
         session.error(326, text)
         session.close()
         return
-    session.client_id = client_id
+    session.client_id, session.is_started = client_id, True
     desk.clients[client_id] = session
     managed_accounts(session, values)
     next_id(session, values)
@@ -116,7 +121,8 @@ class Refused:
     text: str
 
     def __call__(self, session: Session, values: Values) -> None:
-        session.error(self.code, self.text, values.get("reqId") or -1)
+        req_id = values.get("reqId")
+        session.error(self.code, self.text, -1 if req_id is None else req_id)
 
 
 NOT_AVAILABLE = Refused(321, "Error validating request.-'bX' : cause - This request is not available at this gateway.")

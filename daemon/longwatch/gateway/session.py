@@ -29,11 +29,12 @@ SPOILED_FIELDS = {"position": 15, "openOrder": 14, "completedOrder": 13, "execDe
 
 
 class Session(asyncio.Protocol):
-    """A client from its first byte to its last. `client_id` is -1 until startApi."""
+    """A client from its first byte to its last. It has a `client_id` once it `is_started`, by startApi."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.client_id = -1
+        self.is_started = False
         self.server_version = 0
         self.is_open = False
         self.follows = Follows()
@@ -48,10 +49,6 @@ class Session(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._outbox: list[bytes] = []
         self._left: int | None = None
-
-    @property
-    def is_started(self) -> bool:
-        return self.client_id >= 0
 
     def followed(self) -> Iterator[Instrument]:
         """What it follows the bars of."""
