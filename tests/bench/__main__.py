@@ -1,6 +1,7 @@
 """`make bench`: every bench, one after the other, as a table on the terminal and in docs/performance.md.
 
-Names of benches given as arguments (`fold start`) run these alone; the rows of the others stay as they were.
+Names of benches given as arguments (`fold start`) run these alone; the rows of the others stay as they were. A bench
+that ran to its end replaces all its rows, whatever they were called; rows of a bench that is no more go.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from tests.bench.figures import ENVIRONMENT, ROOT
 HERE = Path(__file__).parent
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of figures -->"
-COLUMNS = ("figure", "ours", "spread", "compared with", "its figure", "ours / its", "goal", "note")
+COLUMNS = ("figure", "ours", "spread", "compared with", "its figure", "ours / its", "goal", "note", "bench")
 HEAD = "| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|"
 LONGEST_SECONDS = 300
 
@@ -28,7 +30,7 @@ Line = dict[str, Any]
 
 def main() -> int:
     """Run the benches; 1 when one of them failed."""
-    wanted = sys.argv[1:] or sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+    wanted = sys.argv[1:] or benches()
     failed, lines = [], []
     for name in wanted:
         print(f"── {name}", flush=True)
@@ -37,10 +39,16 @@ def main() -> int:
         lines += found
         for line in found:
             print(f"   {text_of(line)}", flush=True)
-    write(lines)
+    if lines:
+        PAGE.write_text(written(PAGE.read_text(), lines, benches()))
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def benches() -> list[str]:
+    """The names of all benches there are."""
+    return sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
 
 
 def measured(name: str) -> list[Line]:
@@ -60,7 +68,7 @@ def measured(name: str) -> list[Line]:
         return []
     if child.returncode:
         return []
-    return [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
+    return [{**json.loads(line), "bench": name} for line in child.stdout.splitlines() if line.startswith("{")]
 
 
 def text_of(line: Line) -> str:
@@ -81,6 +89,7 @@ def row_of(line: Line) -> str:
         "" if line.get("ratio") is None else shown(line["ratio"]),
         line.get("goal") or "",
         line.get("note") or "",
+        line["bench"],
     )
     return "| " + " | ".join(str(cell).replace("|", "/") for cell in cells) + " |"
 
@@ -94,22 +103,28 @@ def shown(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def write(lines: list[Line]) -> None:
-    """Put the rows into the page: new ones in the place of those of the same name, in order of name."""
-    if not lines:
-        return
-    page = PAGE.read_text()
+def written(page: str, lines: list[Line], known: Collection[str]) -> str:
+    """The page with these figures in the place of all rows of the same benches, in order of name.
+
+    `known` are the benches there are; rows of others are left out.
+    """
     before, _, rest = page.partition(BEGIN)
     table, _, after = rest.partition(END)
-    rows = {row.split(" | ")[0].removeprefix("| "): row for row in table.splitlines() if row.startswith("| P")}
-    rows |= {line["name"]: row_of(line) for line in lines}
-    ordered = [rows[name] for name in sorted(rows, key=place_of)]
+    kept = set(known) - {line["bench"] for line in lines}
+    rows = [row for row in table.splitlines() if row.startswith("| ") and bench_of(row) in kept]
+    ordered = sorted([*rows, *map(row_of, lines)], key=place_of)
     machine = f"CPython {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
-    PAGE.write_text("\n".join([f"{before}{BEGIN}", f"Last written on {machine}.", "", HEAD, *ordered, END]) + after)
+    return "\n".join([f"{before}{BEGIN}", f"Last written on {machine}.", "", HEAD, *ordered, END]) + after
 
 
-def place_of(name: str) -> tuple[int, str]:
-    """P2 before P13."""
+def bench_of(row: str) -> str:
+    """The bench that printed a row: its last cell."""
+    return row.rstrip("| ").rpartition("| ")[2]
+
+
+def place_of(row: str) -> tuple[int, str]:
+    """P2 before P13, and what is no promise last."""
+    name = row.removeprefix("| ").partition(" | ")[0]
     found = re.match(r"P(\d+)", name)
     return (int(found[1]) if found else 1000, name)
 
