@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
@@ -21,6 +21,8 @@ from longwatch.domain.state import State
 from longwatch.engine import jobs, loop
 from longwatch.gateway import wording
 from longwatch.gateway.ledger import Commission
+from longwatch.simulation.endings import ends_by_evidence
+from longwatch.simulation.evidence import Row
 from longwatch.simulation.invariants import INVARIANTS, Broken
 from longwatch.simulation.liveness import SETTLED_WITHIN
 from longwatch.simulation.plan import Incident
@@ -205,6 +207,34 @@ def test_none_is_broken_without_a_bug() -> None:
     """The same faults, all in one run, and a daemon as it is."""
     script = {incident for case in cases().values() for incident in case.script}
     assert broken_by(tuple(sorted(script, key=lambda one: (one.at, one.fault)))) == ()
+
+
+@pytest.mark.parametrize("end", sorted(orders.TERMINAL))
+def test_no_silence_is_an_end_of_any_kind(end: orders.OrderState, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order that never arrived, and so does not work either, was not proven to have ended by nobody's word."""
+    evidence = orders.Evidence
+    monkeypatch.setitem(orders.TRANSITIONS[orders.OrderState.SENDING], evidence.SILENCE, end)
+    lost = (with_orders("lose_order", count=3),)
+    broken = [one.text for one in broken_by(lost) if one.invariant == "ends by evidence"]
+    assert sum(f"is taken for {end.value}, and " in text for text in broken) >= 3
+
+
+def test_a_persons_word_is_evidence_of_the_end_that_was_said() -> None:
+    """Any other end than the one said, and the same one before it was said, is not covered by it."""
+    evidence = simulated(Asked(seed=SEED, days=DAYS, script=(), guards=False)).evidence
+    end = next(row for row in evidence.facts("OrderMoved") if row.body["state"] == "filled")
+    silent = replace(evidence, heard=tuple(seen for seen in evidence.heard if seen.name != "execDetails"))
+    told = {text for _, text in ends_by_evidence(silent)}
+    ref = evidence.intents[end.body["intent"]]["ref"]
+    assert any(text.startswith(f"order {ref} ") for text in told)
+
+    def said(outcome: str, at: Any) -> set[str]:
+        body = {"command": "resolve", "argument": f"{end.body['intent']} {outcome} - 10"}
+        word = Row(sequence=0, kind="ControlRequested", at=at, tech=end.tech, body=body)
+        return {text for _, text in ends_by_evidence(replace(silent, rows=(word, *evidence.rows)))}
+
+    assert {text for text in told if text.startswith(f"order {ref} ")} == told - said("filled", end.at)
+    assert said("cancelled", end.at) == said("filled", end.at + timedelta(seconds=1)) == told
 
 
 def test_an_unknown_outcome_is_missed_half_an_hour_after_trouble_and_its_session(

@@ -30,6 +30,8 @@ from longwatch.simulation.trouble import Played
 ZERO = Decimal(0)
 OURS = "lw:"
 RESTARTS = frozenset({"restart", "login_wait"})
+END_MARKS = frozenset({"positionEnd", "openOrderEnd", "completedOrdersEnd", "execDetailsEnd", "accountSummaryEnd"})
+"""What ends the parts of a whole download of the account."""
 TERMINAL = frozenset({"refused", "unsent", "filled", "cancelled", "rejected", "expired", "absent", "inferred"})
 
 Found = Iterator[tuple[datetime, str]]

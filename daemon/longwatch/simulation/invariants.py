@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.simulation.audit import books_agree
+from longwatch.simulation.endings import ends_by_evidence
 from longwatch.simulation.evidence import ZERO, Evidence, Found, Row, moment
-from longwatch.simulation.knowable import ends_by_evidence, ready_when_sending
+from longwatch.simulation.knowable import ready_when_sending
 from longwatch.simulation.liveness import at_target, enough_orders, no_unknown_remains
 from longwatch.simulation.tap import Seen
 
