@@ -98,7 +98,7 @@ def test_a_resolution_needs_a_reason() -> None:
     assert objection(world.state, "resolve", "1 absent", "") == "say why, for the journal: resolve needs a --reason"
 
 
-@pytest.mark.parametrize("state", set(OrderState) - {S.UNKNOWN})
+@pytest.mark.parametrize("state", [state for state in OrderState if state is not S.UNKNOWN])
 def test_an_order_that_is_not_unknown_can_not_be_resolved(state: OrderState) -> None:
     """Whatever its state: the broker's word, or none yet, decides."""
     world, intent = unknown()
