@@ -14,19 +14,21 @@ import pytest
 
 from longwatch.broker.ib import Writer
 from longwatch.broker.live import IbBroker
-from longwatch.domain import decide, lifecycle, orders, readiness, rebalance, reconcile, wanted
+from longwatch.domain import commands, decide, lifecycle, orders, readiness, rebalance, reconcile, verbs, wanted
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided, advance
 from longwatch.domain.state import State
 from longwatch.engine import jobs, loop
 from longwatch.gateway import wording
+from longwatch.gateway.events import Event
 from longwatch.gateway.ledger import Commission
 from longwatch.simulation.endings import ends_by_evidence
 from longwatch.simulation.evidence import Row
 from longwatch.simulation.invariants import INVARIANTS, Broken
+from longwatch.simulation.life import Life
 from longwatch.simulation.liveness import SETTLED_WITHIN
 from longwatch.simulation.plan import Incident
-from longwatch.simulation.scenery import scenery
+from longwatch.simulation.scenery import MADE_UP, scenery
 from longwatch.simulation.simulate import Asked, simulated
 
 SEED, DAYS = 2, 3
@@ -131,6 +133,42 @@ def unknown_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(reconcile, "_settle_unknown", nothing)
 
 
+def allow(condition: verbs.Condition) -> Plant:
+    """A condition that holds orders back lets everything through."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        patch.setitem(verbs.ALLOWED, condition, frozenset(verbs.Action))
+
+    return plant
+
+
+def says_pause(patch: pytest.MonkeyPatch) -> None:
+    """The person who would halt the daemon pauses it."""
+    says = Life._says
+
+    def said(life: Life, command: str, argument: str = "") -> Any:
+        return says(life, {"halt": "pause"}.get(command, command), argument)
+
+    patch.setattr(Life, "_says", said)
+
+
+def a_pause_that_holds_nothing(patch: pytest.MonkeyPatch) -> None:
+    says_pause(patch)
+    allow(verbs.Condition.PAUSE)(patch)
+
+
+def a_flatten_that_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A flatten cancels what works, and then the next decision trades as ever."""
+    patch.setattr(commands, "_verb", lambda state, event, verb: iter(()))
+
+
+def unknown_orders_are_ordered_again(patch: pytest.MonkeyPatch) -> None:
+    """What is under way does not count, and an unknown outcome holds nothing back; nor does it ever become known."""
+    unknown_for_ever(patch)
+    allow(verbs.Condition.UNKNOWN)(patch)
+    patch.setattr(wanted, "_pending", lambda state, con_id: Decimal(0))
+
+
 def no_rebalance(patch: pytest.MonkeyPatch) -> None:
     """The job that trades does nothing, and says that it is done."""
 
@@ -159,6 +197,7 @@ def a_cent_too_much(patch: pytest.MonkeyPatch) -> None:
 class Case:
     plant: Plant
     script: tuple[Incident, ...] = field(default=())
+    events: tuple[tuple[Any, Event], ...] = field(default=())
 
 
 @cache
@@ -174,6 +213,9 @@ def cases() -> dict[str, Case]:
         "ready when sending": Case(
             plant=always_ready, script=(Incident(at=at(0, 4), fault="farm", part="usfarm", seconds=600.0),)
         ),
+        "obeys people and quarantines": Case(
+            plant=allow(verbs.Condition.HALT), script=(Incident(at=at(0, 1), fault="halt", seconds=600.0),)
+        ),
         "ends by evidence": Case(plant=silence_is_an_end, script=(with_orders("delay", by=25.0, seconds=60.0),)),
         "settled by its deadline": Case(plant=no_alarm, script=(lost,)),
         "nothing undigested": Case(plant=a_handler_that_raises),
@@ -184,8 +226,8 @@ def cases() -> dict[str, Case]:
     }
 
 
-def broken_by(script: tuple[Incident, ...]) -> tuple[Broken, ...]:
-    return simulated(Asked(seed=SEED, days=DAYS, script=script, guards=False)).broken
+def broken_by(script: tuple[Incident, ...], events: tuple[tuple[Any, Event], ...] = ()) -> tuple[Broken, ...]:
+    return simulated(Asked(seed=SEED, days=DAYS, script=script, events=events)).broken
 
 
 def test_every_invariant_has_a_planted_bug() -> None:
@@ -207,6 +249,45 @@ def test_none_is_broken_without_a_bug() -> None:
     """The same faults, all in one run, and a daemon as it is."""
     script = {incident for case in cases().values() for incident in case.script}
     assert broken_by(tuple(sorted(script, key=lambda one: (one.at, one.fault)))) == ()
+
+
+def moved_in(symbol: str) -> Event:
+    """Shares that nobody has bought here."""
+    return Event(kind="transfer", symbol=symbol, quantity=Decimal(9), price=Decimal(40))
+
+
+def held_back() -> dict[str, Case]:
+    """Everything that holds orders back -> a daemon that does not mind it."""
+    flattened = (Incident(at=at(1, 1), fault="flatten", seconds=600.0),)
+    halted = (Incident(at=at(0, 1), fault="halt", seconds=600.0),)
+    return {
+        "during a halt": Case(plant=allow(verbs.Condition.HALT), script=halted),
+        "as an entry during a pause": Case(plant=a_pause_that_holds_nothing, script=halted),
+        "as an entry during a flatten": Case(plant=a_flatten_that_is_forgotten, script=flattened),
+        "in a quarantined contract": Case(
+            plant=allow(verbs.Condition.QUARANTINED),
+            events=tuple((at(0, 60), moved_in(symbol)) for symbol in MADE_UP[:6]),
+        ),
+        "which is unknown": Case(
+            plant=unknown_orders_are_ordered_again, script=(with_orders("lose_order", count=3),)
+        ),
+    }
+
+
+@pytest.mark.parametrize("words", held_back())
+def test_what_is_held_back_is_not_written(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each on its own: a person's word, a quarantine, an unknown outcome beside it."""
+    case, name = held_back()[words], "obeys people and quarantines"
+    assert [one for one in broken_by(case.script, case.events) if one.invariant == name] == []
+    case.plant(monkeypatch)
+    broken = [one.text for one in broken_by(case.script, case.events) if one.invariant == name]
+    assert any(words in text for text in broken)
+
+
+def test_a_pause_that_holds_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    says_pause(monkeypatch)
+    broken = broken_by(held_back()["as an entry during a pause"].script)
+    assert [one for one in broken if one.invariant == "obeys people and quarantines"] == []
 
 
 @pytest.mark.parametrize("end", sorted(orders.TERMINAL))

@@ -17,6 +17,7 @@ from longwatch.simulation.endings import ends_by_evidence
 from longwatch.simulation.evidence import ZERO, Evidence, Found, Row, moment
 from longwatch.simulation.knowable import ready_when_sending
 from longwatch.simulation.liveness import at_target, enough_orders, no_unknown_remains
+from longwatch.simulation.obedience import obeys_people_and_quarantines
 from longwatch.simulation.tap import Seen
 
 QUIET = timedelta(hours=1)
@@ -210,6 +211,7 @@ INVARIANTS: Mapping[str, Callable[[Evidence], Found]] = {
     "every fill is heard": every_fill_is_heard,
     "limits at worst": limits_at_worst,
     "ready when sending": ready_when_sending,
+    "obeys people and quarantines": obeys_people_and_quarantines,
     "ends by evidence": ends_by_evidence,
     "settled by its deadline": settled_by_its_deadline,
     "nothing undigested": nothing_undigested,
