@@ -189,6 +189,7 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], Replies]] = {
     "reqAccountSummary": _summary,
     "reqContractDetails": _details,
     "reqCurrentTime": lambda _: [("currentTime", {"time": int(time.time())})],
+    "reqAccountUpdatesMulti": lambda values: [("accountUpdateMultiEnd", {"reqId": values["reqId"]})],
     "reqAccountUpdates": lambda _: [("accountDownloadEnd", {"account": ACCOUNT})],
 }
 

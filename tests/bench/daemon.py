@@ -77,8 +77,8 @@ class Bench:
         self.runs = 0
         self.filled = 0
 
-    async def ready(self) -> None:
-        """Announce ourselves and wait for the whole certificate and a two-sided quote."""
+    def announce(self) -> None:
+        """What the daemon tells its rules at its start."""
         at = self.clock.market()
         for event in (
             m.DaemonStarted(
@@ -88,7 +88,11 @@ class Bench:
             m.CalendarLoaded(at=at, tech=at, sessions=self.sessions),
         ):
             self.inbox.put(event)
-        state = self.engine.state
+
+    async def ready(self) -> None:
+        """Announce ourselves and wait for the whole certificate and a two-sided quote."""
+        self.announce()
+        at, state = self.clock.market(), self.engine.state
         async with asyncio.timeout(20):
             while reasons(state, self.clock.technical()) or not any(q.ask is not None for q in self.broker.quotes()):
                 await asyncio.sleep(0.01)
@@ -139,13 +143,20 @@ class Bench:
 @asynccontextmanager
 async def running(port: int, folder: Path) -> AsyncIterator[Bench]:
     """A bench daemon that is ready, and is closed at the end."""
+    async with working(port, folder) as bench:
+        await bench.ready()
+        yield bench
+
+
+@asynccontextmanager
+async def working(port: int, folder: Path) -> AsyncIterator[Bench]:
+    """A bench daemon that connects, not yet announced, and is closed at the end."""
     bench = Bench(port, folder)
     tasks = [
         asyncio.create_task(bench.engine.run(), name="engine"),
         asyncio.create_task(bench.broker.run(), name="link"),
     ]
     try:
-        await bench.ready()
         yield bench
     finally:
         await bench.broker.close()

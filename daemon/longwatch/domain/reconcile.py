@@ -125,8 +125,9 @@ def _cancels_again(state: State) -> Decided:
 
 
 def _gone_foreign_orders(state: State, event: m.SnapshotSeen) -> Decided:
+    shown = set(event.open_perm_ids or ())
     for perm_id, order in list(state.foreign_orders.items()):
-        if perm_id not in (event.open_perm_ids or ()):
+        if perm_id not in shown:
             yield m.ForeignOrderSet(
                 perm_id=perm_id,
                 con_id=order.con_id,
