@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -62,6 +63,15 @@ def test_a_plan_is_due_at_instants_and_at_triggers() -> None:
         ("faults:\n  - fault: cut\n    when: at the open\n    after: lunch", "it can wait for order or cancel"),
         ("faults:\n  - fault: crash\n    when: at the open", "the fault 'crash' is not known"),
         ("faults: [", "plan.yaml"),
+        ("faults:\n  - fault: backend\n    when: at the open\n    seconds: 1e12", "0 or more, at most 31,622,400"),
+        ("faults:\n  - fault: backend\n    when: at the open\n    seconds: .nan", "0 or more, at most 31,622,400"),
+        ("faults:\n  - fault: backend\n    when: at the open\n    seconds: 0", "`seconds` is 0; it must be above 0"),
+        ("faults:\n  - {fault: cut, when: at the open, after: order, wait: 1e300}", "`wait` is 1e+300; it must be"),
+        ("faults:\n  - {fault: clock_skew, when: at the open, by: 1e18}", "`by` is 1e+18; it must be a number"),
+        ("faults:\n  - {fault: cut, when: at the open, count: 99999999999999999999}", "at most 1,000,000"),
+        ("faults:\n  - {fault: cut, when: '9999-12-31T23:59:59-14:00'}", "write a year from 1970 to 2199"),
+        ("faults:\n  - {fault: cut, when: '0001-01-01T00:00:00+14:00'}", "write a year from 1970 to 2199"),
+        ("faults:\n  - {fault: cut, when: 99999999999 minutes after the open}", "plan.yaml:2: "),
     ],
 )
 def test_a_mistake_is_one_sentence_with_its_line(text: str, said: str) -> None:
@@ -78,6 +88,18 @@ def test_a_plan_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "odd.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"odd\.yaml: the fault plan is not text in UTF-8"):
         load_plan(tmp_path / "odd.yaml")
+
+
+def test_what_has_no_end_is_not_read_to_it(tmp_path: Path) -> None:
+    """A device gives bytes for ever, a pipe none; a large file is left after what shows that it is one."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe", tmp_path):
+        with pytest.raises(ConfigError, match=r"the fault plan must be a file|is a directory"):
+            load_plan(path)
+    with (tmp_path / "large.yaml").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(ConfigError, match=r"large\.yaml: larger than 1,048,576 bytes"):
+        load_plan(tmp_path / "large.yaml")
 
 
 def test_one_seed_draws_one_plan() -> None:

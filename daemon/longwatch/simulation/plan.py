@@ -8,7 +8,8 @@ long, how many, by how much and what of it; `after: order` waits for the next or
 from __future__ import annotations
 
 import heapq
-import math
+import os
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,6 +22,10 @@ from longwatch.domain.triggers import Trigger, next_run, parse_trigger
 from longwatch.errors import ConfigError
 
 MOST_BYTES = 1_048_576
+MOST_SECONDS = 31_622_400
+"""366 days."""
+MOST_TIMES = 1_000_000
+YEARS = range(1970, 2200)
 
 T = TypeVar("T")
 
@@ -147,15 +152,23 @@ def read_plan(text: str, name: str) -> Plan:
 def text_of(path: Path, what: str) -> str:
     """A file's text. Raises ConfigError when it can't be read, is no text, or is far too large to be `what`."""
     try:
-        raw = path.read_bytes()
-        text = raw.decode("utf-8-sig")
+        raw = _start_of(path, what)
     except OSError as error:
         raise ConfigError(f"{path}: the {what} can't be read: {(error.strerror or 'unreadable').lower()}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: the {what} is not text in UTF-8; save it as UTF-8") from None
     if len(raw) > MOST_BYTES:
         raise ConfigError(f"{path}: larger than {MOST_BYTES:,} bytes; this is not a {what}")
-    return text
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: the {what} is not text in UTF-8; save it as UTF-8") from None
+
+
+def _start_of(path: Path, what: str) -> bytes:
+    """No more of a file than shows that it is too large. A device has no end, and a pipe may keep a reader waiting."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ConfigError(f"{path}: the {what} must be a file, and this is a folder, a device or a pipe")
+        return file.read(MOST_BYTES + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,18 +258,29 @@ def when_of(given: object) -> tuple[Trigger | None, datetime | None]:
         return parse_trigger(given), None
     if at.tzinfo is None:
         raise ConfigError(f"the instant {given} has no zone; write {given}Z for UTC")
+    if at.year not in YEARS:
+        raise ConfigError(f"the instant {given} is outside of every market; write a year from 1970 to 2199")
     return None, at.astimezone(UTC)
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise ConfigError(f"`{name}` is {value!r}; it must be a number, 0 or more")
+    """Anything a clock can be moved by; no fault lasts longer than the market is looked ahead."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not isinstance(value, int | float) or not is_number or not 0 <= value <= MOST_SECONDS:
+        raise ConfigError(f"`{name}` is {value!r}; it must be a number, 0 or more, at most {MOST_SECONDS:,}")
     return float(value)
 
 
+def _lasting(name: str, value: object) -> float:
+    """A fault that lasts no time would begin and have no end."""
+    if not (seconds := _number(name, value)):
+        raise ConfigError(f"`{name}` is {value!r}; it must be above 0")
+    return seconds
+
+
 def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"`{name}` is {value!r}; it must be a whole number, 1 or more")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_TIMES:
+        raise ConfigError(f"`{name}` is {value!r}; it must be a whole number, 1 or more, at most {MOST_TIMES:,}")
     return value
 
 
@@ -270,4 +294,4 @@ def _awaited(name: str, value: object) -> str:
     return str(value)
 
 
-READERS = {"seconds": _number, "count": _whole, "by": _number, "part": _text, "after": _awaited, "wait": _number}
+READERS = {"seconds": _lasting, "count": _whole, "by": _number, "part": _text, "after": _awaited, "wait": _number}
