@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -26,21 +27,27 @@ from longwatch.simulation.endings import ends_by_evidence
 from longwatch.simulation.evidence import Row
 from longwatch.simulation.invariants import INVARIANTS, Broken
 from longwatch.simulation.life import Life
-from longwatch.simulation.liveness import SETTLED_WITHIN
+from longwatch.simulation.liveness import SETTLED_WITHIN, at_target
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.scenery import MADE_UP, scenery
 from longwatch.simulation.simulate import Asked, simulated
 
 SEED, DAYS = 2, 3
 """A run that trades twelve symbols once a day, five minutes after the open."""
+ALL_DAY_LONG = 5
+"""One that trades them every half hour."""
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 @cache
+def opens_of(seed: int) -> tuple[Any, ...]:
+    """The opens of a run's sessions."""
+    return tuple(session.open_at for session in scenery(seed, DAYS, Path("unused")).sessions)
+
+
 def opens() -> tuple[Any, ...]:
-    """The opens of the run's sessions."""
-    return tuple(session.open_at for session in scenery(SEED, DAYS, Path("unused")).sessions)
+    return opens_of(SEED)
 
 
 def at(day: int, minutes: float) -> Any:
@@ -176,6 +183,16 @@ def no_rebalance(patch: pytest.MonkeyPatch) -> None:
         return "done"
 
     patch.setitem(jobs.WORK, "rebalance", idle)
+
+
+def stops_deciding_at_noon(patch: pytest.MonkeyPatch) -> None:
+    """On the last day no rebalance after noon decides anything, and each says that it is done."""
+    right, noon = decide.DECIDERS[m.RebalanceDue], opens_of(ALL_DAY_LONG)[-1] + timedelta(hours=2.5)
+
+    def until_noon(state: State, event: Any) -> Iterator[Any]:
+        return iter(()) if event.at > noon else right(state, event)
+
+    patch.setitem(decide.DECIDERS, m.RebalanceDue, until_noon)
 
 
 def half_of_it(patch: pytest.MonkeyPatch) -> None:
@@ -327,6 +344,48 @@ def test_an_unknown_outcome_is_missed_half_an_hour_after_trouble_and_its_session
     name = "no unknown remains"
     broken = [one.at for one in broken_by(cases()[name].script) if one.invariant == name]
     assert min(broken) == close + SETTLED_WITHIN < max(broken)
+
+
+def at_target_of(**asked: Any) -> list[str]:
+    broken = simulated(Asked(**{"seed": SEED, "days": DAYS, "script": ()} | asked)).broken
+    return [one.text for one in broken if one.invariant == "at target"]
+
+
+def test_a_decision_of_the_morning_is_not_that_of_the_evening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Holdings that are at the target of noon say nothing of a daemon that decides no more."""
+    assert at_target_of(seed=ALL_DAY_LONG) == []
+    stops_deciding_at_noon(monkeypatch)
+    [text] = at_target_of(seed=ALL_DAY_LONG)
+    assert re.match(r"decided last at .* 1[56]:\d\d, and the last rebalance was due at .* (19|20):30", text), text
+
+
+@pytest.mark.parametrize("kind", ["RebalanceDecided", "EquitySet"])
+def test_without_a_decision_or_an_equity_nothing_is_at_target(kind: str) -> None:
+    """What can't be judged is broken, and not passed over."""
+    evidence = simulated(Asked(seed=SEED, days=DAYS, script=())).evidence
+    assert not list(at_target(evidence))
+    assert list(at_target(replace(evidence, rows=tuple(row for row in evidence.rows if row.kind != kind))))
+
+
+def test_a_wanted_share_without_a_price_is_a_gap() -> None:
+    """Symbols left out of the sizing prices are not left out of the judgement."""
+    evidence = simulated(Asked(seed=SEED, days=DAYS, script=())).evidence
+    rows = (replace(row, body={**row.body, "prices": row.body.get("prices", [])[:6]}) for row in evidence.rows)
+    [(_, text)] = at_target(replace(evidence, rows=tuple(rows)))
+    assert "and has no price" in text
+
+
+def test_unfilled_sells_excuse_buys_by_their_value_only() -> None:
+    """One share that was not sold leaves room for no whole position less."""
+    evidence = simulated(Asked(seed=SEED, days=DAYS, script=())).evidence
+    last = [order for order in evidence.orders if order.at >= opens()[-1]]
+    sell, buy = next(one for one in last if not one.is_buy), next(one for one in last if one.is_buy)
+    assert buy.fills and not list(at_target(evidence))
+    unsold = replace(sell, quantity=sell.quantity + 1)
+    unbought = replace(buy, fills=[], status="Inactive")
+    swapped = {id(sell): unsold, id(buy): unbought}
+    orders_then = tuple(swapped.get(id(one), one) for one in evidence.orders)
+    assert [text for _, text in at_target(replace(evidence, orders=orders_then)) if text.startswith(buy.symbol)]
 
 
 def test_room_taken_by_an_undecided_instrument_excuses_no_more_than_that(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ LEAST_ORDERS_A_DAY: Mapping[bool, int] = {False: 1, True: 10}
 LEAST_AT_TARGET = Decimal("0.99")
 """Share of the instruments that hold what was wanted at the end."""
 PRICE_MOVE = Decimal("0.10")
+A_PERIOD = timedelta(minutes=30)
+"""Of a rebalance where a run trades all day long."""
 
 
 def no_unknown_remains(evidence: Evidence) -> Found:
@@ -75,29 +77,40 @@ class Gap:
 def at_target(evidence: Evidence) -> Found:
     """At the end of a day without trouble what is held is what was wanted, but for what the market left unfilled.
 
-    Nor can buys have room that undecided instruments take up: these are not sold, and count against exposure.
+    It was decided at the last rebalance there was to be. Nor can buys have room that undecided instruments and unfilled
+    sells take up: these are not sold, and count against exposure.
     """
-    decided = list(evidence.facts("RebalanceDecided"))
-    if not decided:
+    due, ends = _last_due(evidence), evidence.scene.ends
+    decision = next(reversed(evidence.by_kind.get("RebalanceDecided", [])), None)
+    if decision is None or decision.at < due:
+        last = "never" if decision is None else f"last at {decision.at:%Y-%m-%d %H:%M}"
+        yield ends, f"decided {last}, and the last rebalance was due at {due:%Y-%m-%d %H:%M}"
         return
-    decision = decided[-1]
-    sized = next((row for row in reversed(list(evidence.facts("EquitySet"))) if row.at <= decision.at), None)
+    sized = next((row for row in reversed(evidence.by_kind.get("EquitySet", [])) if row.at <= decision.at), None)
     if sized is None:
+        yield decision.at, "decided without an equity"
         return
-    wanted = _wanted(evidence, sized, decision.at)
-    undecided = _undecided(evidence, evidence.scene.ends)
+    wanted = _wanted(evidence)
+    undecided = _undecided(evidence, ends)
     judged = wanted.keys() - undecided
     gaps = [gap for symbol in wanted if symbol in judged and (gap := _gap(evidence, symbol, wanted[symbol], sized))]
-    if sum((gap.short for gap in gaps), ZERO) <= sum((_stuck(evidence, one, wanted, sized) for one in undecided), ZERO):
+    taken = sum((_stuck(evidence, one, wanted, sized) for one in undecided), _unsold(evidence, sized))
+    if sum((gap.short for gap in gaps), ZERO) <= taken:
         gaps = [gap for gap in gaps if not gap.short]
     if judged and len(gaps) > (1 - LEAST_AT_TARGET) * len(judged):
         yield decision.at, "; ".join(gap.text for gap in gaps)
 
 
-def _wanted(evidence: Evidence, sized: Row, at: datetime) -> dict[str, Decimal]:
+def _last_due(evidence: Evidence) -> datetime:
+    """When the last rebalance of the run is due at the latest: by the open, or half an hour before the close."""
+    last = evidence.scene.sessions[-1]
+    return last.close_at - A_PERIOD if "rebalance" in evidence.scene.settings["schedule"] else last.open_at
+
+
+def _wanted(evidence: Evidence) -> dict[str, Decimal]:
     """Symbol -> weight of equity, from the newest targets of each strategy."""
     settings = evidence.scene.settings
-    targets = {row.body["strategy"]: row for row in evidence.facts("TargetsSet") if row.at <= at}
+    targets = {row.body["strategy"]: row for row in evidence.facts("TargetsSet")}
     reserve = Decimal(str(settings["sizing"]["cash_reserve_fraction"]))
     weights: dict[str, Decimal] = {order.symbol: ZERO for order in evidence.orders}
     for strategy in settings["strategies"]:
@@ -115,20 +128,19 @@ def _target(evidence: Evidence, weight: Decimal, price: Decimal, sized: Row) -> 
 def _gap(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> Gap | None:
     """How far a symbol is from its target."""
     settings, prices = evidence.scene.settings, dict(sized.body["prices"])
-    if symbol not in prices:
-        return None
-    price = Decimal(prices[symbol])
-    target = _target(evidence, weight, price, sized)
     mine = [order for order in evidence.orders if order.symbol == symbol]
     held = sum((fill.quantity for order in mine for fill in order.fills), ZERO)
+    if symbol not in prices:
+        is_gap = bool(weight or held)
+        return Gap(text=f"{symbol} holds {held}, wanted {weight:.4f}, and has no price", short=ZERO) if is_gap else None
+    price = Decimal(prices[symbol])
+    target = _target(evidence, weight, price, sized)
     unfilled = _unfilled(evidence, mine)
     band = Decimal(str(settings["sizing"]["no_trade_band_weight"])) * Decimal(sized.body["equity"]) + 2 * price
     if min(abs(held - target), abs(held + unfilled - target)) * price <= band:
         return None
     # The limit on weight holds at the price an order may come to cost, which is not the sizing price.
     if weight > Decimal(str(settings["risk"]["max_weight"])) and (1 - PRICE_MOVE) * target <= held <= target:
-        return None
-    if held < target and _sells_are_unfilled(evidence):
         return None
     text = f"{symbol} holds {held} (and {unfilled} left unfilled), wanted {target}"
     return Gap(text=text, short=max(target - held, ZERO) * price)
@@ -153,8 +165,9 @@ def _stuck(evidence: Evidence, symbol: str, wanted: Mapping[str, Decimal], sized
     return max(surplus, ZERO) * price * (1 + PRICE_MOVE)
 
 
-def _sells_are_unfilled(evidence: Evidence) -> bool:
-    """Whether the market left a sell of the last day unfilled: buys then wait for its room."""
-    opened, ends = evidence.scene.sessions[-1].open_at, evidence.scene.ends
-    sells = (order for order in evidence.orders if not order.is_buy and order.status != "Inactive")
-    return any(order.at >= opened and order.remaining(ends) for order in sells)
+def _unsold(evidence: Evidence, sized: Row) -> Decimal:
+    """The value that the market left of the last day's sells: buys wait for its room."""
+    opened, ends, prices = evidence.scene.sessions[-1].open_at, evidence.scene.ends, dict(sized.body["prices"])
+    sells = (order for order in evidence.orders if not order.is_buy and order.at >= opened)
+    left = (one.remaining(ends) * Decimal(prices.get(one.symbol, 0)) for one in sells if one.status != "Inactive")
+    return sum(left, ZERO) * (1 + PRICE_MOVE)
