@@ -10,6 +10,7 @@ from longwatch.config.mistakes import ConfigErrors
 from longwatch.config.schema import Settings, every_setting
 
 PAPER = {"mode": "paper", "data_provider": "ib", "executor": "ib_paper", "execution.paper_account": "DU123456"}
+REBALANCE = "schedule.rebalance.trigger"
 LIVE = {
     "mode": "live",
     "data_provider": "ib",
@@ -107,6 +108,11 @@ def test_each_mode_has_its_providers_and_executors() -> None:
             "use LMT or MKT and leave orders for the day",
         ),
         (
+            (PAPER, {"execution.at_close": "moc", "execution.at_close_minutes": "10"}),
+            "execution.at_close_minutes: 10 is too late for the auction, "
+            "which takes orders until 10.5 before the close; raise it",
+        ),
+        (
             ({"execution.min_order_size": "20000"},),
             "execution.min_order_size: 20000 is above max_position_size, 10000; nothing could ever be bought",
         ),
@@ -135,7 +141,7 @@ def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) 
 
 def test_every_rule_is_shown_above() -> None:
     """A rule without a case here would be a rule nobody has seen refuse."""
-    assert len(checks.MISTAKES) == 2 + 16
+    assert len(checks.MISTAKES) == 2 + 17
 
 
 @pytest.mark.parametrize(
@@ -156,6 +162,23 @@ def test_every_rule_is_shown_above() -> None:
         (
             ({"strategies": "[]"},),
             "LONGWATCH_STRATEGIES: trading.strategies: no strategy is enabled, nothing is traded",
+        ),
+        (
+            (PAPER, {"execution.order_type": "MOC"}),
+            "LONGWATCH_EXECUTION__ORDER_TYPE: trading.execution.order_type: MOC sells at one close; "
+            "what is bought with the room that makes is bought at a later session's",
+        ),
+        *(
+            (
+                (PAPER, {"execution.at_close": "cancel", "execution.at_close_minutes": minutes, REBALANCE: trigger}),
+                f"LONGWATCH_EXECUTION__AT_CLOSE_MINUTES: trading.execution.at_close_minutes: orders of the rebalance, "
+                f"{before} minutes before the close, would be cancelled at once; make it smaller",
+            )
+            for minutes, trigger, before in (
+                ("390", "5 minutes after the open", "385"),
+                ("15", "10 minutes before the close", "10"),
+                ("390", "every 30 min during the session", "390"),
+            )
         ),
     ],
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,6 +180,51 @@ def test_what_still_works_before_the_close_goes_into_its_auction() -> None:
     world.acknowledge(child.intent)
     world.wait(30)
     assert of_kind(world.snapshot().effects, m.CancelOrder) == []
+
+
+FLATTEN_NOW = [
+    (replace(SETTINGS, at_close="moc"), timedelta(minutes=14)),
+    (replace(SETTINGS, at_close="moc"), timedelta(minutes=8)),
+    (replace(SETTINGS, order_type="MOC"), timedelta(hours=5)),
+    (replace(SETTINGS, order_type="LOC", tif="GTC"), timedelta(minutes=8)),
+    (replace(SETTINGS, limit_from="mid", limit_offset_bps=D(0)), timedelta(hours=5)),
+]
+
+
+@pytest.mark.parametrize(("settings", "before"), FLATTEN_NOW)
+def test_a_flatten_sends_what_can_fill_now(settings: TradeSettings, before: timedelta) -> None:
+    """Whatever type is set, at any time of the day: a limit through the bid; the close does not cancel it."""
+    world = held_shortly_before_the_close(settings, before)
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000", reason="emergency")
+    (order,) = [effect.order for effect in of_kind(world.rebalance().effects, m.SubmitOrder)]
+    assert (order.side, order.quantity, order.order_type) == (Side.SELL, 100, OrderType.LIMIT)
+    assert order.limit_price <= world.prices["AAA"] - D("0.01") and order.tif == "DAY"
+    world.acknowledge(order.intent)
+    assert of_kind(world.snapshot().effects, m.CancelOrder) == []
+
+
+@pytest.mark.parametrize("settings", [replace(SETTINGS, at_close="moc"), replace(SETTINGS, order_type="MOC")])
+def test_after_its_cut_off_nothing_is_sent_into_the_closing_auction(settings: TradeSettings) -> None:
+    """The exchange would refuse it (201); a limit that can fill now is sent, and is not cancelled for the auction."""
+    for minutes, kind in ((11, OrderType.AT_CLOSE), (10, OrderType.LIMIT), (1, OrderType.LIMIT)):
+        world = held_shortly_before_the_close(settings, timedelta(minutes=minutes))
+        (order,) = world.trade(AAA="0")
+        assert (order.order_type, order.tif) == (kind, "DAY")
+        world.acknowledge(order.intent)
+        assert of_kind(world.snapshot().effects, m.CancelOrder) == []
+
+
+def held_shortly_before_the_close(settings: TradeSettings, before: timedelta) -> World:
+    """100 AAA bought, everything known anew at so long before the close, and then these settings."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.finish(intent)
+    world.settings, world.now = settings, CLOSE - before
+    world.hear(m.ConfigLoaded, settings=settings, sha256="c0ffee")
+    world.snapshot()
+    world.hear(m.ClockSeen, skew_seconds=0.1)
+    return world
 
 
 # ── prices and types ────────────────────────────────────────────────────────────────────────────────────────────────

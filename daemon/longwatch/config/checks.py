@@ -11,7 +11,8 @@ from decimal import Decimal
 from ipaddress import ip_address
 
 from longwatch.config.schema import Settings
-from longwatch.domain.triggers import EveryTrigger, parse_trigger
+from longwatch.domain.patience import AUCTION_CUT_OFF
+from longwatch.domain.triggers import Anchor, EveryTrigger, SessionTrigger, parse_trigger
 
 Reason = str | None
 Paths = Sequence[tuple[str | int, ...]]
@@ -138,6 +139,14 @@ def _auctions_need_a_broker(s: Settings) -> Reason:
     return f"{', '.join(wrong)} do not go with the executor mock; use LMT or MKT and leave orders for the day"
 
 
+def _rest_reaches_the_auction(s: Settings) -> Reason:
+    """Cancelled later than the auction's cut-off, the rest would have nowhere to go."""
+    minutes, cut_off = s.execution.at_close_minutes, AUCTION_CUT_OFF.total_seconds() / 60
+    if s.execution.at_close != "moc" or minutes > cut_off:
+        return None
+    return f"{minutes:g} is too late for the auction, which takes orders until {cut_off:g} before the close; raise it"
+
+
 def _sizes_leave_room(s: Settings) -> Reason:
     least, most = s.execution.min_order_size, s.execution.max_position_size
     return None if least <= most else f"{least} is above max_position_size, {most}; nothing could ever be bought"
@@ -178,6 +187,7 @@ MISTAKES: tuple[Rule, ...] = (
     Rule(reads=("ib.backoff_initial_seconds", "ib.backoff_max_seconds"), judge=_backoff_grows),
     Rule(reads=("ib.account_age_seconds", "schedule.reconcile.trigger"), judge=_account_outlives_reconciling),
     Rule(reads=AUCTION_SETTINGS, judge=_auctions_need_a_broker),
+    Rule(reads=("execution.at_close_minutes", "execution.at_close"), judge=_rest_reaches_the_auction),
     Rule(reads=("execution.min_order_size", "execution.max_position_size"), judge=_sizes_leave_room),
     Rule(reads=("execution.min_order_value", "risk.max_order_value"), judge=_order_values_leave_room),
     Rule(reads=("risk.max_net_exposure", "risk.max_gross_exposure"), judge=_net_within_gross),
@@ -208,8 +218,37 @@ def _something_runs(s: Settings) -> Reason:
     return None if any(strategy.enabled for strategy in s.strategies) else "no strategy is enabled, nothing is traded"
 
 
+def _rotations_take_two_days(s: Settings) -> Reason:
+    """Sales in an auction make no room before it, and after it there is no auction left to buy in."""
+    kind = s.execution.order_type
+    if kind not in ("MOC", "LOC"):
+        return None
+    return f"{kind} sells at one close; what is bought with the room that makes is bought at a later session's"
+
+
+SESSION_MINUTES = 390.0
+"""A whole session in New York: 9:30 to 16:00."""
+
+
+def _orders_outlive_their_decision(s: Settings) -> Reason:
+    """What is decided so near the close that it is to be cancelled by then is cancelled with the next reading."""
+    minutes, trigger = s.execution.at_close_minutes, parse_trigger(s.schedule.rebalance.trigger)
+    before = SESSION_MINUTES
+    if isinstance(trigger, SessionTrigger):
+        whole = SESSION_MINUTES if trigger.anchor is Anchor.OPEN else 0.0
+        before = whole - trigger.offset.total_seconds() / 60
+    if s.execution.at_close != "cancel" or not 0 < before <= minutes:
+        return None
+    return f"orders of the rebalance, {before:g} minutes before the close, would be cancelled at once; make it smaller"
+
+
 WARNINGS: tuple[Rule, ...] = (
     Rule(reads=("ib.port", "mode"), judge=_port_is_usual),
     Rule(reads=("ops.http_host",), judge=_http_stays_home),
     Rule(reads=("strategies",), judge=_something_runs),
+    Rule(reads=("execution.order_type",), judge=_rotations_take_two_days),
+    Rule(
+        reads=("execution.at_close_minutes", "execution.at_close", "schedule.rebalance.trigger"),
+        judge=_orders_outlive_their_decision,
+    ),
 )

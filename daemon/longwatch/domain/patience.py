@@ -24,6 +24,8 @@ TIMED_OUT = "not filled in time"
 AT_CLOSE = "not filled before the close"
 AUCTIONS = frozenset({OrderType.AT_CLOSE, OrderType.LIMIT_AT_CLOSE})
 """These wait for the close by themselves."""
+AUCTION_CUT_OFF = timedelta(minutes=10, seconds=30)
+"""So long before the close an auction takes no more orders: from 15:50 in New York, and an order needs a moment."""
 
 
 def due_at(state: State, order: Order) -> datetime | None:
@@ -43,9 +45,14 @@ def overdue(state: State, tech: datetime) -> Followed:
 
 
 def near_close(state: State, at: datetime) -> Followed:
-    """Cancel DAY orders that still work so shortly before their session ends; asked with every account reading."""
+    """Cancel DAY orders that still work so shortly before their session ends; asked with every account reading.
+
+    Not those of a flatten, which has nothing better to send; nor for an auction that would not take the rest any more.
+    """
     session = closing_session(state, at)
-    if session is None or state.settings.at_close == "leave":
+    if session is None or state.settings.at_close == "leave" or state.is_on(m.Verb.FLATTEN):
+        return
+    if state.settings.at_close == "moc" and is_past_cut_off(state, at):
         return
     for order in list(state.live_orders()):
         waits = order.order_type in AUCTIONS or order.tif != "DAY"
@@ -55,7 +62,15 @@ def near_close(state: State, at: datetime) -> Followed:
 
 def closing_session(state: State, at: datetime) -> Session | None:
     """The open session, when it is about to end."""
-    lead = timedelta(minutes=state.settings.at_close_minutes)
+    return _ending_within(state, at, timedelta(minutes=state.settings.at_close_minutes))
+
+
+def is_past_cut_off(state: State, at: datetime) -> bool:
+    """Whether the open session's closing auction takes no more orders."""
+    return _ending_within(state, at, AUCTION_CUT_OFF) is not None
+
+
+def _ending_within(state: State, at: datetime, lead: timedelta) -> Session | None:
     return next((one for one in state.sessions if one.is_open(at) and at >= one.close_at - lead), None)
 
 

@@ -11,7 +11,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided
 from longwatch.domain.instruments import Instrument, Side, to_lot, to_tick
 from longwatch.domain.orders import Allocation, Order, OrderType, Purpose
-from longwatch.domain.patience import AUCTIONS, closing_session, parent_of
+from longwatch.domain.patience import AUCTIONS, closing_session, is_past_cut_off, parent_of
 from longwatch.domain.quotes import Quote
 from longwatch.domain.risk import WAITS_FOR_SELLS, Proposal, Refusal, caps_of, first_refusal, with_exposure
 from longwatch.domain.sizing import Clamp
@@ -175,16 +175,25 @@ LIMITED = frozenset({OrderType.LIMIT, OrderType.LIMIT_AT_CLOSE})
 
 
 def _order_type(state: State, event: m.RebalanceDue) -> OrderType:
-    """As the settings say; shortly before the close everything goes into its auction, where they say so."""
+    """As the settings say; shortly before the close everything goes into its auction, where they say so.
+
+    A flatten does not wait for an auction, and an auction takes nothing after its cut-off: a limit that can fill now.
+    """
+    wanted = OrderType(state.settings.order_type)
     if state.settings.at_close == "moc" and closing_session(state, event.at) is not None:
-        return OrderType.AT_CLOSE
-    return OrderType(state.settings.order_type)
+        wanted = OrderType.AT_CLOSE
+    if wanted in AUCTIONS and (state.is_on(m.Verb.FLATTEN) or is_past_cut_off(state, event.at)):
+        return OrderType.LIMIT
+    return wanted
 
 
 def _limit(state: State, instrument: Instrument, side: Side, quote: Quote | None) -> Decimal | None:
-    """A marketable limit: the far side of the quote plus the offset; or as far from the mid. On the tick grid."""
+    """A marketable limit: the far side of the quote plus the offset; or as far from the mid. On the tick grid.
+
+    A flatten's is always beyond the far side: it is to fill.
+    """
     far = None if quote is None else (quote.ask if side is Side.BUY else quote.bid)
-    if state.settings.limit_from == "mid" and quote is not None:
+    if state.settings.limit_from == "mid" and quote is not None and not state.is_on(m.Verb.FLATTEN):
         far = quote.mid
     if far is None:
         return None
@@ -232,7 +241,7 @@ def _order(state: State, proposal: Proposal) -> Decided:
         order_type=proposal.order_type,
         limit_price=proposal.limit_price,
         stop_price=None,
-        tif="DAY" if proposal.order_type in AUCTIONS else state.settings.tif,
+        tif=_tif(state, proposal),
         account=state.account,
         mode=state.mode,
         purpose=proposal.purpose,
@@ -253,6 +262,12 @@ def _order(state: State, proposal: Proposal) -> Decided:
         deadline=proposal.tech + timedelta(seconds=2 * state.settings.acknowledge_seconds),
     )
     yield m.SubmitOrder(order=state.orders[intent], instrument=proposal.instrument)
+
+
+def _tif(state: State, proposal: Proposal) -> str:
+    """What is for an auction, or would be but for its cut-off, is for the day."""
+    is_for_today = AUCTIONS & {proposal.order_type, OrderType(state.settings.order_type)}
+    return "DAY" if is_for_today else state.settings.tif
 
 
 def _allocate(state: State, proposal: Proposal) -> tuple[Allocation, ...]:

@@ -126,7 +126,6 @@ def resolve(state: State, event: m.ControlRequested) -> Followed:
     yield m.RequestSnapshot(reason=f"order {order.ref} was resolved")
 
 
-
 # ── what the broker says later ──────────────────────────────────────────────────────────────────────────────────────
 
 
