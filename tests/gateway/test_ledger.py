@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.errors import JournalError
-from longwatch.gateway.ledger import Execution, Ledger
+from longwatch.gateway.ledger import Execution, Ledger, newest_entry_at
 from longwatch.gateway.orders import commission_so_far
 from tests.gateway.made import JANUARY_3
 
@@ -107,9 +108,80 @@ def test_what_a_crash_cut_short_is_dropped_and_the_rest_goes_on(tmp_path: Path, 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     """A line in the middle that is no entry stops the start, with its number."""
     path = tmp_path / "books.jsonl"
-    path.write_text('{"kind":"opening","at":"x","account":"DU1","cash":"1"}\nrubbish\n')
-    with pytest.raises(JournalError, match="Line 2"):
-        Ledger({}, path, at=JANUARY_3)
+    opening = f'{{"kind":"opening","at":"{JANUARY_3.isoformat()}","account":"DU1","cash":"1"}}'
+    for damaged in ("rubbish", "[1]", '{"a":1}', '{"kind":"cash","at":"x"}'):
+        path.write_text(f"{opening}\n{damaged}\n{opening}\n")
+        with pytest.raises(JournalError, match="Line 2"):
+            Ledger({}, path, at=JANUARY_3)
+
+
+@pytest.mark.parametrize("foreign", ["precious", "precious\nwork\n", '{"a":1}\n', '{"kind":"fact"}', "[1]\n"])
+def test_a_file_that_is_no_ledger_is_refused_and_left_as_it_is(tmp_path: Path, foreign: str) -> None:
+    """Also where its only line has no end: what is cut off is the end of a ledger and of nothing else."""
+    path = tmp_path / "notes.txt"
+    path.write_text(foreign)
+    for use in (newest_entry_at, lambda one: Ledger({ACCOUNT: CASH}, one, at=JANUARY_3)):
+        with pytest.raises(JournalError, match="is no ledger"):
+            use(path)
+    assert path.read_text() == foreign
+    with pytest.raises(JournalError, match="is no file"):
+        newest_entry_at(tmp_path)
+
+
+def test_what_was_cut_short_stays_until_the_ledger_is_opened(tmp_path: Path) -> None:
+    """Asking a file for its newest entry changes nothing in it: another gateway may be writing."""
+    path = tmp_path / "books.jsonl"
+    booked(Ledger({ACCOUNT: CASH}, path, at=JANUARY_3), [(True, 100, Decimal("10.00"), 1)]).close()
+    path.write_bytes(whole := path.read_bytes()[:-5])
+    assert newest_entry_at(path) == JANUARY_3
+    assert path.read_bytes() == whole
+
+
+def test_a_ledger_has_one_gateway(tmp_path: Path) -> None:
+    """A second is told so; when the first has closed it, the file is free."""
+    path = tmp_path / "books.jsonl"
+    first = Ledger({ACCOUNT: CASH}, path, at=JANUARY_3)
+    with pytest.raises(JournalError, match="in use by another gateway"):
+        Ledger({ACCOUNT: CASH}, path, at=JANUARY_3)
+    first.close()
+    Ledger({ACCOUNT: CASH}, path, at=JANUARY_3).close()
+
+
+@pytest.mark.parametrize("cut", [1, 100, 250, 500])
+def test_entries_that_belong_together_are_all_there_or_none(tmp_path: Path, cut: int) -> None:
+    """A fill and what follows from it are one; where a crash leaves a part of them, it never happened."""
+    path = tmp_path / "books.jsonl"
+    ledger = Ledger({ACCOUNT: CASH}, path, at=JANUARY_3)
+    before = path.stat().st_size
+    with ledger.together():
+        booked(ledger, [(True, 100, Decimal("10.00"), 1)])
+        ledger.note("ended", JANUARY_3, perm_id=1)
+        assert path.stat().st_size == before
+    ledger.close()
+    assert path.stat().st_size - before > 500
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = Ledger({ACCOUNT: CASH}, path, at=JANUARY_3)
+    assert (again.executions, again.orders, path.stat().st_size) == ([], [], before)
+    again.close()
+
+
+def test_what_the_disk_does_not_take_ends_the_books(tmp_path: Path) -> None:
+    """The first entry without room raises and so does every later one, also with room again; the file is whole."""
+    path = tmp_path / "books.jsonl"
+    ledger = Ledger({ACCOUNT: CASH}, path, at=JANUARY_3)
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, former[1]))
+    try:
+        with pytest.raises(JournalError, match="can't be used"):
+            booked(ledger, [(True, 100, Decimal("10.00"), 1)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    with pytest.raises(JournalError, match="can't be used"):
+        ledger.note("order", JANUARY_3, perm_id=2)
+    ledger.close()
+    again = Ledger({ACCOUNT: CASH}, path, at=JANUARY_3)
+    assert (again.executions, again.accounts[ACCOUNT].cash) == ([], CASH)
+    again.close()
 
 
 def test_anybody_can_add_up_the_file(tmp_path: Path) -> None:

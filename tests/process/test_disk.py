@@ -114,3 +114,15 @@ def test_a_journal_that_is_moved_away_is_told_and_one_that_comes_back_is_written
     daemon.kill()
     assert verify(place.journal_path) == ()
     assert len(set(place.books().refs)) == len(place.books().refs)
+
+
+def test_a_gateway_that_cannot_write_its_ledger_ends(place: Place) -> None:
+    """It says why in a sentence, and its file stays whole for the next one."""
+    place.configure(SLOW_TO_FILL)
+    gateway = place.gateway()
+    daemon = place.ready_daemon()
+    until(lambda: bool(place.books().executions), "a fill", daemon)
+    no_room(gateway, place.ledger_path)
+    code = gateway.ended()
+    assert code != 0 and "can't be used (" in gateway.said and "Traceback" not in gateway.said
+    place.gateway()

@@ -1,17 +1,18 @@
 """The simulated broker's books: exact cash, positions, executions and commissions per account; kept by the exchange.
 
-With a path every entry is one JSON line, flushed as it is made, so that a gateway started again with the same file goes
+With a path every entry is one JSON line, written as it is made, so that a gateway started again with the same file goes
 on where the last one stopped, and anybody can recompute cash and positions from the file alone.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from longwatch.errors import JournalError
@@ -19,12 +20,12 @@ from longwatch.gateway.books import ZERO, Account, Due, Holding, Ratio, Step, sp
 from longwatch.gateway.entries import (
     Commission,
     Entry,
+    EntryFile,
     Execution,
     commission_entry,
     commission_of,
     execution_entry,
     execution_of,
-    opened,
     read,
 )
 
@@ -35,7 +36,7 @@ class Ledger:
     """Books of all accounts. `opening` is each account's first cash; a reloaded file's own opening cash wins.
 
     `zone` is the broker's: an account's days begin at midnight there. Whatever is entered is checked: JournalError says
-    by how much the books are out, and nothing can be entered any more.
+    by how much the books are out, or why the file can't be written, and nothing can be entered any more.
     """
 
     def __init__(
@@ -47,14 +48,15 @@ class Ledger:
         self.orders: list[Entry] = []
         """Order entries read from the file, in its order, for the exchange to take up again."""
         self.fault = ""
-        """How the books are out; empty while they are right."""
+        """How the books are out, or why nothing can be written; empty while all is right."""
         self._zone = ZoneInfo(zone)
-        self._file: TextIO | None = None
+        self._file: EntryFile | None = None
+        self._together: list[Entry] | None = None
         self._unpaid: Execution | None = None
         if path is not None:
-            for entry in read(path):
+            self._file = EntryFile(path)
+            for entry in self._file.entries:
                 self._take(entry)
-            self._file = opened(path)
         for account, cash in opening.items():
             if account not in self.accounts:
                 self._enter({"kind": "opening", "at": at.isoformat(), "account": account, "cash": str(cash)})
@@ -113,6 +115,19 @@ class Ledger:
         """Enter something about an order: created, modified or ended."""
         self._write({"kind": kind, "at": at.isoformat(), **facts})
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what is entered in here at once, at the end: a crash leaves all of it or nothing."""
+        if self._together is not None:
+            yield
+            return
+        self._together = []
+        try:
+            yield
+        finally:
+            entries, self._together = self._together, None
+            self._write(*entries)
+
     # -- books ---------------------------------------------------------------------------------------------------
 
     def check(self, account: str) -> None:
@@ -164,9 +179,17 @@ class Ledger:
         self.accounts[execution.account].retract(execution.con_id, step, None, self.day_of(at))
 
     def _write(self, *entries: Entry) -> None:
-        if self._file is not None:
-            self._file.write("".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries))
-            self._file.flush()
+        """Raises JournalError when the file can't be written; nothing is entered any more then."""
+        if self.fault:
+            raise JournalError(self.fault)
+        if self._together is not None:
+            self._together.extend(entries)
+        elif self._file is not None and entries:
+            try:
+                self._file.write(entries)
+            except JournalError as error:
+                self.fault = str(error)
+                raise
 
     def _take(self, entry: Entry) -> None:
         """Let an entry be so: one made now, or one of the file."""

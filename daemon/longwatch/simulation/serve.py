@@ -100,7 +100,7 @@ async def serve(asked: GatewayOptions) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    loop.set_exception_handler(lambda loop, context: _failed(loop, context, stop))
+    loop.set_exception_handler(lambda loop, context: _failed(loop, context, served, stop))
     try:
         await stop.wait()
     finally:
@@ -109,9 +109,14 @@ async def serve(asked: GatewayOptions) -> None:
         raise JournalError(served.ledger.fault)
 
 
-def _failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any], stop: asyncio.Event) -> None:
-    """A gateway whose books do not balance has nothing true to say any more: it ends."""
+def _failed(
+    loop: asyncio.AbstractEventLoop, context: dict[str, Any], served: Gateway, stop: asyncio.Event
+) -> None:
+    """A gateway whose books are out, or not on the disk, has nothing true to say any more: it ends without a word."""
     if isinstance(context.get("exception"), JournalError):
+        for session in list(served.desk.connections):
+            session.abort()
+        served.desk.close()
         stop.set()
     else:
         loop.default_exception_handler(context)
