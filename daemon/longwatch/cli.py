@@ -17,7 +17,7 @@ import typer
 from longwatch.errors import LongwatchError
 from longwatch.ops import journal, words
 from longwatch.ops.ask import show
-from longwatch.ops.options import AsJson, ConfigFile, ConfigOption, Seed, SocketOption, StartDate, unset
+from longwatch.ops.options import AsJson, ConfigFile, ConfigOption, Seed, SocketOption, StartDate, number, unset
 
 if TYPE_CHECKING:
     from datetime import date
@@ -67,7 +67,7 @@ def _leaves(group: ExceptionGroup[LongwatchError]) -> Iterator[LongwatchError]:
 @app.command()
 def demo(
     days: Annotated[int | None, unset("End after so many trading days.", least=1)] = None,
-    pace: Annotated[float, typer.Option(min=0.0, help="Real seconds a simulated day; 0: as fast as it goes.")] = 10.0,
+    pace: Annotated[float, number("Real seconds a simulated day; 0: as fast as it goes.", 0.0, 86_400.0)] = 10.0,
     port: Annotated[int | None, unset("Let other IB clients in on this port.", least=0, most=65535)] = None,
     http_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the pages; 0 picks a free one.")] = 9464,
     as_json: Annotated[bool, typer.Option("--json", help="Print one summary object at the end.")] = False,
@@ -111,16 +111,16 @@ def run(file: ConfigFile) -> None:
 def gateway(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 4002,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    speed: Annotated[float, typer.Option(min=0.001, help="Market seconds a real second.")] = 1.0,
+    speed: Annotated[float, number("Market seconds a real second.", 0.001, 1e6)] = 1.0,
     ledger: Annotated[Path | None, unset("Write the ledger there.", "FILE")] = None,
     around_the_clock: Annotated[bool, typer.Option("--around-the-clock", help="Keep the market always open.")] = False,
     market: Annotated[str, typer.Option(metavar="KIND", help="The market: recorded or generated.")] = "recorded",
     bars: Annotated[Path | None, unset("Replay the bars SYMBOL.csv of this folder.", "DIR")] = None,
     start: StartDate = None,
     seed: Seed = 1,
-    hold_acks: Annotated[float, typer.Option(min=0.0, help="Withhold acknowledgements for so many seconds.")] = 0.0,
+    hold_acks: Annotated[float, number("Withhold acknowledgements for so many seconds.", 0.0, 86_400.0)] = 0.0,
     accounts: Annotated[str, typer.Option(metavar="LIST", help="Accounts, with commas: DU1,DU2=500.")] = "DU123456",
-    cash: Annotated[float, typer.Option(min=0.0, help="Cash in each account at the start.")] = 1_000_000.0,
+    cash: Annotated[float, number("Cash in each account at the start.", 0.0, 1e15)] = 1_000_000.0,
     symbols: Annotated[str, typer.Option(metavar="LIST", help="Symbols of the market, with commas.")] = "",
     faults: Annotated[Path | None, unset("Let this fault plan happen.", "FILE")] = None,
     events: Annotated[Path | None, unset("Do this event plan to the accounts.", "FILE")] = None,

@@ -313,7 +313,31 @@ def test_a_backup_writes_over_nothing_and_keeps_no_bad_copy(path: Path, shell, t
     by_hand(path, "UPDATE record SET payload = CAST('{}' AS BLOB) WHERE sequence = 120")
     code, _, err = shell("backup", tmp_path / "good.sqlite", "--file", path)
     assert code == 74 and "record 120 is not the one" in err
-    assert not (tmp_path / "good.sqlite").exists()
+    assert not (tmp_path / "good.sqlite").exists() and f"{path}: record 120" in err
+
+
+def test_a_copy_touches_nothing_beside_it_and_leaves_nothing_when_it_fails(path: Path, shell, tmp_path: Path) -> None:
+    """A file that ends in .new is somebody's; what fails names the source and leaves the folder as it was."""
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    (folder / "one.new").write_text("precious")
+    for words in (("backup", folder / "one"), ("export", "--to", folder / "two")):
+        assert shell(*words, "--file", path)[0] == 0
+    (folder / "two.new").write_text("precious")
+    assert (folder / "one.new").read_text() == "precious"
+    there = sorted(folder.iterdir())
+    junk = tmp_path / "junk.sqlite"
+    junk.write_text("to be or not to be\n" * 100)
+    for words in (("backup", folder / "three"), ("export", "--to", folder / "three")):
+        code, _, err = shell(*words, "--file", junk)
+        assert code == 74 and f"{junk}: the journal can't be read" in err
+    assert sorted(folder.iterdir()) == there
+
+
+def test_more_lines_than_sqlite_can_count_are_refused(shell, path: Path) -> None:
+    """As any wrong option is, without a traceback."""
+    code, _, err = shell("tail", "-n", "99999999999999999999", "--file", path)
+    assert code == 2 and "--lines" in err
 
 
 # ── which journal ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -343,6 +367,8 @@ def test_the_journal_is_named_or_the_only_one(shell, path: Path, tmp_path: Path,
     [
         (("show", "x"), 64, "write a record as 4711, or several as 4711..4720"),
         (("show", "9..4"), 64, "write a record as 4711"),
+        (("show", "99999999999999999999999"), 64, "write a record as 4711"),
+        (("show", "\u0663"), 64, "write a record as 4711"),
         (("show", "99999"), 64, f"has no record 99999: it ends with record {len(a_day())}"),
         (("tail", "--kind", "FilBooked"), 64, "there is no such kind; is it FillBooked?"),
         (("verify", "--anchor", "17"), 64, "is no anchor"),

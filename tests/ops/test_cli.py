@@ -254,6 +254,36 @@ async def test_a_date_that_is_none_is_a_usage_error(shell: Shell) -> None:
     assert (code, err) == (64, "longwatch: --start soon: not a date; write it as 2007-01-03\n")
 
 
+@pytest.mark.parametrize("option", ["--speed", "--cash", "--hold-acks"])
+@pytest.mark.parametrize("value", ["inf", "nan", "1e30"])
+async def test_a_number_that_nothing_can_be_reckoned_with_is_refused(shell: Shell, option: str, value: str) -> None:
+    """Infinity, none at all, and one beyond what cash or a clock can be."""
+    code, _, err = await shell("gateway", "--port", 0, option, value)
+    assert code == 2 and option in err
+
+
+async def test_a_host_that_is_none_is_not_mended_by_another_port(shell: Shell) -> None:
+    """The sentence says what is to be changed."""
+    code, _, err = await shell("gateway", "--port", 0, "--host", "nosuchhost.invalid")
+    assert code == 69 and err.splitlines()[-1].endswith("name an address of this machine.")
+
+
+@pytest.mark.parametrize("command", ["simulate", "demo"])
+async def test_a_run_can_not_be_kept_where_no_folder_can_be(shell: Shell, command: str, tmp_path: Path) -> None:
+    """A file, a device, a place that takes none: one sentence."""
+    (tmp_path / "file").write_text("mine")
+    for keep in (tmp_path / "file", Path("/dev/full"), Path("/proc/x")):
+        code, _, err = await shell(command, "--days", 2, "--keep", keep)
+        assert code == 64 and err.startswith(f"longwatch: --keep {keep}: can't be the folder") and err.count("\n") == 1
+
+
+async def test_a_simulation_is_kept_in_an_empty_folder(shell: Shell, tmp_path: Path) -> None:
+    """Where another run's journal and ledger lie, their orders would be taken for this one's."""
+    (tmp_path / "ledger.jsonl").write_text("")
+    code, _, err = await shell("simulate", "--days", 2, "--keep", tmp_path)
+    assert code == 64 and "name an empty folder" in err
+
+
 async def test_an_unknown_command_is_refused_with_the_nearest(shell: Shell) -> None:
     """A mistyped verb does nothing."""
     code, _, err = await shell("hatl")

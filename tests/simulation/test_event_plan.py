@@ -126,3 +126,10 @@ def test_accounts_of_the_command_line_may_have_cash_of_their_own() -> None:
     assert _accounts(asked) == {"DU1": Decimal("50000.50"), "DU2": None}
     with pytest.raises(UsageError, match="the cash of DU1 must be a number"):
         _accounts(GatewayOptions(accounts=("DU1=much",)))
+    with pytest.raises(UsageError, match="DU1 is there twice"):
+        _accounts(GatewayOptions(accounts=("DU1=5", "DU1")))
+    with pytest.raises(UsageError, match="names none"):
+        _accounts(GatewayOptions(accounts=()))
+    for text in ("=5", "D U", "DU1=\u0665", "DU1=", "DU1=1" + "0" * 30):
+        with pytest.raises(UsageError, match="--accounts "):
+            _accounts(GatewayOptions(accounts=(text,)))

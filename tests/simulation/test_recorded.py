@@ -68,6 +68,12 @@ def test_days_are_replayed_along_a_path(tmp_path: Path) -> None:
         (HEAD + "2024-03-04,10,11,9\n", "2: '2024-03-04,10,11,9' is no bar"),
         (HEAD + "2024-03-04T14:30:00,10,11,9,10,1\n", "2: the time 2024-03-04T14:30:00 has no zone"),
         (HEAD + "2024-03-04,10,9,9,10,1\n", "2: no bar can have these prices"),
+        (HEAD + "9999-12-30,10,11,9,10,1\n", "2: no bar is of 9999-12-30; write a day from 1970 on"),
+        (HEAD + "0001-01-01T00:00:00+14:00,10,11,9,10,1\n", "2: no bar is of 0001-01-01T00:00:00+14:00"),
+        (HEAD + "2024-03-02,10,11,9,10,1\n", "no bar is within a session of New York's"),
+        (HEAD + "2024-03-04T22:00:00Z,10,11,9,10,1\n", "no bar is within a session of New York's"),
+        (HEAD + "2024-03-04," + "a" * 200_000 + "\n", "is no table of bars (field larger than field limit"),
+        (HEAD + "2024-03-04,10,1e300,1e-300,10,1\n", "2: prices must be 0.000001 to 1,000,000,000"),
         (HEAD + "2024-03-04,nan,11,9,10,1\n", "2: no bar can have these prices"),
         (HEAD + "2024-03-05,10,11,9,10,1\n2024-03-04,10,11,9,10,1\n", "3: 2024-03-04 does not follow 2024-03-05"),
         (HEAD + "2024-03-05,10,11,9,10,1\n2024-03-05T15:00:00Z,10,11,9,10,1\n", "3: 2024-03-05T15:00:00Z does not"),
@@ -88,6 +94,18 @@ def test_a_folder_without_bars_is_told(tmp_path: Path) -> None:
         recorded_market(tmp_path, seed=1)
     with pytest.raises(DataError, match="can't be read"):
         recorded_market(tmp_path, seed=1, symbols=("ABC",))
+    with pytest.raises(DataError, match="there is no folder"):
+        recorded_market(tmp_path / "none", seed=1)
+
+
+def test_a_symbol_is_no_way_out_of_the_folder(tmp_path: Path) -> None:
+    """A file of another folder is not read, whatever is written in front of it."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        folder_of(tmp_path / name, ABC=DAYS)
+    for symbol in ("../two/ABC", str(tmp_path / "two" / "ABC"), "./ABC"):
+        with pytest.raises(DataError, match="is no symbol in"):
+            recorded_market(tmp_path / "one", seed=1, symbols=(symbol,))
 
 
 def test_a_generated_market_is_the_seeds_and_lists_more_than_shares() -> None:
@@ -119,6 +137,11 @@ def test_one_market_is_served(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError):
             _served(wrong)
+    with pytest.raises(UsageError, match="--bars and --market generated are two markets"):
+        _served(GatewayOptions(market="generated", bars=Path()))
+    for start in (date(1, 1, 2), date(9999, 12, 31)):
+        with pytest.raises(UsageError, match="the market that never closes runs from 1990"):
+            _served(GatewayOptions(around_the_clock=True, start=start))
     assert _limits(GatewayOptions(pacing="off")) is None
     for pacing, rejects in (("delay", False), ("reject", True)):
         limits = _limits(GatewayOptions(pacing=pacing, message_rate=7))

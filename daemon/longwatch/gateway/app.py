@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from decimal import Decimal
 
 from longwatch.clock import Clock
@@ -51,11 +53,13 @@ class Gateway:
         return self._address[1] if self._address and self._server else 0
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
-        """Listen on a TCP port, 0 for any free one; returns it. Raises LinkError when it is taken."""
+        """Listen on a TCP port, 0 for any free one; returns it. Raises LinkError when it is taken or no port here."""
         try:
             self._server = await self.desk.loop.create_server(lambda: Session(self.desk), host, port)
         except OSError as error:
-            raise LinkError(f"The gateway can't listen on {host}:{port} ({error}); choose another port.") from error
+            is_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+            other = "name an address of this machine" if is_host else "choose another port"
+            raise LinkError(f"The gateway can't listen on {host}:{port} ({error}); {other}.") from error
         self._address = (host, self._server.sockets[0].getsockname()[1])
         return self._address[1]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import msgspec
@@ -26,26 +27,34 @@ def backup(path: Path, to: Path, progress: Progress = lambda what, done, of: Non
 
     The copy gets its name once it has been verified. Raises JournalError, and UsageError when a file is in the way.
     """
-    journal = to.with_name(f"{to.name}.new")
-    copies = [(path, journal, to)]
+    with reading(path) as connection:
+        form_of(connection, path)
+    copies = [(path, to)]
     if archive_of(path).exists():
         # Events only ever move from the journal to the archive: the journal's moment must not be the later one.
-        copies.append((archive_of(path), archive_of(journal), archive_of(to)))
-    for _, _, copy in copies:
+        copies.append((archive_of(path), archive_of(to)))
+    for _, copy in copies:
         must_be_new(copy)
-    for source, fresh, _ in copies:
-        _copy(source, fresh, progress)
-    with reading(journal) as connection:
-        anchor = anchor_in(connection, form_of(connection, journal))
-    if flaws := verify(journal, progress=lambda done, of: progress("verify", done, of)):
-        raise JournalError(f"the copy is not kept, since the journal is not as it should be: {flaws[0]}")
-    with told(to, "copied"):
-        for _, fresh, copy in reversed(copies):
-            for left in ("-wal", "-shm"):
-                Path(f"{fresh}{left}").unlink(missing_ok=True)
-            os.replace(fresh, copy)
+    with told(to, "copied"), beside(to) as folder:
+        for source, copy in copies:
+            _copy(source, folder / copy.name, progress)
+        journal = folder / to.name
+        with reading(journal) as connection:
+            anchor = anchor_in(connection, form_of(connection, journal))
+        if flaws := verify(journal, progress=lambda done, of: progress("verify", done, of)):
+            flaw = flaws[0].replace(str(journal), str(path))
+            raise JournalError(f"the copy is not kept, since the journal is not as it should be: {flaw}")
+        for _, copy in reversed(copies):
+            os.replace(folder / copy.name, copy)
         sync_directory(to.parent)
-    return anchor, tuple(copy for _, _, copy in copies)
+    return anchor, tuple(copy for _, copy in copies)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A folder of our own on the same disk as `path`, for what has not earned its name yet; removed with all in it."""
+    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as name:
+        yield Path(name)
 
 
 def must_be_new(path: Path) -> None:
@@ -57,13 +66,11 @@ def must_be_new(path: Path) -> None:
 
 
 def _copy(source: Path, copy: Path, progress: Progress) -> None:
-    with told(copy, "copied"):
-        copy.unlink(missing_ok=True)
-        os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    with reading(source) as connection, told(copy, "copied"):
+    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    with reading(source) as connection:
         # The first read fixes the moment; without it SQLite would begin again with each commit of the daemon.
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        with closing(sqlite3.connect(copy)) as target:
+        with told(copy, "copied"), closing(sqlite3.connect(copy)) as target:
             connection.backup(
                 target,
                 pages=_PAGES_AT_ONCE,

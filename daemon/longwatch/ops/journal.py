@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 PATH_VARIABLE = "LONGWATCH_JOURNAL__PATH"
 FOLDER = Path("var")
 FOLLOW_SECONDS = 0.5
+SEQUENCE = re.compile(r"0*[1-9][0-9]{0,17}")
+"""What SQLite can number records by."""
+MOST_LINES = 10**18
 
 app = typer.Typer(
     name="journal",
@@ -97,7 +101,7 @@ def anchor(as_json: AsJson = False, file: FileOption = None, config: ConfigOptio
 
 @app.command()
 def tail(
-    count: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the last records.")] = 20,
+    count: Annotated[int, typer.Option("-n", "--lines", min=0, max=MOST_LINES, help="How many of the last.")] = 20,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as records are written.")] = False,
     kind: Kinds = None,
     as_json: AsJson = False,
@@ -162,8 +166,8 @@ def export(
 
     Example: longwatch journal export --to journal.jsonl
     """
+    from longwatch.journal.copying import beside, must_be_new
     from longwatch.journal.copying import export as export_to
-    from longwatch.journal.copying import must_be_new
     from longwatch.journal.layout import told
 
     path = journal_path(file, config)
@@ -171,10 +175,10 @@ def export(
         export_to(path, sys.stdout.buffer)
         return
     must_be_new(to)
-    new = to.with_name(f"{to.name}.new")
-    with told(path, f"exported to {to}"), new.open("wb") as lines:
-        count = export_to(path, lines, _progress())
-    new.replace(to)
+    with told(path, f"exported to {to}"), beside(to) as folder:
+        with (folder / to.name).open("wb") as lines:
+            count = export_to(path, lines, _progress())
+        (folder / to.name).replace(to)
     if as_json:
         _print_json({"journal": str(path), "file": str(to), "records": count})
     else:
@@ -238,7 +242,7 @@ def known_kinds(names: list[str] | None) -> tuple[str, ...]:
 def wanted(which: str) -> tuple[int, int]:
     """The range asked for. Raises UsageError for anything but SEQ or FROM..TO."""
     first, dots, last = which.partition("..")
-    if first.isdecimal() and (last.isdecimal() or not dots) and 0 < int(first) <= int(last or first):
+    if SEQUENCE.fullmatch(first) and (SEQUENCE.fullmatch(last) or not dots) and int(first) <= int(last or first):
         return int(first), int(last or first)
     raise UsageError(f"{which}: write a record as 4711, or several as 4711..4720")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,17 @@ def unset(
 ) -> Any:
     """An option that is not set unless given, so that help shows no default."""
     return typer.Option(*names, metavar=metavar, help=text, show_default=False, min=least, max=most)
+
+
+def number(text: str, least: float, most: float) -> Any:
+    """An option that is a number from `least` to `most`; NaN compares with neither, and so is looked for apart."""
+    return typer.Option(help=text, min=least, max=most, callback=_finite)
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number to reckon with.")
+    return value
 
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="FILE", help="The configuration, YAML or JSON.")]

@@ -7,12 +7,9 @@ in memory; HTTP, and the port that other IB clients may use, are on real sockets
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -27,6 +24,7 @@ from longwatch.domain.decide import Step
 from longwatch.ops import logs
 from longwatch.ops.process import obey_signals
 from longwatch.simulation.bench import Bench
+from longwatch.simulation.keeping import folder_of
 from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.replay import closing, opening, replayed_market
 from longwatch.simulation.summary import Tally, summary_of, summary_text
@@ -54,7 +52,7 @@ class DemoOptions:
 def demo(**options: Any) -> int:
     """Run the demo to its end; the exit code is 0 when it ended as asked, also by Ctrl-C."""
     asked = DemoOptions(**options)
-    with _folder(asked.keep) as folder:
+    with folder_of(asked.keep, "demo") as folder:
         loop = JumpLoop(pace_seconds_per_day=asked.pace_seconds)
         summary = run(play(asked, folder, loop), loop=loop)
     print(json.dumps(summary) if asked.as_json else summary_text(summary))
@@ -127,13 +125,3 @@ def _loaded(asked: DemoOptions, folder: Path) -> Loaded:
         }
     )
     return replace(loaded, settings=changed)
-
-
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield keep
-    else:
-        with tempfile.TemporaryDirectory(prefix="longwatch-demo-") as name:
-            yield Path(name)

@@ -22,6 +22,8 @@ MADE_UP = ("ALFA", "BRAV", "CHAR", "DELT", "ECHO", "FOXT", "GOLF", "HOTL")
 START = date(2020, 1, 2)
 HISTORY = timedelta(days=1000)
 LAST_MADE_UP = date(2030, 12, 31)
+YEARS = (date(1990, 1, 1), date(2099, 12, 31))
+"""Where a market that never closes may begin."""
 PLANNED = timedelta(days=366)
 """How far ahead a fault plan's triggers are looked for where the market never closes."""
 
@@ -76,9 +78,11 @@ def generated(seed: int, symbols: Sequence[str], start: date | None, climate: Cl
 
 
 def always_open(seed: int, symbols: Sequence[str], start: date | None) -> Served:
-    """Any symbol trades at all hours. Raises UsageError when some are named."""
+    """Any symbol trades at all hours. Raises UsageError when some are named, and for a start outside."""
     if symbols:
         raise UsageError("--symbols and --around-the-clock exclude each other: any symbol trades round the clock")
+    if not YEARS[0] <= (start or START) <= YEARS[1]:
+        raise UsageError(f"--start {start}: the market that never closes runs from {YEARS[0]} to {YEARS[1]}")
     begins = datetime.combine(start or START, time(1), UTC)
     market = synthetic_market(seed=seed, first=(start or START) - HISTORY)
     sessions = AlwaysOpen().sessions(begins.date(), begins.date() + PLANNED)

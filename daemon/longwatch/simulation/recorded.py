@@ -24,6 +24,10 @@ SHORTEST, LONGEST = timedelta(seconds=20), timedelta(hours=1)
 AFTERWARDS = timedelta(days=30)
 """Sessions are known so far beyond the last bar, for orders that wait for the next one."""
 
+YEARS = range(1970, 2200)
+LEAST_PRICE, MOST_PRICE = 0.000001, 1_000_000_000
+MOST_VOLUME = 1_000_000_000_000
+
 _DAY_FORM = len("2007-01-03")
 
 
@@ -46,6 +50,11 @@ def recorded_market(folder: Path, *, seed: int, symbols: Sequence[str] = (), pat
     (`2024-03-04T14:30:00Z`); bars within sessions must all be of one length, 20 s to 1 hour. Prices are as they stood
     then. Raises DataError: which file, which line, what to write.
     """
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}; name one of files like AAPL.csv")
+    for symbol in symbols:
+        if symbol != Path(symbol).name:
+            raise DataError(f"{symbol!r} is no symbol in {folder}; name one as AAPL, whose file is AAPL.csv there")
     paths = [folder / f"{symbol}.csv" for symbol in symbols] or sorted(folder.glob("*.csv"))
     if not paths:
         raise DataError(f"{folder} holds no bars; put files like AAPL.csv there, each with a line {','.join(NAMES)}")
@@ -57,6 +66,8 @@ def recorded_market(folder: Path, *, seed: int, symbols: Sequence[str] = (), pat
         for one in calendar
     ]
     step = _step(folder, rows)
+    if not any(_is_in(row, sessions) for table in rows.values() for row in table):
+        raise DataError(f"{folder}: no bar is within a session of New York's; look at the days and zones of the times")
     sources = [
         _source(Instrument(con_id=FIRST_CON_ID + place, symbol=symbol, long_name=symbol), table, sessions, step)
         for place, (symbol, table) in enumerate(sorted(rows.items()))
@@ -93,6 +104,15 @@ def _by_session(table: Sequence[_Row], sessions: Sequence[TradingDay]) -> Mappin
     return found
 
 
+def _is_in(row: _Row, sessions: Sequence[TradingDay]) -> bool:
+    """Whether a bar is of a session: its day, or begins in it."""
+    if isinstance(row.at, datetime):
+        place = bisect_right(sessions, row.at, key=lambda session: session.open_at) - 1
+        return place >= 0 and row.at < sessions[place].close_at
+    place = bisect_right(sessions, row.at, key=lambda session: session.date) - 1
+    return place >= 0 and sessions[place].date == row.at
+
+
 def _day(row: _Row, session: TradingDay) -> DayBar:
     return DayBar(
         date=session.date,
@@ -127,6 +147,8 @@ def _rows(path: Path) -> list[_Row]:
             rows = list(_read(csv.reader(file), path))
     except OSError as error:
         raise DataError(f"{path} can't be read ({error.strerror}); name a folder of files like AAPL.csv") from None
+    except csv.Error as error:
+        raise DataError(f"{path} is no table of bars ({error}); write a line {','.join(NAMES)} for each") from None
     except UnicodeDecodeError:
         raise DataError(f"{path} is not text in UTF-8; save it as UTF-8") from None
     if not rows:
@@ -156,6 +178,8 @@ def _row(line: list[str], where: str) -> _Row:
         at = date.fromisoformat(text) if len(text) == _DAY_FORM else datetime.fromisoformat(text)
     except ValueError:
         raise DataError(f"{where}: {','.join(line)!r} is no bar; write {','.join(NAMES)}, prices as numbers") from None
+    if at.year not in YEARS:
+        raise DataError(f"{where}: no bar is of {text}; write a day from 1970 on")
     if isinstance(at, datetime):
         if at.tzinfo is None:
             raise DataError(f"{where}: the time {text} has no zone; write {text}Z for UTC")
@@ -165,6 +189,10 @@ def _row(line: list[str], where: str) -> _Row:
     if not is_sound or max(bar.open, bar.close) > bar.high:
         raise DataError(
             f"{where}: no bar can have these prices; low is the lowest of them, high the highest, all above 0"
+        )
+    if bar.low < LEAST_PRICE or bar.high > MOST_PRICE or bar.volume > MOST_VOLUME:
+        raise DataError(
+            f"{where}: prices must be {LEAST_PRICE:f} to {MOST_PRICE:,}, the volume {MOST_VOLUME:,} at most"
         )
     return bar
 

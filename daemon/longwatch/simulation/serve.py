@@ -26,6 +26,8 @@ from longwatch.simulation.trouble import Played, Trouble
 
 PACING = ("delay", "reject", "off")
 MARKETS = {"recorded": recorded, "generated": generated}
+ACCOUNT = re.compile(r"[A-Za-z0-9]{1,20}")
+CASH = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
 
 _LOG = logging.getLogger("longwatch.gateway")
 
@@ -128,13 +130,19 @@ def _tell(played: Played) -> None:
 
 
 def _accounts(asked: GatewayOptions) -> dict[str, Decimal | None]:
-    """Each account and its own first cash, or None, from `DU1=50000` and `DU2`. Raises UsageError for no number."""
+    """Each account and its own first cash, or None, from `DU1=50000` and `DU2`. Raises UsageError for what is none."""
     accounts: dict[str, Decimal | None] = {}
     for text in asked.accounts:
-        account, _, cash = text.partition("=")
-        if cash and not re.fullmatch(r"\d+(\.\d+)?", cash):
+        account, equals, cash = text.partition("=")
+        if not ACCOUNT.fullmatch(account):
+            raise UsageError(f"--accounts {text}: {account!r} can't be an account; write letters and digits, as DU1")
+        if account in accounts:
+            raise UsageError(f"--accounts {text}: {account} is there twice; name it once")
+        if equals and not CASH.fullmatch(cash):
             raise UsageError(f"--accounts {text}: the cash of {account} must be a number, as {account}=50000")
         accounts[account] = Decimal(cash) if cash else None
+    if not accounts:
+        raise UsageError("--accounts names none; write at least one, as DU1")
     return accounts
 
 
@@ -149,12 +157,18 @@ def _limits(asked: GatewayOptions) -> Limits | None:
 
 def _served(asked: GatewayOptions) -> Served:
     """The market asked for. Raises UsageError for one there is not, or for two of them."""
-    kinds = [kind for kind, is_asked in (("always", asked.around_the_clock), ("bars", asked.bars)) if is_asked]
-    kinds += [asked.market] if asked.market != "recorded" else []
-    if asked.market not in MARKETS or len(kinds) > 1:
+    if asked.market not in MARKETS:
         raise UsageError(
             f"--market {asked.market}: write one of {', '.join(MARKETS)}, or else --bars DIR or --around-the-clock"
         )
+    chosen = {
+        "--around-the-clock": asked.around_the_clock,
+        "--bars": asked.bars is not None,
+        f"--market {asked.market}": asked.market != "recorded",
+    }
+    kinds = [option for option, is_asked in chosen.items() if is_asked]
+    if len(kinds) > 1:
+        raise UsageError(f"{' and '.join(kinds)} are two markets, and a gateway serves one; leave one of them out")
     if asked.bars is not None:
         return from_folder(asked.bars, asked.seed, asked.symbols, asked.start)
     make = always_open if asked.around_the_clock else MARKETS[asked.market]

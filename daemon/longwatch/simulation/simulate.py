@@ -9,8 +9,7 @@ import asyncio
 import contextlib
 import json
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from longwatch.ops import logs
 from longwatch.simulation.bench import Bench
 from longwatch.simulation.evidence import Evidence, gather
 from longwatch.simulation.invariants import Broken, judge
+from longwatch.simulation.keeping import folder_of
 from longwatch.simulation.life import Life
 from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.nights import A_DAY, Level, drawn
@@ -104,7 +104,7 @@ def simulated(asked: Asked, say: Callable[[str], object] = lambda line: None) ->
     Raises StrayCall when our code read a clock or drew unseeded randomness, JournalError when the gateway's books did
     not balance.
     """
-    with _folder(asked.keep) as folder:
+    with folder_of(asked.keep, "simulate", is_new=True) as folder:
         loop = JumpLoop()
         with contextlib.ExitStack() as guards:
             if asked.guards:
@@ -188,13 +188,3 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
 async def _end(bench: Bench, scene: Scenery, stop: Callable[[], None]) -> None:
     await asyncio.sleep(max(bench.clock.seconds_until(scene.ends), 0.0))
     stop()
-
-
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield keep
-    else:
-        with tempfile.TemporaryDirectory(prefix="longwatch-simulate-") as name:
-            yield Path(name)
