@@ -150,7 +150,7 @@ class PlainClient(asyncio.Protocol):
         self.heard.clear()
 
 
-FARMS = {2103, 2104, 2105, 2106, 2108, 2158}
+FARMS = {2103, 2104, 2105, 2106, 2108, 2157, 2158}
 
 
 def on_a_gateway(

@@ -230,15 +230,17 @@ def test_a_lost_backend_holds_fills_back_and_gives_them_later(data_lost: bool, c
 
 
 def test_a_farm_flaps_alone() -> None:
-    """2103 and 2104 without 1100."""
+    """2103 and 2104 without 1100; who connects in between is told that it is broken."""
 
     async def scenario(gateway: Gateway) -> None:
         client = await PlainClient.connect()
         client.forget()
         gateway.desk.break_farm("usfarm")
+        late = await PlainClient.connect(2)
         gateway.desk.mend_farm("usfarm")
         await asyncio.sleep(0.1)
         assert [one["errorCode"] for one in client.replies("error")] == [2103, 2104]
+        assert [one["errorCode"] for one in late.replies("error")] == [2104, 2103, 2106, 2158, 2104]
 
     on_a_gateway(scenario)
 

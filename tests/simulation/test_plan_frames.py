@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from longwatch.gateway.app import Gateway
 from longwatch.simulation.plan import FAULTS, Incident
 from longwatch.simulation.trouble import ACTS, Played, Trouble
+from longwatch.wire.framing import Frames
+from longwatch.wire.replies import REPLIES
 from tests.gateway.made import PlainClient, on_a_gateway, stock
 
-Scenario = Callable[[Gateway, PlainClient], Awaitable[None]]
+PART_OF = {message.id: message.name for message in REPLIES}
 
-SHOWN_ELSEWHERE = frozenset({"lose_fill"})
-"""Shown by the gateway's own tests of its switches."""
+Scenario = Callable[[Gateway, PlainClient], Awaitable[None]]
 
 
 def play(scenario: Scenario, fault: str, **values: object) -> list[Played]:
@@ -40,6 +43,17 @@ def play(scenario: Scenario, fault: str, **values: object) -> list[Played]:
 def test_every_fault_of_a_plan_has_an_act() -> None:
     """The table of what can be written and the table of what is done name the same faults."""
     assert ACTS.keys() == FAULTS.keys()
+
+
+def test_every_fault_and_every_part_of_one_is_shown_by_frames() -> None:
+    """Each is named, fault and part together, by a test of this file that is more than a table."""
+    named = [
+        {one.value for one in ast.walk(test) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+        for test in ast.parse(Path(__file__).read_text()).body
+        if isinstance(test, ast.FunctionDef) and test.name.startswith("test_")
+    ]
+    wanted = [{fault, *([part] if part else [])} for fault, one in FAULTS.items() for part in one.parts or ("",)]
+    assert [one for one in wanted if not any(one <= words for words in named)] == []
 
 
 @pytest.mark.parametrize("fault", ["refuse", "restart", "login_wait"])
@@ -228,37 +242,112 @@ def test_orders_and_cancels_wait_behind_a_dialog() -> None:
     play(scenario, "dialog", seconds=60.0)
 
 
-@pytest.mark.parametrize(("part", "code"), [("kept", 1102), ("lost", 1101)])
-def test_the_backend_goes_and_comes(part: str, code: int) -> None:
-    """1100, then 1102 or 1101."""
+@pytest.mark.parametrize(
+    ("part", "down", "code"), [("kept", [1100], 1102), ("lost", [1100], 1101), ("login", [1100, 2110], 1102)]
+)
+def test_the_backend_goes_and_comes(part: str, down: list[int], code: int) -> None:
+    """1100, 2110 when the log-in server is lost too, and every farm broken; then the farms, and 1102 or 1101."""
 
     async def scenario(gateway: Gateway, client: PlainClient) -> None:
         await asyncio.sleep(45)
-        assert client.codes() == [1100, code]
+        told = [one["errorCode"] for one in client.replies("error")]
+        assert told == [*down, 2103, 2103, 2105, 2157, 2104, 2104, 2106, 2158, code]
 
     play(scenario, "backend", seconds=30.0, part=part)
 
 
-def test_a_nightly_reset_says_1100_again_and_again_on_an_open_socket() -> None:
-    """And 1102 at its end."""
+@pytest.mark.parametrize(("part", "code"), [("kept", 1102), ("lost", 1101)])
+def test_a_nightly_reset_says_1100_again_and_again_on_an_open_socket(part: str, code: int) -> None:
+    """And 1102 or 1101 at its end."""
 
     async def scenario(gateway: Gateway, client: PlainClient) -> None:
         await asyncio.sleep(121)
-        assert client.codes() == [1100] * 5 + [1102]
+        assert client.codes() == [1100] * 5 + [code]
         assert not client.is_lost
 
-    play(scenario, "nightly_reset", seconds=120.0, part="kept")
+    play(scenario, "nightly_reset", seconds=120.0, part=part)
 
 
-def test_a_farm_goes_and_comes() -> None:
-    """2103, then 2104, of that farm."""
+HISTORY = {"barSize": "1 min", "duration": "600 S", "whatToShow": "TRADES", **stock()}
+TICKS = {"numberOfTicks": 5, "whatToShow": "TRADES", **stock()}
+
+
+@pytest.mark.parametrize(
+    ("part", "codes", "silenced"),
+    [
+        ("usfarm", (2103, 2104), set()),
+        ("cashfarm", (2103, 2104), set()),
+        ("ushmds", (2105, 2106), {"historicalData", "historicalTicksLast"}),
+        ("secdefnj", (2157, 2158), {"contractDetails", "symbolSamples"}),
+    ],
+)
+def test_a_farm_goes_and_comes(part: str, codes: tuple[int, int], silenced: set[str]) -> None:
+    """It is told broken, then connected; what it serves is unanswered in between, all else is answered."""
 
     async def scenario(gateway: Gateway, client: PlainClient) -> None:
-        await asyncio.sleep(5)
+        for wait in (30, 10):
+            client.ask("reqHistoricalData", reqId=1, **HISTORY)
+            client.ask("reqHistoricalTicks", reqId=2, startDateTime="20070103-14:30:00", **TICKS)
+            client.ask("reqContractDetails", reqId=3, **stock())
+            client.ask("reqMatchingSymbols", reqId=4, pattern="AA")
+            await asyncio.sleep(wait)
+        replies = {"historicalData": 2, "historicalTicksLast": 2, "contractDetails": 2, "symbolSamples": 2}
+        assert {name: client.names().count(name) for name in replies} == replies | dict.fromkeys(silenced, 1)
         told = [(one["errorCode"], one["errorString"].rpartition(":")[2]) for one in client.replies("error")]
-        assert told == [(2103, "cashfarm"), (2104, "cashfarm")]
+        assert told == [(codes[0], part), (codes[1], part)]
 
-    play(scenario, "farm", seconds=2.0, part="cashfarm")
+    play(scenario, "farm", seconds=20.0, part=part)
+
+
+def test_a_history_that_is_under_way_when_its_farm_breaks_never_comes() -> None:
+    """It was asked for before; the farm had not answered yet."""
+
+    async def main(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.ask("reqHistoricalData", reqId=1, **HISTORY)
+        Trouble(gateway, iter([Incident(at=gateway.desk.now(), fault="farm", seconds=5.0, part="ushmds")]))
+        await asyncio.sleep(30)
+        assert not client.replies("historicalData")
+
+    on_a_gateway(main)
+
+
+def test_a_fill_that_is_told_to_nobody() -> None:
+    """It is in the books, and no message has it; the next one is told."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(2)
+        client.ask("reqExecutions", reqId=1)
+        client.order(2, "BUY", 100)
+        await asyncio.sleep(2)
+        assert client.story(1) == ["5 PreSubmitted", "3 PreSubmitted"] and client.story(2)[-1] == "59"
+        assert len(gateway.ledger.executions) == 2 and len(client.replies("execDetails")) == 1
+
+    (played,) = play(scenario, "lose_fill", count=1)
+    assert len(played.struck) == 1
+
+
+def test_a_fill_is_taken_back() -> None:
+    """Told as ever, then the position is as before it, and the executions have it no more; the next fill stays."""
+
+    async def scenario(gateway: Gateway, client: PlainClient) -> None:
+        client.ask("reqPositions")
+        client.order(1, "BUY", 100)
+        await asyncio.sleep(2)
+        assert client.story(1)[-1] == "59" and client.replies("position")[-1]["position"] == 100
+        await asyncio.sleep(8)
+        assert client.replies("position")[-1]["position"] == 0
+        client.order(2, "BUY", 30)
+        await asyncio.sleep(10)
+        client.forget()
+        client.ask("reqExecutions", reqId=1)
+        await asyncio.sleep(1)
+        assert [one["shares"] for one in client.replies("execDetails")] == [30]
+        gateway.ledger.check("DU123456")
+
+    (played,) = play(scenario, "bust", count=1)
+    assert len(played.struck) == 1
 
 
 def test_a_client_id_in_use_is_turned_away() -> None:
@@ -320,31 +409,74 @@ def test_delayed_data_and_no_others() -> None:
     play(scenario, "delayed_only", seconds=60.0)
 
 
-def test_a_download_without_end() -> None:
+@pytest.mark.parametrize(
+    ("part", "request_name", "asked"),
+    [
+        ("positionEnd", "reqPositions", {}),
+        ("openOrderEnd", "reqAllOpenOrders", {}),
+        ("completedOrdersEnd", "reqCompletedOrders", {}),
+        ("execDetailsEnd", "reqExecutions", {"reqId": 1}),
+        ("accountSummaryEnd", "reqAccountSummary", {"reqId": 1, "tags": "NetLiquidation"}),
+    ],
+)
+def test_a_download_without_end(part: str, request_name: str, asked: dict[str, object]) -> None:
     """The rows come, the end mark does not until the fault is over."""
+    row = part.removesuffix("End").replace("completedOrders", "completedOrder")
 
     async def scenario(gateway: Gateway, client: PlainClient) -> None:
-        client.ask("reqPositions")
+        client.order(1, "BUY", 1)
+        client.order(2, "BUY", 1, "LMT", lmtPrice=Decimal("50.00"))
         await asyncio.sleep(5)
-        assert client.names() == []
-        await asyncio.sleep(60)
-        client.ask("reqPositions")
-        await asyncio.sleep(1)
-        assert client.names() == ["positionEnd"]
+        found = []
+        for wait in (60, 1):
+            client.forget()
+            client.ask(request_name, **asked)
+            await asyncio.sleep(1)
+            found.append((bool(client.replies(row)), client.names().count(part)))
+            if part == "accountSummaryEnd":
+                client.ask("cancelAccountSummary", reqId=1)
+            await asyncio.sleep(wait)
+        assert found == [(True, 0), (True, 1)]
 
-    play(scenario, "endless_download", seconds=60.0, part="positionEnd")
+    play(scenario, "endless_download", seconds=60.0, part=part)
 
 
-def test_a_row_with_rubbish_in_it() -> None:
-    """The next status has no number where one belongs; the ones after it are sound."""
+@pytest.mark.parametrize(
+    ("part", "request_name", "asked"),
+    [
+        ("orderStatus", "reqAllOpenOrders", {}),
+        ("openOrder", "reqAllOpenOrders", {}),
+        ("position", "reqPositions", {}),
+        ("completedOrder", "reqCompletedOrders", {}),
+        ("execDetails", "reqExecutions", {"reqId": 1}),
+        ("accountSummary", "reqAccountSummary", {"reqId": 1, "tags": "NetLiquidation"}),
+        ("historicalData", "reqHistoricalData", {"reqId": 1, **HISTORY}),
+    ],
+)
+def test_a_row_with_rubbish_in_it(part: str, request_name: str, asked: dict[str, object]) -> None:
+    """The next row has no number where one belongs, in that message alone; the one after it is sound."""
 
-    async def scenario(gateway: Gateway, client: PlainClient) -> None:
-        client.data_received = client.raw.append  # type: ignore[method-assign]
-        client.order(1, "BUY", 100)
+    async def main(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 1)
+        client.order(2, "BUY", 1, "LMT", lmtPrice=Decimal("50.00"))
         await asyncio.sleep(2)
-        assert b"".join(client.raw).count(b"not-a-number") == 1
+        Trouble(gateway, iter([Incident(at=gateway.desk.now(), fault="unreadable_row", count=1, part=part)]))
+        await asyncio.sleep(0.1)
+        got: list[bytes] = []
+        client.data_received = got.append  # type: ignore[method-assign]
+        spoiled = []
+        for _ in range(2):
+            got.clear()
+            client.ask(request_name, **asked)
+            await asyncio.sleep(2)
+            payloads = Frames().feed(b"".join(got))
+            spoiled.append([PART_OF[int(one.split(b"\0")[0])] for one in payloads if b"not-a-number" in one])
+            if part == "accountSummary":
+                client.ask("cancelAccountSummary", reqId=1)
+        assert spoiled == [[part], []]
 
-    play(scenario, "unreadable_row", count=1, part="orderStatus")
+    on_a_gateway(main)
 
 
 def test_a_commission_that_is_not_told() -> None:
@@ -528,7 +660,12 @@ def test_a_next_order_id_lower_than_one_used() -> None:
 
 @pytest.mark.parametrize(
     ("part", "request_name"),
-    [("position", "reqPositions"), ("openOrder", "reqOpenOrders"), ("execDetails", "reqExecutions")],
+    [
+        ("position", "reqPositions"),
+        ("openOrder", "reqOpenOrders"),
+        ("execDetails", "reqExecutions"),
+        ("completedOrder", "reqCompletedOrders"),
+    ],
 )
 def test_a_download_that_lacks_a_row(part: str, request_name: str) -> None:
     """One row less than there is, with its end mark; the next download is whole."""

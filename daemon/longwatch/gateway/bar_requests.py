@@ -139,7 +139,7 @@ def _refusal_of(session: Session, values: Values) -> tuple[int, str] | None:
 def _answer(session: Session, values: Values, query: Query, fault: str) -> None:
     """The answer of a query, unless it was cancelled, its client left or the broker can't be reached."""
     desk, req_id = session.desk, values["reqId"]
-    if session.queries.get(req_id) is not query or desk.faults.backend_down:
+    if session.queries.get(req_id) is not query or not desk.reaches("reqHistoricalData"):
         return
     if desk.faults.competing_session:
         fault = ELSEWHERE

@@ -36,7 +36,8 @@ Say = Callable[[], None]
 class Courier:
     """Brings reports to sessions by client id; who has left hears nothing.
 
-    `moved` is told of every booked fill, `correct` of one that is to be corrected. The client `master` hears of every
+    `moved` is told of every booked fill, `correct` of one that is to be corrected, `bust` of one to be taken
+    back. The client `master` hears of every
     client's orders.
     """
 
@@ -47,6 +48,7 @@ class Courier:
         clients: dict[int, Session],
         moved: Callable[[Execution], None],
         correct: Callable[[Order, Execution], None],
+        bust: Callable[[Order, Execution], None],
         random: Random,
         *,
         conduct: Conduct,
@@ -56,6 +58,7 @@ class Courier:
         self._clients = clients
         self._moved = moved
         self._correct = correct
+        self._bust = bust
         self._random = random
         self._master = conduct.master_client_id
         self._manual_id = wording.UNSET_ID if conduct.manual_id_unset else 0
@@ -157,6 +160,8 @@ class Courier:
             self._when_allowed(say)
         if self._faults.takes_one("correct_fills"):
             self._correct(order, execution)
+        elif self._faults.takes_one("bust_fills"):
+            self._bust(order, execution)
 
     def _commission(self, report: CommissionShown) -> None:
         if self._faults.takes_one("lose_commissions"):

@@ -16,6 +16,7 @@ from longwatch.gateway.corporate import Corporate
 from longwatch.gateway.courier import Courier
 from longwatch.gateway.events import Events
 from longwatch.gateway.exchange import Exchange
+from longwatch.gateway.farms import FARMS, NEED_BACKEND, is_served
 from longwatch.gateway.faults import Faults
 from longwatch.gateway.feeds import Feeds
 from longwatch.gateway.following import Following
@@ -34,9 +35,6 @@ __all__ = ["Desk", "GatewayConfig"]
 CORRECTION_SECONDS = 5.0
 """A fill that is to be corrected is so much later."""
 
-MARKET_FARMS = ("cashfarm", "usfarm")
-HISTORY_FARM = "ushmds"
-DEFINITION_FARM = "secdefnj"
 
 
 class Desk:
@@ -61,7 +59,7 @@ class Desk:
         self.clients: dict[int, Session] = {}
         chance = Random(f"{config.seed}|courier")
         self.courier = Courier(
-            loop, self.faults, self.clients, self._moved, self._correct, chance, conduct=config.conduct
+            loop, self.faults, self.clients, self._moved, self._correct, self._bust, chance, conduct=config.conduct
         )
         opening = {account: config.cash_of.get(account, config.cash) for account in config.accounts}
         self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now(), zone=config.zone)
@@ -187,13 +185,18 @@ class Desk:
 
     # -- outages -------------------------------------------------------------------------------------------------
 
-    def lose_backend(self) -> None:
-        """Cut the gateway off from the broker: 1100, and nothing of orders, quotes or history until it is restored."""
+    def lose_backend(self, *, login_lost: bool = False) -> None:
+        """Cut the gateway off from the broker: 1100, and nothing of orders, quotes or history until it is restored.
+
+        With `login_lost` 2110 tells that the server which logs the gateway in is out of reach too.
+        """
         self.faults.backend_down = True
         self.announce(1100, "Connectivity between IB and Trader Workstation has been lost.")
-        for farm in MARKET_FARMS:
-            self.announce(2103, f"Market data farm connection is broken:{farm}")
-        self.announce(2105, f"HMDS data farm connection is broken:{HISTORY_FARM}")
+        if login_lost:
+            server = "Connectivity between Trader Workstation and server is broken."
+            self.announce(2110, f"{server} It will be restored automatically.")
+        for name, farm in FARMS.items():
+            self.announce(*farm.notice(name, is_down=True))
         self.following.tell_readiness()
         self.feeds.lose()
 
@@ -205,9 +208,9 @@ class Desk:
             self.feeds.forget()
             self.announce(1101, "Connectivity between IB and Trader Workstation has been restored - data lost.")
         else:
-            farms = "; ".join((*MARKET_FARMS, HISTORY_FARM, DEFINITION_FARM))
             text = "Connectivity between IB and Trader Workstation has been restored - data maintained."
-            self.announce(1102, f"{text} All data farms are connected: {farms}.")
+            farms = f" All data farms are connected: {'; '.join(FARMS)}." if not self.faults.farms_down else ""
+            self.announce(1102, f"{text}{farms}")
         self.following.tell_readiness()
         self.courier.catch_up()
         self._send_kept()
@@ -231,6 +234,7 @@ class Desk:
         self.courier.forget()
         self.exchange.restarted()
         self.faults.backend_down = self.faults.dialog = False
+        self.faults.farms_down.clear()
 
     def _carry(self, report: Report) -> None:
         self.courier.carry(report)
@@ -247,10 +251,17 @@ class Desk:
         self.exchange.correct(order, execution)
         self.courier.tell(lambda: self._moved(execution))
 
+    def _bust(self, order: Order, execution: Execution) -> None:
+        self.timeline.after(CORRECTION_SECONDS, self.events.take_back, order, execution)
+
     @property
     def is_delayed(self) -> bool:
         """Whether there are delayed quotes and no others."""
         return self.config.delayed_data or self.faults.delayed_only
+
+    def reaches(self, request: str) -> bool:
+        """Whether what a request needs can be reached; where not, a real gateway says nothing."""
+        return not (self.faults.backend_down and request in NEED_BACKEND) and is_served(request, self.faults.farms_down)
 
     def when_connected(self, action: Callable[[], None]) -> None:
         """Do it now, or when the broker can be reached and no window is open: orders are kept meanwhile."""
@@ -260,20 +271,19 @@ class Desk:
             action()
 
     def break_farm(self, farm: str = "usfarm") -> None:
-        """One market data farm is lost alone."""
-        self.announce(2103, f"Market data farm connection is broken:{farm}")
+        """One farm of FARMS is lost alone: what it serves is not answered."""
+        self.faults.farms_down.add(farm)
+        self.announce(*FARMS[farm].notice(farm, is_down=True))
 
     def mend_farm(self, farm: str = "usfarm") -> None:
         """The farm is back."""
-        self.announce(2104, f"Market data farm connection is OK:{farm}")
+        self.faults.farms_down.discard(farm)
+        self.announce(*FARMS[farm].notice(farm, is_down=False))
 
-    @staticmethod
-    def announce_farms(announce: Callable[[int, str], None]) -> None:
-        """The notices that all farms are connected."""
-        for farm in MARKET_FARMS:
-            announce(2104, f"Market data farm connection is OK:{farm}")
-        announce(2106, f"HMDS data farm connection is OK:{HISTORY_FARM}")
-        announce(2158, f"Sec-def data farm connection is OK:{DEFINITION_FARM}")
+    def announce_farms(self, announce: Callable[[int, str], None]) -> None:
+        """A notice of each farm's state."""
+        for name, farm in FARMS.items():
+            announce(*farm.notice(name, is_down=name in self.faults.farms_down))
 
     def close(self) -> None:
         """Cut every client off and close the books."""

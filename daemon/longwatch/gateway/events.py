@@ -224,8 +224,12 @@ class Events:
 
     def _bust(self, event: Event) -> None:
         fill, order = self._newest_fill(event)
+        self.take_back(order, fill)
+
+    def take_back(self, order: Order, fill: Execution) -> None:
+        """Bust one fill."""
         self._desk.exchange.bust(order, fill)
-        self._took_effect(event, fill.account, fill.con_id, fill.exec_id)
+        self._took_effect(Event(kind="bust", symbol=fill.symbol), fill.account, fill.con_id, fill.exec_id)
 
     def _newest_fill(self, event: Event) -> tuple[Execution, Order]:
         """The newest fill an event can be of, and its order, which may have ended lately."""

@@ -15,7 +15,7 @@ UNREADABLE = "not-a-number"
 LIVE = -1
 """The request id of an execution that is told as it happens."""
 
-Counted = Literal["lose_orders", "lose_acknowledgements", "lose_commissions", "correct_fills", "only_202"]
+Counted = Literal["lose_orders", "lose_acknowledgements", "lose_commissions", "correct_fills", "bust_fills", "only_202"]
 
 UNSET_FIGURES: Mapping[str, Mapping[str, str]] = {
     "position": {"avgCost": MAX},
@@ -47,9 +47,10 @@ class Faults:
     order comes up to so much later, on its own. `status_first`: orderStatus goes before its openOrder. `notices`: codes
     and texts sent about every order once it is acknowledged, while it lives. `lose_commissions`: so many of the next
     are never told by themselves. `commission_seconds`: they come so much later. `correct_fills`: so many of the next
-    fills are replaced, some seconds later, by a revision at another price. `id_taken`: every client id is in use
-    (326). `competing_session`: market data go to somebody else (10197). `delayed_only`: there are delayed quotes and no
-    others. `clock_skew_seconds`: the gateway's clock is so much ahead.
+    fills are replaced, some seconds later, by a revision at another price. `bust_fills`: so many are taken back some
+    seconds later. `farms_down`: what is asked of these farms is not answered; see Desk.break_farm. `id_taken`: every
+    client id is in use (326). `competing_session`: market data go to somebody else (10197). `delayed_only`: there are
+    delayed quotes and no others. `clock_skew_seconds`: the gateway's clock is so much ahead.
 
     `greeting_seconds`: the server version comes so much late. `low_ids`: nextValidId is 1, whatever was used.
     `missing`: by reply name, how many of the next rows of downloads are left out; of executions, never a live one.
@@ -82,6 +83,8 @@ class Faults:
     lose_commissions: int = 0
     commission_seconds: float = 0.0
     correct_fills: int = 0
+    bust_fills: int = 0
+    farms_down: set[str] = field(default_factory=set)
     id_taken: bool = False
     competing_session: bool = False
     delayed_only: bool = False
@@ -141,6 +144,7 @@ class Faults:
             lost_fills=self.lost_fills,
             lost_commissions=self.lost_commissions,
             backend_down=self.backend_down,
+            farms_down=self.farms_down,
             struck=self.struck,
         )
         for name in self.__slots__:

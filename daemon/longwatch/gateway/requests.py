@@ -25,26 +25,12 @@ CLIENTS_AT_ONCE = 32
 
 LOG_LEVELS = range(1, 6)
 
-NEED_BACKEND = frozenset(
-    {
-        "reqContractDetails",
-        "reqMatchingSymbols",
-        "reqMktData",
-        "reqHistoricalData",
-        "reqHeadTimeStamp",
-        "reqRealTimeBars",
-        "reqHistoricalTicks",
-        "reqTickByTickData",
-    }
-)
-"""Requests that stay unanswered while the broker can't be reached."""
-
 
 def answer(session: Session, name: str, values: Values) -> None:
     """Answer one request. Before startApi nothing else is heard, as with a real gateway."""
     if name == "startApi":
         start_api(session, values)
-    elif session.is_started and not (session.desk.faults.backend_down and name in NEED_BACKEND):
+    elif session.is_started and session.desk.reaches(name):
         ANSWERS.get(name, NOT_AVAILABLE)(session, values)
 
 

@@ -91,7 +91,7 @@ def _send_ticks(
     session: Session, values: Values, instrument: Instrument, start: datetime | None, end: datetime
 ) -> None:
     desk, count = session.desk, values["numberOfTicks"]
-    if desk.faults.backend_down:
+    if not desk.reaches("reqHistoricalTicks"):
         return
     name, row = ROWS[values["whatToShow"]]
     if start is None:

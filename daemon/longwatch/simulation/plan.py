@@ -49,7 +49,8 @@ WELCOME = ("nextValidId", "managedAccounts")
 UNSET_PARTS = ("position", "openOrder", "orderStatus", "execDetails", "commissionReport", "accountSummary")
 MISSING_PARTS = ("position", "openOrder", "execDetails", "completedOrder")
 ROWS = ("position", "openOrder", "execDetails", "completedOrder", "orderStatus", "accountSummary", "historicalData")
-FARM_PARTS = ("usfarm", "cashfarm")
+FARM_PARTS = ("usfarm", "cashfarm", "ushmds", "secdefnj")
+BACKEND_PARTS = ("kept", "lost", "login")
 NOTICE_PARTS = ("10349", "unknown")
 
 FAULTS: Mapping[str, Scope] = {
@@ -64,7 +65,7 @@ FAULTS: Mapping[str, Scope] = {
     "lose_order": Scope(text="an order never reaches the books", count=(1, 3)),
     "cut_at_order": Scope(text="the connection ends as an order arrives", parts=("unread", "taken")),
     "dialog": Scope(text="orders and cancels wait behind a window", seconds=(20, 900)),
-    "backend": Scope(text="1100, then 1102 (kept) or 1101 (lost)", seconds=(1, 1800), parts=("kept", "lost")),
+    "backend": Scope(text="1100 (login: 2110 too), then 1102, or 1101 (lost)", seconds=(1, 1800), parts=BACKEND_PARTS),
     "nightly_reset": Scope(text="1100 again and again, then 1102 or 1101", seconds=(20, 600), parts=("kept", "lost")),
     "farm": Scope(text="one data farm is lost and found", seconds=(1, 120), parts=FARM_PARTS),
     "restart": Scope(text="the gateway is away, and the day's executions with it", seconds=(120, 400)),
@@ -85,6 +86,7 @@ FAULTS: Mapping[str, Scope] = {
     "lose_commission": Scope(text="a commission is not told by itself", count=(1, 5)),
     "late_commission": Scope(text="commissions come `by` seconds late", seconds=(60, 7200), by=(1, 600)),
     "correct_fill": Scope(text="a fill is replaced by its revision .02", count=(1, 3)),
+    "bust": Scope(text="a fill is taken back some seconds later", count=(1, 1)),
     "status_first": Scope(text="orderStatus comes before openOrder", seconds=(60, 7200)),
     "notice": Scope(text="live orders are sent 10349, or an unknown code", seconds=(60, 7200), parts=NOTICE_PARTS),
     "clock_skew": Scope(text="the gateway's clock is `by` seconds ahead", seconds=(60, 3600), by=(6, 90)),
@@ -98,6 +100,8 @@ OURS: Mapping[str, Scope] = {
 }
 """What happens to the daemon rather than to the gateway; only a simulated run can do that."""
 SCOPES: Mapping[str, Scope] = {**FAULTS, **OURS}
+UNDRAWN = ("bust",)
+"""Only by a plan: a fill taken back leaves a difference that a person must clear up."""
 WAITS_FOR = ("order", "cancel")
 
 

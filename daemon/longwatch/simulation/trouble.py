@@ -29,6 +29,7 @@ STRIKES = {
     "only_202": "only_202",
     "lose_commissions": "lose_commission",
     "correct_fills": "correct_fill",
+    "bust_fills": "bust",
     "lose_fills": "lose_fill",
 }
 """Faults that wait for their moment, by the gateway's switch."""
@@ -216,7 +217,7 @@ def _close_dialog(gateway: Gateway, incident: Incident) -> None:
 
 
 def _lose_backend(gateway: Gateway, incident: Incident) -> None:
-    gateway.desk.lose_backend()
+    gateway.desk.lose_backend(login_lost=incident.part == "login")
 
 
 def _restore_backend(gateway: Gateway, incident: Incident) -> None:
@@ -340,6 +341,7 @@ ACTS: dict[str, tuple[Act, Act]] = {
     "lose_commission": (_set("lose_commissions", lambda one: one.count), _nothing),
     "late_commission": (_set("commission_seconds", lambda one: one.by), _set("commission_seconds", lambda one: 0.0)),
     "correct_fill": (_set("correct_fills", lambda one: one.count), _nothing),
+    "bust": (_set("bust_fills", lambda one: one.count), _nothing),
     "status_first": (_switch("status_first", on=True), _switch("status_first", on=False)),
     "notice": (_notices, _set("notices", lambda one: ())),
     "clock_skew": (_set("clock_skew_seconds", lambda one: one.by), _set("clock_skew_seconds", lambda one: 0.0)),
