@@ -24,6 +24,7 @@ from longwatch.domain.state import State
 from longwatch.errors import LongwatchError
 from longwatch.ops.metrics import Metrics
 from longwatch.ops.runtime import RuntimeView
+from longwatch.simulation.plan import read_plan
 from longwatch.strategies.base import Bars, Context, settle_weights
 from longwatch.strategies.host import InlineHost
 from longwatch.strategies.worker import Code, Request
@@ -70,6 +71,12 @@ def test_every_configuration_shown_is_good(page: Path, tmp_path: Path) -> None:
     for text in blocks("yaml", page.read_text()):
         (tmp_path / "shown.yaml").write_text(text)
         assert check(tmp_path / "shown.yaml", {})[1] == 0
+
+
+def test_the_fault_plan_shown_is_good() -> None:
+    """It is read as it stands."""
+    [plan] = blocks("yml")
+    assert len(read_plan(plan, "README.md").entries) == 3
 
 
 async def test_the_strategy_of_the_readme_loads_and_names_weights(written: Path) -> None:

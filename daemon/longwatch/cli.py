@@ -124,9 +124,10 @@ def gateway(
     symbols: Annotated[str, typer.Option(metavar="LIST", help="Symbols of the market, with commas.")] = "",
     faults: Annotated[Path | None, unset("Let this fault plan happen.", "FILE")] = None,
     events: Annotated[Path | None, unset("Do this event plan to the accounts.", "FILE")] = None,
-    server_version: Annotated[int, typer.Option(help="Highest server version spoken: 157 to 178, but 158.")] = 176,
+    server_version: Annotated[int, typer.Option(help="Highest server version spoken: 157 to 178, but not 158.")] = 176,
     pacing: Annotated[str, typer.Option(metavar="HOW", help="Too many messages: delay, reject or off.")] = "delay",
     message_rate: Annotated[int, typer.Option(min=1, help="Messages a second that a client may send.")] = 50,
+    conduct: Annotated[str, typer.Option(metavar="LIST", help="Switches of its conduct, with commas.")] = "",
 ) -> None:
     """Serve a simulated IB Gateway to any IB client.
 
@@ -157,6 +158,7 @@ def gateway(
             server_version=server_version,
             pacing=pacing,
             message_rate=message_rate,
+            conduct=_list(conduct),
         )
     )
 

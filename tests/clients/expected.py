@@ -18,7 +18,7 @@ from longwatch.gateway.bars import PastBar, Prices
 from longwatch.gateway.history import DAILY, STEPS, Span, daily_bars, head_of, short_bars, span_of
 from longwatch.gateway.ledger import Commission, Execution, Holding
 from longwatch.gateway.market import Instrument, Quote
-from longwatch.gateway.orders import Order, Ticket
+from longwatch.gateway.orders import Order, Ticket, letters_of
 from longwatch.gateway.reports import (
     CommissionShown,
     FillShown,
@@ -202,7 +202,7 @@ def growing(model: Model) -> dict[str, list[Said]]:
     ]
     schedule: Said = ("historicalSchedule", (163, sessions[0][0], sessions[-1][1], "UTC", rows))
     if model.version < SCHEDULE_SINCE:
-        refusal = "Error validating request.-'bF' : cause - Source price SCHEDULE not supported"
+        refusal = f"Error validating request.-{letters_of(0)} : cause - Source price SCHEDULE not supported"
         schedule = error(163, 321, refusal)
     return {
         "five seconds": [("realtimeBar", (160, model.any_time, last, last, last, last, 0, last, 0))],

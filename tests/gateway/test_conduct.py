@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from datetime import timedelta
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from longwatch.errors import UsageError
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.conduct import SWITCHES, Conduct, switched
-from tests.gateway.made import JANUARY_3, PlainClient, on_a_gateway
+from longwatch.gateway.conduct import SWITCHES, Conduct, conducted, switched
+from longwatch.wire.framing import frame
+from tests.gateway.made import FARMS, JANUARY_3, PlainClient, on_a_gateway
 
 FAR = Decimal("50.00")
 NIGHT = JANUARY_3 + timedelta(hours=10)
@@ -211,6 +214,74 @@ def test_another_clients_order_is_unknown_or_can_be_cancelled() -> None:
     assert usual == ([10147], [], [])
     told = ["5 PendingCancel", "3 PendingCancel", "3 Cancelled", "4 202"]
     assert other == ([202], [("PendingCancel", 2), ("Cancelled", 2)], told)
+
+
+def test_the_cancel_of_no_query_has_a_code_of_its_own_or_is_a_cause() -> None:
+    """366, or 322 around it."""
+
+    async def scenario(client: PlainClient) -> list[tuple[int, int, bool]]:
+        client.ask("cancelHistoricalData", reqId=9)
+        await asyncio.sleep(1)
+        ending = "No historical data query found for ticker id:9"
+        errors = [one for one in client.replies("error") if one["errorCode"] not in FARMS]
+        return [(one["errorCode"], one["reqId"], one["errorString"].endswith(ending)) for one in errors]
+
+    assert both("cancel_cause", scenario) == ([(366, 9, True)], [(322, 9, True)])
+
+
+@pytest.mark.parametrize(("keeps", "story"), [(True, "59"), (False, "4 10328")])
+def test_an_order_sent_while_the_broker_is_away_is_kept_or_refused(keeps: bool, story: str) -> None:
+    """Told at once where it is refused, and it is nowhere afterwards."""
+
+    async def main(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        gateway.desk.lose_backend()
+        client.order(1, "BUY", 1)
+        await asyncio.sleep(1)
+        assert client.story(1) == ([] if keeps else ["4 10328"])
+        gateway.desk.restore_backend()
+        await asyncio.sleep(2)
+        assert client.story(1)[-1] == story and len(gateway.ledger.executions) == int(keeps)
+
+    on_a_gateway(main, conduct=Conduct(keeps_orders=keeps))
+
+
+def test_what_can_not_be_read_leaves_the_connection_or_ends_it() -> None:
+    """320 either way."""
+
+    async def scenario(client: PlainClient) -> tuple[list[int], bool]:
+        client.write(frame(("62", "1", "AAPL", "All", "NetLiquidation")))
+        await asyncio.sleep(1)
+        return client.codes(), client.is_lost
+
+    assert both("closes_on_unreadable", scenario) == (([320], False), ([320], True))
+
+
+def test_switches_are_named_on_the_command_line() -> None:
+    """Those named have their other value; what there is not gets one sentence with those there are."""
+    assert conducted(()) == Conduct()
+    assert conducted(("preset_tif", "master_client_id=7")) == Conduct(preset_tif=True, master_client_id=7)
+    for wrong in ("preset", "master_client_id", "preset_tif=1", ""):
+        with pytest.raises(UsageError, match=f"--conduct {wrong}: .* there are reason_first, .*closes_on_unreadable$"):
+            conducted((wrong,))
+
+
+def test_the_letters_in_errors_are_another_gateways_others() -> None:
+    """They come from the seed, and the code's words around them stay."""
+    found = set()
+
+    async def main(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.ask("reqMarketDataType", marketDataType=9)
+        await asyncio.sleep(1)
+        (error,) = [one for one in client.replies("error") if one["errorCode"] == 321]
+        said = re.fullmatch(r"Error validating request\.-'(b[A-Z])' : cause - .*", error["errorString"])
+        assert said is not None
+        found.add(said[1])
+
+    for seed in range(8):
+        on_a_gateway(main, seed=seed)
+    assert len(found) > 2
 
 
 def test_a_switched_gateway_takes_up_its_ledger(tmp_path: Path) -> None:

@@ -381,13 +381,13 @@ def test_an_order_without_an_account_is_refused_where_there_are_several() -> Non
 
 
 def test_attributes_that_old_clients_set_by_themselves_are_cleared_with_a_warning() -> None:
-    """2168 and 2169 before the acknowledgement, and the order shows neither."""
+    """2168, 2169 and 2170 before the acknowledgement, and the order shows neither."""
 
     async def scenario(gateway: Gateway) -> None:
         client = await PlainClient.connect()
-        client.order(1, "BUY", 100, eTradeOnly=True, firmQuoteOnly=True)
+        client.order(1, "BUY", 100, eTradeOnly=True, firmQuoteOnly=True, nbboPriceCap=Decimal("1.5"))
         await asyncio.sleep(2)
-        assert client.story(1)[:3] == ["4 2168", "4 2169", "5 PreSubmitted"]
+        assert client.story(1)[:4] == ["4 2168", "4 2169", "4 2170", "5 PreSubmitted"]
         shown = client.replies("openOrder")[0]
         assert (shown["eTradeOnly"], shown["firmQuoteOnly"]) == (False, False)
         assert "3 Filled" in client.story(1)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from longwatch.gateway import wording
+from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.events import EVENTS, Event
 from longwatch.gateway.session import Session
 from longwatch.simulation.audit import Unheard, books_agree, fee_unheard, fill_unheard
@@ -174,6 +175,19 @@ def test_a_commission_told_without_a_figure_is_accounted_for_by_name() -> None:
     assert found(evidence) == []
     reasons = {fill.exec_id: fee_unheard(evidence, fill) for fill in evidence.fills if fill.exec_id in unset}
     assert reasons == dict.fromkeys(unset, Unheard.UNSET)
+
+
+def test_a_commission_told_once_is_missed_only_where_the_connection_was_lost() -> None:
+    """At a gateway that does not repeat commissions, the cut one has a name; one dropped beside it has none."""
+    script = (Incident(at=at(0, 1), fault="refuse", after="order", wait=0.7, seconds=60.0),)
+    evidence = audited(script=script, conduct=Conduct(replays_commissions=False))
+    fees = {seen.values["execId"] for seen in evidence.frames("commissionReport")}
+    missed = [fill for fill in evidence.fills if fill.exec_id not in fees]
+    assert missed and {fee_unheard(evidence, fill) for fill in missed} == {Unheard.CUT_OFF}
+    assert found(evidence) == []
+    dropped = max(fees)
+    less = tuple(seen for seen in evidence.heard if seen.name != "commissionReport" or seen.values["execId"] != dropped)
+    assert any(f"the commission of {dropped} never arrived" in text for text in found(replace(evidence, heard=less)))
 
 
 def test_a_commission_that_was_lost_and_not_asked_for_is_accounted_for_by_name() -> None:

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from longwatch.gateway.conduct import SWITCHES, Conduct, switched
+from longwatch.gateway.conduct import SWITCHES, UNMET_BY_DAEMON, Conduct, switched
 from longwatch.simulation.simulate import Asked, Outcome, simulated, verdict
 
 DAEMON_CLIENT_ID = 1
@@ -21,6 +21,13 @@ FELT = {
 The others concern what it never sends (groups, children, fractions, orders without size, account or time in force,
 cancels of other clients' orders), or what nobody does here: trades by hand and a rejected order are in tests/daemon.
 """
+
+
+
+
+def test_the_page_says_which_switches_the_daemon_meets() -> None:
+    """What docs/requests.md says of each is what the runs below show."""
+    assert set(SWITCHES) - UNMET_BY_DAEMON == FELT
 
 
 @cache

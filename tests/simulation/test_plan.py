@@ -11,6 +11,7 @@ import pytest
 
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.errors import ConfigError
+from longwatch.simulation.fault_page import page
 from longwatch.simulation.nights import NEW_YORK, RARE, drawn
 from longwatch.simulation.plan import FAULTS, SCOPES, UNDRAWN, Incident, load_plan, read_plan
 
@@ -100,6 +101,11 @@ def test_what_has_no_end_is_not_read_to_it(tmp_path: Path) -> None:
         file.truncate(2**40)
     with pytest.raises(ConfigError, match=r"large\.yaml: larger than 1,048,576 bytes"):
         load_plan(tmp_path / "large.yaml")
+
+
+def test_the_page_of_faults_is_the_table(root: Path) -> None:
+    """docs/faults.md is what `python -m longwatch.simulation.fault_page` prints."""
+    assert (root / "docs" / "faults.md").read_text() == page()
 
 
 def test_one_seed_draws_one_plan() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from longwatch.gateway import wording
 from longwatch.gateway.following import Gains
 from longwatch.gateway.following import Values as Wanted
-from longwatch.gateway.orders import cause
+from longwatch.gateway.orders import cause, processing
 from longwatch.gateway.session import Session
 
 Values = dict[str, Any]
@@ -91,7 +91,7 @@ def account_summary(session: Session, values: Values) -> None:
     req_id, summaries, group = values["reqId"], session.follows.summaries, values["group"]
     if req_id not in summaries and len(summaries) >= SUMMARIES_AT_ONCE:
         limit = "Maximum number of account summary requests exceeded; desubscribe to previous request first"
-        session.error(322, f"Error processing request.-'bY' : cause - {limit}", req_id)
+        session.error(322, processing(limit), req_id)
         return
     if group not in ALL_ACCOUNTS:
         session.error(321, cause(f"Invalid group name '{group}'."), req_id)

@@ -11,7 +11,7 @@ from longwatch.gateway.bars import PastBar, Prices
 from longwatch.gateway.contract_requests import NOT_FOUND, ambiguous, matching
 from longwatch.gateway.live_bars import FiveSeconds, Query
 from longwatch.gateway.market import Instrument
-from longwatch.gateway.orders import cause
+from longwatch.gateway.orders import cause, processing
 from longwatch.gateway.police import history_ask
 from longwatch.gateway.session import Session
 
@@ -73,7 +73,9 @@ def cancel_historical_data(session: Session, values: Values) -> None:
     """End a query that is not answered yet, or whose newest bar is kept up to date."""
     req_id = values["reqId"]
     if session.queries.pop(req_id, None) is None:
-        session.error(366, f"No historical data query found for ticker id:{req_id}", req_id)
+        text = f"No historical data query found for ticker id:{req_id}"
+        is_cause = session.desk.config.conduct.cancel_cause
+        session.error(322 if is_cause else 366, processing(text) if is_cause else text, req_id)
     else:
         session.error(162, f"{HISTORY_FAILED}API historical data query cancelled: {req_id}", req_id)
 
@@ -120,11 +122,10 @@ def the_one(session: Session, values: Values) -> Instrument | None:
 def _refusal_of(session: Session, values: Values) -> tuple[int, str] | None:
     """Why a request for history is not even taken on: code and text; None when it is."""
     what, ends, keeps = values["whatToShow"], values["endDateTime"], values["keepUpToDate"]
-    words = "Error processing request.-'bX' : cause - "
     if values["reqId"] in session.queries:
-        return 322, f"{words}Duplicate ticker ID for API historical data query"
+        return 322, processing("Duplicate ticker ID for API historical data query")
     if sum(len(other.queries) for other in session.desk.everyone()) >= OPEN_AT_ONCE:
-        return 322, f"{words}Only {OPEN_AT_ONCE} simultaneous API historical data requests allowed."
+        return 322, processing(f"Only {OPEN_AT_ONCE} simultaneous API historical data requests allowed.")
     if keeps and ends:
         return 321, cause("End date not supported with live updates")
     if keeps and what not in FOLLOWED:

@@ -113,8 +113,9 @@ CONDUCT = (
     "",
     "## Where real gateways differ",
     "",
-    "Each is a switch of `Conduct` (`gateway/conduct.py`), at its usual value unless set otherwise. The daemon is",
-    "tested under both values of each.",
+    "Each is a switch of `Conduct` (`gateway/conduct.py`), at its usual value unless set otherwise, as by",
+    "`longwatch gateway --conduct preset_tif,master_client_id=7`. The daemon is run through nights and faults at both",
+    "values of each; those that it never meets there, because it sends no such request, change nothing.",
     "",
 )
 

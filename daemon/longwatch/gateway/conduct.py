@@ -5,8 +5,11 @@ The table is printed into docs/requests.md by the catalogue.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from longwatch.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,9 @@ class Conduct:
     account_cause: bool = False
     bust_revised: bool = False
     reset_unready: bool = True
+    cancel_cause: bool = False
+    keeps_orders: bool = True
+    closes_on_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +171,48 @@ SWITCHES: dict[str, Switch] = {
         other="it is true at all times",
         evidence="the manual",
     ),
+    "cancel_cause": Switch(
+        usual="the cancel of a query for history that is not there is answered by 366",
+        other="by 322, with that as its cause",
+        evidence="older gateways against 10.40",
+    ),
+    "keeps_orders": Switch(
+        usual="an order sent while the broker can't be reached is kept and sent later",
+        other="it is refused by 10328 and is nowhere",
+        evidence="a setting of the gateway, on by default since 10.28",
+    ),
+    "closes_on_unreadable": Switch(
+        usual="after a field that can't be read (320) the connection stays",
+        other="it is closed",
+        evidence="a setting of the gateway, on by default since 10.28",
+    ),
 }
+
+
+UNMET_BY_DAEMON = frozenset(
+    {
+        *("reason_first", "foreign_cancel", "cancels_oca_siblings", "status_with_refusal", "takes_late_children"),
+        *("size_cause", "preset_tif", "takes_fractions", "binds_positive", "manual_id_unset", "master_client_id"),
+        *("account_cause", "bust_revised", "reset_unready", "cancel_cause", "keeps_orders", "closes_on_unreadable"),
+    }
+)
+"""Switches that change nothing in a simulated run of the daemon."""
+
+
+def conducted(names: Sequence[str]) -> Conduct:
+    """The default conduct with these switches at their other values; `master_client_id=7` names the client.
+
+    Raises UsageError for a switch that there is not.
+    """
+    changed: dict[str, Any] = {}
+    for text in names:
+        name, _, number = text.partition("=")
+        takes_number = name == "master_client_id"
+        if name not in SWITCHES or takes_number != number.isdecimal() or (number and not takes_number):
+            known = ", ".join("master_client_id=NUMBER" if one == "master_client_id" else one for one in SWITCHES)
+            raise UsageError(f"--conduct {text}: there is no such switch; there are {known}")
+        changed[name] = int(number) if takes_number else getattr(switched(name), name)
+    return Conduct(**changed)
 
 
 def switched(name: str, master: int = 0) -> Conduct:
@@ -178,10 +225,11 @@ def switched(name: str, master: int = 0) -> Conduct:
 
 def table() -> list[str]:
     """The switches as lines of a page of documentation."""
-    heading = ("| switch | usual | otherwise | evidence |", "|---|---|---|---|")
-    default = Conduct()
-    rows = (
-        f"| `{name}={getattr(default, name)}` | {one.usual} | {one.other} | {one.evidence} |"
-        for name, one in SWITCHES.items()
-    )
+    heading = ("| switch | usual | otherwise | evidence | met by the daemon |", "|---|---|---|---|---|")
+    rows = (_row(name, one) for name, one in SWITCHES.items())
     return [*heading, *rows]
+
+
+def _row(name: str, one: Switch) -> str:
+    cells = (f"`{name}={getattr(Conduct(), name)}`", one.usual, one.other, one.evidence)
+    return f"| {' | '.join(cells)} | {'no' if name in UNMET_BY_DAEMON else 'yes'} |"

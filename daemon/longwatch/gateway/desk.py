@@ -22,7 +22,7 @@ from longwatch.gateway.feeds import Feeds
 from longwatch.gateway.following import Following
 from longwatch.gateway.ledger import Account, Execution, Holding, Ledger
 from longwatch.gateway.market import Instrument, Market
-from longwatch.gateway.orders import Order
+from longwatch.gateway.orders import Order, letters_of
 from longwatch.gateway.pnl import value_before
 from longwatch.gateway.police import Police
 from longwatch.gateway.pulse import Pulse
@@ -61,6 +61,7 @@ class Desk:
         self.courier = Courier(
             loop, self.faults, self.clients, self._moved, self._correct, self._bust, chance, conduct=config.conduct
         )
+        self.letters = letters_of(config.seed)
         opening = {account: config.cash_of.get(account, config.cash) for account in config.accounts}
         self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now(), zone=config.zone)
         self.following = Following(self, config.account_refresh_seconds)

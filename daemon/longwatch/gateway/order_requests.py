@@ -19,6 +19,7 @@ Values = dict[str, Any]
 UNSUPPORTED_FLAGS = {
     "eTradeOnly": (2168, "The 'EtradeOnly' order attribute is not supported."),
     "firmQuoteOnly": (2169, "The 'FirmQuoteOnly' order attribute is not supported."),
+    "nbboPriceCap": (2170, "The 'NbboPriceCap' order attribute is not supported."),
 }
 """Attributes that old clients set by default: cleared with a warning, and the order goes on."""
 
@@ -43,7 +44,10 @@ def place_order(session: Session, values: Values) -> None:
         for flag, (code, text) in UNSUPPORTED_FLAGS.items():
             if values[flag]:
                 session.error(code, text, order_id)
-        desk.when_connected(lambda: desk.exchange.place(ticket))
+        if desk.faults.backend_down and not desk.config.conduct.keeps_orders:
+            session.error(10328, "Connection lost, order data could not be resolved.", order_id)
+        else:
+            desk.when_connected(lambda: desk.exchange.place(ticket))
 
 
 def _refuse_account(session: Session, account: str, order_id: int) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from random import Random
+from string import ascii_uppercase
 
 from longwatch.gateway.ledger import ZERO
 from longwatch.gateway.market import Instrument
@@ -183,6 +185,21 @@ def commission_so_far(quantity: Decimal, value: Decimal) -> Decimal:
     return min(max(PER_SHARE * quantity, LEAST_PER_ORDER), MOST_OF_VALUE * value)
 
 
+LETTERS = "'XX'"
+"""Stands for a class of the gateway's build, whose name means nothing and is another one in each."""
+
+
+def letters_of(seed: int) -> str:
+    """A name for LETTERS, one to a gateway."""
+    random = Random(f"{seed}|letters")
+    return f"'b{random.choice(ascii_uppercase)}'"
+
+
 def cause(text: str) -> str:
-    """A validation error's words around its cause; the letters are a class of the gateway's build and mean nothing."""
-    return f"Error validating request.-'bF' : cause - {text}"
+    """A validation error's words around its cause; a session puts its gateway's letters for LETTERS."""
+    return f"Error validating request.-{LETTERS} : cause - {text}"
+
+
+def processing(text: str) -> str:
+    """The same of an error in processing."""
+    return f"Error processing request.-{LETTERS} : cause - {text}"

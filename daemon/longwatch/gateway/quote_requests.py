@@ -7,7 +7,7 @@ from typing import Any
 from longwatch.gateway.bar_requests import the_one
 from longwatch.gateway.generic_ticks import LEGAL, is_legal, listed
 from longwatch.gateway.market import Instrument
-from longwatch.gateway.orders import cause
+from longwatch.gateway.orders import cause, processing
 from longwatch.gateway.quotes import DELAYED, DELAYED_FROZEN, FROZEN, LIVE, Stream
 from longwatch.gateway.session import Session
 
@@ -65,7 +65,7 @@ def _refusal_of(session: Session, values: Values, instrument: Instrument) -> tup
     """Why there are no quotes for a request: code and text; None when there are."""
     desk, generic = session.desk, values["genericTickList"]
     if values["reqId"] in session.streams:
-        return 322, "Error processing request.-'bW' : cause - Duplicate ticker id"
+        return 322, processing("Duplicate ticker id")
     if desk.feeds.left() <= 0:
         return 101, "Max number of tickers has been reached"
     if generic and values["snapshot"]:

@@ -111,7 +111,7 @@ class Refused:
         session.error(self.code, self.text, -1 if req_id is None else req_id)
 
 
-NOT_AVAILABLE = Refused(321, "Error validating request.-'bX' : cause - This request is not available at this gateway.")
+NOT_AVAILABLE = Refused(321, cause("This request is not available at this gateway."))
 """What is answered to every request without an entry of its own."""
 
 ANSWERS: dict[str, Answer] = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from longwatch.errors import ProtocolError
 from longwatch.gateway.faults import UNREADABLE
 from longwatch.gateway.following import Follows
+from longwatch.gateway.orders import LETTERS
 from longwatch.wire.fields import UnreadableField
 from longwatch.wire.framing import Frames, frame, greeting, negotiate, split, take_hello
 from longwatch.wire.replies import encode_reply
@@ -66,6 +67,8 @@ class Session(asyncio.Protocol):
         faults = self.desk.faults
         if not faults.lets_pass(name, values):
             return None
+        if name == "error":
+            values = {**values, "errorString": values["errorString"].replace(LETTERS, self.desk.letters, 1)}
         packet = encode_reply(name, faults.figures(name, values), self.server_version)
         return _spoiled(name, packet) if faults.spoils(name) else packet
 
@@ -163,6 +166,8 @@ class Session(asyncio.Protocol):
             request = decode_request(split(payload), self.server_version)
         except UnreadableField as error:
             self.error(320, f"Error reading request. {error}")
+            if self.desk.config.conduct.closes_on_unreadable:
+                self.close()
             return
         match request:
             case Request():

@@ -6,10 +6,11 @@ a named fault explains why nobody could have heard of it; see `Unheard`. One of 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 from typing import Any
@@ -19,6 +20,8 @@ from longwatch.gateway.events import Happened
 from longwatch.simulation.evidence import OURS, ZERO, Evidence, Fill, Found
 
 CENT = Decimal("0.01")
+A_BURST = timedelta(seconds=1)
+"""What is said of one fill is said within."""
 BROKER = ZoneInfo("America/New_York")
 
 
@@ -30,6 +33,7 @@ class Unheard(StrEnum):
     LOST_COMMISSION = "lose_commission"
     NOT_ASKED = "told live to nobody here, and not asked for on its day"
     UNSET = "told without a figure"
+    CUT_OFF = "told while the connection was lost, and by this gateway only once"
 
 
 @dataclass(slots=True)
@@ -167,10 +171,21 @@ def fee_unheard(evidence: Evidence, fill: Fill) -> Unheard | None:
     reports = (seen.values for seen in evidence.frames("commissionReport"))
     if any(one["commission"] is None and _stem(one["execId"]) == _stem(fill.exec_id) for one in reports):
         return Unheard.UNSET
+    is_lost = _stem(fill.exec_id) in {_stem(exec_id) for exec_id in evidence.lost_commissions}
     if not _was_asked(evidence, fill.told_at):
-        lost = {_stem(exec_id) for exec_id in evidence.lost_commissions}
-        return Unheard.LOST_COMMISSION if _stem(fill.exec_id) in lost else Unheard.NOT_ASKED
-    return None
+        return Unheard.LOST_COMMISSION if is_lost else Unheard.NOT_ASKED
+    if evidence.replays_commissions:
+        return None
+    if is_lost:
+        return Unheard.LOST_COMMISSION
+    return Unheard.CUT_OFF if _was_cut_off(evidence, fill.told_at) else None
+
+
+def _was_cut_off(evidence: Evidence, since: datetime) -> bool:
+    """Whether what was heard within A_BURST, or else next, came on another connection than the last thing before."""
+    place = bisect_right(evidence.heard, since, key=lambda seen: seen.at)
+    until = bisect_right(evidence.heard, since + A_BURST, key=lambda seen: seen.at)
+    return len({seen.link for seen in evidence.heard[max(place - 1, 0) : max(place + 1, until)]}) > 1
 
 
 def _was_asked(evidence: Evidence, since: datetime) -> bool:

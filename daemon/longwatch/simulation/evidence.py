@@ -117,6 +117,7 @@ class Evidence:
     events: tuple[Happened, ...] = ()
     accounts: Mapping[str, Held] = field(default_factory=dict)
     violations: tuple[Violation, ...] = ()
+    replays_commissions: bool = True
 
     def facts(self, *kinds: str) -> Iterator[Row]:
         """The journal's rows of some kinds, in order."""
@@ -256,6 +257,7 @@ def gather(
         events=tuple(gateway.events.happened),
         accounts={name: _held(books) for name, books in accounts.items()},
         violations=tuple(gateway.desk.police.violations),
+        replays_commissions=gateway.desk.config.conduct.replays_commissions,
     )
 
 

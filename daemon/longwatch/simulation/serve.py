@@ -15,6 +15,7 @@ from typing import Any
 from longwatch.clock import SteppedClock, SystemClock, real_monotonic
 from longwatch.errors import JournalError, UsageError
 from longwatch.gateway.app import Gateway
+from longwatch.gateway.conduct import conducted
 from longwatch.gateway.desk import GatewayConfig
 from longwatch.gateway.ledger import newest_entry_at
 from longwatch.gateway.police import Limits
@@ -54,6 +55,7 @@ class GatewayOptions:
     server_version: int = 176
     pacing: str = "delay"
     message_rate: int = Limits().messages_a_second
+    conduct: tuple[str, ...] = ()
 
 
 def gateway(**options: Any) -> int:
@@ -83,6 +85,7 @@ async def serve(asked: GatewayOptions) -> None:
         seed=asked.seed,
         ledger_path=asked.ledger,
         pacing=_limits(asked),
+        conduct=conducted(asked.conduct),
     )
     served = Gateway(config, market.market, clock)
     served.faults.hold_orders_seconds = asked.hold_acks_seconds
