@@ -7,9 +7,10 @@ broker says, its instrument is quarantined and a person is told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import advance, intent_of
@@ -28,6 +29,11 @@ OUTCOMES: dict[str, Evidence] = {
     "absent": Evidence.PROVEN_ABSENT,
 }
 FORM = "an order, filled, cancelled, rejected or absent, and where shares had filled their quantity and price"
+
+FIGURE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
+"""Quantities and prices as statements print them: plain ASCII digits, no exponent."""
+FAR_OFF = 2
+"""A fill at more than so many times the price its order was decided at, or at less than one such part, is a slip."""
 
 AT_WORK = frozenset({"PreSubmitted", "Submitted", "PendingCancel"})
 ENDED_AS = {"Filled": "filled", "Cancelled": "cancelled", "ApiCancelled": "cancelled", "Inactive": "rejected"}
@@ -59,7 +65,7 @@ def said(state: State, argument: str) -> Said | str:
     if isinstance(figures, str):
         return figures
     quantity, price = figures
-    return _objection(order, words[1], quantity, price) or Said(
+    return _objection(order, words[1], quantity, price) or _slip(state, order, quantity, price) or Said(
         order=order,
         outcome=words[1],
         quantity=order.remaining if words[1] == "filled" and quantity is None else quantity or ZERO,
@@ -70,16 +76,15 @@ def said(state: State, argument: str) -> Said | str:
 def order_called(state: State, name: str) -> Order | None:
     """The order of this number or reference."""
     number = name.rpartition(":")[2]
-    order = state.orders.get(int(number)) if number.isdecimal() else None
+    order = state.orders.get(int(number)) if number.isascii() and number.isdecimal() else None
     return order if order is not None and name in (str(order.intent), order.ref) else None
 
 
 def _figures(words: list[str]) -> tuple[Decimal | None, Decimal | None] | str:
-    try:
-        values = [None if word == "-" else Decimal(word) for word in words]
-    except InvalidOperation:
-        return f"quantity and price must be numbers, not {' '.join(words)}"
-    if any(value is not None and (not value.is_finite() or value <= 0) for value in values):
+    if not all(word == "-" or FIGURE.fullmatch(word) for word in words):
+        return f"quantity and price must be numbers like 40 and 85.20, not {' '.join(words)}"
+    values = [None if word == "-" else Decimal(word) for word in words]
+    if 0 in values:
         return f"quantity and price must be above zero, not {' '.join(words)}"
     quantity, price = (*values, None, None)[:2]
     return quantity, price
@@ -103,6 +108,17 @@ def _objection(order: Order, outcome: str, quantity: Decimal | None, price: Deci
     if price is not None and outcome == "cancelled" and quantity is None:
         return "a price without a quantity says nothing: add --quantity with what had filled"
     return None
+
+
+def _slip(state: State, order: Order, quantity: Decimal | None, price: Decimal | None) -> str | None:
+    """Why these figures can't be an execution's in this instrument: no whole lots, or a price of something else."""
+    instrument = state.instruments.get(order.symbol)
+    if quantity is not None and instrument is not None and quantity != order.remaining and quantity % instrument.lot:
+        return f"{order.symbol} trades in lots of {instrument.lot}: {quantity} is not a number of them"
+    decided = order.decision_price
+    if price is None or decided / FAR_OFF <= price <= decided * FAR_OFF:
+        return None
+    return f"{price} can't be the price of order {order.ref}, decided at {decided}: look at the statement again"
 
 
 def resolve(state: State, event: m.ControlRequested) -> Followed:
