@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from longwatch.errors import UsageError
 from longwatch.gateway.actions import Action
 from longwatch.gateway.book import BY_HAND
+from longwatch.gateway.event_terms import wrong_terms
 from longwatch.gateway.ledger import ZERO, Execution, ratio_of
 from longwatch.gateway.market import Instrument
 from longwatch.gateway.orders import Order, Ticket
@@ -144,11 +145,12 @@ class Events:
             return f"{event.kind} is of every account that holds {event.symbol}; leave `account` out"
         if event.account and event.account not in self._desk.config.accounts:
             return f"there is no account {event.account}; there are {', '.join(self._desk.config.accounts)}"
-        if event.symbol and self._desk.market.find(event.symbol) is None:
+        instrument = self._desk.market.find(event.symbol) if event.symbol else None
+        if event.symbol and instrument is None:
             return f"there is no instrument {event.symbol} in this market; name one it lists"
         if event.ratio and not RATIO.fullmatch(event.ratio):
             return f"the ratio {event.ratio!r} is not new shares for old; write 2/1, or 1/10"
-        return ""
+        return wrong_terms(event, instrument, self._desk.config.conduct)
 
     # -- shares and cash -----------------------------------------------------------------------------------------
 

@@ -7,10 +7,11 @@ and `account`, `symbol`, `quantity`, `price`, `amount` and `ratio` are its terms
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from longwatch.simulation.plan import Kind, listed, text_of, when_of
 
 EVENT_PLAN = Kind(what="an event plan is a list below `events:`, each entry with `when` and `event`", key="events")
 NUMBERS = ("quantity", "price", "amount")
+PLAIN = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,12})?")
 WORDS = ("account", "symbol", "ratio")
 
 
@@ -84,10 +86,6 @@ def _planned(given: object, events: Events) -> Planned:
 
 def _number(name: str, value: Any) -> Decimal:
     """A number exactly as it is written, or as a text in quotes."""
-    try:
-        number = Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
-        raise ConfigError(f"`{name}` is {value!r}; it must be a number")
-    return number
+    if isinstance(value, bool) or not PLAIN.fullmatch(str(value)):
+        raise ConfigError(f"`{name}` is {value!r}; it must be a number, written plainly as -12.50")
+    return Decimal(str(value))
