@@ -16,6 +16,7 @@ from longwatch.clock import SteppedClock
 from longwatch.gateway.actions import Action
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.bars import MOMENT, PastBar, Prices, bar_at, cut
+from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.history import SIZES, Span, bars_of, daily_bars
 from longwatch.gateway.market import Market, Replay
 from longwatch.gateway.timeline import Timeline
@@ -220,7 +221,7 @@ def test_a_lost_backend_leaves_growing_bars_or_ends_them_as_it_is_set() -> None:
         assert client.heard == []
         gateway.desk.restore_backend()
         await asyncio.sleep(11)
-        survives = gateway.config.live_bars_survive
+        survives = gateway.config.conduct.bars_survive
         assert ("realtimeBar" in client.names()) is survives
         assert ("historicalDataUpdate" in client.names()) is survives
         gateway.desk.lose_backend()
@@ -239,8 +240,8 @@ def test_a_lost_backend_leaves_growing_bars_or_ends_them_as_it_is_set() -> None:
         assert [(one["reqId"], one["errorCode"]) for one in client.replies("error")][-1] == (3, 10182)
 
     on_a_gateway(scenario)
-    on_a_gateway(scenario, live_bars_survive=False)
-    on_a_gateway(ends, live_bars_survive=False)
+    on_a_gateway(scenario, conduct=Conduct(bars_survive=False))
+    on_a_gateway(ends, conduct=Conduct(bars_survive=False))
 
 
 # ── history, against the path ───────────────────────────────────────────────────────────────────────────────────────

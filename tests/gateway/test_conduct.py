@@ -262,7 +262,7 @@ def test_switches_are_named_on_the_command_line() -> None:
     assert conducted(()) == Conduct()
     assert conducted(("preset_tif", "master_client_id=7")) == Conduct(preset_tif=True, master_client_id=7)
     for wrong in ("preset", "master_client_id", "preset_tif=1", ""):
-        with pytest.raises(UsageError, match=f"--conduct {wrong}: .* there are reason_first, .*closes_on_unreadable$"):
+        with pytest.raises(UsageError, match=f"--conduct {wrong}: .* there are reason_first, .*bars_survive$"):
             conducted((wrong,))
 
 

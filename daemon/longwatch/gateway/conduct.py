@@ -59,6 +59,7 @@ class Conduct:
     cancel_cause: bool = False
     keeps_orders: bool = True
     closes_on_unreadable: bool = False
+    bars_survive: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +187,11 @@ SWITCHES: dict[str, Switch] = {
         other="it is closed",
         evidence="a setting of the gateway, on by default since 10.28",
     ),
+    "bars_survive": Switch(
+        usual="bars kept up to date go on after the broker was out of reach",
+        other="they end with 10182",
+        evidence="both reported",
+    ),
 }
 
 
@@ -194,6 +200,7 @@ UNMET_BY_DAEMON = frozenset(
         *("reason_first", "foreign_cancel", "cancels_oca_siblings", "status_with_refusal", "takes_late_children"),
         *("size_cause", "preset_tif", "takes_fractions", "binds_positive", "manual_id_unset", "master_client_id"),
         *("account_cause", "bust_revised", "reset_unready", "cancel_cause", "keeps_orders", "closes_on_unreadable"),
+        "bars_survive",
     }
 )
 """Switches that change nothing in a simulated run of the daemon."""

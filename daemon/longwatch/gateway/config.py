@@ -27,7 +27,7 @@ class GatewayConfig:
     values that prices have changed are sent at a point of the path, `account_refresh_seconds` after the last time at
     the earliest. An order gets at most `volume_share` of what is traded at a point; the symbols in `hard_to_borrow`
     can't be sold short at once. `unsubscribed` is the code sent where live quotes are not subscribed: 10168, 354 or
-    10089, as builds differ. Bars that grow outlive a lost broker when `live_bars_survive`, else they end with 10182.
+    10089, as builds differ.
     Without `pacing` nobody minds how much is asked. Raises UsageError for a server version it can't speak.
     """
 
@@ -48,7 +48,6 @@ class GatewayConfig:
     volume_share: Decimal = VOLUME_SHARE
     hard_to_borrow: frozenset[str] = frozenset()
     unsubscribed: int = 10168
-    live_bars_survive: bool = True
     pacing: Limits | None = None
 
     def __post_init__(self) -> None:

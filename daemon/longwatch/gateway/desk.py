@@ -86,7 +86,7 @@ class Desk:
             self.everyone,
             lambda: self.faults.backend_down,
             lines=config.market_data_lines,
-            bars_survive=config.live_bars_survive,
+            bars_survive=config.conduct.bars_survive,
         )
         self._answer = answer
         self._unsent: list[Callable[[], None]] = []
