@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.police import Limits, Rule
-from tests.gateway.made import PlainClient, on_a_gateway, stock
+from tests.gateway.made import AAPL, PlainClient, on_a_gateway, stock
 
 SHORT = {"barSize": "30 secs", "duration": "600 S", **stock()}
 
@@ -168,6 +168,57 @@ def test_who_goes_on_breaking_the_rules_of_history_is_disconnected() -> None:
         assert not again.is_lost and len(gateway.desk.police.violations) == 3
 
     on_a_gateway(scenario, pacing=Limits(history_strikes=3))
+
+
+def test_one_contract_is_one_in_whatever_words_it_is_asked_for() -> None:
+    """Its number, its primary exchange, small letters: the same request again is the same request again."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        words: list[dict[str, Any]] = [{}, {"conId": AAPL.con_id}, {"primaryExchange": "NASDAQ"}, {"exchange": ""}]
+        for number, more in enumerate(words):
+            client.ask("reqHistoricalData", reqId=number, **{**SHORT, **more})
+        await asyncio.sleep(3)
+        assert refused(client) == [1, 2, 3] and set(rules(gateway)) == {Rule.IDENTICAL}
+
+    on_a_gateway(scenario, pacing=Limits())
+
+
+def test_breaches_of_ten_minutes_ago_are_forgiven() -> None:
+    """One now and then never comes to what ends a connection."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        for number in range(5):
+            for again in range(2):
+                client.ask("reqHistoricalData", reqId=2 * number + again, **SHORT)
+            await asyncio.sleep(400)
+        assert len(gateway.desk.police.violations) == 5 and not client.is_lost
+
+    on_a_gateway(scenario, pacing=Limits(history_strikes=3))
+
+
+def test_to_leave_and_come_back_begins_no_new_second() -> None:
+    """What the client sent before it left counts until a second has passed; another client's does not."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect(1)
+        await asyncio.sleep(2)
+        for _ in range(45):
+            client.ask("reqCurrentTime")
+        await asyncio.sleep(0.1)
+        client.close()
+        await asyncio.sleep(0.1)
+        again, other = await PlainClient.connect(1), await PlainClient.connect(2)
+        for one in (again, other):
+            for _ in range(30):
+                one.ask("reqCurrentTime")
+        await asyncio.sleep(0.3)
+        assert len(again.replies("currentTime")) < 10 and len(other.replies("currentTime")) == 30
+        await asyncio.sleep(2)
+        assert len(again.replies("currentTime")) == 30 and rules(gateway) == [Rule.RATE]
+
+    on_a_gateway(scenario, pacing=Limits())
 
 
 def test_without_limits_nobody_is_watched() -> None:

@@ -61,7 +61,7 @@ def historical_data(session: Session, values: Values) -> None:
         session.error(*refusal, req_id)
         return
     what = Prices(values["whatToShow"]) if values["whatToShow"] in Prices.__members__ else Prices.TRADES
-    asked = history_ask(values, history.STEPS.get(values["barSize"]))
+    asked = history_ask(values, instrument, history.STEPS.get(values["barSize"]))
     query = Query(instrument=instrument, size=values["barSize"], what=what, as_epoch=values["formatDate"] == AS_EPOCH)
     fault = _fault_of(values, instrument) or ("" if desk.police.may_have_history(session, asked) else PACING)
     session.queries[req_id] = query
@@ -97,7 +97,7 @@ def real_time_bars(session: Session, values: Values) -> None:
     elif desk.is_delayed:
         listing = f"{instrument.primary_exchange} {instrument.sec_type}"
         session.error(420, f"Invalid Real-time Query:No market data permissions for {listing}", req_id)
-    elif not desk.police.may_have_history(session, history_ask(values, None, is_live=True)):
+    elif not desk.police.may_have_history(session, history_ask(values, instrument, None, is_live=True)):
         session.error(420, f"Invalid Real-time Query:{PACING}", req_id)
     else:
         session.bars[req_id] = FiveSeconds(instrument=instrument, what=Prices(values["whatToShow"]))

@@ -5,23 +5,20 @@ Seconds are the machine's, not the market's: limits protect the broker's servers
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from longwatch.wire.layout import names
-from longwatch.wire.shared import CONTRACT_12
+from longwatch.gateway.instruments import Instrument
 
 if TYPE_CHECKING:
     from longwatch.gateway.session import Session
 
 LONGEST_PACED = timedelta(seconds=30)
 """Requests for longer bars are not counted."""
-
-CONTRACT = tuple(names(CONTRACT_12))
 
 MOST_WAITING = 10_000
 """A client with so many messages in the queue is cut off."""
@@ -38,7 +35,8 @@ class Limits:
     default of real gateways), or they are refused by error 100 and the third second of it, `strikes`, ends the
     connection. The others are about history in bars of 30 s or less and bars in real time, over all clients: the same
     request again within `identical_seconds`; `similar` for one contract, exchange and kind of price; `requests`, where
-    bid and ask together count twice. After `history_strikes` of these a connection ends; 0 is never.
+    bid and ask together count twice. After `history_strikes` breaches of these within `requests_seconds` a connection
+    ends; 0 is never.
     """
 
     messages_a_second: int = 50
@@ -96,9 +94,14 @@ class Rate:
         return len(self.heard)
 
 
-def history_ask(values: dict[str, Any], step: timedelta | None, *, is_live: bool = False) -> Ask:
-    """What the rules count of a request; a longer step than thirty seconds is free, a stream of bars is not."""
-    contract = tuple(values[name] for name in CONTRACT)
+def history_ask(
+    values: dict[str, Any], instrument: Instrument, step: timedelta | None, *, is_live: bool = False
+) -> Ask:
+    """What the rules count of a request; a longer step than thirty seconds is free, a stream of bars is not.
+
+    The contract is the `instrument` that was found, in whatever words it was asked for.
+    """
+    contract = (instrument.con_id, (values["exchange"] or instrument.exchange).upper())
     what = values["whatToShow"]
     rest = tuple(values.get(name) for name in ("endDateTime", "barSize", "duration", "useRTH", "formatDate"))
     is_paced = is_live or (step is not None and step <= LONGEST_PACED)
@@ -116,7 +119,9 @@ class Police:
         self._later = later
         self._rates: dict[Session, Rate] = {}
         self._asked: deque[tuple[float, Ask]] = deque()
-        self._broken: Counter[int] = Counter()
+        self._left: dict[int, deque[float]] = {}
+        """When clients that have gone were heard last: a new connection does not begin a new second."""
+        self._broken: dict[int, deque[float]] = {}
 
     def hear(self, session: Session, payload: bytes, receive: Callable[[bytes], None]) -> None:
         """Let a message in: now, when its turn comes, or not at all."""
@@ -124,7 +129,7 @@ class Police:
         if limits is None:
             receive(payload)
             return
-        now, rate = self._now(), self._rates.setdefault(session, Rate())
+        now, rate = self._now(), self._rate_of(session)
         count = rate.count(now) + len(rate.waiting)
         if count < limits.messages_a_second and not rate.waiting:
             rate.heard.append(now)
@@ -149,15 +154,27 @@ class Police:
             self._asked.append((now, ask))
             return True
         self._note(session, rule, now)
-        self._broken[session.client_id] += 1
-        if limits.history_strikes and self._broken[session.client_id] >= limits.history_strikes:
-            self._broken[session.client_id] = 0
+        broken = self._broken.setdefault(session.client_id, deque())
+        while broken and broken[0] <= now - limits.requests_seconds:
+            broken.popleft()
+        broken.append(now)
+        if limits.history_strikes and len(broken) >= limits.history_strikes:
+            del self._broken[session.client_id]
             self._later(0.0, session.close)
         return False
 
     def forget(self, session: Session) -> None:
         """A client has left: what it still had in the queue is gone."""
-        self._rates.pop(session, None)
+        rate, now = self._rates.pop(session, None), self._now()
+        self._left = {client_id: heard for client_id, heard in self._left.items() if heard[-1] > now - 1.0}
+        if rate is not None and session.is_started and rate.count(now):
+            self._left[session.client_id] = rate.heard
+
+    def _rate_of(self, session: Session) -> Rate:
+        rate = self._rates.setdefault(session, Rate())
+        if session.is_started and (before := self._left.pop(session.client_id, None)):
+            rate.heard = deque(sorted((*before, *rate.heard)))
+        return rate
 
     def _broken_by(self, ask: Ask, limits: Limits, now: float) -> Rule | None:
         recent = [(at, one) for at, one in self._asked if at > now - limits.identical_seconds]
