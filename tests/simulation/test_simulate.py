@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import re
 import secrets
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +32,9 @@ LEVELS = {"all": range(1, 15), "some": range(15, 19), "none": range(19, 21)}
 SLICE = [(seed, level) for level, seeds in LEVELS.items() for seed in seeds]
 DAYS = {"once a day": 6, "all day long": 3}
 """Odd seeds trade all day long, which takes a run about three times as long."""
+
+
+PROCESS_SECONDS = 120
 
 
 def run(seed: int, faults: str = "all", **other: Any) -> Outcome:
@@ -54,6 +62,27 @@ def test_one_seed_one_journal() -> None:
     """The same seed gives the same journal to the byte, faults, crashes and all; another one gives another."""
     first, again, other = (run(seed).journal_sha256 for seed in (4, 4, 10))
     assert first == again != other
+
+
+def test_one_seed_is_one_run_in_every_process(root: Path) -> None:
+    """Faults, counts and the journal's hash are the same whatever the process and its hash seed."""
+    command = "from longwatch.cli import main; main()"
+    asked = ["simulate", "--seed", "4", "--days", "2", "--faults", "all", "--json"]
+    told = []
+    for hashing in ("0", "77"):
+        done = subprocess.run(
+            [sys.executable, "-c", command, *asked],
+            env={**os.environ, "PYTHONPATH": str(root / "daemon"), "PYTHONHASHSEED": hashing},
+            capture_output=True,
+            text=True,
+            timeout=PROCESS_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        told.append(json.loads(done.stdout))
+    once, again = told
+    assert once == again
+    assert once["faults_played"] > 0 and re.fullmatch("[0-9a-f]{64}", once["journal_sha256"])
 
 
 @pytest.mark.parametrize(
