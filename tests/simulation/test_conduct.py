@@ -37,8 +37,8 @@ def run(conduct: Conduct, days: int) -> Outcome:
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_every_invariant_holds_at_either_value_of_every_switch(name: str) -> None:
-    """With every fault; three days where the switch concerns the daemon, whose journal is another one, else one day."""
-    days = 3 if name in FELT else 1
+    """With every fault; three days where the switch concerns the daemon, whose journal is another one, else two."""
+    days = 3 if name in FELT else 2
     outcome = run(switched(name, master=DAEMON_CLIENT_ID), days)
     assert not outcome.broken, f"{name}: {verdict(outcome)}"
     assert outcome.counts["orders_sent"] > 0
