@@ -115,6 +115,33 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
             Ledger({}, path, at=JANUARY_3)
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        '"kind":"opening"',
+        '"kind":"opening","account":"DU1","cash":"much"',
+        '"kind":"opening","account":"DU1","cash":"NaN"',
+        '"kind":"execution","together":1',
+        '"kind":"cash","account":"DU9","amount":"1"',
+        '"kind":"cash","account":"DU1","amount":[]',
+        '"kind":"cash","account":"DU1","amount":"Infinity"',
+        '"kind":"bust","account":"DU1","exec_id":"none"',
+        '"kind":"correction","account":"DU1","replaces":"none","price":"1"',
+        '"kind":"dividend","account":"DU1","con_id":1,"symbol":"A","amount":"1"',
+        '"kind":"split","account":"DU1","con_id":1,"symbol":"A","ratio":"2/1","price":"1"',
+    ],
+)
+def test_a_line_that_can_not_be_booked_is_told_in_one_sentence(tmp_path: Path, damaged: str) -> None:
+    """It is an entry by its form, and nothing that can have happened; the file is let go of again."""
+    path = tmp_path / "books.jsonl"
+    opening = f'{{"kind":"opening","at":"{JANUARY_3.isoformat()}","account":"DU1","cash":"1"}}\n'
+    path.write_text(f'{opening}{{"at":"{JANUARY_3.isoformat()}",{damaged}}}\n')
+    with pytest.raises(JournalError, match=r"of the gateway's ledger .* can't be booked"):
+        Ledger({}, path, at=JANUARY_3)
+    path.write_text(opening)
+    Ledger({}, path, at=JANUARY_3).close()
+
+
 @pytest.mark.parametrize("foreign", ["precious", "precious\nwork\n", '{"a":1}\n', '{"kind":"fact"}', "[1]\n"])
 def test_a_file_that_is_no_ledger_is_refused_and_left_as_it_is(tmp_path: Path, foreign: str) -> None:
     """Also where its only line has no end: what is cut off is the end of a ledger and of nothing else."""

@@ -6,7 +6,7 @@ on where the last one stopped, and anybody can recompute cash and positions from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -55,8 +55,7 @@ class Ledger:
         self._unpaid: Execution | None = None
         if path is not None:
             self._file = EntryFile(path)
-            for entry in self._file.entries:
-                self._take(entry)
+            self._take_up(self._file.entries, path)
         for account, cash in opening.items():
             if account not in self.accounts:
                 self._enter({"kind": "opening", "at": at.isoformat(), "account": account, "cash": str(cash)})
@@ -190,6 +189,23 @@ class Ledger:
             except JournalError as error:
                 self.fault = str(error)
                 raise
+
+    def _take_up(self, entries: Sequence[Entry], path: Path) -> None:
+        """Let all entries of a file be so. Raises JournalError for one that can't be, and for books out of balance."""
+        try:
+            for number, entry in enumerate(entries, 1):
+                where = f"Line {number}"
+                self._take(entry)
+            where = "An amount"
+            for account in self.accounts:
+                self.check(account)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration) as error:
+            self.close()
+            text = f"{where} of the gateway's ledger {path} can't be booked ({error!r}); restore the file."
+            raise JournalError(text) from error
+        except JournalError:
+            self.close()
+            raise
 
     def _take(self, entry: Entry) -> None:
         """Let an entry be so: one made now, or one of the file."""
