@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from longwatch.simulation import simulate
 from longwatch.simulation.phases import PHASES
 from longwatch.simulation.plan import SCOPES
 from tests.simulation import proof
@@ -56,6 +57,19 @@ def test_a_broken_run_fails_with_its_command(monkeypatch: pytest.MonkeyPatch, tm
     page = tmp_path / "proof.md"
     assert ending(monkeypatch, page, ("--seeds", "1"), [broken]) == "broken: --seed 7"
     assert "- `--seed 7`: at target" in page.read_text()
+
+
+def test_a_run_that_comes_to_no_end_is_broken_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one row among the others, with what was raised and the command that does it again."""
+    monkeypatch.setattr(simulate, "scenery", lambda *given, **other: 1 / 0)
+    run = proof.outcome_of(proof.Asked(seed=7, days=2, faults="none"))
+    assert run["broken"] == [{"invariant": "run", "at": "", "text": "ZeroDivisionError: division by zero"}]
+    monkeypatch.undo()
+    held = proof.outcome_of(proof.Asked(seed=2, days=2, faults="none"))
+    assert run.keys() == held.keys() and run["phases"].keys() == held["phases"].keys()
+    outcomes = {"none": [run, held]}
+    assert proof.failures(outcomes, range(1, 3), 2) == [f"broken: {run['replay']}"]
+    assert f"- `{run['replay']}`: run" in "\n".join(proof._page(outcomes, range(1, 3), 2))
 
 
 def test_a_proof_broken_off_goes_on_with_the_runs_it_has_and_not_with_those_of_other_code(

@@ -30,6 +30,8 @@ from longwatch.simulation.strays import StrayCall
 
 LEVELS = {"all": range(1, 15), "some": range(15, 19), "none": range(19, 21)}
 SLICE = [(seed, level) for level, seeds in LEVELS.items() for seed in seeds]
+ONCE_BROKEN = [(51, 8), (70, 8)]
+"""Seeds and days, with all faults, that once broke "quiet positions" and "at target"."""
 DAYS = {"once a day": 6, "all day long": 3}
 """Odd seeds trade all day long, which takes a run about three times as long."""
 
@@ -38,7 +40,7 @@ PROCESS_SECONDS = 120
 
 
 def run(seed: int, faults: str = "all", **other: Any) -> Outcome:
-    return simulated(Asked(**{"seed": seed, "days": 3, "faults": faults, "guards": False} | other))
+    return simulated(Asked(**{"seed": seed, "days": 3, "faults": faults} | other))
 
 
 @pytest.mark.parametrize(("seed", "faults"), SLICE)
@@ -49,6 +51,13 @@ def test_every_invariant_holds_through_nights_and_faults(seed: int, faults: str)
     assert not outcome.broken, verdict(outcome)
     assert outcome.counts["faults_played"] >= {"all": 3, "some": 1, "none": 0}[faults] * days
     assert outcome.counts["pacing_violations"] == 0
+
+
+@pytest.mark.parametrize(("seed", "days"), ONCE_BROKEN)
+def test_what_was_broken_once_holds(seed: int, days: int) -> None:
+    """By every invariant there is now."""
+    outcome = run(seed, days=days)
+    assert not outcome.broken, verdict(outcome)
 
 
 def test_the_pacing_of_a_simulated_run_is_watched() -> None:
@@ -186,9 +195,9 @@ def test_the_json_counts_faults_by_an_orders_phase() -> None:
 
 
 def test_a_run_whose_gateway_does_not_balance_its_books_fails_with_both_figures(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A share too many, planted in the gateway, ends in an error and not in a verdict."""
+    """A share too many, planted in the gateway, ends in an error, told with the command that shows it again."""
     right = books.moved_by
 
     def wrong(holding: books.Holding, step: books.Step) -> Decimal | None:
@@ -196,5 +205,9 @@ def test_a_run_whose_gateway_does_not_balance_its_books_fails_with_both_figures(
         return right(holding, step)
 
     monkeypatch.setattr(books, "moved_by", wrong)
+    assert simulate(seed=2, days=2, faults="none") == 1
+    *_, told, again = capsys.readouterr().out.splitlines()
+    assert told.startswith("broken: run: JournalError: ")
+    assert again == "again: longwatch simulate --seed 2 --days 2 --faults none"
     with pytest.raises(JournalError, match=r"does not balance: cash and positions are worth \d+\.\d\d, its entries"):
         simulated(Asked(seed=2, days=2, faults="none", guards=False))

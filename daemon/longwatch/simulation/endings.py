@@ -97,7 +97,7 @@ def _absent(evidence: Evidence, heard: _Heard, order: Order, at: datetime) -> st
         return "is in the gateway's books"
     written = heard.written.get(order.ref)
     if written is None:
-        return "was never written"
+        return ""  # its record was durable, and the daemon killed before the bytes left
     if heard.downloads(written, at) < PROVING_DOWNLOADS:
         return f"fewer than {PROVING_DOWNLOADS} whole downloads had shown nothing of it"
     return "" if heard.was_told(order.ref, "not found", at) else "its cancel was not answered with 'not found'"

@@ -34,6 +34,10 @@ END_MARKS = frozenset({"positionEnd", "openOrderEnd", "completedOrdersEnd", "exe
 """What ends the parts of a whole download of the account."""
 TERMINAL = frozenset({"refused", "unsent", "filled", "cancelled", "rejected", "expired", "absent", "inferred"})
 
+SUMS = "orders_sent orders_booked fills connections faults_played fills_untellable pacing_violations"
+COUNTED = tuple(SUMS.split())
+"""What is counted of every run."""
+
 Found = Iterator[tuple[datetime, str]]
 """What an invariant finds broken: when, and what."""
 
@@ -213,15 +217,16 @@ class Evidence:
 
     def counts(self) -> dict[str, int]:
         """How much happened."""
-        return {
-            "orders_sent": len(self.placed),
-            "orders_booked": len(self.by_ref),
-            "fills": len([fill for fill in self.fills if fill.ref.startswith(OURS)]),
-            "connections": max((seen.link for seen in self.heard), default=-1) + 1,
-            "faults_played": len(self.played),
-            "fills_untellable": len(self.untellable),
-            "pacing_violations": len(self.violations),
-        }
+        figures = (
+            len(self.placed),
+            len(self.by_ref),
+            len([fill for fill in self.fills if fill.ref.startswith(OURS)]),
+            max((seen.link for seen in self.heard), default=-1) + 1,
+            len(self.played),
+            len(self.untellable),
+            len(self.violations),
+        )
+        return dict(zip(COUNTED, figures, strict=True))
 
     def was_forgotten(self, fill: Fill) -> bool:
         """Whether the gateway was started anew after the fill, and had not been asked for executions since it."""

@@ -16,13 +16,18 @@ PHASES = ("queued", "sent", "acknowledged", "partly filled", "cancel pending")
 
 def phases(evidence: Evidence) -> dict[str, dict[str, int]]:
     """Fault -> phase -> orders that were in it while the fault was on, or at its instant."""
-    table = {fault: dict.fromkeys(PHASES, 0) for fault in SCOPES}
+    table = no_phases()
     spans = list(_spans(evidence))
     for fault, since, until in _faults(evidence):
         for phase, began, over in spans:
             if began <= until and over >= since:
                 table[fault][phase] += 1
     return table
+
+
+def no_phases() -> dict[str, dict[str, int]]:
+    """The table of a run in which no fault met an order."""
+    return {fault: dict.fromkeys(PHASES, 0) for fault in SCOPES}
 
 
 def empty_cells(table: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,13 +24,13 @@ from longwatch.journal.reading import read_records
 from longwatch.journal.records import digest
 from longwatch.ops import logs
 from longwatch.simulation.bench import Bench
-from longwatch.simulation.evidence import Evidence, gather
+from longwatch.simulation.evidence import COUNTED, Evidence, gather
 from longwatch.simulation.invariants import Broken, judge
 from longwatch.simulation.keeping import folder_of
 from longwatch.simulation.life import Life
 from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.nights import A_DAY, Level, drawn
-from longwatch.simulation.phases import phases
+from longwatch.simulation.phases import no_phases, phases
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.progress import Progress
 from longwatch.simulation.scenery import USUALLY, WEATHER, Scenery, scenery
@@ -80,8 +81,22 @@ class Outcome:
     table: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aborted:
+    """A run that came to no end: by a stray call, books that do not balance, a deadlock, or anything else raised."""
+
+    asked: Asked
+    error: Exception
+
+    @property
+    def text(self) -> str:
+        """What was raised, and where it was a group what is in it."""
+        error = self.error
+        return repr(error) if isinstance(error, ExceptionGroup) else f"{type(error).__name__}: {error}"
+
+
 def simulate(**options: Any) -> int:
-    """Run as asked; the exit code is 0 when every invariant held, 1 when one was broken.
+    """Run as asked; the exit code is 0 when every invariant held, 1 when one was broken or the run came to no end.
 
     Raises UsageError for a level of faults there is not.
     """
@@ -90,12 +105,24 @@ def simulate(**options: Any) -> int:
         raise UsageError(f"--faults {asked.faults}: write one of {', '.join(A_DAY)}")
     if asked.weather and asked.weather not in WEATHER:
         raise UsageError(f"--weather {asked.weather}: write one of {', '.join(WEATHER)}")
-    outcome = simulated(asked, say=(lambda line: None) if asked.as_json else print)
+    outcome = attempted(asked, say=(lambda line: None) if asked.as_json else print)
+    if isinstance(outcome, Aborted):
+        traceback.print_exception(outcome.error)
     if asked.as_json:
         print(json.dumps(as_json(outcome)))
     else:
         print(verdict(outcome))
-    return 1 if outcome.broken else 0
+    return 1 if isinstance(outcome, Aborted) or outcome.broken else 0
+
+
+def attempted(asked: Asked, say: Callable[[str], object] = lambda line: None) -> Outcome | Aborted:
+    """One run as `simulated`, but that whatever is raised in it is what it came to; UsageError when it can't begin."""
+    try:
+        return simulated(asked, say)
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - firewall "run": a failed run stops no other
+        return Aborted(asked=asked, error=error)
 
 
 def simulated(asked: Asked, say: Callable[[str], object] = lambda line: None) -> Outcome:
@@ -120,30 +147,37 @@ def simulated(asked: Asked, say: Callable[[str], object] = lambda line: None) ->
         )
 
 
-def as_json(outcome: Outcome) -> dict[str, Any]:
-    """The object that `--json` prints."""
+def as_json(outcome: Outcome | Aborted) -> dict[str, Any]:
+    """The object that `--json` prints; a run that came to no end has broken "run", and counted nothing."""
     asked = outcome.asked
+    came_to: dict[str, Any]
+    if isinstance(outcome, Aborted):
+        broken = [{"invariant": "run", "at": "", "text": outcome.text}]
+        came_to = {**dict.fromkeys(COUNTED, 0), "undecidable": [], "phases": no_phases(), "journal_sha256": ""}
+    else:
+        broken = [{"invariant": one.invariant, "at": one.at.isoformat(), "text": one.text} for one in outcome.broken]
+        came_to = {**outcome.counts, "undecidable": sorted(outcome.evidence.undecidable), "phases": outcome.table}
+        came_to["journal_sha256"] = outcome.journal_sha256
     return {
         "seed": asked.seed,
         "days": asked.days,
         "faults": asked.faults,
-        "verdict": "broken" if outcome.broken else "held",
-        "broken": [{"invariant": one.invariant, "at": one.at.isoformat(), "text": one.text} for one in outcome.broken],
-        **outcome.counts,
-        "undecidable": sorted(outcome.evidence.undecidable),
-        "phases": outcome.table,
-        "journal_sha256": outcome.journal_sha256,
+        "verdict": "broken" if broken else "held",
+        "broken": broken,
+        **came_to,
         "replay": asked.replay,
     }
 
 
-def verdict(outcome: Outcome) -> str:
+def verdict(outcome: Outcome | Aborted) -> str:
     """The last lines for a person: what was broken, or that nothing was, and how to see it again."""
+    again = f"again: {outcome.asked.replay}"
+    if isinstance(outcome, Aborted):
+        return f"broken: run: {outcome.text}\n{again}"
     lines = [f"broken: {one}" for one in outcome.broken]
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in outcome.counts.items())
     held = f"{len(lines)} times an invariant was broken" if lines else "every invariant held"
-    ending = (f"{held}; {counts}", f"journal {outcome.journal_sha256}", f"again: {outcome.asked.replay}")
-    return "\n".join([*lines, *ending])
+    return "\n".join([*lines, f"{held}; {counts}", f"journal {outcome.journal_sha256}", again])
 
 
 async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str], object]) -> Evidence:
