@@ -103,6 +103,7 @@ def general(model: Model) -> dict[str, list[Said]]:
     ]
     accounts, first = ("managedAccounts", (ACCOUNT,)), ("nextValidId", (1,))
     sample = {"contract": {"conId": instrument.con_id, "symbol": "ABC", "secType": "STK", "currency": "USD"}}
+    sample["contract"]["primaryExchange"] = instrument.primary_exchange
     if model.version >= ISSUERS_SINCE:
         sample["contract"]["description"] = instrument.long_name
     return {
@@ -128,7 +129,6 @@ def general(model: Model) -> dict[str, list[Said]]:
 
 def details(model: Model) -> dict[str, Any]:
     instrument = model.abc
-    sizes = {"minSize": 1, "sizeIncrement": 1, "suggestedSizeIncrement": 100}
     return {
         "contract": {
             **contract_of(instrument, "SMART"),
@@ -147,10 +147,34 @@ def details(model: Model) -> dict[str, Any]:
         "marketRuleIds": "26,26",
         "aggGroup": 1,
         "stockType": "COMMON",
-        **(sizes if model.version >= SIZES_SINCE else {}),
+        "orderTypes": ORDER_TYPES,
+        "tradingHours": daily(6, "0000", "0000"),
+        "liquidHours": daily(6, "0000", "0000"),
+        **sizes(model),
     }
 
 
+ORDER_TYPES = "ACTIVETIM,DAY,FOK,GTC,IOC,LMT,LOC,MKT,MOC,STP,STPLMT,WHATIF"
+
+
+def sizes(model: Model) -> dict[str, Any]:
+    steps = {"minSize": 1, "sizeIncrement": 1, "suggestedSizeIncrement": 100}
+    return steps if model.version >= SIZES_SINCE else {}
+
+
+def daily(first: int, opens: str, closes: str) -> str:
+    """Seven days of January, open from one day's hour to the next one's."""
+    return ";".join(f"202001{day:02}:{opens}-202001{day + 1:02}:{closes}" for day in range(first, first + 7))
+
+
+CURRENCY_WEEK = (
+    "20200105:1715-20200106:1700;20200106:1715-20200107:1700;20200107:1715-20200108:1700;"
+    "20200108:1715-20200109:1700;20200109:1715-20200110:1700;20200110:CLOSED;20200111:CLOSED"
+)
+LIQUID_WEEK = (
+    "20200106:0830-20200106:1600;20200107:0830-20200107:1600;20200108:0830-20200108:1600;"
+    "20200109:0830-20200109:1600;20200110:0830-20200110:1600;20200111:CLOSED;20200112:CLOSED"
+)
 WEEK = (
     "20200105:1700-20200106:1600;20200106:1700-20200107:1600;20200107:1700-20200108:1600;"
     "20200108:1700-20200109:1600;20200109:1700-20200110:1600;20200110:CLOSED;20200111:CLOSED"
@@ -165,15 +189,20 @@ def listings(model: Model) -> dict[str, list[Said]]:
         rows = [listed(model, name, **terms) for name in names]
         return [*(("contractDetails", (number, row)) for row in rows), ("contractDetailsEnd", (number,))]
 
-    euro = {"minTick": 0.00005, "marketRuleIds": "59", "validExchanges": "IDEALPRO", "stockType": ""}
+    york, round_the_clock = {"timeZoneId": "US/Eastern"}, daily(5, "1900", "1900")
+    fund = {**york, "stockType": "ETF", "minTick": Decimal("0.01"), "validExchanges": "SMART,ARCA", "aggGroup": 1}
+    fund |= {"tradingHours": round_the_clock, "liquidHours": round_the_clock, "marketRuleIds": "26,26"}
+    euro = {**york, "minTick": 0.00005, "marketRuleIds": "59", "validExchanges": "IDEALPRO", "stockType": ""}
+    euro |= {"tradingHours": CURRENCY_WEEK, "liquidHours": CURRENCY_WEEK}
     future = {"minTick": 0.25, "marketRuleIds": "57", "timeZoneId": "US/Central", "tradingHours": WEEK}
-    future |= {"lastTradeTime": "16:00:00", "underSymbol": "IDX", "validExchanges": "CME"}
+    future |= {"lastTradeTime": "16:00:00", "underSymbol": "IDX", "validExchanges": "CME", "underSecType": "IND"}
+    future |= {"marketName": "IDX", "liquidHours": LIQUID_WEEK}
     bands = [(0, Decimal("0.0001")), (1, Decimal("0.01")), (1000, Decimal("0.05"))]
     return {
-        "fund": said(150, "FUND", stockType="ETF", minTick=Decimal("0.01"), validExchanges="SMART,ARCA"),
+        "fund": said(150, "FUND", **fund),
         "euro": said(151, "EUR.USD", **euro),
         "chain": said(152, "IDXH0", "IDXM0", "IDXU0", "IDXZ0", "IDXH1", **future),
-        "future": said(153, "IDXM0", **future, contractMonth="202006", realExpirationDate="20200619"),
+        "future": said(153, "IDXM0", **future),
         "bands": [("marketRule", (85, [{"lowEdge": edge, "increment": step} for edge, step in bands]))],
     }
 
@@ -184,7 +213,10 @@ def listed(model: Model, name: str, **terms: Any) -> dict[str, Any]:
     assert instrument is not None
     contract = {**contract_of(instrument, instrument.exchange), "localSymbol": name}
     contract |= {"lastTradeDateOrContractMonth": instrument.last_trade_date, "multiplier": instrument.multiplier}
-    return {"contract": contract, "longName": instrument.long_name, **terms}
+    contract |= {"primaryExchange": instrument.primary_exchange if instrument.sec_type == "STK" else "", "strike": 0}
+    ends = {"contractMonth": instrument.last_trade_date[:6], "realExpirationDate": instrument.last_trade_date}
+    usual = {"longName": instrument.long_name, "marketName": name, "aggGroup": None, "orderTypes": ORDER_TYPES}
+    return {"contract": contract, **usual, **ends, **sizes(model), **terms}
 
 
 def growing(model: Model) -> dict[str, list[Said]]:
@@ -228,12 +260,18 @@ def past_ticks(model: Model) -> dict[str, list[Said]]:
     assert session is not None
     points = [at for at in market.points(session, noon + timedelta(seconds=30))][-3:]
     quotes = [(Within(at, at), market.quote(model.abc, at)) for at in points]
-    trades = [{"time": at, "price": one.last, "size": one.last_size, "exchange": "ISLAND"} for at, one in quotes]
+    traded = {
+        "tickAttribLast": {"pastLimit": False, "unreported": False},
+        "specialConditions": "",
+        "exchange": "ISLAND",
+    }
+    trades = [{"time": at, "price": one.last, "size": one.last_size, **traded} for at, one in quotes]
+    calm = {"tickAttribBidAsk": {"bidPastLow": False, "askPastHigh": False}}
     sides = [
-        {"time": at, "priceBid": one.bid, "priceAsk": one.ask, "sizeBid": one.bid_size, "sizeAsk": one.ask_size}
+        {"time": at, "priceBid": one.bid, "priceAsk": one.ask, "sizeBid": one.bid_size, "sizeAsk": one.ask_size, **calm}
         for at, one in quotes
     ]
-    middles = [{"time": at, "price": (one.bid + one.ask) / 2} for at, one in quotes if one.bid and one.ask]
+    middles = [{"time": at, "price": (one.bid + one.ask) / 2, "size": 0} for at, one in quotes if one.bid and one.ask]
     return {
         "trades": [("historicalTicksLast", (164, trades, True))],
         "sides": [("historicalTicksBidAsk", (165, sides, True))],
@@ -395,17 +433,26 @@ def why_held(order: Order) -> str:
     return ",".join(one for one in (waits, "trigger" if order.ticket.order_type in triggered_by_price else "") if one)
 
 
+KEPT_OF_INITIAL = Decimal("0.5")
+"""Regulation T: half of a purchase at first, a quarter to keep it."""
+
+
 def preview(report: PreviewShown) -> Said:
     before, after, equity = report.margin_before, report.margin_after, report.equity
     margins = {
         "initMarginBefore": before,
         "initMarginChange": after - before,
         "initMarginAfter": after,
+        "maintMarginBefore": before * KEPT_OF_INITIAL,
+        "maintMarginChange": (after - before) * KEPT_OF_INITIAL,
+        "maintMarginAfter": after * KEPT_OF_INITIAL,
+        "equityWithLoanChange": -report.commission,
         "equityWithLoanBefore": equity,
         "equityWithLoanAfter": equity - report.commission,
     }
     state = {name: float(value) for name, value in margins.items()}
-    order = {**terms(report.ticket), "totalQuantity": report.ticket.quantity, "whatIf": True}
+    order = {**terms(report.ticket), **OPEN_CONSTANTS, "orderId": report.ticket.order_id}
+    order |= {"clientId": report.ticket.client_id, "totalQuantity": report.ticket.quantity, "whatIf": True}
     shown = {**state, "status": "PreSubmitted", "commission": report.commission, "commissionCurrency": "USD"}
     return "openOrder", (report.ticket.order_id, open_contract(report.ticket), order, shown)
 
@@ -437,6 +484,7 @@ def commission_report(commission: Commission) -> Said:
         "commission": commission.amount,
         "currency": commission.currency,
         "realizedPNL": commission.realised,
+        "yield_": None,
     }
     return "commissionReport", (report,)
 
@@ -476,7 +524,7 @@ def completed(order: Order) -> Said:
     ticket, filled = order.ticket, order.status.value == "Filled"
     shown = {**terms(ticket), **ORDER_CONSTANTS, "permId": order.perm_id, "filledQuantity": order.filled}
     shown |= {"totalQuantity": 0 if filled else ticket.quantity, "outsideRth": ticket.outside_rth}
-    shown |= {"parentPermId": order.parent_perm_id or None}
+    shown |= {"parentPermId": order.parent_perm_id or None, "trailStopPrice": stop_shown(order)}
     status = "Filled" if filled else "Cancelled"
     assert order.ended_at is not None
     ended = Within(order.ended_at.replace(microsecond=0), order.ended_at)
@@ -490,7 +538,9 @@ def completed(order: Order) -> Said:
 def account(model: Model) -> dict[str, list[Said]]:
     values = account_values(model.gateway.desk.statement(ACCOUNT))
     holdings = list(model.gateway.ledger.accounts[ACCOUNT].holdings.values())
-    held = [(ACCOUNT, contract_of(model.abc, "NASDAQ"), one.quantity, average(one)) for one in holdings]
+    held = [
+        (ACCOUNT, {**contract_of(model.abc, "NASDAQ"), "strike": 0}, one.quantity, average(one)) for one in holdings
+    ]
     minute = Within(model.began - timedelta(seconds=60), model.now)
     time = ("updateAccountTime", (minute,))
     updates = [("updateAccountValue", (one.key, one.value, one.currency, ACCOUNT)) for one in values]

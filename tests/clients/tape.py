@@ -14,6 +14,9 @@ from tests.clients.expected import Said, Within
 Heard = tuple[str, str, list[Any]]
 """Phase, callback and arguments, as a driver prints them."""
 
+Defaults = Mapping[str, Mapping[str, Any]]
+"""Class, attribute, and its value in an object of which nothing was said."""
+
 # Names that changed between generations of IB's client, and those ib_insync has of its own.
 RENAMED = {"commissionAndFeesReport": "commissionReport"}
 ATTRIBUTES = {
@@ -34,6 +37,11 @@ def phases_of(events: Sequence[Heard]) -> dict[str, list[Said]]:
     for phase, name, arguments in events:
         phases.setdefault(phase, []).extend(_said(RENAMED.get(name, name), arguments))
     return {phase: list(_merged(said)) for phase, said in phases.items()}
+
+
+def defaults_of(printed: Defaults) -> Defaults:
+    """The defaults a driver printed, in the same language."""
+    return {kind: _renamed(dict(usual)) for kind, usual in printed.items()}
 
 
 def _said(name: str, arguments: list[Any]) -> Iterator[Said]:
@@ -67,6 +75,37 @@ def _merged(said: Sequence[Said]) -> Iterator[Said]:
             yield name, arguments
 
 
+NOT_SET = "1.7976931348623157E308"
+MARGINS = [
+    f"{name}{when}"
+    for name in ("initMargin", "maintMargin", "equityWithLoan")
+    for when in ("Before", "Change", "After")
+]
+
+CONSTANTS: dict[str, dict[str, Any]] = {
+    "Order": {
+        "adjustedOrderType": "None",
+        "cashQty": 0,
+        "competeAgainstBestOffset": 0.02,
+        "deltaNeutralOpenClose": "?",
+        "deltaNeutralOrderType": "None",
+        "displaySize": None,
+        "dontUseAutoPriceForHedge": True,
+        "eTradeOnly": False,
+        "firmQuoteOnly": False,
+        "minCompeteSize": 100,
+        "openClose": "",
+        "refFuturesConId": None,
+        "referencePriceType": 0,
+        "shareholder": "Not an insider or substantial shareholder",
+        "usePriceMgmtAlgo": False,
+        "volatilityType": 0,
+    },
+    "OrderState": dict.fromkeys(MARGINS, NOT_SET),
+    "ContractDetails": {"mdSizeMultiplier": 100, "priceMagnifier": 1},
+}
+"""By class, attributes that say the same in every message, as a real gateway's do, unlike the library's defaults."""
+
 SIZE_OF = {1: 0, 2: 3, 4: 5}
 """The size tick that the official client makes of each price tick."""
 
@@ -81,36 +120,54 @@ def _renamed(value: Any) -> Any:
             return value
 
 
-def differences(expected: Sequence[Said], heard: Sequence[Said]) -> list[str]:
-    """Each place where they differ, with both values; none when the client heard exactly what the model holds."""
+def differences(expected: Sequence[Said], heard: Sequence[Said], defaults: Defaults) -> list[str]:
+    """Each place where they differ, with both values; none when the client heard exactly what the model holds.
+
+    An attribute of a library's object that the model says nothing of must stand in CONSTANTS or be the library's own
+    default, which `defaults` gives by class.
+    """
     names = [name for name, _ in expected], [name for name, _ in heard]
     if names[0] != names[1]:
         return [f"expected the callbacks {names[0]}, heard {names[1]}"]
     found: list[str] = []
     for place, ((name, wanted), (_, got)) in enumerate(zip(expected, heard, strict=True)):
-        found.extend(_compare(f"{place} {name}", wanted, got))
+        found.extend(_compare(f"{place} {name}", wanted, got, defaults))
     return found
 
 
-def _compare(path: str, wanted: Any, got: Any) -> Iterator[str]:
+def _compare(path: str, wanted: Any, got: Any, defaults: Defaults) -> Iterator[str]:
     match wanted:
         case _ if wanted is ...:
             return
         case Mapping():
-            for name, value in wanted.items():
-                if not isinstance(got, Mapping) or name not in got:
-                    yield f"{path}.{name}: expected {value!r}, there is no such attribute"
-                else:
-                    yield from _compare(f"{path}.{name}", value, got[name])
-        case list() | tuple():
-            if not isinstance(got, list | tuple) or len(got) < len(wanted):
+            if not isinstance(got, Mapping):
                 yield f"{path}: expected {wanted!r}, got {got!r}"
                 return
-            for place, (one, other) in enumerate(zip(wanted, got, strict=False)):
-                yield from _compare(f"{path}[{place}]", one, other)
+            for name, value in wanted.items():
+                if name not in got:
+                    yield f"{path}.{name}: expected {value!r}, there is no such attribute"
+                else:
+                    yield from _compare(f"{path}.{name}", value, got[name], defaults)
+            yield from _unsaid(path, wanted, got, defaults)
+        case list() | tuple():
+            if not isinstance(got, list | tuple) or len(got) != len(wanted):
+                yield f"{path}: expected {wanted!r}, got {got!r}"
+                return
+            for place, (one, other) in enumerate(zip(wanted, got, strict=True)):
+                yield from _compare(f"{path}[{place}]", one, other, defaults)
         case _:
             if not _same(wanted, got):
                 yield f"{path}: expected {wanted!r}, got {got!r}"
+
+
+def _unsaid(path: str, wanted: Mapping[str, Any], got: Mapping[str, Any], defaults: Defaults) -> Iterator[str]:
+    """Attributes the model says nothing of that are neither constant nor the library's default."""
+    kind = got.get("class", "")
+    usual = defaults.get(kind, {})
+    for name in got.keys() - wanted.keys() - {"class"}:
+        allowed = [table[name] for table in (CONSTANTS.get(kind, {}), usual) if name in table]
+        if got[name] not in allowed:
+            yield f"{path}.{name}: nothing was expected, got {got[name]!r}, usual is {allowed!r}"
 
 
 def _same(wanted: Any, got: Any) -> bool:

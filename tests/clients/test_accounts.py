@@ -20,7 +20,7 @@ from longwatch.gateway.orders import Order
 from longwatch.gateway.synthetic import synthetic_market
 from tests.clients.environments import python_of
 from tests.clients.expected import Said, contract_of, error
-from tests.clients.tape import differences, phases_of
+from tests.clients.tape import defaults_of, differences, phases_of
 from tests.clients.test_clients import CLIENTS, DRIVERS, NOON, SPEED, Client, ran
 
 MAIN, OTHER = "DU123456", "DU654321"
@@ -43,10 +43,13 @@ async def test_a_client_decodes_accounts_gains_and_what_was_typed_by_hand(client
         gateway.trade_by_hand("ABC", "BUY", Decimal(7), limit=Decimal("9.75"))
         script, *options = client.driver
         command = (str(DRIVERS / script), *options, "127.0.0.1", str(port), "0", OTHER, str(xyz.con_id))
-        phases = phases_of(json.loads(await ran(python, *command))["events"])
+        heard = json.loads(await ran(python, *command))
+        phases, defaults = phases_of(heard["events"]), defaults_of(heard["defaults"])
         wanted = dict(expected(gateway, xyz))
         assert wanted.keys() == phases.keys() - {"opening", "bought"}
-        found = [f"{phase} {place}" for phase in wanted for place in differences(wanted[phase], phases[phase])]
+        found = [
+            f"{phase} {place}" for phase in wanted for place in differences(wanted[phase], phases[phase], defaults)
+        ]
         assert "\n".join(found) == ""
         assert phases["opening"][0] == ("managedAccounts", (f"{MAIN},{OTHER}",))
     finally:
@@ -65,7 +68,10 @@ def expected(gateway: Gateway, xyz: Instrument) -> Iterator[tuple[str, list[Said
     yield "by hand", [*bound(typed, abc), ("openOrderEnd", ())]
     yield "no account", [error(first, 435, "You must specify an account.")]
     average = (30 * fill.price + fee) / 30
-    rows = [(MAIN, contract_of(xyz, "NASDAQ"), HELD, COST), (OTHER, contract_of(abc, "NASDAQ"), 30, average)]
+    rows = [
+        (MAIN, {**contract_of(xyz, "NASDAQ"), "strike": 0}, HELD, COST),
+        (OTHER, {**contract_of(abc, "NASDAQ"), "strike": 0}, 30, average),
+    ]
     yield "positions", [*(("position", row) for row in rows), ("positionEnd", ())]
     cash = [(140, account, "TotalCashValue", f"{books[account].cash:.2f}", "USD") for account in (MAIN, OTHER)]
     yield "summary", [*(("accountSummary", row) for row in cash), ("accountSummaryEnd", (140,))]
@@ -79,7 +85,7 @@ def expected(gateway: Gateway, xyz: Instrument) -> Iterator[tuple[str, list[Said
     yield "nobody's single", [error(145, 10184, "Failed to request PNL single")]
     yield "not followed", [error(146, 10185, "Failed to cancel PNL (not subscribed)")]
     yield "not followed single", [error(147, 10186, "Failed to cancel PNL single (not subscribed)")]
-    multi = ("positionMulti", (148, OTHER, "", contract_of(abc, "NASDAQ"), 30, average))
+    multi = ("positionMulti", (148, OTHER, "", {**contract_of(abc, "NASDAQ"), "strike": 0}, 30, average))
     yield "multi", [multi, ("positionMultiEnd", (148,))]
     yield "light", [*light(books[OTHER].cash, 30 * last(gateway, abc), gain), ("accountUpdateMultiEnd", (149,))]
 
@@ -89,6 +95,7 @@ def bound(order: Order, instrument: Instrument) -> Iterator[Said]:
     contract = {**contract_of(instrument, "SMART"), "strike": 0, "right": "?"}
     terms = {"action": "BUY", "totalQuantity": 7, "orderType": "LMT", "lmtPrice": 9.75, "account": MAIN}
     yield "orderBound", (order.perm_id, 0, -1)
+    terms |= {"auxPrice": 0, "tif": "DAY", "clearingIntent": "IB", "ocaType": 3, "trailStopPrice": 10.75}
     ids = {"orderId": -1, "clientId": 0, "permId": order.perm_id, "rule80A": "0"}
     yield "openOrder", (-1, contract, {**terms, **ids}, {"status": "Submitted"})
     yield "orderStatus", (-1, "Submitted", 0, 7, 0, order.perm_id, 0, 0, 0, "", 0)

@@ -23,7 +23,7 @@ from longwatch.gateway.reports import Report
 from longwatch.gateway.synthetic import synthetic_market
 from tests.clients.environments import python_of
 from tests.clients.expected import Model, Said, expected, live
-from tests.clients.tape import differences, phases_of
+from tests.clients.tape import defaults_of, differences, phases_of
 
 DRIVERS = Path(__file__).with_name("drivers")
 NOON = datetime(2020, 1, 6, 12, 2, tzinfo=UTC)
@@ -159,13 +159,13 @@ KEPT = {
 
 def compared(model: Model, heard: dict[str, Any]) -> list[str]:
     """Every field that is not the model's, a line each; messages of live orders are one phase over all."""
-    phases = phases_of(heard["events"])
+    phases, defaults = phases_of(heard["events"]), defaults_of(heard["defaults"])
     actions = [said for phase in LIVE_PHASES for said in phases.pop(phase)]
     wanted = expected(model)
     assert phases.keys() == wanted.keys()
     phases |= {phase: keep(phases[phase]) for phase, keep in KEPT.items()}
-    found = {phase: differences(wanted[phase], said) for phase, said in phases.items()}
-    found["live"] = differences(live(model), actions)
+    found = {phase: differences(wanted[phase], said, defaults) for phase, said in phases.items()}
+    found["live"] = differences(live(model), actions, defaults)
     return [f"{phase} {place}" for phase, places in found.items() for place in places]
 
 

@@ -99,7 +99,23 @@ def plain(value: Any) -> Any:
         case list() | tuple() | set():
             return [plain(one) for one in value]
         case _:
-            return {name: plain(one) for name, one in attributes(value).items()}
+            KINDS[type(value).__name__] = type(value)
+            return {"class": type(value).__name__} | {name: plain(one) for name, one in attributes(value).items()}
+
+
+KINDS: dict[str, type] = {}
+"""The library's classes of which something was heard."""
+
+
+def defaults() -> dict[str, Any]:
+    """What each of these classes holds when nothing was said; none of a class that can't be made of nothing."""
+    made = {}
+    for name, kind in sorted(KINDS.items()):
+        try:
+            made[name] = plain(kind())
+        except TypeError:
+            continue
+    return made
 
 
 def attributes(value: Any) -> dict[str, Any]:
@@ -110,7 +126,7 @@ def attributes(value: Any) -> dict[str, Any]:
 
 def told(library: Library, tape: Tape, **facts: Any) -> None:
     """Print everything as one JSON object."""
-    print(json.dumps({"library": library.name, **facts, "events": tape.events}))
+    print(json.dumps({"library": library.name, **facts, "defaults": defaults(), "events": tape.events}))
 
 
 def play(library: Library, tape: Tape) -> None:
