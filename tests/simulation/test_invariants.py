@@ -18,11 +18,13 @@ from longwatch.broker.live import IbBroker
 from longwatch.domain import commands, decide, lifecycle, orders, readiness, rebalance, reconcile, verbs, wanted
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided, advance
+from longwatch.domain.instruments import Side
 from longwatch.domain.state import State
 from longwatch.engine import jobs, loop
 from longwatch.gateway import wording
 from longwatch.gateway.events import Event
 from longwatch.gateway.ledger import Commission
+from longwatch.simulation import scenery as scenery_module
 from longwatch.simulation.endings import ends_by_evidence
 from longwatch.simulation.evidence import Row
 from longwatch.simulation.invariants import INVARIANTS, Broken
@@ -73,6 +75,31 @@ def every_order_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(IbBroker, "submit", twice)
 
 
+def every_order_again_under_another_name(patch: pytest.MonkeyPatch) -> None:
+    """The adapter writes each order a second time, with a reference and an id that nobody has used."""
+    submit = IbBroker.submit
+
+    def twice(broker: IbBroker, effect: m.SubmitOrder) -> None:
+        order = effect.order
+        again = replace(order, ref=order.ref.replace("lw:", "lw:again-"), order_id=(order.order_id or 0) + 5000)
+        submit(broker, effect)
+        submit(broker, replace(effect, order=again))
+
+    patch.setattr(IbBroker, "submit", twice)
+
+
+def sells_twice_what_is_held(patch: pytest.MonkeyPatch) -> None:
+    """Each order to sell is written for twice its shares."""
+    submit = IbBroker.submit
+
+    def double(broker: IbBroker, effect: m.SubmitOrder) -> None:
+        order = effect.order
+        more = order.quantity * 2 if order.side is Side.SELL else order.quantity
+        submit(broker, replace(effect, order=replace(order, quantity=more)))
+
+    patch.setattr(IbBroker, "submit", double)
+
+
 def corrections_as_fills(patch: pytest.MonkeyPatch) -> None:
     """A revision `.02` is booked beside the execution it corrects."""
     patch.setattr(lifecycle, "_replaced", lambda state, stem, revision: None)
@@ -94,7 +121,7 @@ def no_limits(patch: pytest.MonkeyPatch) -> None:
     bigger = wanted.size
 
     def triple(symbol: str, weight: Decimal, **other: Any) -> Any:
-        return bigger(symbol, weight * 3, **{**other, "max_weight": Decimal(3)})
+        return bigger(symbol, weight * 3, **{**other, "max_weight": Decimal(3), "max_shares": Decimal(10**9)})
 
     patch.setattr(wanted, "size", triple)
 
@@ -266,6 +293,51 @@ def test_none_is_broken_without_a_bug() -> None:
     """The same faults, all in one run, and a daemon as it is."""
     script = {incident for case in cases().values() for incident in case.script}
     assert broken_by(tuple(sorted(script, key=lambda one: (one.at, one.fault)))) == ()
+
+
+def test_an_intent_written_again_under_another_name_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither its reference nor its id is used twice: the intent is."""
+    every_order_again_under_another_name(monkeypatch)
+    broken = [one.text for one in broken_by(()) if one.invariant == "one order an intent"]
+    assert any(re.match(r"intent \d+ was written again, as lw:again-", text) for text in broken)
+
+
+def test_selling_what_is_not_held_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    sells_twice_what_is_held(monkeypatch)
+    broken = [one.text for one in broken_by(()) if one.invariant == "limits at worst"]
+    assert any(re.match(r"selling \d+ \w+ could end at -\d+ shares", text) for text in broken)
+
+
+@pytest.mark.parametrize(
+    ("section", "limit", "most", "words"),
+    [
+        ("risk", "max_order_shares", 500, "too large an order"),
+        ("risk", "max_order_value", 20_000, "too large an order"),
+        ("execution", "max_position_size", 500, r"could come to \d+ shares"),
+        ("risk", "max_weight", 0.03, r"could come to \d\.\d+ of equity"),
+        ("risk", "max_gross_exposure", 0.3, "could bring exposure to"),
+    ],
+)
+def test_each_limit_is_kept_where_it_binds_and_missed_where_its_cap_is_gone(
+    section: str, limit: str, most: float, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit so low that it makes orders smaller; without the caps the same run is over it."""
+    settings = scenery_module._settings
+
+    def lower(*given: Any) -> dict[str, Any]:
+        made = settings(*given)
+        made[section][limit] = most
+        if limit == "max_gross_exposure":
+            made[section]["max_net_exposure"] = most
+        return made
+
+    monkeypatch.setattr(scenery_module, "_settings", lower)
+    outcome = simulated(Asked(seed=SEED, days=DAYS, script=()))
+    assert [one for one in outcome.broken if one.invariant == "limits at worst"] == []
+    assert limit in {row.body["check"] for row in outcome.evidence.facts("TradeClamped", "TradeRefused")}
+    no_limits(monkeypatch)
+    broken = [one.text for one in broken_by(()) if one.invariant == "limits at worst"]
+    assert any(re.search(words, text) for text in broken)
 
 
 def moved_in(symbol: str) -> Event:

@@ -48,9 +48,10 @@ def judge(evidence: Evidence) -> Iterator[Broken]:
 
 
 def one_order_an_intent(evidence: Evidence) -> Found:
-    """Every reference and every order id is written once, after its record, and is in the gateway's books once."""
+    """Every intent, reference and order id is written once, after its record, and is in the gateway's books once."""
     durable = {row.body["intent"]: row.at for row in evidence.facts("OrderSending")}
     refs: Counter[str] = Counter()
+    intents: Counter[int] = Counter()
     ids: Counter[int] = Counter()
     for seen in evidence.placed:
         ref, order_id = seen.values["orderRef"], seen.values["orderId"]
@@ -59,6 +60,9 @@ def one_order_an_intent(evidence: Evidence) -> Found:
         if refs[ref] > 1 or ids[order_id] > 1:
             yield seen.at, f"order {ref} (id {order_id}) was written again"
         intent = _intent_of(ref)
+        intents[intent] += 1
+        if intents[intent] > 1 and refs[ref] == 1:
+            yield seen.at, f"intent {intent} was written again, as {ref} (id {order_id})"
         if intent not in durable or durable[intent] > seen.at:
             yield seen.at, f"order {ref} was written before its record"
     for ref, count in Counter(order.ref for order in evidence.orders if order.ref).items():
