@@ -282,6 +282,62 @@ def test_children_need_no_margin_of_their_own_and_a_group_that_of_its_largest() 
     on_a_gateway(scenario)
 
 
+def test_a_child_that_the_account_can_not_carry_is_rejected_once_its_turn_comes() -> None:
+    """A child that is to sell a hundred times what its parent buys: Inactive and 201, and its parent's fill stands."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 100, transmit=False)
+        client.order(2, "SELL", 1_000_000, "LMT", lmtPrice=FAR, parentId=1)
+        await asyncio.sleep(2)
+        assert filled(client) == {1: 100}
+        assert client.story(2)[-2:] == ["3 Inactive", "4 201"]
+        assert not list(gateway.desk.exchange.book.live())
+
+    on_a_gateway(scenario)
+
+
+def test_a_childs_child_waits_for_the_child_whoever_is_transmitted_last() -> None:
+    """Three levels sent with the last: the second waits for the first and the third for the second."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 100, transmit=False)
+        client.order(2, "SELL", 100, "LMT", lmtPrice=Decimal("87.00"), parentId=1, transmit=False)
+        client.order(3, "BUY", 100, "LMT", lmtPrice=Decimal("90.00"), parentId=2)
+        await asyncio.sleep(2)
+        assert filled(client) == {1: 100}
+        assert why(client, 2)[-1] == ("Submitted", "") and why(client, 3)[-1] == ("PreSubmitted", "child")
+        client.ask("cancelOrder", orderId=2, manualOrderCancelTime="")
+        await asyncio.sleep(2)
+        assert client.story(3)[-2:] == ["3 Cancelled", "4 202"]
+        assert filled(client) == {1: 100}
+
+    on_a_gateway(scenario)
+
+
+def test_no_order_is_its_own_ancestor_and_none_is_sent_without_its_parent() -> None:
+    """321 for a circle, and for a child's child whose first ancestor has ended meanwhile; nothing works."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 100, transmit=False)
+        client.order(2, "SELL", 100, "LMT", lmtPrice=HIGH, parentId=1, transmit=False)
+        client.order(1, "BUY", 100, parentId=2)
+        client.order(1, "BUY", 100, parentId=1)
+        client.order(5, "BUY", 100, "LMT", lmtPrice=FAR)
+        await asyncio.sleep(2)
+        client.order(6, "SELL", 100, "LMT", lmtPrice=HIGH, parentId=5, transmit=False)
+        client.ask("cancelOrder", orderId=5, manualOrderCancelTime="")
+        await asyncio.sleep(2)
+        client.order(7, "SELL", 100, parentId=6)
+        await asyncio.sleep(2)
+        assert client.codes() == [321, 321, 202, 321]
+        assert not list(gateway.desk.exchange.book.live()) and filled(client) == {}
+
+    on_a_gateway(scenario)
+
+
 def test_children_still_work_after_a_restart_once_their_parent_has_filled(tmp_path: Path) -> None:
     """What was released stays released."""
     path = tmp_path / "books.jsonl"

@@ -245,6 +245,8 @@ REFUSED: list[tuple[int, dict[str, Any]]] = [
     (321, {"order_type": "TRAIL", "auxPrice": Decimal(1), "trailingPercent": Decimal(1)}),
     (110, {"order_type": "TRAIL", "auxPrice": Decimal("0.005")}),
     (110, {"order_type": "TRAIL", "auxPrice": Decimal(1), "trailStopPrice": Decimal("80.001")}),
+    (321, {"order_type": "TRAIL", "auxPrice": Decimal(1), "trailStopPrice": Decimal(0)}),
+    (321, {"order_type": "TRAIL", "auxPrice": Decimal(1), "trailStopPrice": Decimal(-80)}),
     (321, {"ocaType": 4}),
     (10052, {"tif": "GTD"}),
     (113, {"order_type": "MOC", "tif": "GTC"}),
@@ -437,6 +439,51 @@ def test_working_orders_count_against_the_margin_and_reducing_ones_never_do() ->
         assert client.story(2)[-1] == "3 Submitted"
         assert client.story(3)[0] == "3 Inactive"
         assert any(line.startswith("11") for line in client.story(4))
+
+    on_a_gateway(scenario)
+
+
+def test_a_modification_beyond_the_margin_is_refused_and_the_order_works_on() -> None:
+    """201 for a hundredfold size; the same order smaller, or at another price, is taken."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 20_000, "LMT", lmtPrice=Decimal("50.00"))
+        await asyncio.sleep(2)
+        client.order(1, "BUY", 2_000_000, "LMT", lmtPrice=Decimal("90.00"))
+        await asyncio.sleep(2)
+        assert client.codes() == [201] and client.replies("execDetails") == []
+        assert "EQUITY WITH LOAN VALUE [1000000.00 USD]" in client.replies("error")[-1]["errorString"]
+        client.order(1, "BUY", 10_000, "LMT", lmtPrice=Decimal("51.00"))
+        client.forget()
+        await asyncio.sleep(2)
+        assert [(one["totalQuantity"], one["lmtPrice"]) for one in client.replies("openOrder")] == [(10_000, 51)]
+
+    on_a_gateway(scenario)
+
+
+@pytest.mark.parametrize("flags", [{"whatIf": True}, {"transmit": False}])
+def test_only_what_is_meant_and_transmitted_changes_a_live_order(flags: dict[str, bool]) -> None:
+    """A what-if on its id shows margins as if it were the other, and the order is as it was."""
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.order(1, "BUY", 10, "LMT", lmtPrice=Decimal("50.00"))
+        await asyncio.sleep(2)
+        client.forget()
+        client.order(1, "BUY", 30, "LMT", lmtPrice=Decimal("99.00"), **flags)
+        await asyncio.sleep(2)
+        shown = client.replies("openOrder")
+        last = gateway.desk.market.quote(_aapl(gateway.desk.market), gateway.desk.now()).last
+        assert last is not None
+        margins = [(True, 15 * last)] if "whatIf" in flags else []
+        assert [(one["whatIf"], one["initMarginAfter"]) for one in shown] == margins
+        client.forget()
+        client.ask("reqOpenOrders")
+        await asyncio.sleep(1)
+        (order,) = client.replies("openOrder")
+        assert (order["totalQuantity"], order["lmtPrice"], order["status"]) == (10, 50, "Submitted")
+        assert gateway.ledger.executions == [] and client.codes() == []
 
     on_a_gateway(scenario)
 

@@ -77,6 +77,10 @@ class OrderBook:
         """Orders that have not ended, oldest first."""
         return (order for order in list(self._orders.values()) if order.is_live)
 
+    def binding(self, account: str) -> Iterator[Order]:
+        """The orders that bind an account's margin: accepted and not ended."""
+        return (order for order in self.live() if order.is_accepted and order.ticket.account == account)
+
     def ended(self) -> Iterator[Order]:
         """Orders that have ended lately, oldest first."""
         return (order for order in list(self._orders.values()) if not order.is_live)

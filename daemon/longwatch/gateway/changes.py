@@ -8,6 +8,7 @@ from decimal import Decimal
 from longwatch.gateway import groups
 from longwatch.gateway.book import terms
 from longwatch.gateway.floor import CANCELLED_BY_TRADER
+from longwatch.gateway.margin import lack
 from longwatch.gateway.matching import stop_behind
 from longwatch.gateway.orders import ONE_FILL_CANCELS, TRAILING, Order, Status, Ticket
 from longwatch.gateway.rules import amended, refusal_of_change
@@ -71,6 +72,10 @@ class Changes:
         if not order.is_acknowledged:
             venue.later(order, venue.latencies.reject, self._apply, asked, shrunk)
             return
+        reason = self._lack(order, _changed(order.ticket, ticket))
+        if reason:
+            venue.floor.tell(order, 201, f"Order rejected - reason:{reason}")
+            return
         self._trail_anew(order, ticket)
         order.ticket = _changed(order.ticket, ticket)
         order.revision += 1
@@ -82,6 +87,15 @@ class Changes:
             venue.floor.show(order)
         venue.floor.arrive(order)
         venue.pulse.wake()
+
+    def _lack(self, order: Order, ticket: Ticket) -> str:
+        """Why the account can't carry what an order is to become, or nothing; a child's turn comes with its release."""
+        if order.is_child_held:
+            return ""
+        venue, account = self._venue, ticket.account
+        left, orders = replace(ticket, quantity=ticket.quantity - order.filled), list(venue.orders_of(account))
+        now = venue.timeline.now()
+        return lack(venue.ledger.accounts[account], orders, left, venue.market, now, instead_of=order)
 
     def _trail_anew(self, order: Order, ticket: Ticket) -> None:
         """A trailing stop that is given another price, amount or percentage starts there."""

@@ -71,17 +71,21 @@ class Exchange:
         self._intake.resume()
 
     def place(self, ticket: Ticket) -> None:
-        """Take a new order, a modification of a live one, or a what-if; the answer is a report."""
+        """Take a new order, a modification of a live one, or a what-if; the answer is a report.
+
+        A modification that is not to be transmitted does nothing: the message that is says the whole order again.
+        """
         key = (ticket.client_id, ticket.order_id)
         order = self.book.get(*key)
         refusal = _refusal_of_id(ticket, order, 0 if key in self._held else self.book.highest(ticket.client_id))
         refusal = refusal or refusal_of(ticket, self.conduct) or self._refusal_of_parent(ticket)
         if refusal is not None:
             self._refuse(ticket, refusal, is_new=order is None)
-        elif order is not None:
-            self._changes.modify(order, ticket)
         elif ticket.what_if:
             self._venue.timeline.after(self._venue.latencies.preview, self._preview, ticket)
+        elif order is not None:
+            if ticket.transmit:
+                self._changes.modify(order, ticket)
         elif not ticket.transmit:
             self._held.hold(ticket)
             self.book.use(*key)
@@ -169,8 +173,9 @@ class Exchange:
 
     def _preview(self, ticket: Ticket) -> None:
         now = self._venue.timeline.now()
-        account, others = self._venue.ledger.accounts[ticket.account], list(self._venue.orders_of(ticket.account))
-        before = standing(account, others, self._venue.market, now)
+        account, orders = self._venue.ledger.accounts[ticket.account], list(self._venue.orders_of(ticket.account))
+        before = standing(account, orders, self._venue.market, now)
+        others = [order for order in orders if order is not self.book.get(ticket.client_id, ticket.order_id)]
         price = ticket.limit or self._venue.market.quote(ticket.instrument, now).last or ZERO
         shown = PreviewShown(
             ticket=ticket,
@@ -183,14 +188,14 @@ class Exchange:
 
     def _refusal_of_parent(self, ticket: Ticket) -> Refusal | None:
         """Why a child can't be attached to its parent, or None."""
-        key = (ticket.client_id, ticket.parent_id)
-        parent = self.book.get(*key)
-        if not ticket.parent_id or key in self._held or self.book.get(ticket.client_id, ticket.order_id):
+        top = self._held.top_of(ticket)
+        if self.book.get(ticket.client_id, ticket.order_id) or (top is not None and not top.parent_id):
             return None
+        parent = self.book.get(ticket.client_id, top.parent_id) if top is not None else None
         is_filled = parent is not None and parent.status is Status.FILLED
         if parent is not None and (parent.is_live or (is_filled and self.conduct.takes_late_children)):
             return None
-        return Refusal(code=321, text=cause(f"Can't find order with id ={ticket.parent_id}"))
+        return Refusal(code=321, text=cause(f"Can't find order with id ={(top or ticket).parent_id}"))
 
     def _refuse(self, ticket: Ticket, refusal: Refusal, *, is_new: bool) -> None:
         self._venue.tell(ticket.client_id, ticket.order_id, refusal.code, refusal.text)

@@ -11,6 +11,7 @@ from longwatch.gateway import groups
 from longwatch.gateway.book import OrderBook, terms
 from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.ledger import Execution, Ledger
+from longwatch.gateway.margin import lack
 from longwatch.gateway.market import Auction, Market, Quote
 from longwatch.gateway.matching import Liquidity, Offer, Trade, offered, offered_at, price_of, trail, triggers, within
 from longwatch.gateway.orders import AT_ONCE, AT_THE_CLOSE, AT_THE_OPEN, Order, Status, commission_so_far
@@ -103,6 +104,18 @@ class Floor:
             self.show(order)
         self.orphan(order)
 
+    def reject(self, order: Order, reason: str, wait: float = NO_TIME) -> None:
+        """End an order that can't be carried, told by status and, after a wait, the reason, or the other way round."""
+        text = f"Order rejected - reason:{reason}"
+        self.end(order, Status.INACTIVE, CANCELLED_BY_SYSTEM)
+        if self._conduct.reason_first:
+            self.tell(order, 201, text)
+            self.show(order)
+        else:
+            self._report(StatusShown(order=order))
+            self._timeline.after(wait, self.tell, order, 201, text)
+        self.orphan(order)
+
     def orphan(self, order: Order) -> None:
         """The children of an order that has ended go on, for the part it filled, or end with it."""
         for child in groups.children_of(self._book, order):
@@ -115,8 +128,14 @@ class Floor:
                 self.cancel(child, CANCELLED_BY_SYSTEM)
 
     def release(self, child: Order) -> None:
-        """A child waits for its parent no longer: it works, and meets the market a moment later."""
+        """A child waits for its parent no longer: it works, if the account can carry it, a moment later."""
+        ticket = replace(child.ticket, quantity=child.remaining)
+        account, orders = self._ledger.accounts[ticket.account], list(self._book.binding(ticket.account))
+        reason = lack(account, orders, ticket, self._market, self._timeline.now()) if child.is_accepted else ""
         child.is_child_held = False
+        if reason:
+            self.reject(child, reason)
+            return
         self._note("released", child)
         if child.is_cancelling or not child.is_acknowledged:
             return

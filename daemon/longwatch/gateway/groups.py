@@ -29,11 +29,11 @@ class Untransmitted:
         self._tickets[ticket.client_id, ticket.order_id] = ticket
 
     def drop(self, key: Key) -> bool:
-        """Forget one ticket, and its children; returns whether it was there."""
+        """Forget one ticket, and all that descend from it; returns whether it was there."""
         if self._tickets.pop(key, None) is None:
             return False
         for child in self._children(*key):
-            del self._tickets[child.client_id, child.order_id]
+            self.drop((child.client_id, child.order_id))
         return True
 
     def drop_client(self, client_id: int | None = None) -> None:
@@ -41,17 +41,28 @@ class Untransmitted:
         for key in [key for key in self._tickets if client_id in {None, key[0]}]:
             del self._tickets[key]
 
+    def top_of(self, ticket: Ticket) -> Ticket | None:
+        """The ticket, or its first ancestor that waits here too; None for one that would be its own ancestor."""
+        seen = {ticket.order_id}
+        while (parent := self._tickets.get((ticket.client_id, ticket.parent_id))) is not None:
+            if parent.order_id in seen:
+                return None
+            seen.add(parent.order_id)
+            ticket = parent
+        return ticket
+
     def family_of(self, ticket: Ticket) -> list[Ticket]:
-        """What is transmitted with a ticket, in order of ids: a child takes its parent and its siblings along."""
-        self._tickets.pop((ticket.client_id, ticket.order_id), None)
-        if not ticket.parent_id:
-            return [ticket]
-        parent = self._tickets.pop((ticket.client_id, ticket.parent_id), None)
-        siblings = [ticket, *self._children(ticket.client_id, ticket.parent_id)]
-        for sibling in siblings[1:]:
-            del self._tickets[sibling.client_id, sibling.order_id]
-        siblings.sort(key=lambda one: one.order_id)
-        return siblings if parent is None else [parent, *siblings]
+        """What is transmitted with a ticket, parents first: a child takes its ancestors and their siblings along."""
+        family: list[Ticket] = []
+        above: Ticket | None = ticket
+        while above is not None:
+            self._tickets.pop((above.client_id, above.order_id), None)
+            siblings = self._children(above.client_id, above.parent_id) if above.parent_id else []
+            for sibling in siblings:
+                del self._tickets[sibling.client_id, sibling.order_id]
+            family = [*sorted([above, *siblings], key=lambda one: one.order_id), *family]
+            above = self._tickets.get((above.client_id, above.parent_id))
+        return family
 
     def _children(self, client_id: int, parent_id: int) -> list[Ticket]:
         return [one for key, one in self._tickets.items() if (key[0], one.parent_id) == (client_id, parent_id)]

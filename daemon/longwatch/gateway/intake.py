@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from longwatch.gateway import groups
 from longwatch.gateway.book import BY_HAND, order_facts
 from longwatch.gateway.floor import CANCELLED_BY_SYSTEM, NO_TIME
 from longwatch.gateway.ledger import ZERO
-from longwatch.gateway.margin import initial_with, standing
-from longwatch.gateway.orders import AT_ONCE, AT_THE_CLOSE, AT_THE_OPEN, Order, Status, Ticket
-from longwatch.gateway.reports import BoundShown, StatusShown
+from longwatch.gateway.margin import lack
+from longwatch.gateway.orders import AT_ONCE, AT_THE_CLOSE, AT_THE_OPEN, Order, Ticket
+from longwatch.gateway.reports import BoundShown
 from longwatch.gateway.rules import amended
 from longwatch.gateway.venue import Venue
 
@@ -87,7 +86,7 @@ class Intake:
         for order in orders:
             reason = self._rejection(order) if order.is_live else ""
             if reason:
-                self._reject(order, reason)
+                self._venue.floor.reject(order, reason, self._venue.latencies.reject_reason)
             order.is_accepted = order.is_live
         latencies = self._venue.latencies
         rest = self._venue.vary(orders[0], "acknowledge", latencies.acknowledge) - latencies.reject
@@ -102,9 +101,7 @@ class Intake:
         if order.is_child_held:
             return ""
         others, account = list(venue.orders_of(ticket.account)), venue.ledger.accounts[ticket.account]
-        before = standing(account, others, venue.market, now)
-        needed = initial_with(account, others, ticket, venue.market, now)
-        return _beyond(before.equity, needed, ticket) if needed > max(before.equity, before.initial) else ""
+        return lack(account, others, ticket, venue.market, now)
 
     def _is_late(self, ticket: Ticket, now: datetime) -> bool:
         """Whether the auction that an order is for takes no more orders."""
@@ -114,17 +111,6 @@ class Intake:
             return session is not None or (following is not None and following.open_at - now < LAST_FOR_THE_OPEN)
         is_for_the_close = ticket.order_type in AT_THE_CLOSE
         return is_for_the_close and session is not None and session.close_at - now < LAST_FOR_THE_CLOSE
-
-    def _reject(self, order: Order, reason: str) -> None:
-        venue, text = self._venue, f"Order rejected - reason:{reason}"
-        venue.floor.end(order, Status.INACTIVE, CANCELLED_BY_SYSTEM)
-        if venue.conduct.reason_first:
-            venue.floor.tell(order, 201, text)
-            venue.floor.show(order)
-        else:
-            venue.report(StatusShown(order=order))
-            venue.timeline.after(venue.latencies.reject_reason, venue.floor.tell, order, 201, text)
-        venue.floor.orphan(order)
 
     def _acknowledge(self, orders: Sequence[Order]) -> None:
         for order in orders:
@@ -187,11 +173,3 @@ class Intake:
             f"Warning: your order will not be placed at the exchange until {when}"
         )
         self._venue.floor.tell(order, 399, text)
-
-
-def _beyond(equity: Decimal, needed: Decimal, ticket: Ticket) -> str:
-    currency = ticket.instrument.currency
-    return (
-        "YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION YOUR EQUITY WITH LOAN VALUE "
-        f"[{equity:.2f} {currency}] MUST EXCEED THE INITIAL MARGIN [{needed:.2f} {currency}]"
-    )

@@ -5,7 +5,7 @@ Initial margin is half of the worst position each instrument could reach (Regula
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -46,6 +46,30 @@ def standing(account: Account, orders: Iterable[Order], market: Market, at: date
 def initial_with(account: Account, orders: Iterable[Order], ticket: Ticket, market: Market, at: datetime) -> Decimal:
     """The initial margin if `ticket` were working too."""
     return INITIAL_RATE * _worst(account, _pending(orders, ticket), market, at)
+
+
+def lack(
+    account: Account,
+    orders: Sequence[Order],
+    ticket: Ticket,
+    market: Market,
+    at: datetime,
+    *,
+    instead_of: Order | None = None,
+) -> str:
+    """Why the account can't carry another ticket, or one in the place of an order; empty where it can.
+
+    What binds no more than is bound already is always carried.
+    """
+    before = standing(account, orders, market, at)
+    others = [order for order in orders if order is not instead_of]
+    needed, currency = initial_with(account, others, ticket, market, at), ticket.instrument.currency
+    if needed <= max(before.equity, before.initial):
+        return ""
+    return (
+        "YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION YOUR EQUITY WITH LOAN VALUE "
+        f"[{before.equity:.2f} {currency}] MUST EXCEED THE INITIAL MARGIN [{needed:.2f} {currency}]"
+    )
 
 
 def _pending(orders: Iterable[Order], another: Ticket | None = None) -> dict[tuple[int, bool], Decimal]:

@@ -190,6 +190,8 @@ def _trail(ticket: Ticket, _: Conduct) -> Refusal | None:
     if (amount > 0) == (percent > 0) or amount < 0 or not 0 <= percent < 100:
         text = "A TRAIL order needs either a trailing amount or a trailing percentage below 100."
         return Refusal(code=321, text=cause(text))
+    if ticket.trail_stop is not None and ticket.trail_stop <= 0:
+        return Refusal(code=321, text=cause("The first stop price of a TRAIL order must be above zero."))
     return None
 
 

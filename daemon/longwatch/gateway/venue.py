@@ -40,7 +40,7 @@ class Venue:
 
     def orders_of(self, account: str) -> Iterator[Order]:
         """The orders that bind an account's margin: accepted and not ended."""
-        return (order for order in self.book.live() if order.is_accepted and order.ticket.account == account)
+        return self.book.binding(account)
 
     def standing(self, account: str) -> Standing:
         """Where an account stands now."""
