@@ -48,11 +48,11 @@ def changed(ledger: Ledger, changes: list[Change]) -> Ledger:
             case "assign":
                 ledger.assign(ACCOUNT, CON_ID, SYMBOL, shares, price, at)
             case "split" if CON_ID in ledger.accounts[ACCOUNT].holdings:
-                ledger.split(ACCOUNT, CON_ID, SYMBOL, RATIOS[int(shares) % 4], price, at)
+                ledger.split(ACCOUNT, CON_ID, SYMBOL, RATIOS[int(shares) % 4], price, at, at.date())
             case "cash":
                 ledger.move_cash(ACCOUNT, shares * price, at)
             case "accrue":
-                ledger.accrue(ACCOUNT, CON_ID, SYMBOL, shares, at)
+                ledger.accrue(ACCOUNT, CON_ID, SYMBOL, shares, at, at.date())
             case "pay" if ledger.accounts[ACCOUNT].dues:
                 ledger.pay(ACCOUNT, CON_ID, SYMBOL, ledger.accounts[ACCOUNT].dues[0].amount, at)
             case "bust" if ledger.executions:
@@ -159,10 +159,10 @@ def ledger() -> Ledger:
 def test_a_split_multiplies_shares_at_the_same_cost_and_pays_fractions(ledger: Ledger) -> None:
     """One for three: 33 shares, and a third of a share in cash at the new price."""
     account = ledger.accounts[ACCOUNT]
-    ledger.split(ACCOUNT, CON_ID, SYMBOL, "3/2", Decimal("6.67"), LATER)
+    ledger.split(ACCOUNT, CON_ID, SYMBOL, "3/2", Decimal("6.67"), LATER, LATER.date())
     assert (account.holdings[CON_ID].quantity, account.holdings[CON_ID].cost) == (150, 1001)
     cash = account.cash
-    ledger.split(ACCOUNT, CON_ID, SYMBOL, "1/4", Decimal("26.68"), LATER)
+    ledger.split(ACCOUNT, CON_ID, SYMBOL, "1/4", Decimal("26.68"), LATER, LATER.date())
     assert account.holdings[CON_ID].quantity == 37
     assert account.cash == cash + Decimal("13.34")
 
@@ -186,7 +186,7 @@ def test_an_assignment_trades_at_the_strike(ledger: Ledger) -> None:
 
 def test_a_dividend_is_accrued_and_then_cash(ledger: Ledger) -> None:
     account, cash = ledger.accounts[ACCOUNT], ledger.accounts[ACCOUNT].cash
-    ledger.accrue(ACCOUNT, CON_ID, SYMBOL, Decimal(25), LATER)
+    ledger.accrue(ACCOUNT, CON_ID, SYMBOL, Decimal(25), LATER, LATER.date())
     assert (account.cash, account.accrued) == (cash, 25)
     ledger.pay(ACCOUNT, CON_ID, SYMBOL, Decimal(25), LATER + timedelta(days=9))
     assert (account.cash, account.accrued) == (cash + 25, 0)
@@ -199,7 +199,8 @@ def test_a_day_begins_with_what_the_last_one_left(ledger: Ledger) -> None:
     day = account.since(ledger.day_of(JANUARY_3 + timedelta(seconds=200_000)))
     assert (day.date, day.shares[CON_ID], day.spent[CON_ID]) == (date(2007, 1, 5), 100, -479)
     assert day.realised_since(account.holdings[CON_ID]) == account.realised != 0
-    ledger.split(ACCOUNT, CON_ID, SYMBOL, "2/1", Decimal(6), JANUARY_3 + timedelta(seconds=200_001))
+    at = JANUARY_3 + timedelta(seconds=200_001)
+    ledger.split(ACCOUNT, CON_ID, SYMBOL, "2/1", Decimal(6), at, at.date())
     assert day.shares[CON_ID] == 200
     assert account.since(date(2007, 1, 6)).shares[CON_ID] == 120
 

@@ -98,6 +98,7 @@ class OrderBook:
 
     def restore(self, ledger: Ledger, market: Market) -> None:
         """Take up the orders of a reloaded ledger, and its fills; raises JournalError for an instrument not listed."""
+        _check_holdings(ledger, market)
         by_perm_id: dict[int, Order] = {}
         for entry in ledger.orders:
             match entry["kind"]:
@@ -107,6 +108,10 @@ class OrderBook:
                     order = by_perm_id[entry["perm_id"]]
                     order.ticket = replace(order.ticket, **_terms_of(entry))
                     order.revision += 1
+                    order.asked_at = datetime.fromisoformat(entry["at"])
+                case "accepted":
+                    order = by_perm_id[entry["perm_id"]]
+                    order.is_accepted = order.is_acknowledged = order.is_told = True
                 case "bound":
                     self.bind(by_perm_id[entry["perm_id"]], entry["order_id"])
                 case "triggered":
@@ -130,10 +135,7 @@ class OrderBook:
     def _restore_order(self, entry: Entry, market: Market) -> Order:
         instrument = market.find(entry["symbol"], entry["con_id"])
         if instrument is None:
-            raise JournalError(
-                f"The gateway's ledger has an order in {entry['symbol']}, which this market does not list; "
-                "start it with the market it was written with."
-            )
+            raise _unlisted(f"has an order in {entry['symbol']}")
         ticket = Ticket(
             order_id=entry["order_id"],
             client_id=entry["client_id"],
@@ -141,8 +143,6 @@ class OrderBook:
             instrument=instrument,
             action=entry["action"],
             exchange=entry["exchange"],
-            order_ref=entry["order_ref"],
-            outside_rth=entry["outside_rth"],
             parent_id=entry.get("parent_id", 0),
             oca_group=entry.get("oca_group", ""),
             oca_type=entry.get("oca_type", 0),
@@ -153,7 +153,7 @@ class OrderBook:
         order.trailed = ticket.trail_stop
         order.parent_perm_id = entry.get("parent_perm_id", 0)
         order.is_child_held = entry.get("is_child_held", False)
-        order.is_accepted = order.is_acknowledged = order.is_told = True
+        order.is_accepted = order.is_acknowledged = order.is_told = entry.get("is_accepted", True)
         self._orders[ticket.client_id, ticket.order_id] = order
         self.use(ticket.client_id, ticket.order_id)
         self._by_hand = min(self._by_hand, ticket.order_id)
@@ -161,14 +161,15 @@ class OrderBook:
         return order
 
     def _restore_fills(self, ledger: Ledger, by_perm_id: dict[int, Order]) -> None:
-        for execution in ledger.executions:
+        """A fill that was taken back has left the books, but its shares were the order's and are not traded again."""
+        for execution, commission in ledger.fills():
             self._fill_number = max(self._fill_number, int(execution.exec_id.split(".")[1], 16))
             order = by_perm_id.get(execution.perm_id)
             if order is not None:
                 order.filled += execution.quantity
                 order.spent += execution.quantity * execution.price
                 order.last_price = execution.price
-                order.commission += ledger.commissions[execution.exec_id].amount
+                order.commission += commission
                 order.status = Status.SUBMITTED if order.is_live else order.status
 
 
@@ -184,11 +185,10 @@ def order_facts(order: Order) -> dict[str, Any]:
         "symbol": ticket.instrument.symbol,
         "exchange": ticket.exchange,
         "action": ticket.action,
-        "order_ref": ticket.order_ref,
-        "outside_rth": ticket.outside_rth,
         "parent_id": ticket.parent_id,
         "parent_perm_id": order.parent_perm_id,
         "is_child_held": order.is_child_held,
+        "is_accepted": order.is_accepted,
         "is_liquidation": ticket.is_liquidation,
         "oca_group": ticket.oca_group,
         "oca_type": ticket.oca_type,
@@ -197,6 +197,8 @@ def order_facts(order: Order) -> dict[str, Any]:
 
 
 PRICES = ("limit", "stop", "trail_stop", "trail_percent")
+ALSO = ("order_ref", "outside_rth")
+"""Not in the modifications of older ledgers."""
 
 
 def terms(ticket: Ticket) -> dict[str, Any]:
@@ -207,6 +209,7 @@ def terms(ticket: Ticket) -> dict[str, Any]:
         "order_type": ticket.order_type,
         **{name: None if price is None else str(price) for name, price in prices.items()},
         "tif": ticket.tif,
+        **{name: getattr(ticket, name) for name in ALSO},
     }
 
 
@@ -216,7 +219,22 @@ def _terms_of(entry: Entry) -> dict[str, Any]:
         "order_type": entry["order_type"],
         **{name: _price(entry.get(name)) for name in PRICES},
         "tif": entry["tif"],
+        **{name: entry[name] for name in ALSO if name in entry},
     }
+
+
+def _check_holdings(ledger: Ledger, market: Market) -> None:
+    """Raise JournalError for a position that the market could neither show nor price."""
+    for books in ledger.accounts.values():
+        for number, holding in books.holdings.items():
+            if holding.quantity and market.find(holding.symbol, number) is None:
+                raise _unlisted(f"holds {holding.symbol}")
+
+
+def _unlisted(what: str) -> JournalError:
+    return JournalError(
+        f"The gateway's ledger {what}, which this market does not list; start it with the market it was written with."
+    )
 
 
 def _price(text: str | None) -> Decimal | None:

@@ -138,21 +138,28 @@ class Account:
         return gain
 
     def retract(self, con_id: int, former: Step, latter: Step | None, day: date) -> None:
-        """Put another step in the place of a former one, or nothing, as if it had always been so."""
+        """Put another step in the place of a former one, or nothing, as if it had always been so.
+
+        A later split then leaves other shares, and another fraction of one is paid.
+        """
         self.day = began = self.since(day)
         steps, old = self.steps[con_id], self.holdings[con_id]
         place = steps.index(former)
         steps[place : place + 1] = [latter] if latter else []
         change = (latter.cash if latter else ZERO) - former.cash
-        self.cash += change
-        began.spent[con_id] = began.spent.get(con_id, ZERO) - change
         holding, tally = Holding(con_id=con_id, symbol=old.symbol), Tally()
         brought = ZERO
-        for step in steps:
+        for number, entered in enumerate(steps):
+            step = entered
+            if step.ratio is not None:
+                steps[number] = step = split_of(holding.quantity, step.ratio, step.price)
+                change += step.cash - entered.cash
             cost = holding.cost
             moved_by(holding, step)
             tally.count(step)
             brought += holding.cost - cost if step.is_free else ZERO
+        self.cash += change
+        began.spent[con_id] = began.spent.get(con_id, ZERO) - change
         self.realised += holding.realised - old.realised
         self.brought[con_id] = brought
         self.holdings[con_id], self.tallies[con_id] = holding, tally

@@ -74,27 +74,36 @@ class Corporate:
             held = self._desk.books(account).holdings.get(action.con_id)
             if held is None or not held.quantity:
                 continue
-            if action.dividend:
-                self._accrue(account, instrument, held.quantity, action.dividend)
-            if action.ratio != 1:
-                self._split(account, instrument, action.ratio, before)
+            if action.dividend and not self._is_done("accrual", account, action):
+                self._accrue(account, instrument, held.quantity, action)
+            if action.ratio != 1 and not self._is_done("split", account, action):
+                self._split(account, instrument, action, before)
         if action.ratio != 1:
             self._desk.exchange.lapse("", instrument.symbol)
 
-    def _split(self, account: str, instrument: Instrument, times: Decimal, before: datetime) -> None:
+    def _is_done(self, kind: str, account: str, action: Action) -> bool:
+        """Whether a reloaded ledger had it already: market time may go on before the same open."""
+        key, acted = (kind, account, action.con_id, action.date.isoformat()), self._desk.ledger.acted
+        if not acted[key]:
+            return False
+        acted[key] -= 1
+        return True
+
+    def _split(self, account: str, instrument: Instrument, action: Action, before: datetime) -> None:
         """The price is the last one before the open, also where the machine is late."""
-        desk, ratio = self._desk, Fraction(times).limit_denominator(FINEST)
+        desk, ratio = self._desk, Fraction(action.ratio).limit_denominator(FINEST)
         last = desk.market.quote(instrument, before).last or ZERO
         price = round(last * ratio.denominator / ratio.numerator, PRICE_DIGITS)
         text = f"{ratio.numerator}/{ratio.denominator}"
-        desk.ledger.split(account, instrument.con_id, instrument.symbol, text, price, desk.now())
+        desk.ledger.split(account, instrument.con_id, instrument.symbol, text, price, desk.now(), action.date)
         self._took_effect(
             Event(kind="split", account=account, symbol=instrument.symbol, ratio=text, price=price), instrument
         )
 
-    def _accrue(self, account: str, instrument: Instrument, shares: Decimal, a_share: Decimal) -> None:
-        desk, amount = self._desk, (shares * a_share).quantize(CENT)
-        desk.ledger.accrue(account, instrument.con_id, instrument.symbol, amount, desk.now())
+    def _accrue(self, account: str, instrument: Instrument, shares: Decimal, action: Action) -> None:
+        desk, a_share = self._desk, action.dividend
+        amount = (shares * a_share).quantize(CENT)
+        desk.ledger.accrue(account, instrument.con_id, instrument.symbol, amount, desk.now(), action.date)
         self._took_effect(Event(kind="dividend", account=account, symbol=instrument.symbol, amount=a_share), instrument)
         self._pay_later(account, desk.books(account).dues[-1])
 

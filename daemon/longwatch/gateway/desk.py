@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from longwatch.clock import Clock
+from longwatch.errors import JournalError
 from longwatch.gateway.account_values import Statement
 from longwatch.gateway.config import GatewayConfig
 from longwatch.gateway.corporate import Corporate
@@ -67,18 +68,7 @@ class Desk:
         self.following = Following(self, config.account_refresh_seconds)
         self.events = Events(self)
         self.corporate = Corporate(self, self.events.took_effect)
-        self.exchange = Exchange(
-            market,
-            self.ledger,
-            self.timeline,
-            self.pulse,
-            self._carry,
-            seed=config.seed,
-            latencies=config.latencies,
-            conduct=config.conduct,
-            volume_share=config.volume_share,
-            hard_to_borrow=config.hard_to_borrow,
-        )
+        self.exchange = self._exchange()
         self.police = Police(config.pacing, loop.time, loop.call_later)
         self.feeds = Feeds(
             self.timeline,
@@ -96,6 +86,25 @@ class Desk:
         self.events.resume()
         self.corporate.resume()
         self.pulse.follow(self._beat, self._is_needed)
+
+    def _exchange(self) -> Exchange:
+        """The exchange with the ledger's orders. Raises JournalError when they are not of this market."""
+        try:
+            return Exchange(
+                self.market,
+                self.ledger,
+                self.timeline,
+                self.pulse,
+                self._carry,
+                seed=self.config.seed,
+                latencies=self.config.latencies,
+                conduct=self.config.conduct,
+                volume_share=self.config.volume_share,
+                hard_to_borrow=self.config.hard_to_borrow,
+            )
+        except JournalError:
+            self.ledger.close()
+            raise
 
     # -- clients -------------------------------------------------------------------------------------------------
 

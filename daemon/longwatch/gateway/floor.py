@@ -15,7 +15,7 @@ from longwatch.gateway.margin import lack
 from longwatch.gateway.market import Auction, Market, Quote
 from longwatch.gateway.matching import Liquidity, Offer, Trade, offered, offered_at, price_of, trail, triggers, within
 from longwatch.gateway.orders import AT_ONCE, AT_THE_CLOSE, AT_THE_OPEN, Order, Status, commission_so_far
-from longwatch.gateway.reports import CommissionShown, FillShown, OrderNotice, OrderShown, Report, StatusShown
+from longwatch.gateway.reports import CommissionShown, FillShown, OrderNotice, OrderShown, Report, StatusShown, Teller
 from longwatch.gateway.timeline import Timeline
 
 NO_TIME = 0.003
@@ -45,7 +45,7 @@ class Floor:
         self._ledger = ledger
         self._book = book
         self._timeline = timeline
-        self._report = report
+        self._report = Teller(report)
         self._conduct = conduct
         self._volume_share = volume_share
         self._liquidity = Liquidity()
@@ -82,10 +82,11 @@ class Floor:
 
     def cancel(self, order: Order, ending: str) -> None:
         """End an order unfilled: status first, then the confirmation, then the same for its children."""
-        self.end(order, Status.CANCELLED, ending)
-        self._report(StatusShown(order=order))
-        self.tell(order, 202, "Order Canceled - reason:")
-        self.orphan(order)
+        with self._report.later(), self._ledger.together():
+            self.end(order, Status.CANCELLED, ending)
+            self._report(StatusShown(order=order))
+            self.tell(order, 202, "Order Canceled - reason:")
+            self.orphan(order)
 
     def end(self, order: Order, status: Status, ending: str) -> None:
         """Note that an order has ended, and how."""
@@ -253,10 +254,14 @@ class Floor:
         return self._traders[1].setdefault((ticket.account, ticket.oca_group), []) if ticket.oca_group else []
 
     def _trade(self, order: Order, trade: Trade, offer: Offer) -> None:
-        """Take what is offered, book it, and let the orders that belong together follow."""
+        """Take what is offered, book it, and let the orders that belong together follow: in the books all at once."""
         self._liquidity.take(order, offer, trade.quantity)
         self._traders_at(order, offer.place).append(order.perm_id)
-        self._fill(order, trade)
+        with self._report.later(), self._ledger.together():
+            self._fill(order, trade)
+            self._follow_fill(order, trade)
+
+    def _follow_fill(self, order: Order, trade: Trade) -> None:
         for sibling in groups.siblings_of(self._book, order):
             left = groups.left_of(sibling, order, trade.quantity)
             if left <= 0:

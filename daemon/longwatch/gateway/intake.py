@@ -11,7 +11,7 @@ from longwatch.gateway.book import BY_HAND, order_facts
 from longwatch.gateway.floor import CANCELLED_BY_SYSTEM, NO_TIME
 from longwatch.gateway.ledger import ZERO
 from longwatch.gateway.margin import lack
-from longwatch.gateway.orders import AT_ONCE, AT_THE_CLOSE, AT_THE_OPEN, Order, Ticket
+from longwatch.gateway.orders import AT_ONCE, AT_THE_CLOSE, AT_THE_OPEN, ONE_FILL_CANCELS, Order, Status, Ticket
 from longwatch.gateway.reports import BoundShown
 from longwatch.gateway.rules import amended
 from longwatch.gateway.venue import Venue
@@ -32,7 +32,8 @@ class Intake:
 
     def take(self, tickets: Sequence[Ticket]) -> None:
         """Take a ticket, or a parent's with its children's, which follow it with the next permanent ids."""
-        orders = [self._add(ticket) for ticket in tickets]
+        with self._venue.ledger.together():
+            orders = [self._add(ticket) for ticket in tickets]
         self._venue.later_all(orders, self._venue.latencies.reject, self._screen, orders)
 
     def locate(self, symbol: str) -> None:
@@ -55,10 +56,18 @@ class Intake:
         venue.report(BoundShown(order=order))
 
     def resume(self) -> None:
-        """Orders of a reloaded ledger work on; those whose session has closed, or parent ended, meanwhile end now."""
+        """Orders of a reloaded ledger work on; those whose session has closed, or parent ended, meanwhile end now.
+
+        Those that nobody had looked at are looked at now.
+        """
         now, floor = self._venue.timeline.now(), self._venue.floor
+        self._finish()
+        families: dict[int, list[Order]] = {}
         for order in self._venue.book.live():
-            floor.set_expiry(order, order.placed_at)
+            if not order.is_accepted:
+                families.setdefault(order.parent_perm_id or order.perm_id, []).append(order)
+                continue
+            floor.set_expiry(order, order.asked_at or order.placed_at)
             order.is_unlocated = self._is_unlocated(order)
             if order.expires_at is not None and order.expires_at <= now:
                 floor.cancel(order, CANCELLED_BY_SYSTEM)
@@ -66,7 +75,24 @@ class Intake:
                 floor.submit(order)
         for order in list(self._venue.book.ended()):
             floor.orphan(order)
+        for family in families.values():
+            self._venue.later_all(family, self._venue.latencies.reject, self._screen, family)
         self._venue.pulse.wake()
+
+    def _finish(self) -> None:
+        """End what a crash has left half done: orders that have traded all they wanted, and the others of a group."""
+        book, floor = self._venue.book, self._venue.floor
+        for order in book.live():
+            if order.remaining <= 0:
+                floor.end(order, Status.FILLED, f"Filled Size: {order.filled}")
+        traded_at = {one.perm_id: one.at for one in self._venue.ledger.executions}
+        for order in [*book.ended(), *book.live()]:
+            is_decided = order.status is Status.FILLED or order.ticket.oca_rule == ONE_FILL_CANCELS
+            if is_decided and order.perm_id in traded_at:
+                for sibling in groups.siblings_of(book, order):
+                    # A group's name may be used again later.
+                    if sibling.placed_at <= traded_at[order.perm_id]:
+                        floor.cancel(sibling, CANCELLED_BY_SYSTEM)
 
     def _add(self, asked: Ticket) -> Order:
         venue = self._venue
@@ -88,6 +114,10 @@ class Intake:
             if reason:
                 self._venue.floor.reject(order, reason, self._venue.latencies.reject_reason)
             order.is_accepted = order.is_live
+        with self._venue.ledger.together():
+            for order in orders:
+                if order.is_accepted:
+                    self._venue.ledger.note("accepted", self._venue.timeline.now(), perm_id=order.perm_id)
         latencies = self._venue.latencies
         rest = self._venue.vary(orders[0], "acknowledge", latencies.acknowledge) - latencies.reject
         self._venue.later_all(orders, max(rest, 0.0), self._acknowledge, orders)

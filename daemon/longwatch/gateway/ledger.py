@@ -6,6 +6,7 @@ on where the last one stopped, and anybody can recompute cash and positions from
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -45,8 +46,11 @@ class Ledger:
         self.accounts: dict[str, Account] = {}
         self.executions: list[Execution] = []
         self.commissions: dict[str, Commission] = {}
+        self._busted: list[tuple[Execution, Decimal]] = []
         self.orders: list[Entry] = []
         """Order entries read from the file, in its order, for the exchange to take up again."""
+        self.acted: Counter[tuple[str, str, int, str]] = Counter()
+        """The file's splits and accruals, by kind, account, contract number and the session before which they were."""
         self.fault = ""
         """How the books are out, or why nothing can be written; empty while all is right."""
         self._zone = ZoneInfo(zone)
@@ -84,6 +88,11 @@ class Ledger:
         self._enter({"kind": "bust", "at": at.isoformat(), "account": execution.account, "exec_id": execution.exec_id})
         return replace(execution, exec_id=_revised(execution.exec_id), quantity=ZERO, at=at)
 
+    def fills(self) -> list[tuple[Execution, Decimal]]:
+        """Every fill there has been and its commission, by number, with those that were taken back."""
+        booked = [(one, self.commissions[one.exec_id].amount) for one in self.executions]
+        return sorted([*booked, *self._busted], key=lambda fill: fill[0].exec_id)
+
     # -- events --------------------------------------------------------------------------------------------------
 
     def transfer(self, account: str, con_id: int, symbol: str, quantity: Decimal, cost: Decimal, at: datetime) -> None:
@@ -94,17 +103,20 @@ class Ledger:
         """Shares come (or go) at a strike, and cash goes (or comes), without order or commission."""
         self._shares("assignment", account, con_id, symbol, at, quantity=str(quantity), price=str(strike))
 
-    def split(self, account: str, con_id: int, symbol: str, ratio: str, price: Decimal, at: datetime) -> None:
+    def split(
+        self, account: str, con_id: int, symbol: str, ratio: str, price: Decimal, at: datetime, session: date
+    ) -> None:
         """`ratio` is new shares for old ones, as `2/1`; a fraction of a share is paid at `price`, the new one's."""
-        self._shares("split", account, con_id, symbol, at, ratio=ratio, price=str(price))
+        facts = {"ratio": ratio, "price": str(price), "session": session.isoformat()}
+        self._shares("split", account, con_id, symbol, at, **facts)
 
     def move_cash(self, account: str, amount: Decimal, at: datetime) -> None:
         """Cash comes in (or goes out, when negative)."""
         self._enter({"kind": "cash", "at": at.isoformat(), "account": account, "amount": str(amount)})
 
-    def accrue(self, account: str, con_id: int, symbol: str, amount: Decimal, at: datetime) -> None:
+    def accrue(self, account: str, con_id: int, symbol: str, amount: Decimal, at: datetime, session: date) -> None:
         """A dividend is due: `amount` belongs to the account (or is owed, when negative) and is no cash yet."""
-        self._shares("accrual", account, con_id, symbol, at, amount=str(amount))
+        self._shares("accrual", account, con_id, symbol, at, amount=str(amount), session=session.isoformat())
 
     def pay(self, account: str, con_id: int, symbol: str, amount: Decimal, at: datetime) -> None:
         """The oldest dividend of this contract and amount becomes cash."""
@@ -174,7 +186,9 @@ class Ledger:
     def _bust(self, exec_id: str, at: datetime) -> None:
         execution = next(one for one in reversed(self.executions) if one.exec_id == exec_id)
         self.executions.remove(execution)
-        step = _step(execution, self.commissions.pop(exec_id).amount)
+        commission = self.commissions.pop(exec_id).amount
+        self._busted.append((execution, commission))
+        step = _step(execution, commission)
         self.accounts[execution.account].retract(execution.con_id, step, None, self.day_of(at))
 
     def _write(self, *entries: Entry) -> None:
@@ -196,6 +210,9 @@ class Ledger:
             for number, entry in enumerate(entries, 1):
                 where = f"Line {number}"
                 self._take(entry)
+                if entry["kind"] in {"split", "accrual"}:
+                    day = self.day_of(datetime.fromisoformat(entry["at"])).isoformat()
+                    self.acted[entry["kind"], entry["account"], entry["con_id"], entry.get("session", day)] += 1
             where = "An amount"
             for account in self.accounts:
                 self.check(account)

@@ -110,12 +110,13 @@ class Order:
     `trailed` is where the stop of a trailing order stands. `is_child_held`: it waits for its parent to fill.
     `is_unlocated`: it waits for shares to be found that can be sold short. `cancelled_by` is the client that asked
     for this one by its id. `is_told`: openOrder and orderStatus have gone out.
-    `shrunk` is what its group or its parent took from its size.
+    `shrunk` is what its group or its parent took from its size. `asked_at`: when it was last placed or modified.
     """
 
     perm_id: int
     ticket: Ticket
     placed_at: datetime
+    asked_at: datetime | None = None
     status: Status = Status.PRE_SUBMITTED
     filled: Decimal = ZERO
     spent: Decimal = ZERO

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -70,3 +72,32 @@ class PreviewShown:
 
 
 Report = OrderShown | StatusShown | FillShown | CommissionShown | OrderNotice | BoundShown | PreviewShown
+
+
+class Teller:
+    """Passes reports on; those told within `later` follow at its end, and never when that fails."""
+
+    def __init__(self, report: Callable[[Report], None]) -> None:
+        self._report = report
+        self._kept: list[Report] | None = None
+
+    def __call__(self, report: Report) -> None:
+        if self._kept is None:
+            self._report(report)
+        else:
+            self._kept.append(report)
+
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """Keep what is told in here until the end: nobody hears of what is not yet in the books."""
+        if self._kept is not None:
+            yield
+            return
+        kept: list[Report] = []
+        self._kept = kept
+        try:
+            yield
+        finally:
+            self._kept = None
+        for report in kept:
+            self._report(report)
