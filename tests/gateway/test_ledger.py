@@ -7,15 +7,17 @@ import resource
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.errors import JournalError
+from longwatch.gateway.app import Gateway
 from longwatch.gateway.ledger import Execution, Ledger, newest_entry_at
 from longwatch.gateway.orders import commission_so_far
-from tests.gateway.made import JANUARY_3
+from tests.gateway.made import JANUARY_3, on_a_gateway
 
 ACCOUNT = "DU123456"
 CASH = Decimal(1_000_000)
@@ -136,7 +138,7 @@ def test_a_line_that_can_not_be_booked_is_told_in_one_sentence(tmp_path: Path, d
     path = tmp_path / "books.jsonl"
     opening = f'{{"kind":"opening","at":"{JANUARY_3.isoformat()}","account":"DU1","cash":"1"}}\n'
     path.write_text(f'{opening}{{"at":"{JANUARY_3.isoformat()}",{damaged}}}\n')
-    with pytest.raises(JournalError, match=r"of the gateway's ledger .* can't be booked"):
+    with pytest.raises(JournalError, match=r"of the gateway's ledger .* can't be taken up"):
         Ledger({}, path, at=JANUARY_3)
     path.write_text(opening)
     Ledger({}, path, at=JANUARY_3).close()
@@ -265,3 +267,26 @@ def test_a_reloaded_ledger_knows_its_corrections(tmp_path: Path) -> None:
     assert again.accounts[ACCOUNT].cash == first.accounts[ACCOUNT].cash
     assert again.executions == first.executions
     again.close()
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"kind": "ended", "perm_id": 9, "status": "Cancelled", "ending": ""}, "An order of the gateway's ledger"),
+        ({"kind": "order", "perm_id": 9}, "An order of the gateway's ledger"),
+        ({"kind": "event", "event": "split", "ratio": "2/1"}, "An event of the gateway's ledger"),
+        ({"kind": "event", "event": "dividend", "symbol": "AAPL", "amount": "x"}, "An event of the gateway's ledger"),
+    ],
+)
+def test_an_order_or_event_that_can_not_be_taken_up_is_told(tmp_path: Path, entry: dict[str, Any], told: str) -> None:
+    """One sentence, where the file says what no gateway writes."""
+    path = tmp_path / "books.jsonl"
+    opening = {"kind": "opening", "at": JANUARY_3.isoformat(), "account": "DU123456", "cash": "1"}
+    lines = [json.dumps(one, separators=(",", ":")) for one in (opening, {"at": JANUARY_3.isoformat(), **entry})]
+    path.write_text("\n".join(lines) + "\n")
+
+    async def scenario(gateway: Gateway) -> None:
+        raise AssertionError(gateway.ledger.accounts)
+
+    with pytest.raises(JournalError, match=told):
+        on_a_gateway(scenario, ledger_path=path)

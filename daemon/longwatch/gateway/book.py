@@ -10,6 +10,7 @@ from typing import Any
 from zlib import crc32
 
 from longwatch.errors import JournalError
+from longwatch.gateway.entries import taking_up
 from longwatch.gateway.ledger import Entry, Ledger
 from longwatch.gateway.market import Market
 from longwatch.gateway.orders import Order, Status, Ticket
@@ -96,6 +97,7 @@ class OrderBook:
             if _is_old(order, at):
                 del self._orders[key]
 
+    @taking_up("An order of the gateway's ledger")
     def restore(self, ledger: Ledger, market: Market) -> None:
         """Take up the orders of a reloaded ledger, and its fills; raises JournalError for an instrument not listed."""
         _check_holdings(ledger, market)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -161,6 +162,15 @@ class EntryFile:
 
     def close(self) -> None:
         self._file.close()
+
+
+@contextmanager
+def taking_up(what: str) -> Iterator[None]:
+    """Turn what an entry of a file raises that can't have been written so into one sentence, a JournalError."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration) as error:
+        raise JournalError(f"{what} can't be taken up ({error!r}); restore the file.") from error
 
 
 def read(path: Path) -> list[Entry]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from longwatch.errors import UsageError
 from longwatch.gateway.actions import Action
 from longwatch.gateway.book import BY_HAND
+from longwatch.gateway.entries import taking_up
 from longwatch.gateway.event_terms import wrong_terms
 from longwatch.gateway.ledger import ZERO, Execution, ratio_of
 from longwatch.gateway.market import Instrument
@@ -123,6 +124,7 @@ class Events:
             failed(f"event {event.kind} did not happen: {error}")
         self.play(planned, failed)
 
+    @taking_up("An event of the gateway's ledger")
     def resume(self) -> None:
         """What a reloaded ledger has scripted, the market has forgotten: its prices follow it again."""
         for entry in self._desk.ledger.orders:

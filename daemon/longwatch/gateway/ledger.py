@@ -28,6 +28,7 @@ from longwatch.gateway.entries import (
     execution_entry,
     execution_of,
     read,
+    taking_up,
 )
 
 __all__ = ["ZERO", "Account", "Commission", "Entry", "Execution", "Holding", "Ledger", "newest_entry_at", "ratio_of"]
@@ -208,18 +209,14 @@ class Ledger:
         """Let all entries of a file be so. Raises JournalError for one that can't be, and for books out of balance."""
         try:
             for number, entry in enumerate(entries, 1):
-                where = f"Line {number}"
-                self._take(entry)
-                if entry["kind"] in {"split", "accrual"}:
-                    day = self.day_of(datetime.fromisoformat(entry["at"])).isoformat()
-                    self.acted[entry["kind"], entry["account"], entry["con_id"], entry.get("session", day)] += 1
-            where = "An amount"
-            for account in self.accounts:
-                self.check(account)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration) as error:
-            self.close()
-            text = f"{where} of the gateway's ledger {path} can't be booked ({error!r}); restore the file."
-            raise JournalError(text) from error
+                with taking_up(f"Line {number} of the gateway's ledger {path}"):
+                    self._take(entry)
+                    if entry["kind"] in {"split", "accrual"}:
+                        day = self.day_of(datetime.fromisoformat(entry["at"])).isoformat()
+                        self.acted[entry["kind"], entry["account"], entry["con_id"], entry.get("session", day)] += 1
+            with taking_up(f"An amount of the gateway's ledger {path}"):
+                for account in self.accounts:
+                    self.check(account)
         except JournalError:
             self.close()
             raise
