@@ -257,12 +257,20 @@ class Desk:
         self.timeline.after(CORRECTION_SECONDS, self._correct_now, order, execution)
 
     def _correct_now(self, order: Order, execution: Execution) -> None:
-        """The price is corrected, and with it what the position has cost."""
-        self.exchange.correct(order, execution)
-        self.courier.tell(lambda: self._moved(execution))
+        """The price is corrected, and with it what the position has cost; not if the fill has been taken back since."""
+        booked = self.ledger.revision_of(execution)
+        if booked is not None:
+            self.exchange.correct(order, booked)
+            self.courier.tell(lambda: self._moved(booked))
 
     def _bust(self, order: Order, execution: Execution) -> None:
-        self.timeline.after(CORRECTION_SECONDS, self.events.take_back, order, execution)
+        self.timeline.after(CORRECTION_SECONDS, self._bust_now, order, execution)
+
+    def _bust_now(self, order: Order, execution: Execution) -> None:
+        """The fill is taken back as it has been corrected; not if it has been taken back since."""
+        booked = self.ledger.revision_of(execution)
+        if booked is not None:
+            self.events.take_back(order, booked)
 
     @property
     def is_delayed(self) -> bool:

@@ -89,6 +89,11 @@ class Ledger:
         self._enter({"kind": "bust", "at": at.isoformat(), "account": execution.account, "exec_id": execution.exec_id})
         return replace(execution, exec_id=_revised(execution.exec_id), quantity=ZERO, at=at)
 
+    def revision_of(self, execution: Execution) -> Execution | None:
+        """What a fill is after its corrections; None when it has been taken back."""
+        stem = execution.exec_id.rpartition(".")[0]
+        return next((one for one in reversed(self.executions) if one.exec_id.rpartition(".")[0] == stem), None)
+
     def fills(self) -> list[tuple[Execution, Decimal]]:
         """Every fill there has been and its commission, by number, with those that were taken back."""
         booked = [(one, self.commissions[one.exec_id].amount) for one in self.executions]
