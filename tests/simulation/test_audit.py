@@ -15,6 +15,7 @@ import pytest
 from longwatch.gateway import wording
 from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.events import EVENTS, Event
+from longwatch.gateway.faults import Faults
 from longwatch.gateway.session import Session
 from longwatch.simulation.audit import Unheard, books_agree, fee_unheard, fill_unheard
 from longwatch.simulation.evidence import Evidence
@@ -201,3 +202,24 @@ def test_a_commission_that_was_lost_and_not_asked_for_is_accounted_for_by_name()
     lost = {exec_id for exec_id, reason in reasons.items() if reason is Unheard.LOST_COMMISSION}
     assert lost == whole.lost_commissions
     assert set(reasons.values()) == {Unheard.LOST_COMMISSION, Unheard.NOT_ASKED}
+
+
+def test_a_fill_left_out_of_every_answer_before_a_restart_was_forgotten_and_of_all_but_one_was_not() -> None:
+    """Seed 12 of twenty days: the one download between a fill and the gateway's restart lacked its row."""
+    whole = audited(script=(Incident(at=at(1, 0), fault="restart", seconds=120.0),))
+    fill = next(one for one in whole.fills if one.at < at(1, 0))
+    asked = [seen.values["reqId"] for seen in whole.frames("execDetailsEnd") if fill.told_at <= seen.at < at(1, 0)]
+    assert asked
+    assert not whole.was_forgotten(fill)
+    assert replace(whole, left_out=frozenset((fill.exec_id, req_id) for req_id in asked)).was_forgotten(fill)
+    assert not replace(whole, left_out=frozenset((fill.exec_id, req_id) for req_id in asked[1:])).was_forgotten(fill)
+
+
+def test_what_a_gateway_left_out_of_an_answer_is_known_by_execution_and_request() -> None:
+    """A live execution is never left out; what was stays known when the fault is over."""
+    faults = Faults(missing={"execDetails": 1})
+    assert faults.lets_pass("execDetails", {"execId": "a.01", "reqId": -1})
+    assert not faults.lets_pass("execDetails", {"execId": "a.01", "reqId": 7})
+    assert faults.lets_pass("execDetails", {"execId": "a.01", "reqId": 8})
+    faults.clear()
+    assert faults.left_out == {("a.01", 7)}

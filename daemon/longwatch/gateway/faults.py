@@ -53,7 +53,8 @@ class Faults:
     delayed quotes and no others. `clock_skew_seconds`: the gateway's clock is so much ahead.
 
     `greeting_seconds`: the server version comes so much late. `low_ids`: nextValidId is 1, whatever was used.
-    `missing`: by reply name, how many of the next rows of downloads are left out; of executions, never a live one.
+    `missing`: by reply name, how many of the next rows of downloads are left out; of executions, never a live one:
+    `left_out` says which of which request.
     `unset`: by reply name, in how many of the next ones the figures of UNSET_FIGURES are sentinels. `no_prices`: bid
     and ask are -1 in every quote. `execution_seconds`: executions come so much later, after the status that tells of
     them. `only_202`: so many of the next cancels are told by their code alone.
@@ -92,6 +93,7 @@ class Faults:
     greeting_seconds: float = 0.0
     low_ids: bool = False
     missing: dict[str, int] = field(default_factory=dict)
+    left_out: set[tuple[str, int]] = field(default_factory=set)
     unset: dict[str, int] = field(default_factory=dict)
     no_prices: bool = False
     execution_seconds: float = 0.0
@@ -104,8 +106,14 @@ class Faults:
         if self.half_open or name in self.withhold:
             return False
         if name in self.missing and values.get("reqId") != LIVE and self._counts_down("missing", name):
+            self._leave_out(values)
             return False
         return self.own_messages is None or self.own_messages(name, values)
+
+    def _leave_out(self, values: dict[str, object]) -> None:
+        match values:
+            case {"execId": str(exec_id), "reqId": int(req_id)}:
+                self.left_out.add((exec_id, req_id))
 
     def spoils(self, name: str) -> bool:
         """Whether this reply is to be made unreadable; counts down."""
@@ -139,10 +147,11 @@ class Faults:
         return exec_id in self.lost_fills
 
     def clear(self) -> None:
-        """Behave again; fills already lost stay lost."""
+        """Behave again; fills already lost stay lost, and what was left out stays so."""
         clean = Faults(
             lost_fills=self.lost_fills,
             lost_commissions=self.lost_commissions,
+            left_out=self.left_out,
             backend_down=self.backend_down,
             farms_down=self.farms_down,
             struck=self.struck,

@@ -118,6 +118,7 @@ class Evidence:
     played: tuple[Played, ...]
     lost_fills: frozenset[str]
     lost_commissions: frozenset[str] = frozenset()
+    left_out: frozenset[tuple[str, int]] = frozenset()
     events: tuple[Happened, ...] = ()
     accounts: Mapping[str, Held] = field(default_factory=dict)
     violations: tuple[Violation, ...] = ()
@@ -229,8 +230,12 @@ class Evidence:
         return dict(zip(COUNTED, figures, strict=True))
 
     def was_forgotten(self, fill: Fill) -> bool:
-        """Whether the gateway was started anew after the fill, and had not been asked for executions since it."""
-        ends = [seen.at for seen in self.frames("execDetailsEnd")]
+        """Whether the gateway was started anew after the fill, and had told no executions since it.
+
+        An answer that left this very one out told the others only.
+        """
+        answers = self.frames("execDetailsEnd")
+        ends = [seen.at for seen in answers if (fill.exec_id, seen.values["reqId"]) not in self.left_out]
         following = bisect_left(ends, fill.told_at)
         asked = ends[following] if following < len(ends) else None
         restarts = [one.ended for one in self.played if one.incident.fault in RESTARTS and one.ended is not None]
@@ -259,6 +264,7 @@ def gather(
         played=played,
         lost_fills=frozenset(faults.lost_fills),
         lost_commissions=frozenset(faults.lost_commissions),
+        left_out=frozenset(faults.left_out),
         events=tuple(gateway.events.happened),
         accounts={name: _held(books) for name, books in accounts.items()},
         violations=tuple(gateway.desk.police.violations),
