@@ -230,10 +230,7 @@ class Evidence:
         return dict(zip(COUNTED, figures, strict=True))
 
     def was_forgotten(self, fill: Fill) -> bool:
-        """Whether the gateway was started anew after the fill, and had told no executions since it.
-
-        An answer that left this very one out told the others only.
-        """
+        """Whether the gateway was started anew after the fill, every answer since which had left it out."""
         answers = self.frames("execDetailsEnd")
         ends = [seen.at for seen in answers if (fill.exec_id, seen.values["reqId"]) not in self.left_out]
         following = bisect_left(ends, fill.told_at)
