@@ -154,7 +154,7 @@ class JobRunner:
             while True:
                 await self._its_turn(run)
                 outcome, text = await self._attempt(run, deadline_seconds)
-                if outcome == "finished" or run.job not in TRIED_AGAIN or self._left(run) <= pause:
+                if outcome == "finished" or run.job not in TRIED_AGAIN or not self._has_time(run, pause):
                     return
                 if run.attempt == 1:
                     self._note(run.job, run.run_id, outcome, f"{text}; it is tried again", run.valid_until)
@@ -188,6 +188,14 @@ class JobRunner:
 
     def _left(self, run: Run) -> float:
         return max(self._desk.clock.seconds_until(run.valid_until), 0.0)
+
+    def _has_time(self, run: Run, seconds: float) -> bool:
+        """Whether the run may go on after a pause.
+
+        Market time that a gateway sets may step back by years: a run of a day that has not come holds nobody up.
+        """
+        window = self._desk.clock.seconds_until(self._desk.clock.market() + self._latest[run.job].latest_start)
+        return seconds < self._left(run) <= window
 
     async def _pause(self, job: str, seconds: float) -> None:
         self._waiting.add(job)
