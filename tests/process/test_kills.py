@@ -85,9 +85,11 @@ def _life_and_death(place: Place, kind: str, random: Random) -> bool:
 
 def _restarted_without_gateway_knows_what_the_killed_one_knew(place: Place, killed: State) -> None:
     """Book, orders and fills of the killed daemon's journal, with orders in flight unknown; and nothing is guessed."""
+    before = len(place.records())
     daemon = place.daemon()
     until(lambda: place.page("/livez")[0] == 200 and bool(place.status()["journal"]["id"]), "a daemon", daemon)
-    until(lambda: place.status()["link"]["reason"] is not None, "the link to be refused", daemon)
+    # The status may still show the killed daemon's last link: the refusal is this one's when it is in the journal.
+    until(lambda: bool(place.messages(m.LinkLost, before)), "the link to be refused", daemon)
     status = place.status()
     assert status["positions"] == positions_of(killed)
     daemon.kill()
