@@ -30,7 +30,7 @@ from longwatch.simulation.strays import StrayCall
 
 LEVELS = {"all": range(1, 15), "some": range(15, 19), "none": range(19, 21)}
 SLICE = [(seed, level) for level, seeds in LEVELS.items() for seed in seeds]
-ONCE_BROKEN = [(51, 8), (70, 8)]
+ONCE_BROKEN = [(51, 8), (70, 8), (16, 6)]
 """Seeds and days, with all faults, that once broke "quiet positions" and "at target"."""
 DAYS = {"once a day": 6, "all day long": 3}
 """Odd seeds trade all day long, which takes a run about three times as long."""

@@ -140,7 +140,8 @@ def _gap(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> Gap | 
     if min(abs(held - target), abs(held + unfilled - target)) * price <= band:
         return None
     # The limit on weight holds at the price an order may come to cost, which is not the sizing price.
-    if weight > Decimal(str(settings["risk"]["max_weight"])) and (1 - PRICE_MOVE) * target <= held <= target:
+    sent = max(held, held + unfilled)
+    if weight > Decimal(str(settings["risk"]["max_weight"])) and (1 - PRICE_MOVE) * target <= sent <= target:
         return None
     text = f"{symbol} holds {held} (and {unfilled} left unfilled), wanted {target}"
     return Gap(text=text, short=max(target - held, ZERO) * price)
