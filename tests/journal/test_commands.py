@@ -213,6 +213,17 @@ def test_show_tells_one_record_or_several_in_full(shell, path: Path) -> None:
     assert [json.loads(line)["sequence"] for line in out.splitlines()] == [10, 11, 12, 13, 14]
 
 
+def test_show_tells_of_an_orders_move_the_message_that_proved_it(shell, path: Path) -> None:
+    """Its number, its kind and all it said stand beside the move."""
+    moved = next(record for record in a_day() if record.kind == "OrderMoved" and b"by the broker" in record.payload)
+    _, out, _ = shell("show", moved.sequence, "--file", path)
+    _, _, caused, *payload = out.strip().splitlines()
+    cause = a_day()[moved.cause - 1]
+    assert caused == f"cause {cause.sequence}  {cause.kind} {cause.payload.decode()}"
+    assert json.loads("".join(payload))["proof"] == cause.kind
+
+
+
 async def test_archived_records_are_shown_from_the_archive_and_their_absence_is_told(path: Path, shell) -> None:
     """`show` and `export` see the whole; without the archive they say what is elsewhere."""
     await moved(path, FAR)

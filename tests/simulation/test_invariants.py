@@ -15,7 +15,18 @@ import pytest
 
 from longwatch.broker.ib import Writer
 from longwatch.broker.live import IbBroker
-from longwatch.domain import commands, decide, lifecycle, orders, readiness, rebalance, reconcile, verbs, wanted
+from longwatch.domain import (
+    commands,
+    decide,
+    lifecycle,
+    orders,
+    readiness,
+    rebalance,
+    reconcile,
+    transitions,
+    verbs,
+    wanted,
+)
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided, advance
 from longwatch.domain.instruments import Side
@@ -134,7 +145,7 @@ def always_ready(patch: pytest.MonkeyPatch) -> None:
 def silence_is_an_end(patch: pytest.MonkeyPatch) -> None:
     """What is not acknowledged counts as cancelled."""
     states, evidence = orders.OrderState, orders.Evidence
-    patch.setitem(orders.TRANSITIONS[states.SENDING], evidence.SILENCE, states.CANCELLED)
+    patch.setitem(transitions.TRANSITIONS[states.SENDING], evidence.SILENCE, states.CANCELLED)
 
 
 def no_alarm(patch: pytest.MonkeyPatch) -> None:
@@ -383,7 +394,7 @@ def test_a_pause_that_holds_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 def test_no_silence_is_an_end_of_any_kind(end: orders.OrderState, monkeypatch: pytest.MonkeyPatch) -> None:
     """An order that never arrived, and so does not work either, was not proven to have ended by nobody's word."""
     evidence = orders.Evidence
-    monkeypatch.setitem(orders.TRANSITIONS[orders.OrderState.SENDING], evidence.SILENCE, end)
+    monkeypatch.setitem(transitions.TRANSITIONS[orders.OrderState.SENDING], evidence.SILENCE, end)
     lost = (with_orders("lose_order", count=3),)
     broken = [one.text for one in broken_by(lost) if one.invariant == "ends by evidence"]
     assert sum(f"is taken for {end.value}, and " in text for text in broken) >= 3

@@ -65,7 +65,7 @@ def decide(state: State, event: m.Event) -> Decided:
     for item in DECIDERS[type(event)](state, event):
         if type(item) is m.OrderMoved:
             former = state.orders[item.intent].state
-            moved = replace(item, tech=event.tech)
+            moved = replace(item, tech=event.tech, proof=type(event).__name__)
             yield moved
             yield from breaker.after_move(state, moved, former, event)
             yield from patience.after_move(state, moved, former, event)

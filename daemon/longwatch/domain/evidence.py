@@ -12,9 +12,10 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.breaker import held_by
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose, next_state
+from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
+from longwatch.domain.transitions import CRITICAL, MEANT, Impossible, next_state
 from longwatch.domain.verbs import Action, forbidden_by
 
 Decided = Iterator[m.Fact | m.Effect]
@@ -97,11 +98,8 @@ def advance(
 ) -> Decided:
     """Move an order by one piece of evidence; evidence that can't be true of its state is an alert, never a move."""
     target = next_state(order.state, evidence)
-    if target is None:
-        yield m.RaiseAlert(
-            key="impossible_evidence",
-            text=f"order {order.ref} is {order.state.value}, yet the broker says: {evidence.value} ({text})",
-        )
+    if isinstance(target, Impossible):
+        yield _impossible(order, evidence, target, text)
         return
     known = max(order.reported, reported or Decimal(0))
     moved = m.OrderMoved(
@@ -113,7 +111,8 @@ def advance(
         reported=known,
         ending=None if target in TERMINAL else (ending or order.ending),
     )
-    revived = target is not order.state and (order.state in TAKEN_FOR_GONE or evidence is Evidence.LISTED)
+    gone_before = order.state in TAKEN_FOR_GONE and target is not OrderState.UNSENT
+    revived = target is not order.state and (gone_before or evidence is Evidence.LISTED)
     if (target, deadline, known, moved.ending) == (order.state, order.deadline, order.reported, order.ending) and (
         evidence is not Evidence.HANDED
     ):
@@ -122,12 +121,22 @@ def advance(
     if revived:
         yield m.RaiseAlert(
             key="order_revived",
-            text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) was {order.state.value}, yet the "
-            f"broker says: {evidence.value}; it counts as live again",
+            text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) was {order.state.value}, yet it is "
+            f"told to be {evidence.value}; it counts as {target.value}",
             severity="critical",
         )
     if target in TERMINAL:
         yield from _after_the_end(state, state.orders[order.intent])
+
+
+def _impossible(order: Order, evidence: Evidence, alert: Impossible, text: str) -> m.RaiseAlert:
+    meaning, what_to_do = MEANT[alert]
+    said = f"{evidence.value} ({text})" if text else evidence.value
+    return m.RaiseAlert(
+        key=alert.value,
+        text=f"order {order.ref} is {order.state.value}, yet it is told to be {said}: {meaning}; {what_to_do}",
+        severity="critical" if alert in CRITICAL else "warning",
+    )
 
 
 def _after_the_end(state: State, order: Order) -> Decided:

@@ -18,8 +18,9 @@ from longwatch.domain.evidence import (
     intent_of,
 )
 from longwatch.domain.inference import replaced_by, rest_of
-from longwatch.domain.orders import Absence, Evidence, Order, OrderState, next_state
+from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.state import State
+from longwatch.domain.transitions import next_state
 from longwatch.domain.verdicts import WHAT_FOLLOWS, Action, Verdict
 
 OPEN = frozenset({"PreSubmitted", "Submitted", "PendingCancel"})
@@ -49,10 +50,11 @@ def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
 
 
 def _acknowledged(state: State, order: Order, status: str) -> Decided:
-    if order.state in (OrderState.WORKING, OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED):
-        return
-    yield from advance(state, order, Evidence.ACKNOWLEDGED, text=status)
-    if order.cancel_asked and order.order_id is not None:
+    # A working order may await its fills: saying once more that it works changes nothing of that.
+    due = order.deadline if order.state is OrderState.WORKING else None
+    yield from advance(state, order, Evidence.ACKNOWLEDGED, text=status, deadline=due)
+    begins = order.state is not OrderState.WORKING and state.orders[order.intent].state is OrderState.WORKING
+    if begins and order.cancel_asked and order.order_id is not None:
         # Asked for before the broker held the order, the cancel may have been answered with "not found".
         yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
 
@@ -248,17 +250,17 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
 def handed(state: State, event: m.OrderHanded) -> Decided:
     """The bytes are with the transport: from here on only the broker can say what became of the order."""
     order = state.orders[event.intent]
-    if order.state is OrderState.SENDING:
-        due = event.tech + timedelta(seconds=state.settings.acknowledge_seconds)
-        yield from advance(state, order, Evidence.HANDED, deadline=due)
-    elif order.state is OrderState.UNKNOWN:
+    due = event.tech + timedelta(seconds=state.settings.acknowledge_seconds)
+    if order.state in (OrderState.UNKNOWN, OrderState.WORKING):
         yield from advance(state, order, Evidence.HANDED, text=order.text, deadline=order.deadline)
+    else:
+        yield from advance(state, order, Evidence.HANDED, deadline=due)
 
 
 def withheld(state: State, event: m.OrderWithheld) -> Decided:
     """The bytes never left: proven unsent."""
     order = state.orders[event.intent]
-    if next_state(order.state, Evidence.WITHHELD) is not None:
+    if order.state is not OrderState.UNSENT and next_state(order.state, Evidence.WITHHELD) is OrderState.UNSENT:
         yield m.TradeRefused(
             run_id=order.run_id,
             symbol=order.symbol,

@@ -759,7 +759,10 @@ class OrderSending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderMoved:
-    """The order is in `state` by this evidence since `tech`; `reported` and `ending` as in Order."""
+    """The order is in `state` by this evidence since `tech`; `reported` and `ending` as in Order.
+
+    `proof` is the kind of the event that showed it; the event itself is the record that this fact's names as its cause.
+    """
 
     intent: int
     state: OrderState
@@ -769,6 +772,7 @@ class OrderMoved:
     reported: Decimal
     ending: OrderState | None
     tech: datetime | None = None
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""An order, the states of its life, and the table of what each kind of evidence makes of each state; read by decide."""
+"""An order, the states of its life, and the kinds of evidence that move it; the table of both is transitions.py."""
 
 from __future__ import annotations
 
@@ -79,82 +79,6 @@ class Evidence(StrEnum):
     INFERRED = "inferred from the position"
 
 
-_S = OrderState
-_E = Evidence
-
-_FROM_BROKER = {
-    _E.ACKNOWLEDGED: _S.WORKING,
-    _E.LISTED: _S.WORKING,
-    _E.PART_FILLED: _S.WORKING,
-    _E.ALL_FILLED: _S.FILLED,
-    _E.CANCELLED: _S.CANCELLED,
-    _E.REJECTED: _S.REJECTED,
-    _E.EXPIRED: _S.EXPIRED,
-}
-
-TRANSITIONS: dict[OrderState, dict[Evidence, OrderState]] = {
-    _S.INTENDED: {_E.WITHHELD: _S.UNSENT},
-    _S.SENDING: {
-        **_FROM_BROKER,
-        _E.HANDED: _S.SENDING,
-        _E.WITHHELD: _S.UNSENT,
-        _E.SILENCE: _S.UNKNOWN,
-        _E.LINK_LOST: _S.UNKNOWN,
-    },
-    _S.WORKING: {
-        **_FROM_BROKER,
-        _E.HANDED: _S.WORKING,
-        _E.SILENCE: _S.UNKNOWN,
-        _E.LINK_LOST: _S.WORKING,
-    },
-    _S.UNKNOWN: {
-        **_FROM_BROKER,
-        _E.HANDED: _S.UNKNOWN,
-        _E.SILENCE: _S.UNKNOWN,
-        _E.LINK_LOST: _S.UNKNOWN,
-        _E.WITHHELD: _S.UNSENT,
-        _E.PROVEN_ABSENT: _S.ABSENT,
-        _E.INFERRED: _S.INFERRED,
-    },
-    # A fill may still be heard after the end of an order (a cancel and a fill cross): it corrects the state. So does a
-    # whole download, asked for after the word of its end, that lists it as open; a single late message does not.
-    _S.CANCELLED: {
-        _E.LISTED: _S.WORKING,
-        _E.ALL_FILLED: _S.FILLED,
-        _E.PART_FILLED: _S.CANCELLED,
-        _E.CANCELLED: _S.CANCELLED,
-        _E.EXPIRED: _S.CANCELLED,
-    },
-    _S.EXPIRED: {
-        _E.LISTED: _S.WORKING,
-        _E.ALL_FILLED: _S.FILLED,
-        _E.PART_FILLED: _S.EXPIRED,
-        _E.EXPIRED: _S.EXPIRED,
-        _E.CANCELLED: _S.EXPIRED,
-    },
-    # The broker has spoken for an order thought gone: it is live again, and an alert says so.
-    _S.ABSENT: {**_FROM_BROKER, _E.WITHHELD: _S.UNSENT},
-    _S.INFERRED: dict(_FROM_BROKER),
-    _S.UNSENT: dict(_FROM_BROKER),
-    _S.REJECTED: {
-        _E.REJECTED: _S.REJECTED,
-        _E.CANCELLED: _S.REJECTED,
-        _E.EXPIRED: _S.REJECTED,
-        _E.ACKNOWLEDGED: _S.WORKING,
-        _E.LISTED: _S.WORKING,
-        _E.PART_FILLED: _S.WORKING,
-        _E.ALL_FILLED: _S.FILLED,
-    },
-    _S.FILLED: {_E.ALL_FILLED: _S.FILLED, _E.PART_FILLED: _S.FILLED},
-    _S.REFUSED: {},
-}
-
-
-def next_state(state: OrderState, evidence: Evidence) -> OrderState | None:
-    """Where `evidence` leads from `state`, or None when it can't be true of such an order: an alert, never a move."""
-    return TRANSITIONS[state].get(evidence)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
     """The part of an order that belongs to one strategy, in signed shares."""
@@ -180,7 +104,8 @@ class Order:
     """One intent and all that is known of it.
 
     `intent` counts within the journal and `ref` is `lw:<journal id>:<intent>`; quantities are shares, prices in the
-    instrument's currency; `deadline` is the technical time by which something must have been heard, `moved_at` that of
+    instrument's currency; `evidence` moved it to its state and `proof` is the kind of event that
+    showed it; `deadline` is the technical time by which something must have been heard, `moved_at` that of
     the last evidence. `filled` are shares booked from executions, `reported` what the broker's status says is filled;
     an order that the broker says has ended is `ending` until the executions have caught up. A child is the rest of the
     intent that it `replaces`, the `replacement`th of its family.
@@ -206,6 +131,7 @@ class Order:
     created_at: datetime
     state: OrderState = OrderState.INTENDED
     evidence: str = ""
+    proof: str = ""
     text: str = ""
     order_id: int | None = None
     client_id: int | None = None

@@ -57,7 +57,7 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
             yield m.RunJob(job="rebalance", reason=patience.REST)
 
 
-TOLD_TO_HAVE_ENDED = frozenset({OrderState.CANCELLED, OrderState.EXPIRED})
+TOLD_TO_HAVE_ENDED = frozenset({OrderState.CANCELLED, OrderState.EXPIRED, OrderState.FILLED})
 REGULAR = frozenset({"reconcile", "end of day"})
 """Downloads at their own pace: a cancel that is still unanswered is sent again with these, not with those it caused."""
 
@@ -159,7 +159,8 @@ def _listed_orders(state: State, event: m.SnapshotSeen) -> Decided:
             continue
         if order.moved_at is not None and order.moved_at < event.started_tech:
             yield from advance(state, order, Evidence.LISTED, text="listed as open after its end was told")
-            if order.cancel_asked and order.order_id is not None:
+            works = state.orders[order.intent].is_live
+            if works and order.cancel_asked and order.order_id is not None:
                 yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
 
 

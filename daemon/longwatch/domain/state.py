@@ -335,6 +335,7 @@ def _order_moved(state: State, fact: m.OrderMoved) -> None:
             order,
             state=fact.state,
             evidence=fact.evidence.value,
+            proof=fact.proof or order.proof,
             text=fact.text or order.text,
             deadline=fact.deadline,
             reported=fact.reported,

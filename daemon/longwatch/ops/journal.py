@@ -137,7 +137,7 @@ def show(
     file: FileOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Show single records in full, with cause and hash.
+    """Show single records in full, with hash and with what caused them: of an order's move, the message that proved it.
 
     Example: longwatch journal show 4711..4720
     """
@@ -148,7 +148,8 @@ def show(
     found = False
     for entry in read_entries(path, first, last):
         found = True
-        print(_line(entry) if as_json else _in_full(entry), end="")
+        causes = read_entries(path, entry.record.cause, entry.record.cause) if entry.record.cause else ()
+        print(_line(entry) if as_json else _in_full(entry, next(iter(causes), None)), end="")
     if not found:
         ends = last_entries(path, 1)
         there = f"it ends with record {ends[0].record.sequence}" if ends else "it is empty"
@@ -256,11 +257,12 @@ def _teller(as_json: bool) -> Callable[[Entry], None]:
     return tell
 
 
-def _in_full(entry: Entry) -> str:
+def _in_full(entry: Entry, cause: Entry | None) -> str:
     record = entry.record
-    cause = f", caused by {record.cause}" if record.cause else ""
-    head = f"{record.sequence}  {record.kind}, schema {record.schema}{cause}\nhash {entry.hash.hex() or 'none yet'}\n"
-    return head + _indented(entry) + "\n\n"
+    caused = f", caused by {record.cause}" if record.cause else ""
+    head = f"{record.sequence}  {record.kind}, schema {record.schema}{caused}\nhash {entry.hash.hex() or 'none yet'}\n"
+    told = f"cause {cause.record.sequence}  {cause.record.kind} {_payload(cause)}\n" if cause else ""
+    return head + told + _indented(entry) + "\n\n"
 
 
 def _indented(entry: Entry) -> str:

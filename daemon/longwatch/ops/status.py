@@ -171,6 +171,7 @@ def _order(order: Order) -> Json:
         "state": order.state.value,
         "live": order.is_live,
         "evidence": order.evidence or None,
+        "proof": order.proof or None,
         "text": order.text or None,
         "filled": _text(order.filled),
         "average_price": _text(order.average_price) if order.filled else None,
