@@ -90,6 +90,16 @@ def test_one_symbol_without_a_contract_stays_out_alone() -> None:
     assert [order.symbol for order in world.trade(AAA="0.1", BBB="0.1")] == ["BBB"]
 
 
+def test_a_contract_not_told_of_in_time_and_then_found_as_it_was_is_missing_no_more() -> None:
+    """Else a refresh of its bars that failed would be taken for that of a symbol nobody knows, and not be repeated."""
+    world = World.ready()
+    known = world.state.instruments["AAA"]
+    world.hear(m.InstrumentsSeen, instruments=(), missing=(("AAA", "no contract details within 30 s"),))
+    assert "AAA" in world.state.missing
+    world.hear(m.InstrumentsSeen, instruments=(known,))
+    assert "AAA" not in world.state.missing
+
+
 @pytest.mark.parametrize(
     "accounts, why", [(("DU999",), "the gateway serves DU999, not DU123456"), ((), "the gateway serves no account")]
 )

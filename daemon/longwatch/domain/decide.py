@@ -189,7 +189,7 @@ def _clock_seen(state: State, event: m.ClockSeen) -> Decided:
 
 def _instruments_seen(state: State, event: m.InstrumentsSeen) -> Decided:
     for instrument in event.instruments:
-        if state.instruments.get(instrument.symbol) != instrument:
+        if state.instruments.get(instrument.symbol) != instrument or instrument.symbol in state.missing:
             yield m.InstrumentKnown(instrument=instrument)
     for symbol, reason in event.missing:
         if state.missing.get(symbol) != reason:
