@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import accumulate, pairwise
 from random import Random
 from typing import TypeVar
@@ -89,7 +90,7 @@ def along(
         bid_sizes=bid_sizes,
         ask_sizes=ask_sizes,
         volumes=tuple(accumulate(shares)),
-        last_sizes=tuple(max(1, min(LOT * (draw + 1), share)) for draw, share in zip(draws, shares, strict=True)),
+        last_sizes=tuple([min(LOT * (draw + 1), share) or 1 for draw, share in zip(draws, shares, strict=True)]),
         highs=tuple(accumulate(prices, max)),
         lows=tuple(accumulate(prices, min)),
         halted=halted,
@@ -151,34 +152,35 @@ def _bridge(
     first: float, second: float, steps: int, bar: DayBar, grid: int | Callable[[float], float], random: Random
 ) -> list[float]:
     """Prices after `first` up to and with `second`, wandering between but never outside the bar."""
-    wander = (bar.high - bar.low) / 4
+    low, high, draw = bar.low, bar.high, random.gauss
+    wander, way = (high - low) / 4, second - first
+    on_grid = partial(round, ndigits=grid) if isinstance(grid, int) else grid
     prices = []
     for step in range(1, steps):
         share = step / steps
-        noise = random.gauss(0.0, wander) * (share * (1 - share)) ** 0.5
-        wished = first + (second - first) * share + noise
-        price = round(wished, grid) if isinstance(grid, int) else grid(wished)
-        prices.append(min(max(price, bar.low), bar.high))
-    return [*prices, second]
+        price = on_grid(first + way * share + draw(0.0, wander) * (share * (1 - share)) ** 0.5)
+        prices.append(low if price < low else high if price > high else price)
+    prices.append(second)
+    return prices
 
 
 def _sizes(count: int, random: Random) -> tuple[int, ...]:
-    return tuple(LOT * (draw + 1) for draw in _below(MOST_LOTS_SHOWN, count, random))
+    return tuple([LOT * (draw + 1) for draw in _below(MOST_LOTS_SHOWN, count, random)])
 
 
-def _below(limit: int, count: int, random: Random) -> Iterator[int]:
+def _below(limit: int, count: int, random: Random) -> list[int]:
     """So many whole numbers from 0 up to, and not with, a limit: those that `random.randrange` draws, in less time."""
     bits, draw = limit.bit_length(), random.getrandbits
-    for _ in range(count):
-        number = draw(bits)
-        while number >= limit:
-            number = draw(bits)
-        yield number
+    numbers: list[int] = []
+    while len(numbers) < count:
+        numbers += [number for _ in range(count - len(numbers)) if (number := draw(bits)) < limit]
+    return numbers
 
 
 def _shares(volume: float, count: int, random: Random) -> list[int]:
     """The day's volume cut into seeded parts, one a point."""
-    weights = [random.uniform(0.5, 1.5) for _ in range(count)]
+    draw = random.random
+    weights = [0.5 + draw() for _ in range(count)]
     whole = sum(weights)
     parts = [int(volume * weight / whole) for weight in weights]
     parts[-1] += max(0, int(volume) - sum(parts))
