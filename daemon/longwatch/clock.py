@@ -68,13 +68,19 @@ class SteppedClock:
         self._market_start = market_start
         self._technical_start = technical_start or market_start
         self._speed = speed
+        self._read: tuple[float, datetime] | None = None
 
     def shift(self, seconds: float) -> None:
         """Set market time forward (or back) by so many market seconds: the clock it follows has been read again."""
         self._market_start += timedelta(seconds=seconds)
+        self._read = None
 
     def market(self) -> datetime:
-        return self._market_start + timedelta(seconds=(self._seconds() - self._zero) * self._speed)
+        # A virtual loop's time stands still while a callback runs, which may ask many times.
+        seconds = self._seconds()
+        if self._read is None or self._read[0] != seconds:
+            self._read = seconds, self._market_start + timedelta(seconds=(seconds - self._zero) * self._speed)
+        return self._read[1]
 
     def technical(self) -> datetime:
         return self._technical_start + timedelta(seconds=self._seconds() - self._zero)

@@ -22,7 +22,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.errors import ConfigError
 from longwatch.simulation.loop import run
-from longwatch.wire.framing import split
+from longwatch.wire.framing import frame, split
 from longwatch.wire.replies import encode_reply
 from tests.broker.bench import ACCOUNT, START, VERSION
 
@@ -45,6 +45,15 @@ class Record:
         return [arguments[0] for name, arguments in self.said if name == "event"]
 
 
+def hear(reader: Reader, fields: list[str]) -> bool:
+    """Let it hear a message as a line does; whether that was a row told before."""
+    payload = frame(fields)[4:]
+    repeats = reader.repeats(payload)
+    if not repeats:
+        reader.read(int(fields[0]), [*fields], payload)
+    return repeats
+
+
 def read(*messages: list[str], version: int = VERSION, zone: str = "America/New_York") -> Record:
     """What is told of these messages. Raises one of UNDECODABLE."""
 
@@ -54,7 +63,7 @@ def read(*messages: list[str], version: int = VERSION, zone: str = "America/New_
         translator = Translator(heard, SteppedClock(lambda: 0.0, market_start=START), zone)
         reader = Reader(load(installed()), translator, heard, version)
         for fields in messages:
-            reader.read(int(fields[0]), fields)
+            hear(reader, fields)
         return record
 
     return run(main())
@@ -210,7 +219,7 @@ def test_what_failed_to_decode_is_not_told_with_the_next_message() -> None:
         translator = Translator(record, SteppedClock(lambda: 0.0, market_start=START), "UTC")  # type: ignore[arg-type]
         translator.positionEnd()
         reader = Reader(load(installed()), translator, record, VERSION)  # type: ignore[arg-type]
-        reader.read(53, ["53", "1"])
+        hear(reader, ["53", "1"])
         return [str(arguments[0]) for _, arguments in record.said]
 
     assert run(main()) == ["open orders"]
@@ -375,9 +384,13 @@ def test_a_row_told_again_is_told_as_of_now() -> None:
         record, clock = Record(), SteppedClock(lambda: 0.0, market_start=START)
         heard: Heard = record  # type: ignore[assignment]
         reader = Reader(load(installed()), Translator(heard, clock, "America/New_York"), heard, VERSION)
+        repeated: list[bool] = []
         for fee in ("1.25", "1.25", "1.26"):
-            reader.read(59, reply("commissionReport", execId="00.01", commission=Decimal(fee), currency="USD"))
+            repeated.append(
+                hear(reader, reply("commissionReport", execId="00.01", commission=Decimal(fee), currency="USD"))
+            )
             clock.shift(60.0)
+        assert repeated == [False, True, False]
         return record.events()
 
     first, second, third = run(main())

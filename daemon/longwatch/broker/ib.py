@@ -30,8 +30,8 @@ UNDECODABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeErr
 """What reading a message that is not as it should be can raise."""
 
 EXECUTION, EXECUTION_TIME_FIELD = 11, 15
-ROWS = frozenset({59, 61, 101})
-"""Commissions, positions and completed orders: with executions, what a reading of the account repeats."""
+ROWS = frozenset({EXECUTION, 59, 61, 101})
+"""Executions, commissions, positions and completed orders: what a reading of the account repeats."""
 ROWS_KEPT = 2000
 EPOCH_SECONDS = 2
 """The form of dates of bars within a day: plain numbers, which need no zone. Daily ones are `yyyymmdd` all the same."""
@@ -106,39 +106,30 @@ class Reader:
         self._heard = heard
         decoder = library.decoder(translator, server_version)
         self._library_reads = decoder.handlers
-        self._rows: dict[tuple[str, ...], Said] = {}
+        self._rows: dict[bytes, Said] = {}
 
-    def read(self, message_id: int, fields: list[str]) -> None:
-        """Decode the message and tell it, whole."""
+    def repeats(self, payload: bytes) -> bool:
+        """Whether a row of a download is as one before: it is told again. Most rows of a reading of the account are."""
+        said = self._rows.get(_apart_from_its_request(payload))
+        if said is not None:
+            self._translator.retell(said)
+        return said is not None
+
+    def read(self, message_id: int, fields: list[str], payload: bytes) -> None:
+        """Decode the message, whose bytes are `payload`, and tell it, whole."""
         if message_id == EXECUTION:
-            self._execution(fields)
-        elif message_id in ROWS:
-            self._row(message_id, tuple(fields), fields)
-        else:
-            self._translated(message_id, fields)
+            # The library takes a time without a zone for the machine's own, and the form that means UTC has none.
+            fields[EXECUTION_TIME_FIELD] = self._translator.epoch_of(fields[EXECUTION_TIME_FIELD])
+        said = self._translated(message_id, fields)
+        if message_id in ROWS:
+            if len(self._rows) == ROWS_KEPT:
+                self._rows.clear()
+            self._rows[_apart_from_its_request(payload)] = said
 
     def _translated(self, message_id: int, fields: Sequence[str]) -> Said:
         self._translator.begin()
         self._library_reads[message_id](fields)
         return self._translator.tell()
-
-    def _row(self, message_id: int, text: tuple[str, ...], fields: Sequence[str]) -> None:
-        """A row of a download: each reading of the account brings most rows as the one before did."""
-        said = self._rows.get(text)
-        if said is not None:
-            self._translator.retell(said)
-            return
-        said = self._translated(message_id, fields)
-        if len(self._rows) == ROWS_KEPT:
-            self._rows.clear()
-        self._rows[text] = said
-
-    def _execution(self, fields: Sequence[str]) -> None:
-        # The library takes a time without a zone for the machine's own, and the form that means UTC has none.
-        known = [*fields]
-        known[EXECUTION_TIME_FIELD] = self._translator.epoch_of(fields[EXECUTION_TIME_FIELD])
-        # The request's number is another each time, and nothing of what is told.
-        self._row(11, ("11", *fields[2:]), known)
 
     def history(self, payload: bytes) -> None:
         """Message 17, whose rows may be a hundred thousand: as bytes, and never field by field."""
@@ -261,6 +252,11 @@ class Writer:
 
     def _catch(self, message: str) -> None:
         self._caught = message
+
+
+def _apart_from_its_request(payload: bytes) -> bytes:
+    """A message without what is another each time and nothing of what is told: an execution's request."""
+    return payload[payload.find(b"\0", 3) :] if payload.startswith(b"11\0") else payload
 
 
 def _parse(decoder: Any, obj: Any) -> None:

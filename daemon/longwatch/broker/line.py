@@ -125,9 +125,9 @@ class Line(asyncio.Protocol):
         try:
             if payload.startswith(HISTORY):
                 self._reader.history(payload)
-            else:
+            elif not self._reader.repeats(payload):
                 fields = split(payload)
-                self._reader.read(_integer(fields[0]), fields)
+                self._reader.read(_integer(fields[0]), fields, payload)
         except UNDECODABLE as error:
             fields, reason = split(payload), f"{type(error).__name__}: {error}"[:200]
             self._heard.undecodable(_integer(fields[0]) if fields else -1, tuple(fields), reason)

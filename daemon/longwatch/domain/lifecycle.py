@@ -117,9 +117,11 @@ def _await_fills(state: State, order: Order, filled: Decimal, tech: datetime) ->
 
 def execution(state: State, event: m.ExecutionSeen) -> Decided:
     """Message 11: booked once by execId; `.02` replaces `.01`; somebody else's explains a change of the account."""
+    if event.exec_id in state.fills:
+        return
     stem, _, revision = event.exec_id.rpartition(CORRECTION_MARK)
     replaces = _replaced(state, stem, revision)
-    if event.exec_id in state.fills or replaces == "newer":
+    if replaces == "newer":
         return
     if event.account not in ("", state.account):
         return

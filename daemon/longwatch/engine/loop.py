@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from longwatch.clock import Clock
@@ -20,7 +21,7 @@ from longwatch.engine import undigested
 from longwatch.engine.inbox import Inbox
 from longwatch.errors import JournalError
 from longwatch.journal.codec import encode
-from longwatch.journal.records import Journal, Record
+from longwatch.journal.records import Journal, Record, Settled
 
 BATCH, IN_FLIGHT = 256, 64
 COMMIT_SECONDS, REOPEN_SECONDS = 10.0, 5.0
@@ -240,7 +241,7 @@ class Engine:
         if batch.committed is None:
             return False
         try:
-            async with asyncio.timeout(COMMIT_SECONDS):
+            async with nullcontext() if isinstance(batch.committed, Settled) else asyncio.timeout(COMMIT_SECONDS):
                 await batch.committed
         except (JournalError, TimeoutError) as error:
             self._break(str(error) or f"no answer from the disk within {COMMIT_SECONDS:g} s")

@@ -128,7 +128,9 @@ class Account:
         self.steps.setdefault(con_id, []).append(step)
         self._count(con_id, step, began)
         self.cash += step.cash
-        self._unsettled = [one for one in self._unsettled if one[0] > day - KEPT_DAYS]
+        kept_since = day - KEPT_DAYS
+        if self._unsettled and self._unsettled[0][0] <= kept_since:
+            self._unsettled = [one for one in self._unsettled if one[0] > kept_since]
         self._unsettled.append((settles(day), step.cash))
         cost, before = holding.cost, holding.realised
         gain = moved_by(holding, step)

@@ -28,6 +28,7 @@ from longwatch.gateway.pnl import value_before
 from longwatch.gateway.police import Police
 from longwatch.gateway.pulse import Pulse
 from longwatch.gateway.reports import Report
+from longwatch.gateway.rows import Rows
 from longwatch.gateway.session import Session
 from longwatch.gateway.timeline import Timeline
 
@@ -56,6 +57,7 @@ class Desk:
         self.faults = faults
         self.timeline = Timeline(loop, clock, config.speed)
         self.pulse = Pulse(self.timeline, market)
+        self.rows = Rows()
         self.connections: dict[Session, None] = {}
         self.clients: dict[int, Session] = {}
         chance = Random(f"{config.seed}|courier")

@@ -101,6 +101,17 @@ class Faults:
     own_messages: Callable[[str, dict[str, object]], bool] | None = None
     struck: Callable[[str], None] = lambda switch: None
 
+    def leaves_alone(self, name: str) -> bool:
+        """Whether replies of this name go out as they are, whatever they say."""
+        return not (
+            self.half_open
+            or self.own_messages
+            or name in self.withhold
+            or self.missing.get(name)
+            or self.spoil.get(name)
+            or self.unset.get(name)
+        )
+
     def lets_pass(self, name: str, values: dict[str, object]) -> bool:
         """Whether a reply is sent at all."""
         if self.half_open or name in self.withhold:

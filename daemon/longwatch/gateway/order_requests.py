@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from longwatch.gateway import wording
@@ -109,7 +110,8 @@ def completed_orders(session: Session, values: Values) -> None:
     for order in desk.exchange.book.ended():
         is_manual = order.ticket.is_by_hand
         if order.ended_at is not None and order.ended_at >= today and not (values["apiOnly"] and is_manual):
-            session.send("completedOrder", wording.completed_order(order))
+            made_of = wording.completed_of(order)
+            session.send_row("completedOrder", order.perm_id, made_of, partial(wording.completed_order, order))
     session.send("completedOrdersEnd")
 
 
@@ -124,9 +126,12 @@ def executions(session: Session, values: Values) -> None:
         if instrument is not None and _passes(fill, instrument, values, desk.config.zone)
     ]
     for fill, instrument in found:
-        session.send("execDetails", wording.exec_details(fill, instrument, session.server_version, req_id, manual_id))
+        row = partial(wording.exec_details, fill, instrument, session.server_version, manual_id=manual_id)
+        session.send_row("execDetails", fill.exec_id, (fill, instrument), row, reqId=req_id)
     for fill, _ in found if desk.config.conduct.replays_commissions else []:
-        session.send("commissionReport", wording.commission_report(desk.ledger.commissions[fill.exec_id]))
+        commission = desk.ledger.commissions[fill.exec_id]
+        row = partial(wording.commission_report, commission)
+        session.send_row("commissionReport", fill.exec_id, (commission,), row)
     session.send("execDetailsEnd", {"reqId": req_id})
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from longwatch.errors import ProtocolError
 from longwatch.gateway.faults import UNREADABLE
 from longwatch.gateway.following import Follows
 from longwatch.gateway.orders import LETTERS
+from longwatch.gateway.rows import MadeOf, renumbered
 from longwatch.wire.fields import UnreadableField
 from longwatch.wire.framing import Frames, frame, greeting, negotiate, split, take_hello
 from longwatch.wire.replies import encode_reply
@@ -71,6 +72,19 @@ class Session(asyncio.Protocol):
             values = {**values, "errorString": values["errorString"].replace(LETTERS, self.desk.letters, 1)}
         packet = encode_reply(name, faults.figures(name, values), self.server_version)
         return _spoiled(name, packet) if faults.spoils(name) else packet
+
+    def send_row(
+        self, name: str, of: object, made_of: MadeOf, values: Callable[[], dict[str, Any]], **number: int
+    ) -> None:
+        """Send a row of a download that tells of something, as it was sent before if what it is made of is the same.
+
+        `number` is its `reqId`, in a message that has one as its first field; `values` are all others.
+        """
+        if not self.desk.faults.leaves_alone(name):
+            self.send(name, values() | number)
+            return
+        packet = self.desk.rows.frame(name, self.server_version, of, made_of, lambda: values() | number)
+        self.write(renumbered(packet, number["reqId"]) if number else packet)
 
     def write(self, packet: bytes) -> None:
         """Send a finished frame; frames of one turn of the loop travel together."""

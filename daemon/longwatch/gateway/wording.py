@@ -93,6 +93,11 @@ def completed_order(order: Order) -> Values:
     }
 
 
+def completed_of(order: Order) -> tuple[object, ...]:
+    """What the message of an ended order is made of."""
+    return order.ticket, order.status, order.trailed, order.filled, order.ended_at, order.ending, order.parent_perm_id
+
+
 def preview(shown: PreviewShown, next_perm_id: int = 0) -> Values:
     """An openOrder message's values for a what-if."""
     ticket = shown.ticket

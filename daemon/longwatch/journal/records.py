@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
+
+from longwatch.errors import JournalError
 
 if TYPE_CHECKING:
     from longwatch.domain.state import State
@@ -106,6 +108,18 @@ class Record:
     kind: str
     schema: int
     payload: bytes
+
+
+class Settled(Awaitable[None]):
+    """An awaitable that has already ended, well or with a reason; it needs no loop."""
+
+    def __init__(self, reason: str | None) -> None:
+        self._reason = reason
+
+    def __await__(self) -> Generator[None, None, None]:
+        if self._reason is not None:
+            raise JournalError(self._reason)
+        yield from ()
 
 
 def digest(records: Iterable[Record]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,7 @@ from longwatch.journal.archive import last_before
 from longwatch.journal.chain import Anchor
 from longwatch.journal.checkpoints import Checkpoint
 from longwatch.journal.layout import Identity, Synchronous
-from longwatch.journal.records import Record, digest
+from longwatch.journal.records import Record, Settled, digest
 from longwatch.journal.store import Store, open_store
 
 _LOG = logging.getLogger("longwatch.journal")
@@ -145,15 +145,3 @@ class InlineJournal(SqliteJournal):
         """Close the file and give up its lock."""
         self._failure = self._failure or f"{self.path}: the journal is closed"
         self._store.close()
-
-
-class Settled(Awaitable[None]):
-    """An awaitable that has already ended, well or with a reason; it needs no loop."""
-
-    def __init__(self, reason: str | None) -> None:
-        self._reason = reason
-
-    def __await__(self) -> Generator[None, None, None]:
-        if self._reason is not None:
-            raise JournalError(self._reason)
-        yield from ()

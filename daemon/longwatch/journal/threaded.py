@@ -18,8 +18,8 @@ from longwatch.errors import JournalError
 from longwatch.journal import checkpoints
 from longwatch.journal.archive import last_before
 from longwatch.journal.layout import Identity
-from longwatch.journal.records import Record
-from longwatch.journal.sqlite import Settled, SqliteJournal
+from longwatch.journal.records import Record, Settled
+from longwatch.journal.sqlite import SqliteJournal
 from longwatch.journal.store import Store
 
 MAX_WAITING = 1024

@@ -45,7 +45,8 @@ class Bench:
     """One gateway and the daemons that run against it, one after the other, with their files in `folder`.
 
     Make it inside the running loop. `market_starts` is market time; `opening_cash` is the simulated account's, in the
-    base currency. `journal` and `ledger` are files; `synchronous` is SQLite's, FULL as in production or OFF for speed.
+    base currency. `journal` and `ledger` are files; `synchronous` is SQLite's, FULL as in production or OFF for speed,
+    `journals` the kind that writes them.
     """
 
     loaded: Loaded
@@ -59,6 +60,7 @@ class Bench:
     delayed_data: bool = False
     pacing: Limits | None = None
     synchronous: Synchronous = "OFF"
+    journals: type[InlineJournal] = InlineJournal
     conduct: Conduct = field(default_factory=Conduct)
     clock: SteppedClock = field(init=False)
     network: MemoryNetwork = field(init=False)
@@ -116,7 +118,7 @@ class Bench:
 
     def _ports(self, seeded: Random) -> Ports:
         settings = self.loaded.settings
-        journal = InlineJournal.open(
+        journal = self.journals.open(
             self.journal,
             account=account_of(settings),
             mode=settings.mode,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.simulation.trouble import Played
+
+HOUR = timedelta(hours=1)
 
 
 class Progress:
@@ -53,7 +55,6 @@ class Progress:
         self._faults.clear()
 
     def _reach(self, at: datetime) -> None:
-        hour = at.replace(minute=0, second=0, microsecond=0)
-        if hour != self._hour:
+        if self._hour is None or not self._hour <= at < self._hour + HOUR:
             self.close()
-            self._hour = hour
+            self._hour = at.replace(minute=0, second=0, microsecond=0)

@@ -25,6 +25,7 @@ from longwatch.journal.records import digest
 from longwatch.ops import logs
 from longwatch.simulation.bench import Bench
 from longwatch.simulation.evidence import COUNTED, Evidence, gather
+from longwatch.simulation.gathering import GatheringJournal
 from longwatch.simulation.invariants import Broken, judge
 from longwatch.simulation.keeping import folder_of
 from longwatch.simulation.life import Life
@@ -191,6 +192,7 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
         seed=asked.seed,
         pacing=asked.pacing if asked.faults != "none" else None,
         conduct=asked.conduct,
+        journals=GatheringJournal,
     )
     logs.setup(bench.clock, style="console", level="error", stream=sys.stderr)
     tap = Tap(bench.network, bench.clock.market)

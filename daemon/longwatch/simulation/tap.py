@@ -21,6 +21,7 @@ HEARD = frozenset(b"%d\0" % number for number in (3, 4, 9, 11, 49, 53, 55, 59, 6
 """Message ids worth keeping of what the gateway says: not quotes, bars and contracts, which come by the thousand."""
 WRITTEN = frozenset(b"%d\0" % number for number in (3, 4, 7))
 SERVER_VERSION = 176
+EXECUTION, EXECUTION_OF_0 = b"11\0", b"11\x000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +33,16 @@ class Seen:
     name: str
     values: dict[str, Any]
 
+_Kept = tuple[datetime, int, bytes]
+
 
 class Tap:
     """Made before anything connects. `heard` and `written` decode what was kept; what can't be read is left out."""
 
     def __init__(self, network: MemoryNetwork, now: Callable[[], datetime]) -> None:
         self._now = now
-        self._heard: list[tuple[datetime, int, bytes]] = []
-        self._written: list[tuple[datetime, int, bytes]] = []
+        self._heard: list[_Kept] = []
+        self._written: list[_Kept] = []
         self.opened: list[datetime] = []
         network.on_link = self._joined
 
@@ -48,11 +51,14 @@ class Tap:
         # Each reading of the account repeats the rows of the one before.
         known: dict[bytes, Reply | UnknownReply | None] = {}
         for at, link, payload in self._heard:
-            if payload not in known:
-                known[payload] = _read(payload)
-            reply = known[payload]
+            # Of an execution only the request's number is another each time.
+            row = EXECUTION_OF_0 + payload[payload.index(b"\0", 3) :] if payload.startswith(EXECUTION) else payload
+            if row not in known:
+                known[row] = _read(row)
+            reply = known[row]
             if isinstance(reply, Reply):
-                yield Seen(at=at, link=link, name=reply.name, values=reply.values)
+                values = reply.values if row is payload else reply.values | {"reqId": _request_of(payload)}
+                yield Seen(at=at, link=link, name=reply.name, values=values)
 
     def written(self) -> Iterator[Seen]:
         """What the daemon gave to its transport, in order."""
@@ -67,9 +73,15 @@ class Tap:
         link.to_client.on_arrived = _Stream(partial(self._keep, self._heard, HEARD, number), greets=False)
         link.to_server.on_written = _Stream(partial(self._keep, self._written, WRITTEN, number), greets=True)
 
-    def _keep(self, kept: list[tuple[datetime, int, bytes]], wanted: frozenset[bytes], link: int, data: bytes) -> None:
-        if data[: data.index(b"\0") + 1] in wanted:
-            kept.append((self._now(), link, data))
+    def _keep(self, kept: list[_Kept], wanted: frozenset[bytes], link: int, payloads: list[bytes]) -> None:
+        found = [payload for payload in payloads if payload[: payload.index(b"\0") + 1] in wanted]
+        if found:
+            at = self._now()
+            kept += [(at, link, payload) for payload in found]
+
+
+def _request_of(payload: bytes) -> int:
+    return int(payload.split(b"\0", 2)[1])
 
 
 def _read(payload: bytes) -> Reply | UnknownReply | None:
@@ -82,7 +94,7 @@ def _read(payload: bytes) -> Reply | UnknownReply | None:
 class _Stream:
     """One direction's bytes cut into payloads, its greeting left out."""
 
-    def __init__(self, keep: Callable[[bytes], None], *, greets: bool) -> None:
+    def __init__(self, keep: Callable[[list[bytes]], None], *, greets: bool) -> None:
         self._keep = keep
         self._frames = Frames()
         self._hello: bytes | None = b"" if greets else None
@@ -94,5 +106,5 @@ class _Stream:
                 self._hello += data
                 return
             self._hello, data = None, opening[1]
-        for payload in self._frames.feed(data) if data else ():
-            self._keep(payload)
+        if data:
+            self._keep(self._frames.feed(data))

@@ -96,7 +96,11 @@ def frame(fields: Iterable[str]) -> bytes:
 
 def frame_text(text: str) -> bytes:
     """One frame holding text whose fields are already ended by NULs."""
-    payload = text.encode("utf-8", "backslashreplace")
+    return frame_payload(text.encode("utf-8", "backslashreplace"))
+
+
+def frame_payload(payload: bytes) -> bytes:
+    """One frame holding a payload."""
     return len(payload).to_bytes(_HEADER, "big") + payload
 
 
