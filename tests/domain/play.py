@@ -229,7 +229,8 @@ def _crash(play: Play, number: int) -> None:
 
 
 def _connect(play: Play, number: int) -> None:
-    play.hear(m.LinkUp, client_id=1, next_order_id=1, accounts=("DU123456",), server_version=176)
+    first = 1 if number % 4 == 3 else play.next_order_id()
+    play.hear(m.LinkUp, client_id=1, next_order_id=first, accounts=("DU123456",), server_version=176)
     play.hear(m.ClockSeen, skew_seconds=0.1)
     play.rows()
     play.snapshot(reason="sync")

@@ -111,15 +111,6 @@ def test_a_restart_makes_everything_that_was_being_sent_unknown_and_submits_noth
     assert of_kind(step.effects, m.SubmitOrder) == []
 
 
-def test_a_duplicate_of_an_intent_at_the_broker_is_a_critical_alert() -> None:
-    """Two permIds under one orderRef are two orders for one intent."""
-    world, intent = sent()
-    world.open_order(intent)
-    step = world.open_order(intent, perm_id=4711)
-    assert alerts(step) == ["two_orders_one_intent"]
-    assert world.order(intent).perm_ids == (perm_id(intent), 4711)
-
-
 # ── evidence only ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

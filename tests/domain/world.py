@@ -78,7 +78,9 @@ class World:
 
     def connect(self) -> Step:
         self.hear(m.LinkOpening, attempt=1)
-        self.hear(m.LinkUp, client_id=CLIENT, next_order_id=1, accounts=(ACCOUNT,), server_version=176)
+        self.hear(
+            m.LinkUp, client_id=CLIENT, next_order_id=self.next_order_id(), accounts=(ACCOUNT,), server_version=176
+        )
         self.hear(m.FarmSeen, farm="usfarm", up=True)
         self.hear(m.ClockSeen, skew_seconds=0.1)
         self.hear(
@@ -86,6 +88,10 @@ class World:
             instruments=tuple(Instrument(con_id=con_id, symbol=symbol) for symbol, con_id in CON_IDS.items()),
         )
         return self.snapshot(reason="sync")
+
+    def next_order_id(self) -> int:
+        """What a gateway says that remembers every order it was handed."""
+        return 1 + max((order.order_id or 0 for order in self.state.orders.values() if order.handed), default=0)
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from longwatch.domain import breaker, resolution
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import FLATTEN, Decided, may_close_more
+from longwatch.domain.identity import cancels, is_reachable
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.state import State
 
@@ -69,8 +70,14 @@ def _cancel(state: State, orders: list[Order], reason: str) -> Decided:
     """Ask for the end of orders; one not yet sent is stopped by the gate, which sees the same mark."""
     for order in orders:
         yield m.OrderCancelAsked(intent=order.intent, reason=reason)
-        if order.order_id is not None:
-            yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
+        yield from cancels(state, order)
+        if order.order_id is not None and not is_reachable(state, order):
+            yield m.RaiseAlert(
+                key="cancel_unreachable",
+                text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) can't be cancelled from here: "
+                f"this gateway knows no order {order.order_id} of client {order.client_id} as ours; cancel it in TWS",
+                severity="critical",
+            )
 
 
 def _adopt(state: State, event: m.ControlRequested) -> Decided:

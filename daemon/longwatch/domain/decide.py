@@ -16,6 +16,7 @@ from typing import Any, cast
 from longwatch.domain import breaker, commands, lifecycle, patience, reconcile, resolution
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided
+from longwatch.domain.identity import ids_began_again
 from longwatch.domain.orders import Evidence, OrderState
 from longwatch.domain.readiness import is_ready, reasons
 from longwatch.domain.rebalance import rebalance
@@ -145,7 +146,8 @@ def _link_up(state: State, event: m.LinkUp) -> Decided:
         yield m.DropLink(reason=wrong)
         return
     first = max(state.next_id, event.next_order_id)
-    yield m.IdsReserved(first=first, count=REQUEST_IDS, epoch=state.epoch + 1)
+    anew = ids_began_again(state, event)
+    yield m.IdsReserved(first=first, count=REQUEST_IDS, epoch=state.epoch + 1, anew=anew)
     yield m.BackendMoved(up=True, tech=event.tech)
     yield m.LinkMoved(link=m.Link.SYNCING, reason="", tech=event.tech)
     yield m.BeginSync(epoch=state.epoch, first_request_id=first, count=REQUEST_IDS, account=state.account)

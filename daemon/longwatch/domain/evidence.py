@@ -1,4 +1,4 @@
-"""Evidence about one order: whose it is, where it leads by the table in orders.py, when the order has ended.
+"""Evidence about one order: where it leads by the table of transitions.py, and when the order has ended.
 
 Used by lifecycle and reconcile.
 """
@@ -34,56 +34,6 @@ EVIDENCE_OF_END = {
     OrderState.EXPIRED: Evidence.EXPIRED,
     OrderState.REJECTED: Evidence.REJECTED,
 }
-
-
-def intent_of(state: State, *, ref: str, perm_id: int, client_id: int, order_id: int) -> int | None:
-    """The intent a broker's row belongs to: by orderRef, then permId, then (client id, order id); None is not ours."""
-    prefix = f"lw:{state.journal_id}:"
-    if ref.startswith(prefix) and ref[len(prefix) :].isdecimal():
-        intent = int(ref[len(prefix) :])
-        return intent if intent in state.orders else None
-    if perm_id and perm_id in state.by_perm_id:
-        return state.by_perm_id[perm_id]
-    if ref or order_id <= 0:
-        return None
-    return state.by_order_id.get((client_id, order_id))
-
-
-def disowned(state: State, event: m.OpenOrderSeen | m.ExecutionSeen | m.CompletedOrderSeen) -> Decided:
-    """A row bears this journal's name with a number the journal has not given: an older copy of it was restored.
-
-    What was decided since that copy is lost, so the instrument is quarantined until a person has looked, and the
-    number is never given again.
-    """
-    prefix = f"lw:{state.journal_id}:"
-    number = event.ref[len(prefix) :] if event.ref.startswith(prefix) else ""
-    if not number.isdecimal() or int(number) in state.orders:
-        return
-    if int(number) >= state.next_intent:
-        yield m.IntentsTaken(up_to=int(number), reason=f"{event.ref} was seen at the broker")
-    if event.con_id not in state.quarantines:
-        text = f"{event.symbol}: {event.ref} bears this journal's name but is not in it; was an older copy restored?"
-        yield m.QuarantineSet(con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech)
-        yield m.RaiseAlert(key="ours_but_unknown", text=text, severity="critical")
-
-
-def instrument_of(state: State, event: m.Event) -> tuple[int, str] | None:
-    """The instrument (con_id, symbol) an event is about, asked of one that was not digested; None: not one alone."""
-    match event:
-        case m.OrderStatusSeen():
-            intent = intent_of(state, ref="", perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
-        case m.OrderErrorSeen():
-            intent = state.by_order_id.get((state.client_id, event.order_id))
-        case m.OrderHanded() | m.OrderWithheld():
-            intent = event.intent
-        case m.CommissionSeen():
-            fill = state.fills.get(event.exec_id)
-            return (fill.con_id, fill.symbol) if fill else None
-        case _:
-            con_id = getattr(event, "con_id", None)
-            return None if con_id is None else (con_id, getattr(event, "symbol", str(con_id)))
-    order = state.orders.get(intent) if intent is not None else None
-    return (order.con_id, order.symbol) if order else None
 
 
 def advance(
@@ -210,19 +160,6 @@ def may_close_more(state: State, at: datetime | None) -> bool:
 
 def _has_filled(state: State, run_id: str) -> bool:
     return any(order.filled for order in state.orders.values() if order.run_id == run_id)
-
-
-def identify(state: State, order: Order, perm_id: int) -> Decided:
-    """Note a permId the order was not known by; a second live one is two broker orders for one intent."""
-    if not perm_id or perm_id in order.perm_ids:
-        return
-    yield m.OrderIdentified(intent=order.intent, perm_id=perm_id)
-    if order.perm_ids:
-        yield m.RaiseAlert(
-            key="two_orders_one_intent",
-            text=f"order {order.ref} is known under permIds {', '.join(map(str, (*order.perm_ids, perm_id)))}",
-            severity="critical",
-        )
 
 
 def ended(state: State, order: Order, ending: OrderState, filled: Decimal, text: str, tech: datetime) -> Decided:

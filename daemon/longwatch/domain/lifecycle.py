@@ -11,12 +11,10 @@ from longwatch.domain.evidence import (
     EVIDENCE_OF_END,
     Decided,
     advance,
-    disowned,
     ended,
     ending_at,
-    identify,
-    intent_of,
 )
+from longwatch.domain.identity import cancels, disowned, identify, intent_of
 from longwatch.domain.inference import replaced_by, rest_of
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.state import State
@@ -39,8 +37,7 @@ def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
         yield from disowned(state, event)
         yield from _foreign(state, event)
         return
-    order = state.orders[intent]
-    yield from identify(state, order, event.perm_id)
+    intent = yield from identify(state, intent, event)
     order = state.orders[intent]
     if event.perm_id and event.status in OPEN and order.ending is None:
         yield from _acknowledged(state, order, event.status)
@@ -54,9 +51,9 @@ def _acknowledged(state: State, order: Order, status: str) -> Decided:
     due = order.deadline if order.state is OrderState.WORKING else None
     yield from advance(state, order, Evidence.ACKNOWLEDGED, text=status, deadline=due)
     begins = order.state is not OrderState.WORKING and state.orders[order.intent].state is OrderState.WORKING
-    if begins and order.cancel_asked and order.order_id is not None:
+    if begins and order.cancel_asked:
         # Asked for before the broker held the order, the cancel may have been answered with "not found".
-        yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
+        yield from cancels(state, order)
 
 
 def _foreign(state: State, event: m.OpenOrderSeen) -> Decided:
@@ -76,12 +73,11 @@ def _foreign(state: State, event: m.OpenOrderSeen) -> Decided:
 
 def order_status(state: State, event: m.OrderStatusSeen) -> Decided:
     """Message 3: acknowledgement, or the broker's word that the order has ended; executions alone change the book."""
-    intent = intent_of(state, ref="", perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
+    intent = intent_of(state, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
     if intent is None:
         yield from _foreign_status(state, event)
         return
-    order = state.orders[intent]
-    yield from identify(state, order, event.perm_id)
+    intent = yield from identify(state, intent, event)
     order = state.orders[intent]
     if event.status in CANCELLED:
         yield from ended(state, order, ending_at(state, order, event.at), event.filled, event.status, event.tech)
@@ -125,7 +121,16 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
         return
     if event.account not in ("", state.account):
         return
-    intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
+    intent = intent_of(
+        state,
+        ref=event.ref,
+        perm_id=event.perm_id,
+        client_id=event.client_id,
+        order_id=event.order_id,
+        replaces=replaces,
+    )
+    if intent is not None:
+        intent = yield from identify(state, intent, event)
     guessed = None if replaces else replaced_by(state, intent, event.executed_at)
     replaces = guessed.exec_id if guessed else replaces
     former = state.fills[replaces].quantity if replaces else Decimal(0)
@@ -147,7 +152,6 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
         return
     if guessed is not None:
         yield from rest_of(state, guessed, event.quantity, event.tech)
-    yield from identify(state, state.orders[intent], event.perm_id)
     yield from _after_fill(state, state.orders[intent])
 
 
@@ -208,14 +212,14 @@ def completed_order(state: State, event: m.CompletedOrderSeen) -> Decided:
     """Message 101: the broker's last word on an order of the day."""
     if event.account not in ("", state.account):
         return
-    intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=0, order_id=0)
+    intent = intent_of(state, ref=event.ref, perm_id=event.perm_id)
     if intent is None:
         yield from disowned(state, event)
         return
-    if state.orders[intent].state in ENDED:
-        return
-    yield from identify(state, state.orders[intent], event.perm_id)
+    intent = yield from identify(state, intent, event)
     order = state.orders[intent]
+    if order.state in ENDED:
+        return
     if event.status == "Filled":
         yield from ended(state, order, OrderState.FILLED, event.filled, event.text, event.tech)
     elif event.status in CANCELLED:

@@ -483,11 +483,16 @@ class LinkMoved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdsReserved:
-    """Ids from `first` up to `first + count` are for requests; orders get those above. `epoch` counts connections."""
+    """Ids from `first` up to `first + count` are for requests; orders get those above. `epoch` counts connections.
+
+    With `anew` the gateway's own order ids have begun again: those given before name nothing any more until it shows
+    an order under one.
+    """
 
     first: int
     count: int
     epoch: int
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -800,10 +805,12 @@ class ResolutionContradicted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderIdentified:
-    """The broker knows the order under this permId."""
+    """The broker knows the order under this permId and, where `order_id` is not 0, by this id of this client."""
 
     intent: int
     perm_id: int
+    client_id: int = 0
+    order_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,8 @@ class Order:
     showed it; `deadline` is the technical time by which something must have been heard, `moved_at` that of
     the last evidence. `filled` are shares booked from executions, `reported` what the broker's status says is filled;
     an order that the broker says has ended is `ending` until the executions have caught up. A child is the rest of the
-    intent that it `replaces`, the `replacement`th of its family.
+    intent that it `replaces`, the `replacement`th of its family. A twin is a second order that the broker holds for
+    the intent `twin_of`, under the same `ref`; it was never sent.
     """
 
     intent: int
@@ -145,6 +146,7 @@ class Order:
     cancel_reason: str = ""
     replaces: int | None = None
     replacement: int = 0
+    twin_of: int | None = None
     filled: Decimal = ZERO
     reported: Decimal = ZERO
     ending: OrderState | None = None

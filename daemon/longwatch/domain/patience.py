@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from longwatch.domain import messages as m
 from longwatch.domain.breaker import hold
+from longwatch.domain.identity import cancels
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, OrderType
 from longwatch.domain.sessions import Session
@@ -41,7 +42,7 @@ def overdue(state: State, tech: datetime) -> Followed:
     for order in list(state.live_orders()):
         due = due_at(state, order)
         if due is not None and due <= tech:
-            yield from _cancel(order, TIMED_OUT)
+            yield from _cancel(state, order, TIMED_OUT)
 
 
 def near_close(state: State, at: datetime) -> Followed:
@@ -57,7 +58,7 @@ def near_close(state: State, at: datetime) -> Followed:
     for order in list(state.live_orders()):
         waits = order.order_type in AUCTIONS or order.tif != "DAY"
         if order.state is OrderState.WORKING and not order.cancel_asked and not waits:
-            yield from _cancel(order, AT_CLOSE)
+            yield from _cancel(state, order, AT_CLOSE)
 
 
 def closing_session(state: State, at: datetime) -> Session | None:
@@ -122,7 +123,6 @@ def is_left(state: State, at: datetime) -> bool:
     return False
 
 
-def _cancel(order: Order, reason: str) -> Followed:
+def _cancel(state: State, order: Order, reason: str) -> Followed:
     yield m.OrderCancelAsked(intent=order.intent, reason=reason)
-    if order.order_id is not None:
-        yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
+    yield from cancels(state, order)

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided
+from longwatch.domain.identity import cancels
 from longwatch.domain.instruments import Instrument, Side, to_lot, to_tick
 from longwatch.domain.orders import Allocation, Order, OrderType, Purpose
 from longwatch.domain.patience import AUCTIONS, closing_session, is_past_cut_off, parent_of
@@ -106,7 +107,7 @@ def _trade(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | N
     # What has ended and whose fills are never told is waited for no more once that is a quarantine.
     is_over = wanted.instrument.con_id in state.quarantines and all(order.ending is not None for order in against)
     if against and not is_over:
-        yield from _withdraw(event.run_id, wanted, against)
+        yield from _withdraw(state, event.run_id, wanted, against)
         return
     proposal = _proposal(state, event, wanted, quote)
     refusal = first_refusal(state, proposal)
@@ -125,12 +126,12 @@ def _other_side_works(state: State, side: Side) -> bool:
     return any(order.side is not side and order.ending is None for order in state.live_orders())
 
 
-def _withdraw(run_id: str, wanted: Wanted, against: list[Order]) -> Decided:
+def _withdraw(state: State, run_id: str, wanted: Wanted, against: list[Order]) -> Decided:
     """What works in the other direction is cancelled first: two sides at once could end in a reversal."""
     for order in against:
         if not order.cancel_asked and order.order_id is not None:
             yield m.OrderCancelAsked(intent=order.intent, reason="the target has turned")
-            yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
+            yield from cancels(state, order)
     symbol, refs = wanted.instrument.symbol, ", ".join(order.ref for order in against)
     yield m.TradeRefused(
         run_id=run_id,

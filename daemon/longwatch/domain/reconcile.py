@@ -13,6 +13,7 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain import patience
 from longwatch.domain.evidence import Decided, advance, left_undone, rested, session_of
+from longwatch.domain.identity import cancels, is_reachable
 from longwatch.domain.inference import EXCHANGE_ZONE, infer, same_gateway
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.state import State
@@ -119,9 +120,8 @@ def _first_sight(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
 def _cancels_again(state: State) -> Decided:
     """A cancel may never have left, or come before the order was there: while that works, it goes out again."""
     for order in list(state.live_orders()):
-        ours = order.order_id is not None and order.client_id == state.client_id
-        if order.cancel_asked and order.state is OrderState.WORKING and ours:
-            yield m.CancelOrder(intent=order.intent, order_id=order.order_id or 0)
+        if order.cancel_asked and order.state is OrderState.WORKING:
+            yield from cancels(state, order)
 
 
 def _gone_foreign_orders(state: State, event: m.SnapshotSeen) -> Decided:
@@ -159,9 +159,8 @@ def _listed_orders(state: State, event: m.SnapshotSeen) -> Decided:
             continue
         if order.moved_at is not None and order.moved_at < event.started_tech:
             yield from advance(state, order, Evidence.LISTED, text="listed as open after its end was told")
-            works = state.orders[order.intent].is_live
-            if works and order.cancel_asked and order.order_id is not None:
-                yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
+            if state.orders[order.intent].is_live and order.cancel_asked:
+                yield from cancels(state, order)
 
 
 def _compare(state: State, event: m.SnapshotSeen) -> Decided:
@@ -240,8 +239,8 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
         yield from advance(state, state.orders[order.intent], Evidence.SILENCE, text=why, deadline=again)
         # Once a round: a cancel that comes too late is answered by a download, which would ask for the next at once.
         counted = order.absence is None or absence.rounds > order.absence.rounds
-        if counted and absence.rounds and order.order_id is not None and not absence.cancel_not_found:
-            yield m.CancelOrder(intent=order.intent, order_id=order.order_id)
+        if counted and absence.rounds and not absence.cancel_not_found:
+            yield from cancels(state, order)
 
 
 def _next_look(state: State, absence: Absence) -> timedelta:
@@ -286,6 +285,8 @@ def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Abse
         return "the link is not up for long enough"
     if absence.rounds < 2:
         return "two rounds of downloads are needed"
+    if not absence.cancel_not_found and not is_reachable(state, order):
+        return "its order id names nothing at this gateway any more"
     if not absence.cancel_not_found:
         return "its cancel is not yet answered"
     sent = order.created_at.astimezone(EXCHANGE_ZONE).date()

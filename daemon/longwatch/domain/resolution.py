@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import advance, intent_of
+from longwatch.domain.evidence import advance
+from longwatch.domain.identity import intent_of
 from longwatch.domain.inference import RESOLVED, VOID, made_up
 from longwatch.domain.orders import Evidence, Order, OrderState
 from longwatch.domain.state import State
@@ -175,9 +176,9 @@ def _intent(state: State, event: m.Event) -> int | None:
             ref, perm_id, order_id = event.ref, event.perm_id, event.order_id
             return intent_of(state, ref=ref, perm_id=perm_id, client_id=event.client_id, order_id=order_id)
         case m.OrderStatusSeen(perm_id=perm_id, order_id=order_id):
-            return intent_of(state, ref="", perm_id=perm_id, client_id=event.client_id, order_id=order_id)
+            return intent_of(state, perm_id=perm_id, client_id=event.client_id, order_id=order_id)
         case m.CompletedOrderSeen() if event.account in ("", state.account):
-            return intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=0, order_id=0)
+            return intent_of(state, ref=event.ref, perm_id=event.perm_id)
         case m.OrderErrorSeen():
             return state.by_order_id.get((state.client_id, event.order_id))
         case _:

@@ -190,6 +190,8 @@ def _link_moved(state: State, fact: m.LinkMoved) -> None:
 
 def _ids_reserved(state: State, fact: m.IdsReserved) -> None:
     state.next_id, state.epoch = fact.first + fact.count, fact.epoch
+    if fact.anew:
+        state.by_order_id.clear()
 
 
 def _backend_moved(state: State, fact: m.BackendMoved) -> None:
@@ -359,8 +361,14 @@ def _resolution_contradicted(state: State, fact: m.ResolutionContradicted) -> No
 
 def _order_identified(state: State, fact: m.OrderIdentified) -> None:
     order = state.orders[fact.intent]
-    put_order(state, replace(order, perm_ids=(*order.perm_ids, fact.perm_id)))
+    if fact.perm_id not in order.perm_ids:
+        order = replace(order, perm_ids=(*order.perm_ids, fact.perm_id))
+    if order.order_id is None and fact.order_id > 0:
+        order = replace(order, client_id=fact.client_id, order_id=fact.order_id)
+    put_order(state, order)
     state.by_perm_id[fact.perm_id] = fact.intent
+    if fact.order_id > 0:
+        state.by_order_id.setdefault((fact.client_id, fact.order_id), fact.intent)
 
 
 def _order_cancel_asked(state: State, fact: m.OrderCancelAsked) -> None:

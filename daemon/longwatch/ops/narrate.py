@@ -206,7 +206,9 @@ def _trade_refused(fact: m.TradeRefused, state: State) -> Line:
 
 
 def _order_intended(fact: m.OrderIntended, state: State) -> Line:
-    return Line(topic="orders", text=order_text(fact.order))
+    twin_of = fact.order.twin_of
+    found = "" if twin_of is None else f", found at the broker beside #{twin_of}"
+    return Line(topic="orders", text=f"{order_text(fact.order)}{found}")
 
 
 def _order_moved(fact: m.OrderMoved, state: State) -> Line | None:

@@ -178,6 +178,7 @@ def _order(order: Order) -> Json:
         "commission": _text(order.commission),
         "order_id": order.order_id,
         "perm_ids": list(order.perm_ids),
+        "twin_of": order.twin_of,
         "cancel_asked": order.cancel_asked,
         "created_at": iso(order.created_at),
         "sent_at": iso(order.sent_at),

@@ -1,0 +1,253 @@
+"""By which names the broker's rows are known as ours: ref, permId, order id while it counts on, execution; twins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.exposure import worst_shares
+from longwatch.domain.identity import TWO_ORDERS, intent_of, is_reachable
+from longwatch.domain.instruments import Side
+from longwatch.domain.orders import OrderState
+from tests.domain.world import (
+    ACCOUNT,
+    CLIENT,
+    World,
+    alerts,
+    completed,
+    execution,
+    of_kind,
+    open_order,
+    order_status,
+    perm_id,
+)
+
+D = Decimal
+S = OrderState
+OTHER = 4711
+"""The permId of a second order at the broker."""
+
+
+def working(**weights: str) -> tuple[World, int]:
+    world = World.ready()
+    intent = world.one(**(weights or {"AAA": "0.1"}))
+    world.acknowledge(intent)
+    return world, intent
+
+
+def cancelled_ids(step) -> list[int]:
+    return [effect.order_id for effect in of_kind(step.effects, m.CancelOrder)]
+
+
+# ── names ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_row_is_ours_by_any_one_of_its_names() -> None:
+    """Ref, permId, order id of this client, or the execution it corrects; of nobody's names it is nobody's."""
+    world, intent = working()
+    world.fill(intent, 40, exec_id="00018.01.01")
+    order = world.order(intent)
+    assert order.order_id is not None
+    names = {"ref": order.ref, "perm_id": perm_id(intent), "replaces": "00018.01.01"}
+    for name, value in names.items():
+        assert intent_of(world.state, **{name: value}) == intent, name  # type: ignore[arg-type]
+    assert intent_of(world.state, client_id=CLIENT, order_id=order.order_id) == intent
+    strangers = {"ref": "lw:other:1", "perm_id": 77, "replaces": "00018.09.01"}
+    assert [intent_of(world.state, **{name: value}) for name, value in strangers.items()] == [None] * 3  # type: ignore[arg-type]
+    assert intent_of(world.state, client_id=2, order_id=order.order_id) is None
+    assert intent_of(world.state, ref="by somebody else", client_id=CLIENT, order_id=order.order_id) is None
+
+
+def test_a_correction_that_names_nothing_but_the_execution_is_of_the_same_order() -> None:
+    """Told without ref, permId and ids, by a gateway that was started since: the book follows, nothing is outside."""
+    world, intent = working()
+    world.fill(intent, 40, "100", exec_id="00018.01.01")
+    row = execution(world.order(intent), world.now, "00018.01.02", 40, "101")
+    world.take(replace(row, ref="", perm_id=0, client_id=0, order_id=0))
+    order = world.order(intent)
+    assert (order.filled, order.average_price, world.state.outside) == (40, 101, {})
+
+
+# ── order ids that begin again ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def reconnected(world: World, next_order_id: int) -> None:
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.wait(2)
+    world.hear(m.LinkUp, client_id=CLIENT, next_order_id=next_order_id, accounts=(ACCOUNT,), server_version=176)
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_an_order_id_names_an_order_only_while_the_gateway_counts_on(anew: bool) -> None:
+    """Another program of the same client id may be given the number after a reset: its order is not ours."""
+    world, intent = working()
+    order_id = world.order(intent).order_id
+    assert order_id is not None
+    reconnected(world, 1 if anew else order_id + 1)
+    stranger = replace(order_status(world.order(intent), world.now, "Cancelled", D(0)), perm_id=0)
+    world.take(stranger)
+    assert world.order(intent).state is (S.WORKING if anew else S.CANCELLED)
+    assert is_reachable(world.state, world.order(intent)) is not anew
+
+
+def test_an_error_on_a_number_that_was_given_anew_is_not_our_orders() -> None:
+    """A rejection of somebody's order 2001 ends nothing of ours; it is told."""
+    world, intent = working()
+    order_id = world.order(intent).order_id
+    reconnected(world, 1)
+    step = world.hear(m.OrderErrorSeen, order_id=order_id, code=201, text="rejected", verdict="rejected")
+    assert (alerts(step), world.order(intent).state) == (["error_on_unknown_order"], S.WORKING)
+
+
+def test_an_order_shown_again_after_ids_began_anew_can_be_cancelled_by_its_id() -> None:
+    """Live orders keep their numbers: the row that shows it, known by ref and permId, names it anew."""
+    world, intent = working()
+    order_id = world.order(intent).order_id
+    reconnected(world, 1)
+    refused = world.hear(m.ControlRequested, command="cancel", argument="all", by="uid 1000")
+    assert (cancelled_ids(refused), alerts(refused)) == ([], ["cancel_unreachable"])
+    world.open_order(intent)
+    assert is_reachable(world.state, world.order(intent))
+    again = world.snapshot(reason="sync")
+    assert cancelled_ids(again) == [order_id]
+
+
+def test_an_unknown_order_of_before_ids_began_anew_is_never_cancelled_by_its_number() -> None:
+    """Its cancel could end an order of somebody else, and "not found" would say nothing of it."""
+    world, _ = working()
+    (unknown,) = (order.intent for order in world.trade(AAA="0.1", BBB="0.1"))
+    world.handed(unknown)
+    reconnected(world, 1)
+    for step in (world.snapshot(reason="sync"), *world.reconcile(6)):
+        assert world.order(unknown).order_id not in cancelled_ids(step)
+    order = world.order(unknown)
+    assert order.state is S.UNKNOWN
+    assert order.text == "its order id names nothing at this gateway any more"
+
+
+def test_an_order_of_another_client_id_is_not_cancelled_under_ours() -> None:
+    """The daemon's client id was changed: our number would hit another order, so a person is told instead."""
+    world, _ = working()
+    world.state.client_id = 2
+    step = world.hear(m.ControlRequested, command="cancel", argument="all", by="uid 1000")
+    assert (cancelled_ids(step), alerts(step)) == ([], ["cancel_unreachable"])
+
+
+# ── two orders for one intent ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a02_a_second_order_of_one_intent_is_found_counted_and_both_are_cancelled() -> None:
+    """A modification in an outage became a second order, under the same orderRef and an id of its own."""
+    world, intent = working()
+    step = world.open_order(intent, perm_id=OTHER, order_id=2777)
+    twin = world.order(2)
+    assert (twin.twin_of, twin.ref, twin.perm_ids, twin.order_id) == (intent, world.order(intent).ref, (OTHER,), 2777)
+    assert worst_shares(world.state, 1, Side.BUY) == 200
+    assert alerts(step) == ["two_orders_one_intent"]
+    assert cancelled_ids(step) == [world.order(intent).order_id, 2777]
+    assert world.state.quarantines[1].reason.startswith(f"AAA: {TWO_ORDERS}")
+    world.status(intent, "Cancelled", 0)
+    assert (world.order(intent).state, twin.state) == (S.CANCELLED, S.WORKING)
+    assert worst_shares(world.state, 1, Side.BUY) == 100
+    world.take(replace(order_status(world.order(intent), world.now, "Cancelled", D(0)), perm_id=OTHER, order_id=2777))
+    assert world.order(2).state is S.CANCELLED
+    assert worst_shares(world.state, 1, Side.BUY) == 0
+
+
+def test_each_fill_of_two_orders_of_one_intent_is_its_own_orders() -> None:
+    """The second one's fill in full does not end the first, which may fill as well."""
+    world, intent = working()
+    world.open_order(intent, perm_id=OTHER)
+    row = execution(world.order(intent), world.now, "00018.01.01", 100, "100")
+    world.take(replace(row, perm_id=OTHER))
+    assert (world.order(intent).state, world.order(2).state) == (S.WORKING, S.FILLED)
+    assert (world.state.held(1), worst_shares(world.state, 1, Side.BUY)) == (100, 200)
+    world.fill(intent, 100)
+    assert (world.order(intent).state, world.state.held(1)) == (S.FILLED, 200)
+
+
+def test_two_orders_under_one_id_are_cancelled_one_after_the_other() -> None:
+    """The id reaches one of them; when that has ended, the same cancel goes out for the other."""
+    world, intent = working()
+    step = world.open_order(intent, perm_id=OTHER)
+    order_id = world.order(intent).order_id
+    assert cancelled_ids(step) == [order_id, order_id]
+    world.status(intent, "Cancelled", 0)
+    world.open_orders, world.completed = {OTHER}, {perm_id(intent)}
+    world.wait(31)
+    assert cancelled_ids(world.snapshot(reason="reconcile")) == [order_id]
+
+
+def test_a_second_order_of_another_client_is_told_to_be_out_of_reach() -> None:
+    """A cancel by our number would hit another order: a person must cancel it in TWS; until then it counts."""
+    world, intent = working()
+    step = world.open_order(intent, perm_id=OTHER, client_id=9, order_id=5)
+    (told,) = of_kind(step.effects, m.RaiseAlert)
+    assert "client 9, which this daemon can't cancel: cancel it by hand in TWS" in told.text
+    assert cancelled_ids(step) == [world.order(intent).order_id]
+    world.open_orders.add(OTHER)
+    world.wait(31)
+    assert cancelled_ids(world.snapshot(reason="reconcile")) == [world.order(intent).order_id]
+    assert worst_shares(world.state, 1, Side.BUY) == 200
+
+
+@pytest.mark.parametrize("first_heard", ["status", "execution", "completed"])
+def test_a_second_order_is_found_by_whatever_row_tells_of_it_first(first_heard: str) -> None:
+    """A status by its order id, an execution or a completed order by its ref; none ends the first."""
+    world, intent = working()
+    order = world.order(intent)
+    rows: dict[str, m.Event] = {
+        "status": replace(order_status(order, world.now, "Cancelled", D(0)), perm_id=OTHER),
+        "execution": replace(execution(order, world.now, "00018.01.01", 40, "100"), perm_id=OTHER),
+        "completed": replace(completed(order, world.now, "Cancelled", 0), perm_id=OTHER),
+    }
+    step = world.take(rows[first_heard])
+    assert "two_orders_one_intent" in alerts(step)
+    assert world.order(intent).state is S.WORKING
+    assert world.order(2).state is (S.WORKING if first_heard == "execution" else S.CANCELLED)
+    held, left = (40, 60) if first_heard == "execution" else (0, 0)
+    assert (world.state.held(1), worst_shares(world.state, 1, Side.BUY)) == (held, held + left + 100)
+
+
+def test_a_second_order_heard_of_by_its_fill_is_cancelled_once_it_is_shown() -> None:
+    """An execution tells no id to cancel by; the row of a download does."""
+    world, intent = working()
+    row = execution(world.order(intent), world.now, "00018.01.01", 40, "100")
+    world.take(replace(row, perm_id=OTHER))
+    assert world.order(2).order_id is None
+    world.open_orders.add(OTHER)
+    world.positions[1] = D(40)
+    world.take(open_order(world.order(intent), world.now, perm_id=OTHER, order_id=2777))
+    world.wait(31)
+    assert 2777 in cancelled_ids(world.snapshot(reason="reconcile"))
+
+
+def test_a_second_order_found_after_the_end_of_the_first_counts_and_is_cancelled() -> None:
+    """The first was told to be cancelled; the other one works on."""
+    world, intent = working()
+    world.status(intent, "Cancelled", 0)
+    step = world.open_order(intent, perm_id=OTHER, order_id=2777)
+    assert world.order(intent).state is S.CANCELLED
+    assert (cancelled_ids(step), worst_shares(world.state, 1, Side.BUY)) == ([2777], 100)
+
+
+def test_a_second_order_is_known_after_a_restart_and_waits_for_a_persons_word() -> None:
+    """It is folded from the journal; the instrument trades again when a person has lifted its quarantine."""
+    world, intent = working()
+    world.open_order(intent, perm_id=OTHER, order_id=2777)
+    world.open_orders.add(OTHER)
+    world.start()
+    world.connect()
+    assert worst_shares(world.state, 1, Side.BUY) == 200
+    for one, number in ((perm_id(intent), intent), (OTHER, 2)):
+        order = world.order(number)
+        world.take(replace(order_status(order, world.now, "Cancelled", D(0)), perm_id=one))
+        world.open_orders.discard(one)
+        world.completed.add(one)
+    world.reconcile(2)
+    assert world.trade(AAA="0.2") == [] and 1 in world.state.quarantines
+    world.hear(m.ControlRequested, command="unquarantine", argument="AAA", by="uid 1000", reason="looked at")
+    assert 1 not in world.state.quarantines
