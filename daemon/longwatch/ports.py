@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from longwatch.clock import Clock
 from longwatch.config.schema import Settings
 from longwatch.domain.bars import BarSeries
-from longwatch.domain.messages import BeginSync, CancelOrder, Event, SubmitOrder
+from longwatch.domain.messages import BeginSync, CancelOrder, Event, ModifyOrder, SubmitOrder
 from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
@@ -53,6 +53,10 @@ class Broker(Protocol):
 
     def submit(self, effect: SubmitOrder) -> None:
         """Queue an order for writing: OrderHanded or OrderWithheld follows."""
+        ...
+
+    def modify(self, effect: ModifyOrder) -> None:
+        """Queue an order anew, under its id: OrderHanded or OrderWithheld follows, with the modification's number."""
         ...
 
     def cancel(self, effect: CancelOrder) -> None:

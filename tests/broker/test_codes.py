@@ -67,7 +67,7 @@ def test_a_new_order_is_rejected(code: int) -> None:
 @pytest.mark.parametrize("code", [110, 321])
 def test_a_refused_modification_leaves_the_order(code: int) -> None:
     """What ends a new order leaves the one whose modification was refused."""
-    assert row_of(code, CODES).after(Asked.MODIFY) is Verdict.NOTICE
+    assert row_of(code, CODES).after(Asked.MODIFY) is Verdict.UNCHANGED
 
 
 def test_a_cancel_is_answered_in_three_ways() -> None:

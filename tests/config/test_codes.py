@@ -36,7 +36,7 @@ def written(folder: Path, text: str) -> Path:
 def test_a_named_code_means_what_the_file_says_and_an_unnamed_one_stays_unclear(tmp_path: Path) -> None:
     """After each kind of request; a row of our own may be given another meaning; nothing else changes."""
     codes = with_named(read_codes(written(tmp_path, GOOD)))
-    assert [codes[10_999].after(asked) for asked in Asked] == [Verdict.REJECTED, Verdict.NOTICE, Verdict.NOTICE]
+    assert [codes[10_999].after(asked) for asked in Asked] == [Verdict.REJECTED, Verdict.UNCHANGED, Verdict.NOTICE]
     assert codes[10_999].severity == "critical" and codes[10_999].fails_request
     assert codes[2137].new is Verdict.NOTICE and CODES[2137].new is Verdict.UNCLEAR
     assert [codes[10_998].after(asked) for asked in Asked] == [Verdict.UNCLEAR, Verdict.UNCLEAR, Verdict.TOO_LATE]
@@ -51,7 +51,7 @@ WRONG = {
     "a list of nothing": ("codes: 3\n", "codes.yaml: must be one list of rows; begin with `codes:`"),
     "no such word": (
         GOOD.replace("verdict: notice", "verdict: fatal"),
-        "codes.yaml:6: codes[1].verdict: found 'fatal'; must be one of notice, rejected, cancelled",
+        "codes.yaml:6: codes[1].verdict: found 'fatal'; must be one of notice, unchanged, rejected, cancelled",
     ),
     "no meaning": ("codes:\n  - code: 7\n    verdict: notice\n", "codes.yaml:2: codes[0].meaning: is missing"),
     "an empty meaning": (

@@ -55,6 +55,7 @@ class Play(World):
     """A world whose orders go to a broker of their own; every event is a record, as the engine would write it."""
 
     queue: list[Order] = field(default_factory=list)
+    changes: list[Order] = field(default_factory=list)
     cancels: list[int] = field(default_factory=list)
     book: dict[int, AtBroker] = field(default_factory=dict)
     told: list[m.ExecutionSeen] = field(default_factory=list)
@@ -70,6 +71,8 @@ class Play(World):
             match effect:
                 case m.SubmitOrder():
                     self.queue.append(effect.order)
+                case m.ModifyOrder():
+                    self.changes.append(effect.order)
                 case m.CancelOrder():
                     self.cancels.append(effect.intent)
                 case _:
@@ -120,6 +123,40 @@ def _write(play: Play, number: int) -> None:
     play.handed(order.intent)
     if number % 5:
         play.book[order.intent] = AtBroker(order)
+
+
+def _modify(play: Play, number: int) -> None:
+    """A person wants a working order larger or smaller, dearer or cheaper."""
+    working = [order for order in play.state.live_orders() if order.state is OrderState.WORKING]
+    if not working:
+        return
+    order = working[number % len(working)]
+    quantity = max(D(1), order.quantity + number // 7 % 41 - 20) if number % 3 else "-"
+    limit = (order.limit_price or D(1)) + number // 11 % 5 - 2 if number % 4 else "-"
+    argument = f"{order.intent} {quantity} {limit} -"
+    play.hear(m.ControlRequested, command="modify", argument=argument, by="uid 1000", quotes=play.quotes())
+
+
+def _change(play: Play, number: int) -> None:
+    """The next modification's turn: withheld by the gate, or handed and lost, refused, or in force, shown or not."""
+    if not play.changes:
+        return
+    order = play.changes.pop(0)
+    reason = gate(play.state, order.intent, play.now)
+    if reason is not None:
+        play.hear(m.OrderWithheld, intent=order.intent, reason=reason, change=order.changed)
+        return
+    play.hear(m.OrderHanded, intent=order.intent, change=order.changed)
+    one = play.book.get(order.intent)
+    if one is None or number % 5 == 0:
+        return
+    if one.ended or order.quantity <= one.filled or number % 7 == 1:
+        row = {"order_id": order.order_id, "code": 104, "text": "too late"}
+        play.hear(m.OrderErrorSeen, verdict="unchanged", **row)
+        return
+    one.order = replace(one.order, quantity=order.quantity, limit_price=order.limit_price)
+    if number % 3:
+        play.take(open_order(one.order, play.now))
 
 
 def _acknowledge(play: Play, number: int) -> None:
@@ -218,11 +255,15 @@ def _lose_link(play: Play, number: int) -> None:
     play.hear(m.LinkLost, reason="reset by peer")
     while play.queue:
         play.hear(m.OrderWithheld, intent=play.queue.pop(0).intent, reason="the link is gone")
+    while play.changes:
+        order = play.changes.pop(0)
+        play.hear(m.OrderWithheld, intent=order.intent, reason="the link is gone", change=order.changed)
 
 
 def _crash(play: Play, number: int) -> None:
     """The process dies: what it had queued is gone with it, told to nobody."""
     play.queue.clear()
+    play.changes.clear()
     play.cancels.clear()
     play.start()
     _connect(play, number)
@@ -331,6 +372,8 @@ ACTS: dict[str, Callable[[Play, int], None]] = {
     "again": _again,
     "write": _write,
     "acknowledge": _acknowledge,
+    "modify": _modify,
+    "change": _change,
     "fill": _fill,
     "correct": _correct,
     "cancel": _cancel,
@@ -378,6 +421,8 @@ A_DAY: tuple[tuple[str, int], ...] = (
     ("write", 5),
     ("acknowledge", 0),
     ("acknowledge", 1),
+    ("modify", 7 * 15 + 4 * 11 + 2),
+    ("change", 2),
     ("fill", 2),
     ("fill", 4),
     ("silence", 0),

@@ -32,6 +32,10 @@ def unknown(world: World | None = None) -> tuple[World, int]:
     return world, intent
 
 
+def resolving(world: World, words: str, reason: str = "because") -> m.ControlRequested:
+    return m.ControlRequested(at=world.now, tech=world.now, command="resolve", argument=words, reason=reason)
+
+
 def says(world: World, words: str, reason: str = "the statement of 5 January"):
     return world.hear(m.ControlRequested, command="resolve", argument=words, by="uid 1000", reason=reason)
 
@@ -52,7 +56,7 @@ def test_a_persons_word_settles_an_unknown_order_with_book_and_exposure(
 ) -> None:
     """The order ends, the shares are in the book at the price said, none counts as exposure; who and why is a fact."""
     world, intent = unknown()
-    assert objection(world.state, "resolve", words, "because") is None
+    assert objection(world.state, resolving(world, words)) is None
     step = says(world, words)
     order = world.order(intent)
     assert (order.state, order.filled, order.remaining, world.state.held(1)) == (state, held, 0, held)
@@ -61,7 +65,7 @@ def test_a_persons_word_settles_an_unknown_order_with_book_and_exposure(
     assert (fact.by, fact.reason) == ("uid 1000", "the statement of 5 January")
     assert "resolved as" in order.text and "uid 1000" in order.text
     assert of_kind(step.effects, m.RequestSnapshot) and world.state.breakers == {}
-    assert str(order.filled) in outcome(world.state, "resolve", words, world.now, world.now)[1]
+    assert str(order.filled) in outcome(world.state, resolving(world, words))[1]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +104,7 @@ def test_a_persons_word_settles_an_unknown_order_with_book_and_exposure(
 def test_what_can_not_be_said_is_refused_with_what_to_do(words: str, part: str) -> None:
     """And changes nothing, should it come to be decided on all the same."""
     world, _ = unknown()
-    why = objection(world.state, "resolve", words, "because")
+    why = objection(world.state, resolving(world, words))
     assert why is not None and part in why
     assert says(world, words).facts == ()
 
@@ -108,7 +112,8 @@ def test_what_can_not_be_said_is_refused_with_what_to_do(words: str, part: str) 
 def test_a_resolution_needs_a_reason() -> None:
     """It stands in the journal."""
     world, _ = unknown()
-    assert objection(world.state, "resolve", "1 absent", "") == "say why, for the journal: resolve needs a --reason"
+    why = objection(world.state, resolving(world, "1 absent", ""))
+    assert why == "say why, for the journal: resolve needs a --reason"
 
 
 @pytest.mark.parametrize("state", [state for state in OrderState if state is not S.UNKNOWN])
@@ -116,7 +121,7 @@ def test_an_order_that_is_not_unknown_can_not_be_resolved(state: OrderState) -> 
     """Whatever its state: the broker's word, or none yet, decides."""
     world, intent = unknown()
     world.state.orders[intent] = replace(world.order(intent), state=state)
-    why = objection(world.state, "resolve", "1 absent", "because")
+    why = objection(world.state, resolving(world, "1 absent"))
     assert why is not None and f"is {state.value}: only an order whose outcome is unknown" in why
     assert says(world, "1 absent").facts == ()
 
@@ -126,7 +131,7 @@ def test_a_part_that_was_heard_counts_and_can_not_be_denied() -> None:
     world, intent = unknown()
     world.fill(intent, 40)
     world.state.orders[intent] = replace(world.order(intent), state=S.UNKNOWN)
-    why = objection(world.state, "resolve", "1 absent", "because")
+    why = objection(world.state, resolving(world, "1 absent"))
     assert why is not None and "has filled 40" in why
     says(world, "1 filled - 99.50")
     assert (world.order(intent).state, world.state.held(1)) == (S.FILLED, 100)

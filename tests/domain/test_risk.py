@@ -14,8 +14,9 @@ from longwatch.domain import messages as m
 from longwatch.domain.exposure import worst_shares, worst_value, worst_values
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderType, Purpose
+from longwatch.domain.proposal import Proposal
 from longwatch.domain.quotes import Quote
-from longwatch.domain.risk import CHECKS, ENTRY_CAPS, ORDER_CAPS, Proposal, cap_long_only, cap_reversal
+from longwatch.domain.risk import CHECKS, ENTRY_CAPS, ORDER_CAPS, cap_long_only, cap_reversal
 from tests.domain.world import DAY, PRICES, SESSION, SETTINGS, SYMBOLS, World, judged, of_kind, open_order
 
 D = Decimal

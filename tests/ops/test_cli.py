@@ -118,7 +118,7 @@ def test_all_the_commands_are_there() -> None:
     """Those that people were promised."""
     promised = (
         "demo run gateway check status orders positions reload halt pause resume flatten reconcile backtest version "
-        "adopt cancel drain unquarantine resolve simulate"
+        "adopt cancel drain unquarantine modify resolve simulate"
     )
     assert sorted(_commands()) == sorted(promised.split())
 
@@ -166,6 +166,8 @@ async def test_what_is_read_comes_as_a_table_or_as_json(
         ("flatten --yes --reason out", ("flatten", "", "out")),
         ("adopt AAPL --reason ours", ("adopt", "AAPL", "ours")),
         ("resume AAPL --reason checked", ("resume", "AAPL", "checked")),
+        ("modify 7 --limit 85.2 --reason moved", ("modify", "7 - 85.2 -", "moved")),
+        ("modify 7 --quantity 40 --stop 80", ("modify", "7 40 - 80", "")),
         ("resolve 7 --as absent --reason told", ("resolve", "7 absent - -", "told")),
         ("resolve 7 --as filled --price 85.2 --reason told", ("resolve", "7 filled - 85.2", "told")),
         ("resolve lw:x:7 --as cancelled --quantity 4 --price 8", ("resolve", "lw:x:7 cancelled 4 8", "")),

@@ -273,6 +273,8 @@ class _Run:
         match effect:
             case m.SubmitOrder():
                 return self._submit(effect)
+            case m.ModifyOrder():
+                return self._modify(effect)
             case m.CancelOrder(order_id=order_id):
                 return self._market.cancel(order_id, self._now)
             case m.BeginSync():
@@ -305,6 +307,14 @@ class _Run:
         events = self._market.submit(effect, at)
         self._traded += sum((e.quantity * e.price for e in events if isinstance(e, m.ExecutionSeen)), ZERO)
         return (m.OrderHanded(at=at, tech=at, intent=intent), *events)
+
+    def _modify(self, effect: m.ModifyOrder) -> Sequence[m.Event]:
+        intent, change, at = effect.order.intent, effect.order.changed, self._now
+        reason = gate(self._state, intent, at)
+        if reason is not None:
+            return (m.OrderWithheld(at=at, tech=at, intent=intent, change=change, reason=reason),)
+        handed = m.OrderHanded(at=at, tech=at, intent=intent, change=change)
+        return (handed, *self._market.modify(effect.order, at))
 
     def _snapshot(self, reason: str) -> None:
         self._hear(self._market.account(reason, self._now))

@@ -13,6 +13,7 @@ from longwatch.backtest.timeline import Timeline, nearest_price
 from longwatch.broker.exchange import MockExchange, Moment
 from longwatch.broker.mock import mock_instrument
 from longwatch.domain import messages as m
+from longwatch.domain.orders import Order
 from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
 from longwatch.ports import money
@@ -41,6 +42,10 @@ class Market:
         """Give an order to the exchange."""
         order = effect.order
         return self.exchange.fill(order, self.quote(order.symbol, at), self.moment(at), effect.instrument)
+
+    def modify(self, order: Order, at: datetime) -> list[m.Event]:
+        """Give a resting order new terms."""
+        return self.exchange.modify(order, self.quote(order.symbol, at), self.moment(at))
 
     def cancel(self, order_id: int, at: datetime) -> list[m.Event]:
         """Ask for the end of an order."""

@@ -104,7 +104,8 @@ _V = Verdict
 _LIVES = (_V.NOTICE, _V.NOTICE, _V.NOTICE)
 _UNCLEAR = (_V.UNCLEAR, _V.UNCLEAR, _V.UNCLEAR)
 # A refused modification or cancel leaves the order that was there.
-_REFUSED = (_V.REJECTED, _V.NOTICE, _V.NOTICE)
+_REFUSED = (_V.REJECTED, _V.UNCHANGED, _V.NOTICE)
+_NOT_CHANGED = (_V.NOTICE, _V.UNCHANGED, _V.NOTICE)
 
 TABLE: tuple[Code, ...] = (
     *_rows(
@@ -134,8 +135,6 @@ TABLE: tuple[Code, ...] = (
         Kind.WARNING,
         _LIVES,
         (
-            (104, "a filled order can't be modified"),
-            (105, "the modification does not match the original order"),
             (136, "this order can't be cancelled"),
             (165, "the historical data service retrieved nothing"),
             (300, "no market data line of that id"),
@@ -144,14 +143,12 @@ TABLE: tuple[Code, ...] = (
             (317, "market depth was reset"),
             (319, "no such log level"),
             (327, "only client id 0 may bind manual orders"),
-            (329, "an order's type can't be changed"),
             (365, "no scanner subscription of that id"),
             (366, "no historical data query of that id"),
             (399, "a remark on the order, such as waiting for the open"),
             (404, "held while shares to borrow are located"),
             (492, "scanner results are not precise without a subscription"),
             (2101, "another client is subscribed to another account"),
-            (2102, "the order is still being processed"),
             (2109, "outside-hours attribute ignored; the order goes on"),
             (2146, "the order id is very high"),
             (2152, "market depth needs more permissions"),
@@ -165,10 +162,20 @@ TABLE: tuple[Code, ...] = (
             (10167, "market data is not subscribed; delayed data follow"),
             (10185, "no profit and loss subscription to cancel"),
             (10186, "no profit and loss subscription of one position to cancel"),
+            (10349, "the time in force was set to DAY by a preset; the order lives"),
+        ),
+    ),
+    *_rows(
+        Kind.WARNING,
+        _NOT_CHANGED,
+        (
+            (104, "a filled order can't be modified"),
+            (105, "the modification does not match the original order"),
+            (329, "an order's type can't be changed"),
+            (2102, "the order is still being processed"),
             (10326, "an OCA group can't be revised"),
             (10327, "an OCA type can't be revised"),
             (10341, "an order's parent can't be changed"),
-            (10349, "the time in force was set to DAY by a preset; the order lives"),
         ),
     ),
     # Too many messages: whether this one was dropped or only delayed is a setting of the gateway.
@@ -237,7 +244,7 @@ TABLE: tuple[Code, ...] = (
             (10318, "fractional quantities are not supported"),
         ),
     ),
-    # After a modification or a cancel it is not said which of the two orders was rejected.
+    # After a modification it is not said which of the two orders was rejected.
     *_rows(
         Kind.ORDER_ENDS,
         (_V.REJECTED, _V.UNCLEAR, _V.REJECTED),
@@ -245,7 +252,7 @@ TABLE: tuple[Code, ...] = (
     ),
     *_rows(
         Kind.ORDER_ENDS,
-        (_V.REJECTED, _V.NOTICE, _V.UNCLEAR),
+        (_V.REJECTED, _V.UNCLEAR, _V.UNCLEAR),
         ((135, "no order of that id"),),
     ),
     # A status follows, or the source is weak: other evidence decides.

@@ -61,8 +61,16 @@ class DryRunBroker:
             self._sink(m.OrderWithheld(at=now.at, tech=now.tech, intent=intent, reason=reason))
             return
         self._sink(m.OrderHanded(at=now.at, tech=now.tech, intent=intent))
-        quote = next((quote for quote in self.quotes() if quote.con_id == effect.order.con_id), None)
-        self._tell(self._exchange.fill(effect.order, quote, now, effect.instrument))
+        self._tell(self._exchange.fill(effect.order, self._quote_of(effect.order.con_id), now, effect.instrument))
+
+    def modify(self, effect: m.ModifyOrder) -> None:
+        intent, change, now = effect.order.intent, effect.order.changed, self._now()
+        reason = self._gate(intent)
+        if reason is not None:
+            self._sink(m.OrderWithheld(at=now.at, tech=now.tech, intent=intent, change=change, reason=reason))
+            return
+        self._sink(m.OrderHanded(at=now.at, tech=now.tech, intent=intent, change=change))
+        self._tell(self._exchange.modify(effect.order, self._quote_of(effect.order.con_id), now))
 
     def cancel(self, effect: m.CancelOrder) -> None:
         self._tell(self._exchange.cancel(effect.order_id, self._now()))
@@ -84,6 +92,9 @@ class DryRunBroker:
 
     async def close(self) -> None:
         await self._broker.close()
+
+    def _quote_of(self, con_id: int) -> Quote | None:
+        return next((quote for quote in self.quotes() if quote.con_id == con_id), None)
 
     def _heard(self, event: m.Event) -> None:
         """Pass on what is not of the real account; its readings become readings of the mock one."""

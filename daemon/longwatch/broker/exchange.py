@@ -105,6 +105,15 @@ class MockExchange:
                     said += self._execute(resting, price, now)
         return said
 
+    def modify(self, order: Order, quote: Quote | None, now: Moment) -> list[m.Event]:
+        """New terms for a resting order, under its id; the answers are IB's: the order shown anew, or 104."""
+        resting = self.resting.get(_id_of(order))
+        if resting is None:
+            return [self._error(_id_of(order), 104, "Cannot modify a filled order.", "unchanged", now)]
+        resting.order = order
+        said = [*self._shown(resting, "PreSubmitted" if _waits(resting) else "Submitted", now)]
+        return said if quote is None else said + self.match((quote,), now)
+
     def cancel(self, order_id: int, now: Moment) -> list[m.Event]:
         """Cancel a resting order; the answers are IB's: a status and 202, or 10147."""
         resting = self.resting.pop(order_id, None)

@@ -20,7 +20,7 @@ from longwatch.broker.figures import plain
 from longwatch.broker.heard import Heard
 from longwatch.broker.translate import FIGURES, Said, Translator
 from longwatch.domain.instruments import Instrument
-from longwatch.domain.messages import SubmitOrder
+from longwatch.domain.messages import ModifyOrder, SubmitOrder
 from longwatch.errors import ConfigError
 from longwatch.wire.bulk import read_bars
 from longwatch.wire.fields import UnreadableField
@@ -214,8 +214,8 @@ class Writer:
     def cancel_order(self, order_id: int) -> bytes:
         return self._encoded(self._client.cancelOrder, order_id)
 
-    def order(self, effect: SubmitOrder) -> bytes:
-        """A new order; what IB would otherwise fill in is said outright. Raises ValueError without an order id."""
+    def order(self, effect: SubmitOrder | ModifyOrder) -> bytes:
+        """An order, new or sent again; what IB would else fill in is said outright. Raises ValueError without an id."""
         wanted = effect.order
         if wanted.order_id is None:
             raise ValueError(f"order {wanted.ref} has no reserved order id")

@@ -28,6 +28,7 @@ from longwatch.broker.link import Link
 from longwatch.broker.settings import LinkSettings
 from longwatch.broker.skew import TELL_SECONDS, ClockCheck
 from longwatch.broker.universe import Universe
+from longwatch.broker.unreadable import con_id_of, kept, request_ids_of
 from longwatch.clock import Clock
 from longwatch.domain import messages as m
 from longwatch.domain.bars import BarSeries
@@ -36,14 +37,6 @@ from longwatch.domain.quotes import Quote
 from longwatch.errors import DataError, LinkError
 from longwatch.ports import OrderGate, Sink
 from longwatch.wire.bulk import BarColumns
-
-REQUEST_ID_AT = {10: (1, 2), 17: (1,), 52: (2,), 55: (2,), 63: (2,), 64: (2,)}
-"""Message id -> where its request id may stand, by server version."""
-
-CON_ID_AT = {5: 2, 7: 2, 11: 3, 61: 3, 101: 1}
-LONGEST_ID = 10
-MOST_FIELDS, LONGEST_TEXT = 400, 400
-"""Of a message that can't be read more is not journalled; a sound openOrder has about 170 fields."""
 
 TICKS = frozenset({1, 2, 45, 46, 58, 81})
 # What the gateway answers to the cancel of a history request is no news.
@@ -80,7 +73,7 @@ class IbBroker:
         self._histories = Histories(self._channel)
         self._is_synced = False
         self._clock_check = ClockCheck(TELL_SECONDS)
-        self._cancelled: set[int] = set()
+        self._asked: dict[int, codes.Asked] = {}
         self._broken_farms: set[str] = set()
         self._spoilt_ticks: set[int] = set()
 
@@ -96,8 +89,15 @@ class IbBroker:
         self._account.begin(effect.account)
 
     def submit(self, effect: m.SubmitOrder) -> None:
-        intent = effect.order.intent
-        withheld = partial(self._withheld, intent)
+        self._place(effect, effect.order.intent)
+
+    def modify(self, effect: m.ModifyOrder) -> None:
+        # Its key is none of an order's: an order is there already, and its cancel must go out all the same.
+        self._place(effect, -effect.order.intent)
+
+    def _place(self, effect: m.SubmitOrder | m.ModifyOrder, key: int) -> None:
+        intent, change = effect.order.intent, effect.order.changed
+        withheld = partial(self._withheld, intent, change)
         try:
             data = self._channel.writer.order(effect)
         except (LinkError, ValueError) as error:
@@ -106,14 +106,15 @@ class IbBroker:
         frame = Frame(
             priority=Priority.ORDER,
             data=data,
-            key=intent,
+            key=key,
             gate=partial(self._gate, intent),
-            written=partial(self._channel.emit, m.OrderHanded, intent=intent),
+            written=partial(self._written, effect),
             withheld=withheld,
         )
         self._channel.budget.put(frame)
 
     def cancel(self, effect: m.CancelOrder) -> None:
+        self._channel.budget.withdraw(-effect.intent, "its order is cancelled")
         # A cancel goes first: it must not overtake the very order it is about.
         if self._channel.budget.withdraw(effect.intent, "it was cancelled before it was sent"):
             return
@@ -123,7 +124,7 @@ class IbBroker:
         frame = Frame(
             priority=Priority.CANCEL,
             data=self._channel.writer.cancel_order(effect.order_id),
-            written=partial(self._cancelled.add, effect.order_id),
+            written=partial(self._asked.__setitem__, effect.order_id, codes.Asked.CANCEL),
         )
         self._channel.budget.put(frame)
 
@@ -181,7 +182,7 @@ class IbBroker:
         self._universe.stop()
         self._market.stop()
         self._histories.stop(reason)
-        self._cancelled.clear()
+        self._asked.clear()
         self._broken_farms.clear()
         self._spoilt_ticks.clear()
         self._channel.emit(m.LinkLost, reason=reason)
@@ -260,7 +261,7 @@ class IbBroker:
         elif self._channel.ids is not None and about in self._channel.ids:
             self._request_error(about, row, text)
         elif about > 0:
-            asked = codes.Asked.CANCEL if about in self._cancelled else codes.Asked.NEW
+            asked = self._asked.get(about, codes.Asked.NEW)
             self._channel.emit(m.OrderErrorSeen, order_id=about, code=code, text=text, **row.said(asked))
         else:
             self._account.complaint(code, text)
@@ -268,7 +269,7 @@ class IbBroker:
 
     def undecodable(self, message_id: int, fields: tuple[str, ...], reason: str) -> None:
         self._account.undecodable(message_id, reason)
-        for request_id in self._request_ids(message_id, fields):
+        for request_id in request_ids_of(message_id, fields):
             if self._universe.undecodable(request_id, reason) or self._histories.undecodable(request_id, reason):
                 break
         # Ticks come by the thousand: one spoilt one of a kind is enough to know of.
@@ -276,8 +277,8 @@ class IbBroker:
             return
         self._spoilt_ticks.add(message_id)
         self._log.warning("message %d could not be decoded: %s", message_id, reason)
-        con_id = _number_at(fields, CON_ID_AT.get(message_id, len(fields)))
-        self._channel.emit(m.MessageUndecodable, message_id=message_id, raw=_kept(fields), reason=reason, con_id=con_id)
+        con_id = con_id_of(message_id, fields)
+        self._channel.emit(m.MessageUndecodable, message_id=message_id, raw=kept(fields), reason=reason, con_id=con_id)
 
     # ── what market data asks for ───────────────────────────────────────────────────────────────────────────────────
 
@@ -296,8 +297,14 @@ class IbBroker:
 
     # ── the rest ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _withheld(self, intent: int, reason: str) -> None:
-        self._channel.emit(m.OrderWithheld, intent=intent, reason=reason)
+    def _written(self, effect: m.SubmitOrder | m.ModifyOrder) -> None:
+        order = effect.order
+        if isinstance(effect, m.ModifyOrder) and order.order_id is not None:
+            self._asked[order.order_id] = codes.Asked.MODIFY
+        self._channel.emit(m.OrderHanded, intent=order.intent, change=order.changed)
+
+    def _withheld(self, intent: int, change: int, reason: str) -> None:
+        self._channel.emit(m.OrderWithheld, intent=intent, change=change, reason=reason)
 
     def _time_is_asked(self) -> None:
         self._clock_check.asked(self._clock.market())
@@ -331,17 +338,3 @@ class IbBroker:
             owner.failed(row.code, text)
         elif owner is not None or row.code not in ANSWERS_TO_CANCELS:
             self.complain(owner.name if owner is not None else "a request that has ended", row.code, text)
-
-    def _request_ids(self, message_id: int, fields: tuple[str, ...]) -> list[int]:
-        found = (_number_at(fields, at) for at in REQUEST_ID_AT.get(message_id, ()))
-        return [request_id for request_id in found if request_id is not None]
-
-
-def _number_at(fields: tuple[str, ...], at: int) -> int | None:
-    text = fields[at] if at < len(fields) else ""
-    return int(text) if text.isdecimal() and len(text) <= LONGEST_ID else None
-
-
-def _kept(fields: tuple[str, ...]) -> tuple[str, ...]:
-    """As much of a message as the journal is to keep."""
-    return tuple(text[:LONGEST_TEXT] for text in fields[:MOST_FIELDS])

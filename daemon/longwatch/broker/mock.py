@@ -82,6 +82,15 @@ class MockBroker:
         self._tell(self.exchange.fill(effect.order, self._quote(effect.instrument), self._now(), effect.instrument))
         self._stirred.set()
 
+    def modify(self, effect: m.ModifyOrder) -> None:
+        intent, change = effect.order.intent, effect.order.changed
+        reason = "the mock broker is closed" if self._is_closed else self._gate(intent)
+        if reason is not None:
+            self._emit(m.OrderWithheld, intent=intent, change=change, reason=reason)
+            return
+        self._emit(m.OrderHanded, intent=intent, change=change)
+        self._tell(self.exchange.modify(effect.order, self._quote(effect.instrument), self._now()))
+
     def cancel(self, effect: m.CancelOrder) -> None:
         self._tell(self.exchange.cancel(effect.order_id, self._now()))
 

@@ -21,7 +21,10 @@ VERDICTS = tuple(verdict.value for verdict in Verdict)
 SEVERITIES = ("info", "warning", "critical")
 LINKS = frozenset({326, 1100, 1101, 1102, 1300, *range(2103, 2109), 2110, *range(2157, 2160)})
 """Codes about the connection and the farms: what they mean is not for a file to say."""
-REFUSED_LATER = {Verdict.REJECTED: Verdict.NOTICE}
+REFUSED_LATER = {
+    "after_modify": {Verdict.REJECTED: Verdict.UNCHANGED},
+    "after_cancel": {Verdict.REJECTED: Verdict.NOTICE},
+}
 """What ends a new order leaves the one whose modification or cancel was refused, unless the file says otherwise."""
 
 
@@ -68,13 +71,13 @@ def _rows(source: Document, mistakes: list[Mistake]) -> Iterator[NamedCode]:
 
 def _named(row: Mapping[str, Any]) -> NamedCode:
     verdict = Verdict(row["verdict"])
-    later = REFUSED_LATER.get(verdict, verdict)
+    later = {asked: changes.get(verdict, verdict) for asked, changes in REFUSED_LATER.items()}
     return NamedCode(
         code=row["code"],
         meaning=row["meaning"],
         verdict=verdict,
-        after_modify=Verdict(row.get("after_modify", later)),
-        after_cancel=Verdict(row.get("after_cancel", later)),
+        after_modify=Verdict(row.get("after_modify", later["after_modify"])),
+        after_cancel=Verdict(row.get("after_cancel", later["after_cancel"])),
         severity=row.get("severity", "warning"),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from longwatch.domain import breaker, resolution
+from longwatch.domain import breaker, modification, resolution
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import FLATTEN, Decided, may_close_more
 from longwatch.domain.identity import cancels, is_reachable
@@ -33,6 +33,8 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
             chosen = named(state, event.argument)
             yield from breaker.hold(state, chosen, breaker.BY_A_PERSON, event.at)
             yield from _cancel(state, chosen, "asked for by a person")
+        case "modify":
+            yield from modification.obey(state, event)
         case "adopt":
             yield from _adopt(state, event)
         case "unquarantine":

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from longwatch.domain import breaker, commands, lifecycle, patience, reconcile, resolution
+from longwatch.domain import breaker, commands, lifecycle, modification, patience, reconcile, resolution
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided
 from longwatch.domain.identity import ids_began_again
@@ -81,6 +81,7 @@ def next_deadline(state: State) -> datetime | None:
     """The earliest technical time at which silence itself means something."""
     due = [order.deadline for order in state.live_orders() if order.deadline is not None]
     due += [up for order in state.live_orders() if (up := patience.due_at(state, order)) is not None]
+    due += [order.change.deadline for order in state.live_orders() if order.change and order.change.deadline]
     if state.link is m.Link.SYNCING and state.snapshot_failed is not None:
         due.append(state.snapshot_failed.tech + SYNC_AGAIN)
     if not state.backend_up and state.backend_since is not None:
@@ -93,6 +94,8 @@ def gate(state: State, intent: int, tech: datetime) -> str | None:
     order = state.orders.get(intent)
     if order is None:
         return "the order is not known"
+    if order.change is not None:
+        return modification.gate(state, order, tech)
     if order.state is not OrderState.SENDING:
         # One that waited past its deadline is unknown by now, and may be proven absent: it must not leave any more.
         return f"the order is {order.state.value}"
@@ -121,6 +124,7 @@ def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:
     yield from lifecycle.orphaned(
         state, event.tech, Evidence.LINK_LOST, "the daemon was restarted before an answer", only_handed=False
     )
+    yield from modification.restarted(state)
 
 
 def _config_loaded(state: State, event: m.ConfigLoaded) -> Decided:
@@ -253,6 +257,7 @@ def _job_seen(state: State, event: m.JobSeen) -> Decided:
 
 def _time_reached(state: State, event: m.TimeReached) -> Decided:
     yield from lifecycle.overdue(state, event.tech)
+    yield from modification.overdue(state, event.tech)
     yield from patience.overdue(state, event.tech)
     failed = state.snapshot_failed
     if state.link is m.Link.SYNCING and failed is not None and failed.tech + SYNC_AGAIN <= event.tech:

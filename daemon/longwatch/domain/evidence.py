@@ -169,9 +169,9 @@ def ended(state: State, order: Order, ending: OrderState, filled: Decimal, text:
     """
     evidence = EVIDENCE_OF_END[ending]
     if ending is OrderState.FILLED:
-        filled = max(filled, order.quantity)
+        filled = max(filled, order.at_least)
     if order.filled >= filled:
-        final = evidence if order.filled < order.quantity else Evidence.ALL_FILLED
+        final = evidence if order.filled < order.at_most else Evidence.ALL_FILLED
         yield from advance(state, order, final, text=text, reported=filled)
         return
     if order.ending is ending and order.reported >= filled:

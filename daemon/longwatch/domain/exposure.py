@@ -48,10 +48,10 @@ def worst_value(state: State, con_id: int, side: Side, price: Decimal) -> Decima
 
 
 def paid_at_worst(order: Order | ForeignOrderSet, price: Decimal) -> Decimal:
-    """The price an order counts at: its limit, or the market it was decided at, where that is above `price`."""
+    """The price an order counts at: its limit, stop or the market it was decided at, where that is above `price`."""
     if isinstance(order, ForeignOrderSet):
         return price
-    return max(price, order.limit_price or order.decision_price)
+    return max(price, order.worst_price)
 
 
 def worst_values(state: State, prices: Mapping[str, Decimal]) -> tuple[Decimal, Decimal]:

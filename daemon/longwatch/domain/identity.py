@@ -115,7 +115,7 @@ def _twin_of(state: State, order: Order, row: Row) -> Order:
         order,
         intent=state.next_intent,
         twin_of=order.intent,
-        quantity=max(_quantity_of(row), order.quantity),
+        quantity=max(_quantity_of(row), order.at_most),
         state=OrderState.WORKING,
         evidence=Evidence.ACKNOWLEDGED.value,
         proof=type(row).__name__,
@@ -138,6 +138,9 @@ def _twin_of(state: State, order: Order, row: Row) -> Order:
         average_price=Decimal(0),
         commission=Decimal(0),
         absence=None,
+        change=None,
+        changed=0,
+        changed_at=None,
     )
 
 

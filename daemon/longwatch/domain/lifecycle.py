@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
+from longwatch.domain import modification
 from longwatch.domain.evidence import (
     EVIDENCE_OF_END,
     Decided,
@@ -38,6 +39,7 @@ def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
         yield from _foreign(state, event)
         return
     intent = yield from identify(state, intent, event)
+    yield from modification.shown(state, state.orders[intent], event)
     order = state.orders[intent]
     if event.perm_id and event.status in OPEN and order.ending is None:
         yield from _acknowledged(state, order, event.status)
@@ -180,13 +182,15 @@ def _outside_trade(state: State, event: m.ExecutionSeen, change: Decimal) -> Dec
 
 
 def _after_fill(state: State, order: Order) -> Decided:
-    if order.filled > order.quantity:
+    yield from modification.filled(state, order)
+    order = state.orders[order.intent]
+    if order.filled > order.at_most:
         yield m.RaiseAlert(
             key="overfilled",
             text=f"order {order.ref} asked for {order.quantity} and filled {order.filled}",
             severity="critical",
         )
-    if order.filled >= order.quantity:
+    if order.filled >= order.at_most:
         yield from advance(state, order, Evidence.ALL_FILLED, reported=order.filled)
     elif order.ending is not None and order.filled >= order.reported:
         yield from advance(state, order, EVIDENCE_OF_END[order.ending], text=order.text)
@@ -244,6 +248,8 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
             yield m.AbsenceNoted(intent=intent, absence=replace(order.absence, cancel_not_found=True))
         case Action.ASK | Action.GATHER:
             yield m.RequestSnapshot(reason=f"order {order.ref}: {text}")
+        case Action.KEEP:
+            yield from modification.refused(state, order, text)
         case Action.TELL if event.severity != "info":
             told = f"order {order.ref} stays {order.state.value}: {text}" + (
                 f" ({event.meaning})" if event.meaning else ""
@@ -251,10 +257,15 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
             yield m.RaiseAlert(key=f"{event.verdict}_code", text=told, severity=event.severity)
         case Action.TELL | Action.NOTHING:
             pass
+    if order.change is not None and event.verdict == Verdict.UNCLEAR:
+        yield m.RequestSnapshot(reason=f"which terms of order {order.ref} are in force: {text}")
 
 
 def handed(state: State, event: m.OrderHanded) -> Decided:
     """The bytes are with the transport: from here on only the broker can say what became of the order."""
+    if event.change:
+        yield from modification.handed(state, event)
+        return
     order = state.orders[event.intent]
     due = event.tech + timedelta(seconds=state.settings.acknowledge_seconds)
     if order.state in (OrderState.UNKNOWN, OrderState.WORKING):
@@ -265,6 +276,9 @@ def handed(state: State, event: m.OrderHanded) -> Decided:
 
 def withheld(state: State, event: m.OrderWithheld) -> Decided:
     """The bytes never left: proven unsent."""
+    if event.change:
+        yield from modification.withheld(state, event)
+        return
     order = state.orders[event.intent]
     if order.state is not OrderState.UNSENT and next_state(order.state, Evidence.WITHHELD) is OrderState.UNSENT:
         yield m.TradeRefused(

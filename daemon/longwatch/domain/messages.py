@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from longwatch.domain.instruments import Instrument, Side
-from longwatch.domain.orders import Absence, Evidence, Order, OrderState, Purpose
+from longwatch.domain.orders import Absence, Change, Evidence, Order, OrderState, Purpose
 from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
@@ -251,17 +251,19 @@ class SnapshotSeen(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderHanded(_Heard):
-    """The bytes of an order were given to the transport."""
+    """The bytes of an order, or of its `change`th modification, were given to the transport."""
 
     intent: int
+    change: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderWithheld(_Heard):
-    """The order was never given to the transport: the gate was shut at the write, or the link was gone."""
+    """The order, or its `change`th modification, was never given to the transport: the gate was shut, or no link."""
 
     intent: int
     reason: str
+    change: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,8 +274,8 @@ class OrderErrorSeen(_Heard):
     code: int
     text: str
     verdict: str
-    """`notice` (the order lives), `rejected`, `cancelled`, `not found` (10147), `too late` (10148), or `unclear` (an
-    unlisted code, never final); domain/verdicts.py says what follows."""
+    """`notice` (the order lives), `unchanged` (its modification is refused), `rejected`, `cancelled`, `not found`
+    (10147), `too late` (10148), or `unclear` (an unlisted code, never final); domain/verdicts.py says what follows."""
     meaning: str = ""
     severity: str = "warning"
     """Of the alert, where one is raised; `info` raises none."""
@@ -378,7 +380,7 @@ class TimeReached(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlRequested(_Heard):
-    """A person's command: pause, resume, halt, flatten, cancel, adopt, unquarantine, resolve, reconcile, drain."""
+    """A person's command, with the quotes it is judged by where there are any."""
 
     command: str
     argument: str = ""
@@ -822,6 +824,38 @@ class OrderCancelAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChangeAsked:
+    """We want the order on other terms; nothing has left yet."""
+
+    intent: int
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChangeAwaited:
+    """The modification may have left, and nobody has said what came of it; looked at again at `deadline` (technical).
+
+    `handed`: its bytes were given to the transport, or nobody can say that they were not.
+    """
+
+    intent: int
+    handed: bool
+    deadline: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTermsSet:
+    """These are the order's terms, as `text` knows; `change` is what is still under way, as a rule nothing any more."""
+
+    intent: int
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    text: str
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AbsenceNoted:
     """What has been gathered towards proving an unknown order absent."""
 
@@ -914,6 +948,9 @@ Fact = (
     | ResolutionContradicted
     | OrderIdentified
     | OrderCancelAsked
+    | OrderChangeAsked
+    | OrderChangeAwaited
+    | OrderTermsSet
     | AbsenceNoted
     | FillBooked
     | CommissionBooked
@@ -952,6 +989,14 @@ class CancelOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModifyOrder:
+    """Send a working order again under its own id, on the terms of its change, once."""
+
+    order: Order
+    instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSnapshot:
     """Download the account once more, so many seconds from now."""
 
@@ -983,4 +1028,4 @@ class RaiseAlert:
     severity: str = "warning"
 
 
-Effect = BeginSync | SubmitOrder | CancelOrder | RequestSnapshot | DropLink | RunJob | RaiseAlert
+Effect = BeginSync | SubmitOrder | ModifyOrder | CancelOrder | RequestSnapshot | DropLink | RunJob | RaiseAlert

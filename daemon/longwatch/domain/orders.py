@@ -49,6 +49,7 @@ class OrderType(StrEnum):
     MARKET = "MKT"
     LIMIT = "LMT"
     STOP = "STP"
+    STOP_LIMIT = "STP LMT"
     AT_CLOSE = "MOC"
     LIMIT_AT_CLOSE = "LOC"
 
@@ -100,6 +101,25 @@ class Absence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """New terms asked of the broker for a working order, the `number`th time; unanswered by `deadline` (technical)."""
+
+    number: int
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    asked_at: datetime
+    reason: str = ""
+    handed: bool = False
+    deadline: datetime | None = None
+
+    @property
+    def terms(self) -> tuple[Decimal, Decimal | None, Decimal | None]:
+        """Quantity, limit and stop price."""
+        return self.quantity, self.limit_price, self.stop_price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One intent and all that is known of it.
 
@@ -109,7 +129,8 @@ class Order:
     the last evidence. `filled` are shares booked from executions, `reported` what the broker's status says is filled;
     an order that the broker says has ended is `ending` until the executions have caught up. A child is the rest of the
     intent that it `replaces`, the `replacement`th of its family. A twin is a second order that the broker holds for
-    the intent `twin_of`, under the same `ref`; it was never sent.
+    the intent `twin_of`, under the same `ref`; it was never sent. While a `change` is under way either terms may be in
+    force, and both count; `changed` is how often a modification was asked for.
     """
 
     intent: int
@@ -153,6 +174,9 @@ class Order:
     average_price: Decimal = ZERO
     commission: Decimal = ZERO
     absence: Absence | None = field(default=None)
+    change: Change | None = None
+    changed: int = 0
+    changed_at: datetime | None = None
 
     @property
     def is_live(self) -> bool:
@@ -161,7 +185,30 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        """Shares that may still fill."""
-        if self.state in TERMINAL or self.filled >= self.quantity:
+        """Shares that may still fill, at most."""
+        if self.state in TERMINAL or self.filled >= self.at_most:
             return ZERO
-        return self.quantity - self.filled
+        return self.at_most - self.filled
+
+    @property
+    def at_most(self) -> Decimal:
+        """The largest quantity that may be in force."""
+        return self.quantity if self.change is None else max(self.quantity, self.change.quantity)
+
+    @property
+    def at_least(self) -> Decimal:
+        """The smallest quantity that may be in force."""
+        return self.quantity if self.change is None else min(self.quantity, self.change.quantity)
+
+    @property
+    def terms(self) -> tuple[Decimal, Decimal | None, Decimal | None]:
+        """Quantity, limit and stop price."""
+        return self.quantity, self.limit_price, self.stop_price
+
+    @property
+    def worst_price(self) -> Decimal:
+        """The most a share may come to: its limit, or its stop or the market it was decided at; of either terms."""
+        prices = [self.limit_price or max(self.stop_price or ZERO, self.decision_price)]
+        if self.change is not None:
+            prices.append(self.change.limit_price or self.change.stop_price or ZERO)
+        return max(prices)

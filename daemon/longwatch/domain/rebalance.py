@@ -13,8 +13,9 @@ from longwatch.domain.identity import cancels
 from longwatch.domain.instruments import Instrument, Side, to_lot, to_tick
 from longwatch.domain.orders import Allocation, Order, OrderType, Purpose
 from longwatch.domain.patience import AUCTIONS, closing_session, is_past_cut_off, parent_of
+from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import Quote
-from longwatch.domain.risk import WAITS_FOR_SELLS, Proposal, Refusal, caps_of, first_refusal, with_exposure
+from longwatch.domain.risk import WAITS_FOR_SELLS, caps_of, first_refusal, with_exposure
 from longwatch.domain.sizing import Clamp
 from longwatch.domain.state import State
 from longwatch.domain.wanted import Wanted, equity_of, lot_of, untradable, wanted_trades

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain import patience
+from longwatch.domain import modification, patience
 from longwatch.domain.evidence import Decided, advance, left_undone, rested, session_of
 from longwatch.domain.identity import cancels, is_reachable
 from longwatch.domain.inference import EXCHANGE_ZONE, infer, same_gateway
@@ -44,6 +44,7 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     yield from _gone_foreign_orders(state, event)
     yield from _gone_orders(state, event)
     yield from _listed_orders(state, event)
+    yield from modification.listed(state, event)
     yield from _compare(state, event)
     yield from _settle_unknown(state, event)
     if state.link is m.Link.SYNCING:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from longwatch.domain import messages as m
+from longwatch.domain import modification
 from longwatch.domain.breaker import held_by, told
 from longwatch.domain.commands import named
 from longwatch.domain.orders import Purpose
@@ -14,16 +15,22 @@ from longwatch.domain.resolution import order_called, said
 from longwatch.domain.state import State
 
 
-def objection(state: State, command: str, argument: str, reason: str) -> str | None:
+def objection(state: State, event: m.ControlRequested) -> str | None:
     """One sentence why the command can't be done, or None."""
-    check = OBJECTIONS.get(command)
-    return None if check is None else check(state, argument, reason)
+    if event.command == "modify":
+        new = modification.asked(state, event.argument, event.tech)
+        return new if isinstance(new, str) else None
+    check = OBJECTIONS.get(event.command)
+    return None if check is None else check(state, event.argument, event.reason)
 
 
-def outcome(state: State, command: str, argument: str, at: datetime, tech: datetime) -> tuple[bool, str]:
+def outcome(state: State, event: m.ControlRequested) -> tuple[bool, str]:
     """Whether the command, decided on, comes to what was asked for, and what is to be said of it."""
+    command, argument = event.command, event.argument
     if command == "flatten":
-        return _flattening(state, at, tech)
+        return _flattening(state, event.at, event.tech)
+    if command == "modify":
+        return _modifying(state, event)
     if command == "resume" and argument and state.verbs:
         return True, f"resume {argument}: done and journalled; still on: {', '.join(sorted(state.verbs))}"
     if command == "resolve":
@@ -78,6 +85,16 @@ OBJECTIONS: dict[str, Callable[[State, str, str], str | None]] = {
     "resume": _nothing_held,
     "resolve": _no_resolution,
 }
+
+
+def _modifying(state: State, event: m.ControlRequested) -> tuple[bool, str]:
+    """Whether the modification is on its way, or the check that refused it."""
+    order = order_called(state, event.argument.split(maxsplit=1)[0])
+    if order is not None and order.changed_at == event.tech:
+        return True, f"modify {order.ref}: journalled, and asked of the broker; `longwatch orders` shows what it says"
+    new = modification.asked(state, event.argument, event.tech)
+    refusal = None if isinstance(new, str) else modification.objection(state, new, event)
+    return False, new if isinstance(new, str) else f"refused by {refusal.check}: {refusal.text}" if refusal else ""
 
 
 def _flattening(state: State, at: datetime, tech: datetime) -> tuple[bool, str]:

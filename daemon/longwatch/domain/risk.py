@@ -7,78 +7,23 @@ the worst price it may be paid; values are in the base currency.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 from longwatch.domain.breaker import held_by, told
 from longwatch.domain.exposure import worst_shares, worst_value, worst_values
-from longwatch.domain.instruments import Instrument, Side
+from longwatch.domain.instruments import Side
 from longwatch.domain.messages import Verb
-from longwatch.domain.orders import OrderType, Purpose
-from longwatch.domain.quotes import Quote
+from longwatch.domain.orders import Purpose
+from longwatch.domain.proposal import Cap, Proposal, Refusal
 from longwatch.domain.readiness import is_ready
-from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
 from longwatch.domain.verbs import ACTIONS, forbidden_by
 
 ZERO = Decimal(0)
 RUN_LASTS = timedelta(days=7)
 """No run of a job may start later after it was due than this, the longest that the configuration takes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """A trade about to become an order, with all it is judged by.
-
-    `quantity` unsigned shares, `price` the sizing price, `exposure` gross and net at worst without this trade.
-    """
-
-    run_id: str
-    instrument: Instrument
-    side: Side
-    quantity: Decimal
-    purpose: Purpose
-    price: Decimal
-    equity: Decimal
-    order_type: OrderType
-    limit_price: Decimal | None
-    quote: Quote | None
-    session: Session | None
-    at: datetime
-    tech: datetime
-    closes: bool
-    exposure: tuple[Decimal, Decimal] | None = None
-
-    @property
-    def worst_price(self) -> Decimal:
-        """The most a share may be paid, or be worth when sold: the limit, the quote or the sizing price."""
-        quoted = self.quote.ask if self.quote else None
-        return max(self.price, self.limit_price or quoted or self.price)
-
-    @property
-    def value(self) -> Decimal:
-        """What the order is worth at the worst price it may be paid."""
-        return self.quantity * self.worst_price
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cap:
-    """The most shares a limit leaves room for; `observed` and `limit` in the limit's unit."""
-
-    allowed: Decimal
-    observed: Decimal
-    limit: Decimal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why a trade must not be made: which check, what it saw, what it asks for."""
-
-    check: str
-    observed: str
-    limit: str
-    text: str
 
 
 CapRule = Callable[[State, Proposal], Cap | None]
@@ -269,7 +214,8 @@ def check_price_band(state: State, proposal: Proposal) -> Refusal | None:
     """What may be paid is near the price the trade was sized at: no trade on a price that can't be right."""
     quote = proposal.quote
     far = None if quote is None else (quote.ask if proposal.side is Side.BUY else quote.bid)
-    prices = [price for price in (quote.mid if quote else None, far, proposal.limit_price) if price is not None]
+    seen = (quote.mid if quote else None, far, proposal.limit_price, proposal.stop_price)
+    prices = [price for price in seen if price is not None]
     if not prices:
         return None
     price = max(prices, key=lambda one: abs(one / proposal.price - 1))

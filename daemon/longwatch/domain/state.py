@@ -345,6 +345,7 @@ def _order_moved(state: State, fact: m.OrderMoved) -> None:
             moved_at=fact.tech,
             handed=order.handed or fact.evidence is Evidence.HANDED,
             absence=order.absence if fact.state is OrderState.UNKNOWN else None,
+            change=None if fact.state in TERMINAL else order.change,
         ),
     )
 
@@ -373,6 +374,29 @@ def _order_identified(state: State, fact: m.OrderIdentified) -> None:
 
 def _order_cancel_asked(state: State, fact: m.OrderCancelAsked) -> None:
     put_order(state, replace(state.orders[fact.intent], cancel_asked=True, cancel_reason=fact.reason))
+
+
+def _order_change_asked(state: State, fact: m.OrderChangeAsked) -> None:
+    order, change = state.orders[fact.intent], fact.change
+    put_order(state, replace(order, change=change, changed=change.number, changed_at=change.asked_at))
+
+
+def _order_change_awaited(state: State, fact: m.OrderChangeAwaited) -> None:
+    order = state.orders[fact.intent]
+    if order.change is not None:
+        change = replace(order.change, handed=fact.handed, deadline=fact.deadline)
+        put_order(state, replace(order, change=change))
+
+
+def _order_terms_set(state: State, fact: m.OrderTermsSet) -> None:
+    order = replace(
+        state.orders[fact.intent],
+        quantity=fact.quantity,
+        limit_price=fact.limit_price,
+        stop_price=fact.stop_price,
+        change=fact.change,
+    )
+    put_order(state, order)
 
 
 def _absence_noted(state: State, fact: m.AbsenceNoted) -> None:
@@ -490,6 +514,9 @@ _FOLDS = cast(
         m.ResolutionContradicted: _resolution_contradicted,
         m.OrderIdentified: _order_identified,
         m.OrderCancelAsked: _order_cancel_asked,
+        m.OrderChangeAsked: _order_change_asked,
+        m.OrderChangeAwaited: _order_change_awaited,
+        m.OrderTermsSet: _order_terms_set,
         m.AbsenceNoted: _absence_noted,
         m.FillBooked: _fill_booked,
         m.CommissionBooked: _commission_booked,

@@ -14,6 +14,7 @@ class Verdict(StrEnum):
     """What a code says of an order; the words of OrderErrorSeen.verdict."""
 
     NOTICE = "notice"
+    UNCHANGED = "unchanged"
     REJECTED = "rejected"
     CANCELLED = "cancelled"
     NOT_FOUND = "not found"
@@ -26,6 +27,7 @@ class Action(StrEnum):
 
     NOTHING = "kept in the journal"
     END = "the order has ended, rejected"
+    KEEP = "its modification is refused, the order goes on as it was"
     ASK = "the account is read: its orders tell what became of this one"
     GATHER = "noted towards the proof that the order is absent"
     TELL = "a person is told, the order stays as it is"
@@ -58,6 +60,7 @@ _ASK = _NOTHING | {_S.SENDING: _A.ASK, _S.WORKING: _A.ASK, _S.UNKNOWN: _A.ASK}
 
 WHAT_FOLLOWS: dict[Verdict, dict[OrderState, Action]] = {
     Verdict.NOTICE: _NOTHING,
+    Verdict.UNCHANGED: _NOTHING | {_S.SENDING: _A.KEEP, _S.WORKING: _A.KEEP, _S.UNKNOWN: _A.KEEP},
     Verdict.REJECTED: _row(live=_A.END, unknown=_A.END, unseen=_A.TELL, ended=_A.TELL, rejected=_A.NOTHING),
     Verdict.CANCELLED: _ASK,
     Verdict.NOT_FOUND: _ASK | {_S.UNKNOWN: _A.GATHER},

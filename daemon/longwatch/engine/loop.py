@@ -263,8 +263,8 @@ class Engine:
         for event, what in steps:
             for effect in what.effects:
                 match effect:
-                    case m.SubmitOrder():
-                        self._withhold(effect.order.intent)
+                    case m.SubmitOrder() | m.ModifyOrder():
+                        self._withhold(effect)
                     case m.RunJob():
                         self._put_off.append(effect)
                     case _:
@@ -283,10 +283,10 @@ class Engine:
         except Exception:  # noqa: BLE001 - firewall "task": telling what was done must not stop the doing
             _LOG.exception("what was decided could not be told: %s", type(event).__name__)
 
-    def _withhold(self, intent: int) -> None:
+    def _withhold(self, effect: m.SubmitOrder | m.ModifyOrder) -> None:
         reason = f"the journal can't be written: {self.journal_failure}"
-        at, tech = self._clock.market(), self._clock.technical()
-        self.inbox.put(m.OrderWithheld(at=at, tech=tech, intent=intent, reason=reason))
+        at, tech, order = self._clock.market(), self._clock.technical(), effect.order
+        self.inbox.put(m.OrderWithheld(at=at, tech=tech, intent=order.intent, reason=reason, change=order.changed))
 
     # ── a broken journal ────────────────────────────────────────────────────────────────────────────────────────────
 

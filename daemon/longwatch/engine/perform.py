@@ -26,6 +26,8 @@ class Performer:
         match effect:
             case m.SubmitOrder():
                 self.broker.submit(effect)
+            case m.ModifyOrder():
+                self.broker.modify(effect)
             case m.CancelOrder():
                 self.broker.cancel(effect)
             case m.BeginSync():

@@ -24,6 +24,7 @@ from longwatch.ops.watch import Watch
 from longwatch.ports import Workers
 
 ANSWER_SECONDS = 15.0
+JUDGED_BY_QUOTES = frozenset({"modify"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,15 +51,22 @@ class Answers:
         if command == "drain":
             self.stop()
             return {"ok": True, "text": "draining: nothing new is started, working orders stay with the broker"}
-        why_not = replies.objection(self.engine.state, command, argument, reason)
+        asked = m.ControlRequested(
+            at=self.clock.market(),
+            tech=self.clock.technical(),
+            command=command,
+            argument=argument,
+            by=by,
+            reason=reason,
+            quotes=self.watch.broker.quotes() if self.watch.broker and command in JUDGED_BY_QUOTES else (),
+        )
+        why_not = replies.objection(self.engine.state, asked)
         if why_not is not None:
             raise UsageError(why_not)
-        at, tech = self.clock.market(), self.clock.technical()
-        asked = m.ControlRequested(at=at, tech=tech, command=command, argument=argument, by=by, reason=reason)
         if not await self.engine.decided(asked, ANSWER_SECONDS):
             why = self.engine.journal_failure or f"no turn within {ANSWER_SECONDS:g} s, it is starting or busy"
             raise JournalError(f"{command} is not in the journal: {why}; look at status before you rely on it")
-        done, text = replies.outcome(self.engine.state, command, argument, at, tech)
+        done, text = replies.outcome(self.engine.state, asked)
         return {"ok": done, "text": text, **({} if done else {"exit_code": 1})}
 
     async def reload(self, *, loosen: bool = False, by: str = "SIGHUP") -> dict[str, Any]:

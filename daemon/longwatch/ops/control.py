@@ -56,6 +56,11 @@ COMMANDS: dict[str, Command] = {
     "cancel": Command(
         text="cancel working orders", argument="a symbol, an order's number or reference, or `all`", needed=True
     ),
+    "modify": Command(
+        text="change a working order's quantity or prices",
+        argument="an order's number or reference, its new quantity, limit and stop price (`7 - 85.20 -`: the limit)",
+        needed=True,
+    ),
     "drain": Command(text="finish what is under way, then stop"),
     "reconcile": Command(text="compare the book with the broker now"),
     "adopt": Command(text="take a holding of the account as ours", argument="a symbol", needed=True),

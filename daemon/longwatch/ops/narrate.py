@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from longwatch.domain import messages as m
@@ -230,6 +231,16 @@ def _order_cancel_asked(fact: m.OrderCancelAsked, state: State) -> Line:
     return Line(topic="orders", text=text)
 
 
+def _order_change_asked(fact: m.OrderChangeAsked, state: State) -> Line:
+    quantity, limit, stop = fact.change.terms
+    wanted = replace(state.orders[fact.intent], quantity=quantity, limit_price=limit, stop_price=stop)
+    return Line(topic="orders", text=f"modify to {order_text(wanted)}: {fact.change.reason}")
+
+
+def _order_terms_set(fact: m.OrderTermsSet, state: State) -> Line:
+    return Line(topic="orders", text=f"{order_text(state.orders[fact.intent])}: {fact.text}")
+
+
 def _fill_booked(fact: m.FillBooked, state: State) -> Line:
     corrects = f", corrects {fact.replaces}" if fact.replaces else ""
     text = f"{fact.side.value} {number(fact.quantity)} {fact.symbol} at {number(fact.price)}"
@@ -306,6 +317,8 @@ TELLERS = cast(
         m.OrderIntended: _order_intended,
         m.OrderMoved: _order_moved,
         m.OrderCancelAsked: _order_cancel_asked,
+        m.OrderChangeAsked: _order_change_asked,
+        m.OrderTermsSet: _order_terms_set,
         m.OrderResolved: order_resolved,
         m.ResolutionContradicted: resolution_contradicted,
         m.FillBooked: _fill_booked,
@@ -325,6 +338,7 @@ SILENT: frozenset[type] = frozenset(
         m.AccountPositionSet,
         m.OrderSending,
         m.OrderIdentified,
+        m.OrderChangeAwaited,
         m.AbsenceNoted,
     }
 )

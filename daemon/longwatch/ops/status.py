@@ -180,6 +180,9 @@ def _order(order: Order) -> Json:
         "perm_ids": list(order.perm_ids),
         "twin_of": order.twin_of,
         "cancel_asked": order.cancel_asked,
+        "modifying": None
+        if order.change is None
+        else dict(zip(("quantity", "limit_price", "stop_price"), map(_text, order.change.terms), strict=True)),
         "created_at": iso(order.created_at),
         "sent_at": iso(order.sent_at),
         "strategies": {part.strategy: _text(part.quantity) for part in order.allocations},

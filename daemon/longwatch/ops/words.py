@@ -16,7 +16,7 @@ Symbol = Annotated[str, typer.Argument(metavar="[SYMBOL]", help="Allow this symb
 
 def enter(app: typer.Typer) -> None:
     """Enter every command of this module, in the order that help shows."""
-    for command in (reload, resume, flatten, resolve, reconcile):
+    for command in (reload, resume, flatten, modify, resolve, reconcile):
         app.command()(command)
     for name, (text, example) in VERBS.items():
         _verb(app, name, text, example)
@@ -62,6 +62,23 @@ def flatten(
     if not yes and sys.stdin.isatty():
         typer.confirm("Close every position of ours?", abort=True)
     tell("flatten", socket, config, reason=reason)
+
+
+def modify(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="The order's number or reference.")],
+    quantity: Annotated[str, unset("Shares in all, what has filled included.", "SHARES")] = "",
+    limit: Annotated[str, unset("The limit price; rounded to the tick.", "PRICE")] = "",
+    stop: Annotated[str, unset("The stop price; rounded to the tick.", "PRICE")] = "",
+    reason: Reason = "",
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Change a working order. Until the broker shows it so, both the old terms and the new ones count.
+
+    Example: longwatch modify 7 --limit 85.20 --reason "the market has moved"
+    """
+    words = (order, quantity or "-", limit or "-", stop or "-")
+    tell("modify", socket, config, argument=" ".join(words), reason=reason)
 
 
 def resolve(
