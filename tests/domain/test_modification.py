@@ -355,6 +355,16 @@ def test_less_of_an_order_passes_limits_that_were_tightened_since() -> None:
     assert of_kind(ask(world, "1 90 - -").effects, m.ModifyOrder)
 
 
+@pytest.mark.parametrize(("words", "is_sent"), [("1 90 99.00 -", True), ("1 90 - -", True), ("1 - 100.30 -", False)])
+def test_only_terms_that_stand_back_from_the_market_need_no_fresh_quote(words: str, is_sent: bool) -> None:
+    """A buy for fewer shares, or for less: nothing is paid that was not to be paid."""
+    world = working()
+    event = replace(asking(world, words), quotes=world.quotes(age_seconds=100))
+    step = world.take(event)
+    assert bool(of_kind(step.effects, m.ModifyOrder)) == is_sent
+    assert is_sent or of_kind(step.facts, m.TradeRefused)[0].check == "quote_age"
+
+
 def test_a_reducing_order_is_never_made_a_reversal() -> None:
     """More than what is held is refused."""
     world = World.ready(replace(SETTINGS, adopt_existing=True), AAA=100)

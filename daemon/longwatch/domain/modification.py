@@ -22,7 +22,14 @@ from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import Quote
 from longwatch.domain.readiness import reasons
 from longwatch.domain.resolution import FIGURE, order_called
-from longwatch.domain.risk import caps_of, first_refusal, with_exposure
+from longwatch.domain.risk import (
+    CHECKS,
+    caps_of,
+    check_account,
+    check_order_rate,
+    check_verbs,
+    with_exposure,
+)
 from longwatch.domain.state import State
 from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
 from longwatch.domain.wanted import equity_of, lot_of
@@ -33,6 +40,8 @@ LIMITED = frozenset({OrderType.LIMIT, OrderType.LIMIT_AT_CLOSE, OrderType.STOP_L
 STOPPED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 WHOLE = frozenset({"max_order_shares", "max_order_value"})
 """Caps on an order as a whole; the others are about what it may still fill."""
+ALWAYS = (check_account, check_verbs, check_order_rate)
+ZERO = Decimal(0)
 FORM = "an order, and at least one of its new quantity, limit price and stop price"
 
 
@@ -161,13 +170,15 @@ def _run(order: Order) -> str:
 def objection(state: State, new: Asked, event: m.ControlRequested) -> Refusal | None:
     """The pre-trade checks asked of the new terms as of a new order in the old one's place.
 
-    Terms no larger and no dearer than those in force pass the caps: these have them already.
+    Terms that stand back from the market need neither a fresh quote nor sound bars; those no larger and no dearer than
+    what is in force pass the caps, which that has passed.
     """
     quote = next((one for one in event.quotes if one.con_id == new.order.con_id), None)
     besides = replace(state, live={intent: None for intent in state.live if intent != new.order.intent})
     proposal = _proposal(state, new, quote, event)
-    refusal = first_refusal(besides, proposal)
     order = new.order
+    checks = ALWAYS if _stands_back(new) else CHECKS
+    refusal = next((found for check in checks if (found := check(besides, proposal)) is not None), None)
     if refusal is not None or (new.quantity <= order.quantity and proposal.worst_price <= order.worst_price):
         return refusal
     if order.purpose is Purpose.ENTRY:
@@ -179,6 +190,13 @@ def objection(state: State, new: Asked, event: m.ControlRequested) -> Refusal | 
             text = f"order {order.ref}: {check} {cap.observed:.4f} would pass the limit {cap.limit}"
             return Refusal(check=check, observed=f"{cap.observed:.4f}", limit=str(cap.limit), text=text)
     return None
+
+
+def _stands_back(new: Asked) -> bool:
+    """No more shares, and at no price that is easier to have for the other side."""
+    order = new.order
+    nearer = ((new.limit_price or ZERO) - (order.limit_price or ZERO)) * order.side.sign > 0
+    return new.quantity <= order.quantity and new.stop_price == order.stop_price and not nearer
 
 
 def _proposal(state: State, new: Asked, quote: Quote | None, event: m.ControlRequested) -> Proposal:
