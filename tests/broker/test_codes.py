@@ -19,7 +19,9 @@ from longwatch.broker.codes import (
     row_of,
 )
 from longwatch.domain import messages as m
-from tests.broker.bench import Bench, Script, an_empty_account, with_script
+from longwatch.ops.code_page import page
+from tests.broker.bench import Bench, Script, an_empty_account, order, with_script
+from tests.conftest import ROOT
 
 DOCUMENTED = """
     0 100 101 102 103 104 105 106 107 109 163 382 383 110 111 113 116 135 136 161 162 165 166 200 201 202 203 300 303
@@ -102,12 +104,15 @@ def test_a_farm_is_read_from_the_text(text: str, farm: str) -> None:
 
 
 def test_every_row_is_told_over_the_wire_with_its_verdict_meaning_and_severity() -> None:
-    """Each code on an order's id, before and after its cancel; those of the link move the link."""
+    """Each code on an order's id: new, modified, its cancel asked for; those of the link move the link."""
 
     async def work(bench: Bench, script: Script) -> dict[tuple[int, Asked], m.OrderErrorSeen]:
         await bench.synced()
         heard: dict[tuple[int, Asked], m.OrderErrorSeen] = {}
-        for asked in (Asked.NEW, Asked.CANCEL):
+        for asked in (Asked.NEW, Asked.MODIFY, Asked.CANCEL):
+            if asked is Asked.MODIFY:
+                bench.broker.modify(modification(9_000))
+                await asyncio.sleep(1)
             if asked is Asked.CANCEL:
                 bench.broker.cancel(m.CancelOrder(intent=1, order_id=9_000))
                 await asyncio.sleep(1)
@@ -120,11 +125,23 @@ def test_every_row_is_told_over_the_wire_with_its_verdict_meaning_and_severity()
 
     codes = CODES | {10_999: replace(CODES[201], code=10_999, meaning="not here", severity="critical")}
     heard = with_script(work, an_empty_account(), codes=codes)
-    assert len(heard) == 2 * len(TOLD)
+    assert len(heard) == len(Asked) * len(TOLD)
     for (code, asked), event in heard.items():
         row = row_of(code, codes)
         assert (event.order_id, event.code, event.text) == (9_000, code, "as it says")
         assert (event.verdict, event.meaning, event.severity) == (row.after(asked), row.meaning, row.severity)
+
+
+def modification(order_id: int) -> m.ModifyOrder:
+    """The order sent again."""
+    sent = order(1, order_id=order_id)
+    return m.ModifyOrder(order=replace(sent.order, changed=1), instrument=sent.instrument)
+
+
+def test_the_page_of_codes_is_up_to_date() -> None:
+    """docs/codes.md is what `python -m longwatch.ops.code_page` prints."""
+    assert (ROOT / "docs" / "codes.md").read_text() == page()
+    assert all(f"| {code} |" in page() for code in CODES)
 
 
 ELSEWHERE = {*BACKEND, *FARMS, *(code for code, row in CODES.items() if row.kind is Kind.SESSION_ENDS)}
