@@ -18,7 +18,7 @@ HEADING = (
     "",
     "`trading.ib.codes_file` names a YAML file with further rows, which take the place of these:",
     "",
-    "```yaml",
+    "```",
     "codes:",
     "  - {code: 10999, meaning: held for review, verdict: unclear, severity: critical}",
     "```",
