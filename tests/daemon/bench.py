@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -19,7 +20,7 @@ from longwatch.domain.decide import Step
 from longwatch.domain.orders import Order
 from longwatch.domain.state import State
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.conduct import Conduct
+from longwatch.gateway.conduct import Conduct, Latencies
 from longwatch.gateway.market import Instrument, Market, Replay
 from longwatch.ops import health
 from longwatch.ops.status import status_of
@@ -114,6 +115,16 @@ class Scene:
             async with asyncio.timeout(HOUR):
                 await self.task
             self.task = None
+
+    async def kill(self) -> None:
+        """End it as SIGKILL would: its sockets are reset, nobody is told anything, the journal stays as it was."""
+        assert self.task is not None
+        for link in self.bench.network.links:
+            link.reset()
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+        self.task = None
 
     def _heard(self, event: m.Event, what: Step) -> None:
         self.steps.append((event, what))
@@ -230,6 +241,8 @@ def on_bench(
     start: date | None = None,
     delayed_data: bool = False,
     conduct: Conduct | None = None,
+    latencies: Latencies | None = None,
+    hard_to_borrow: frozenset[str] = frozenset(),
 ) -> T:
     """Play a story on a bench of its own; it begins an hour before the first open, with the daemon not yet started."""
     loop = JumpLoop()
@@ -246,6 +259,8 @@ def on_bench(
             config_path=config,
             delayed_data=delayed_data,
             conduct=conduct or Conduct(),
+            latencies=latencies or Latencies(),
+            hard_to_borrow=hard_to_borrow,
         )
         scene = Scene(bench, config)
         try:

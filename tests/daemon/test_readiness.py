@@ -16,7 +16,7 @@ from longwatch.domain import messages as m
 from longwatch.engine.inbox import HIGH_WATER
 from longwatch.errors import JournalError
 from longwatch.ops import health
-from tests.daemon.bench import DAY, MINUTE, Scene, on_bench
+from tests.daemon.bench import DAY, MINUTE, Scene, on_bench, plan
 
 Act = Callable[[Scene], Awaitable[None]]
 Fault = Callable[[str, dict[str, Any]], bool]
@@ -115,6 +115,14 @@ async def mend_farm(scene: Scene) -> None:
     scene.gateway.desk.mend_farm("usfarm")
 
 
+async def open_a_dialog(scene: Scene) -> None:
+    scene.gateway.faults.dialog = True
+
+
+async def close_the_dialog(scene: Scene) -> None:
+    scene.gateway.desk.close_dialog()
+
+
 async def hold_the_journal(scene: Scene) -> None:
     """Another program takes the journal's write lock and keeps it."""
     stranger = sqlite3.connect(scene.bench.journal, isolation_level=None)
@@ -189,6 +197,14 @@ BREAKAGES: dict[str, list[Breakage]] = {
             mends=then(behave, asking("reconcile")),
             says="account: the last download failed (account: its ",
         ),
+    ],
+    "gateway_answers": [
+        Breakage(
+            breaks=then(open_a_dialog, job("signals"), job("rebalance")),
+            mends=close_the_dialog,
+            says="orders: lw:",
+            trading={"strategies": [plan({"AAPL": 0.4}, {"AAPL": 0.4, "IBM": 0.2})]},
+        )
     ],
     "cash_is_known": [
         Breakage(

@@ -39,6 +39,28 @@ def _old_account(world: World) -> None:
     world.wait(181)
 
 
+def _outage(world: World) -> None:
+    """The backend is back, and nothing has been read of the account since."""
+    world.hear(m.BackendSeen, up=False)
+    world.wait(1)
+    world.hear(m.BackendSeen, up=True)
+
+
+def _pass_over(world: World) -> None:
+    intent = world.one(BBB="0.1")
+    world.handed(intent)
+    world.wait(10)
+    world.hear(m.TimeReached)
+
+
+def _answer_cancel(world: World) -> None:
+    """A round of downloads shows nothing, and the cancel that follows it is answered."""
+    (order,) = world.state.live_orders()
+    world.wait(1)
+    world.snapshot()
+    world.hear(m.OrderErrorSeen, order_id=order.order_id, code=10147, text="not found", verdict="not found")
+
+
 CASES: dict[str, Case] = {
     "link_is_up": Case(_lose_link, "link: disconnected (reset by peer)", World.connect),
     "backend_is_up": Case(
@@ -50,6 +72,7 @@ CASES: dict[str, Case] = {
         lambda world: world.hear(m.FarmSeen, farm="usfarm", up=True),
     ),
     "account_is_fresh": Case(_old_account, "account: last read 181 s ago, over 180 s", World.snapshot),
+    "gateway_answers": Case(_pass_over, "orders: lw:", _answer_cancel),
     "cash_is_known": Case(_forget("valued"), "cash: ", World.snapshot),
     "clock_is_right": Case(
         lambda world: world.hear(m.ClockSeen, skew_seconds=-9.0),
@@ -64,6 +87,25 @@ CASES: dict[str, Case] = {
 def test_every_part_of_the_certificate_is_broken_here() -> None:
     """The table of cases covers the table of checks, in its order."""
     assert list(CASES) == [check.__name__ for check in CERTIFICATE]
+
+
+def test_an_account_last_read_before_an_outage_is_read_again_first() -> None:
+    """1102 opens nothing by itself: what filled meanwhile is not known yet."""
+    world = World.ready()
+    _outage(world)
+    assert reasons(world.state, world.now) == ("account: not read since the gateway's link to IB came back",)
+    assert world.trade(AAA="0.1") == []
+    world.snapshot()
+    assert len(world.trade(AAA="0.1")) == 1
+
+
+def test_an_order_whose_acknowledgement_comes_late_opens_the_gate_again() -> None:
+    """The window was closed, or the gateway was slow."""
+    world = World.ready()
+    _pass_over(world)
+    (order,) = world.state.live_orders()
+    world.acknowledge(order.intent)
+    assert reasons(world.state, world.now) == ()
 
 
 @pytest.mark.parametrize("name", CASES)

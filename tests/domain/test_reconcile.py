@@ -379,6 +379,9 @@ def test_an_order_found_again_works() -> None:
 def test_an_unknown_order_blocks_entries_in_its_instrument_and_not_reductions() -> None:
     """What it may do is counted; what makes the position smaller is let through."""
     world, unknown = lost()
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.connect()
+    world.wait(61)
     world.finish(world.one(AAA="0.2", BBB="0.1"))
     world.wait(10)
     world.snapshot()
@@ -389,6 +392,23 @@ def test_an_unknown_order_blocks_entries_in_its_instrument_and_not_reductions() 
     ]
     assert [fact.check for fact in of_kind(step.facts, m.TradeRefused)] == ["unknown"]
     assert world.order(unknown).state is S.UNKNOWN
+
+
+def test_a_download_from_before_the_backend_was_back_is_asked_for_again() -> None:
+    """1100 and 1102 in the middle of it: what it shows may be of before the outage, so it is compared with nothing."""
+    world = World.ready()
+    began = world.now
+    world.wait(1)
+    world.hear(m.BackendSeen, up=False)
+    world.wait(1)
+    world.hear(m.BackendSeen, up=True)
+    world.wait(1)
+    compared = world.state.compared
+    step = world.snapshot(started_tech=began)
+    assert [type(effect) for effect in step.effects] == [m.RequestSnapshot] and not step.facts
+    assert world.state.compared is compared
+    world.snapshot()
+    assert world.state.compared is not compared
 
 
 def test_a_commission_alone_is_no_evidence() -> None:

@@ -40,8 +40,8 @@ def _unknown(world: World) -> None:
     """An order each in AAA and BBB, on the side that the matrix's trade is on, of which nothing is heard."""
     for order in world.trade(AAA="0.15", BBB="0.05"):
         world.handed(order.intent)
-    world.wait(11)
-    world.hear(m.TimeReached)
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.connect()
 
 
 HOLD: dict[Condition, Callable[[World], object]] = {

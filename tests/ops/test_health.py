@@ -10,10 +10,11 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.state import State
+from longwatch.domain.orders import OrderState
+from longwatch.domain.state import State, put_order
 from longwatch.ops import health
 from longwatch.ops.runtime import Commit, RuntimeView
-from tests.ops.made import NOW, READY, SESSIONS, HandClock, fold, judged, ready_state, runtime_of
+from tests.ops.made import NOW, READY, SESSIONS, HandClock, fold, judged, ready_state, runtime_of, trade
 
 Break = Callable[[State, RuntimeView], None]
 
@@ -24,6 +25,13 @@ def _fact(fact: m.Fact) -> Break:
 
 def _forget_instruments(state: State, runtime: RuntimeView) -> None:
     state.instruments.clear()
+
+
+def _order_is_passed_over(state: State, runtime: RuntimeView) -> None:
+    fold(trade(), state)
+    order = next(iter(state.live_orders()))
+    silent = replace(order, state=OrderState.UNKNOWN, handed=True, epoch=state.epoch, perm_ids=())
+    put_order(state, silent)
 
 
 def _forget_value(state: State, runtime: RuntimeView) -> None:
@@ -50,6 +58,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
         _fact(m.SnapshotFailed(failures=(("positions", "no end mark"),), tech=NOW)),
         "account: the last download failed (positions: no end mark)",
     ),
+    "gateway_answers": (_order_is_passed_over, "orders: "),
     "cash_is_known": (_forget_value, "cash:"),
     "clock_is_right": (_fact(m.ClockChecked(skew_seconds=-61.0, tech=NOW)), "clock: -61.0 s"),
     "instruments_are_known": (_forget_instruments, "instruments:"),
@@ -108,6 +117,7 @@ def test_mending_it_clears_the_reason(name: str) -> None:
     runtime.commit, runtime.inbox = Commit(), 0
     mended = (
         *READY,
+        m.IdsReserved(first=90_000, count=100, epoch=90),
         m.BackendMoved(up=True, tech=NOW),
         m.VerbSet(verb=m.Verb.HALT, on=False, by="uid 1000", reason=""),
     )

@@ -315,7 +315,8 @@ def overdue(state: State, tech: datetime) -> Decided:
             yield from advance(state, order, Evidence.SILENCE, text="no acknowledgement", deadline=again)
             yield m.RaiseAlert(
                 key="order_unacknowledged",
-                text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) was not acknowledged in time",
+                text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) was not acknowledged in time; "
+                "is a window open in the gateway that waits for a person? No orders until it answers",
             )
         elif order.state is OrderState.UNKNOWN:
             # Without a link nothing can be learned; the next one begins with a download.

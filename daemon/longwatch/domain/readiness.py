@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from longwatch.domain.messages import Link
+from longwatch.domain.orders import OrderState
 from longwatch.domain.state import State
 
 Check = Callable[[State, datetime], str | None]
@@ -40,15 +41,26 @@ def farms_are_up(state: State, tech: datetime) -> str | None:
 
 
 def account_is_fresh(state: State, tech: datetime) -> str | None:
-    """The latest account download did not fail, and is not long ago."""
+    """The latest account download did not fail, is not long ago, and not from before an outage of the backend."""
     if state.snapshot_failed is not None:
         parts = "; ".join(f"{part}: {why}" for part, why in state.snapshot_failed.failures)
         return f"account: the last download failed ({parts})"
     if state.compared is None:
         return None
+    if state.backend_up and state.backend_since is not None and state.compared.tech < state.backend_since:
+        return "account: not read since the gateway's link to IB came back"
     age = (tech - state.compared.tech).total_seconds()
     limit = state.settings.account_age_seconds
     return f"account: last read {age:.0f} s ago, over {limit:.0f} s" if age > limit else None
+
+
+def gateway_answers(state: State, tech: datetime) -> str | None:
+    """No order on this connection was passed over in silence, its cancel too: behind a window nothing gets through."""
+    for order in state.live_orders():
+        passed_over = order.state is OrderState.UNKNOWN and order.handed and order.epoch == state.epoch
+        if passed_over and not order.perm_ids and not (order.absence and order.absence.cancel_not_found):
+            return f"orders: {order.ref} ({order.symbol}) has no answer at all; is a window open in the gateway?"
+    return None
 
 
 def cash_is_known(state: State, tech: datetime) -> str | None:
@@ -81,6 +93,7 @@ CERTIFICATE: tuple[Check, ...] = (
     backend_is_up,
     farms_are_up,
     account_is_fresh,
+    gateway_answers,
     cash_is_known,
     clock_is_right,
     instruments_are_known,

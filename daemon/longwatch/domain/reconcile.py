@@ -27,6 +27,9 @@ SECOND_LOOK_SECONDS = 1.0
 
 def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     """Take in one round of downloads: values, positions, orders that are gone, and the comparison with the book."""
+    if state.backend_up and state.backend_since is not None and event.started_tech < state.backend_since:
+        yield m.RequestSnapshot(reason="the backend was away during the last download")
+        return
     if event.net_liquidation is not None and event.cash is not None:
         yield m.AccountValued(net_liquidation=event.net_liquidation, cash=event.cash, tech=event.tech)
     parts = (event.positions, event.open_perm_ids, event.completed_perm_ids, event.exec_ids)

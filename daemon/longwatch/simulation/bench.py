@@ -22,7 +22,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.engine.workers import InlineWorkers
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.conduct import Conduct
+from longwatch.gateway.conduct import Conduct, Latencies
 from longwatch.gateway.desk import GatewayConfig
 from longwatch.gateway.market import Market
 from longwatch.gateway.police import Limits
@@ -62,6 +62,8 @@ class Bench:
     synchronous: Synchronous = "OFF"
     journals: type[InlineJournal] = InlineJournal
     conduct: Conduct = field(default_factory=Conduct)
+    latencies: Latencies = field(default_factory=Latencies)
+    hard_to_borrow: frozenset[str] = frozenset()
     clock: SteppedClock = field(init=False)
     network: MemoryNetwork = field(init=False)
     gateway: Gateway = field(init=False)
@@ -79,6 +81,8 @@ class Bench:
             delayed_data=self.delayed_data,
             pacing=self.pacing,
             conduct=self.conduct,
+            latencies=self.latencies,
+            hard_to_borrow=self.hard_to_borrow,
         )
         self.gateway = Gateway(config, self.market, self.clock)
         self.network.listen(settings.ib.host, settings.ib.port, self.gateway.protocol_factory)
