@@ -171,7 +171,7 @@ def test_A18_scenario_the_instrument_in_doubt_is_held_and_the_rest_trades_on(tmp
             lambda: not scene.state.quarantines or len(scene.facts(m.RebalanceDecided)) >= 2, what="day 2"
         )
         await asyncio.sleep(HOUR)
-        assert scene.refused()[held.symbol] == "quarantined"
+        assert scene.refused().get(held.symbol) == "quarantined"
         assert len(witness.placed(held.symbol)) == 1
         assert scene.held("MSFT") == scene.truly_held("MSFT") > 0
 

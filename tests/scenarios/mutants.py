@@ -1,0 +1,413 @@
+"""The guards behind the scenarios, each with the edit that takes it out; `python -m tests.scenarios.mutants [A07 …]`.
+
+A scenario's tests must fail, by an assertion of theirs, on a copy of the package without the guard. `make proof` runs
+them all; the suite looks that every old text is still where it is said to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+
+from tests.scenarios.mutation import KILLED, Edit, Mutant, judged, misplaced
+
+
+def _out(scenario: str, why: str, file: str, old: str, new: str) -> Mutant:
+    return Mutant(scenario=scenario, why=why, edits=(Edit(file=file, old=old, new=new),))
+
+
+def _both(scenario: str, why: str, *edits: tuple[str, str, str]) -> Mutant:
+    return Mutant(scenario=scenario, why=why, edits=tuple(Edit(file=file, old=old, new=new) for file, old, new in edits))
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    _out(
+        "A01",
+        "a code that is a notice ends no order",
+        "domain/verdicts.py",
+        "    Verdict.NOTICE: _NOTHING,\n",
+        "    Verdict.NOTICE: _NOTHING | {_S.WORKING: _A.END},\n",
+    ),
+    _out(
+        "A01",
+        "a code in no list is unclear",
+        "broker/codes.py",
+        "_rows(Kind.REQUEST_FAILS, _UNCLEAR, ((code, UNLISTED),))[0]",
+        "_rows(Kind.REQUEST_FAILS, _REFUSED, ((code, UNLISTED),))[0]",
+    ),
+    _out(
+        "A01",
+        "what is unclear is told to a person and ends nothing",
+        "domain/verdicts.py",
+        "    Verdict.UNCLEAR: dict.fromkeys(OrderState, _A.TELL),\n",
+        "    Verdict.UNCLEAR: dict.fromkeys(OrderState, _A.TELL) | {_S.WORKING: _A.END},\n",
+    ),
+    _out(
+        "A03",
+        "the account is read again as soon as the backend is back",
+        "domain/decide.py",
+        '            yield m.RequestSnapshot(reason="the backend is back")\n',
+        "            pass\n",
+    ),
+    _out(
+        "A03",
+        "no order leaves before the account was read again",
+        "domain/readiness.py",
+        "    if state.backend_up and state.backend_since is not None and state.compared.tech < state.backend_since:\n",
+        "    if False:\n",
+    ),
+    _out(
+        "A03",
+        "no order leaves while the backend is down",
+        "domain/readiness.py",
+        '    return None if state.backend_up else "backend: the gateway has lost its link to IB"\n',
+        "    return None\n",
+    ),
+    _out(
+        "A04",
+        "silence makes an order unknown, never rejected",
+        "domain/transitions.py",
+        "        _E.SILENCE: _S.UNKNOWN,\n        _E.LINK_LOST: _S.UNKNOWN,\n        _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,\n",
+        "        _E.SILENCE: _S.REJECTED,\n        _E.LINK_LOST: _S.UNKNOWN,\n        _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,\n",
+    ),
+    _out(
+        "A04",
+        "an unknown order blocks entries in its instrument",
+        "domain/verbs.py",
+        "    _C.UNKNOWN: frozenset({_A.REDUCE, _A.STOP, _A.CANCEL}),\n",
+        "    _C.UNKNOWN: frozenset(_A),\n",
+    ),
+    _out(
+        "A05",
+        "an execution is matched by its orderRef",
+        "domain/evidence.py",
+        "        return intent if intent in state.orders else None\n",
+        "        return None\n",
+    ),
+    _out(
+        "A05",
+        "or by its permId",
+        "domain/evidence.py",
+        "    if perm_id and perm_id in state.by_perm_id:\n",
+        "    if False:\n",
+    ),
+    _out(
+        "A05",
+        "or by client and order id",
+        "domain/evidence.py",
+        "    return state.by_order_id.get((client_id, order_id))\n",
+        "    return None\n",
+    ),
+    _out(
+        "A05",
+        "or by the execution that it corrects",
+        "domain/lifecycle.py",
+        "    if intent is None and replaces:\n",
+        "    if False:\n",
+    ),
+    _out(
+        "A06",
+        "an execution is booked once by its id, however often it is told",
+        "domain/lifecycle.py",
+        '    if event.exec_id in state.fills or replaces == "newer":\n',
+        '    if replaces == "newer":\n',
+    ),
+    _out(
+        "A06",
+        "a run that has finished is remembered",
+        "domain/state.py",
+        "        state.jobs_done[fact.run_id] = until\n",
+        "        pass\n",
+    ),
+    _out(
+        "A07",
+        "orders of any run are cancelled by their ids",
+        "domain/commands.py",
+        "        if order.order_id is not None:\n            yield m.CancelOrder(intent=order.intent, order_id=order.order_id)\n",
+        "        if order.order_id is not None and order.epoch == state.epoch:\n"
+        "            yield m.CancelOrder(intent=order.intent, order_id=order.order_id)\n",
+    ),
+    _out(
+        "A07",
+        "what works against a new target is withdrawn, whichever run sent it",
+        "domain/rebalance.py",
+        "        if not order.cancel_asked and order.order_id is not None:\n",
+        "        if not order.cancel_asked and order.epoch == state.epoch:\n",
+    ),
+    _out(
+        "A07",
+        "an order the broker holds is working over a restart",
+        "domain/lifecycle.py",
+        "        elif order.state is OrderState.SENDING and (order.handed or not only_handed):\n",
+        "        elif order.handed or not only_handed:\n",
+    ),
+    _out(
+        "A08",
+        "what may still fill counts against what is wanted",
+        "domain/wanted.py",
+        "    return sum((order.remaining * order.side.sign for order in state.live_in(con_id)), ZERO)\n",
+        "    return ZERO\n",
+    ),
+    _both(
+        "A08",
+        "nothing is sent again on silence, and what is not being sent is withheld at the write",
+        (
+            "domain/lifecycle.py",
+            '            yield m.RaiseAlert(\n                key="order_unacknowledged",\n',
+            "            yield m.SubmitOrder(order=order, instrument=state.instruments[order.symbol])\n"
+            '            yield m.RaiseAlert(\n                key="order_unacknowledged",\n',
+        ),
+        ("domain/decide.py", "    if order.state is not OrderState.SENDING:\n", "    if False:\n"),
+        ("domain/readiness.py", "        if passed_over and not order.perm_ids", "        if False and not order.perm_ids"),
+    ),
+    _out(
+        "A09",
+        "an order whose link went is unknown, not unsent",
+        "domain/transitions.py",
+        "        _E.SILENCE: _S.UNKNOWN,\n        _E.LINK_LOST: _S.UNKNOWN,\n        _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,\n",
+        "        _E.SILENCE: _S.UNKNOWN,\n        _E.LINK_LOST: _S.UNSENT,\n        _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,\n",
+    ),
+    _out(
+        "A09",
+        "absence is not proven by a gateway that may have been restarted",
+        "domain/reconcile.py",
+        "    if order.epoch != state.epoch and not same_gateway(state, order, event):\n",
+        "    if False:\n",
+    ),
+    _out(
+        "A10",
+        "an order passed over in silence shuts the account's gate",
+        "domain/readiness.py",
+        "        if passed_over and not order.perm_ids",
+        "        if False and not order.perm_ids",
+    ),
+    _out(
+        "A10",
+        "the acknowledgement's deadline is the configured one",
+        "domain/lifecycle.py",
+        "        yield from advance(state, order, Evidence.HANDED, deadline=due)\n",
+        "        yield from advance(state, order, Evidence.HANDED, deadline=due + timedelta(minutes=1))\n",
+    ),
+    _out(
+        "A10",
+        "an answer to its cancel shows that the gateway listens",
+        "domain/readiness.py",
+        "not (order.absence and order.absence.cancel_not_found)",
+        "True",
+    ),
+    _out(
+        "A11",
+        "a cancel that comes too late is no end: the fill is",
+        "domain/verdicts.py",
+        "    Verdict.TOO_LATE: _ASK,\n",
+        "    Verdict.TOO_LATE: _ASK | {_S.WORKING: _A.END},\n",
+    ),
+    _out(
+        "A11",
+        "a cancel is not repeated by the reading that its answer asks for",
+        "domain/reconcile.py",
+        'REGULAR = frozenset({"reconcile", "end of day"})\n',
+        "REGULAR = type('Every', (), {'__contains__': lambda self, reason: True})()\n",
+    ),
+    _out(
+        "A12",
+        "an order being cancelled counts until its end",
+        "domain/exposure.py",
+        "    orders: list[Order | ForeignOrderSet] = [state.orders[intent] for intent in state.live]\n",
+        "    orders: list = [state.orders[i] for i in state.live if not state.orders[i].cancel_asked]\n",
+    ),
+    _out(
+        "A12",
+        "PendingCancel is no end",
+        "domain/lifecycle.py",
+        'CANCELLED = frozenset({"Cancelled", "ApiCancelled"})\n',
+        'CANCELLED = frozenset({"Cancelled", "ApiCancelled", "PendingCancel"})\n',
+    ),
+    _out(
+        "A13",
+        "404 is a notice",
+        "broker/codes.py",
+        '            (404, "held while shares to borrow are located"),\n',
+        '        ),\n    ),\n    *_rows(\n        Kind.ORDER_ENDS,\n        _REFUSED,\n        (\n            (404, "held"),\n        ),\n    ),\n'
+        "    *_rows(\n        Kind.WARNING,\n        _LIVES,\n        (\n",
+    ),
+    _out(
+        "A14",
+        "a flatten cancels what works, entries too",
+        "domain/commands.py",
+        '            yield from _cancel(state, list(state.live_orders()), "flatten")\n',
+        "            pass\n",
+    ),
+    _both(
+        "A14",
+        "an exit at work counts against another, when it is wanted and when it is sized",
+        (
+            "domain/wanted.py",
+            "        if not holding.quantity or con_id not in known or state.live_in(con_id):\n",
+            "        if not holding.quantity or con_id not in known:\n",
+        ),
+        (
+            "domain/risk.py",
+            "    if proposal.purpose is not Purpose.REDUCE:\n        return None\n    held, con_id",
+            "    if True:\n        return None\n    held, con_id",
+        ),
+    ),
+    _out(
+        "A15",
+        "a revision takes the place of what it corrects",
+        "domain/lifecycle.py",
+        '            return other if number < int(revision) else "newer"\n',
+        "            return None\n",
+    ),
+    _out(
+        "A15",
+        "a difference that stands quarantines",
+        "domain/reconcile.py",
+        "    yield m.QuarantineSet(con_id=row.con_id, symbol=row.symbol, reason=reason, tech=tech)\n",
+        "    return\n",
+    ),
+    _out(
+        "A16",
+        "a download that failed shuts the gate",
+        "domain/readiness.py",
+        "    if state.snapshot_failed is not None:\n",
+        "    if False:\n",
+    ),
+    _both(
+        "A16",
+        "a part that failed is none, and compared with nothing",
+        (
+            "broker/sync.py",
+            "            positions=None if Part.POSITIONS in self._failures else tuple(self._positions.values()),\n",
+            "            positions=tuple(self._positions.values()),\n",
+        ),
+        (
+            "domain/reconcile.py",
+            "    if event.failures or event.positions is None or None in parts:\n",
+            "    if event.positions is None or None in parts:\n",
+        ),
+    ),
+    _out(
+        "A17",
+        "what the broker did to a position is no wish of ours: the difference quarantines",
+        "domain/reconcile.py",
+        "    yield m.QuarantineSet(con_id=row.con_id, symbol=row.symbol, reason=reason, tech=tech)\n",
+        "    return\n",
+    ),
+    _out(
+        "A18",
+        "nothing is sent in an instrument that is quarantined",
+        "domain/verbs.py",
+        "    _C.QUARANTINED: frozenset({_A.STOP, _A.CANCEL}),\n",
+        "    _C.QUARANTINED: frozenset(_A),\n",
+    ),
+    _out(
+        "A18",
+        "a difference is looked at again without waiting for the schedule",
+        "domain/reconcile.py",
+        "    if row.con_id in state.quarantines:\n        return\n",
+        "    if True:\n        return\n",
+    ),
+    _out(
+        "A19",
+        "orders of others are exposure",
+        "domain/lifecycle.py",
+        "    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.quantity\n",
+        "    remaining = Decimal(0)\n",
+    ),
+    _out(
+        "A19",
+        "an order id is another client's unless the client id is ours",
+        "domain/evidence.py",
+        "    return state.by_order_id.get((client_id, order_id))\n",
+        "    return state.by_order_id.get((state.client_id, order_id))\n",
+    ),
+    _out(
+        "A20",
+        "ids begin above everything ever used",
+        "domain/decide.py",
+        "    first = max(state.next_id, event.next_order_id)\n",
+        "    first = event.next_order_id\n",
+    ),
+    _out(
+        "A22",
+        "the alert has the broker's reason",
+        "domain/breaker.py",
+        '    why = f": {order.text}" if order.text and order.text not in reason else ""\n',
+        '    why = ""\n',
+    ),
+    _out(
+        "A22",
+        "`orders` says what comes next",
+        "ops/status.py",
+        '    return [_order(order) | {"next": _next(state, order)} for order in (*live, *islice(ended, last))]\n',
+        '    return [_order(order) | {"next": None} for order in (*live, *islice(ended, last))]\n',
+    ),
+    _out(
+        "A23",
+        "an open breaker refuses",
+        "domain/risk.py",
+        "    row = held_by(state, proposal.instrument.con_id, proposal.purpose, proposal.at)\n",
+        "    row = None\n",
+    ),
+    _out(
+        "A23",
+        "too many ends for one reason open it",
+        "domain/breaker.py",
+        "    trips = opened + 1 if opened or len(strikes) >= settings.breaker_strikes else 0\n",
+        "    trips = 0\n",
+    ),
+    _out(
+        "A24",
+        "positions are read as the exact decimals they are",
+        "broker/translate.py",
+        "quantity=amount(posSize)",
+        "quantity=Decimal(round(posSize))",
+    ),
+    _out(
+        "A24",
+        "and orders written so",
+        "broker/ib.py",
+        "            totalQuantity=plain(wanted.quantity),\n",
+        "            totalQuantity=str(round(wanted.quantity)),\n",
+    ),
+    _out(
+        "A26",
+        "a sentinel is absent",
+        "broker/figures.py",
+        "    return None if is_unset(found) else found\n",
+        "    return found\n",
+    ),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a row for each mutant; 1 when one is not killed, or an old text is not found exactly once."""
+    parser = argparse.ArgumentParser(prog="python -m tests.scenarios.mutants")
+    parser.add_argument("scenarios", nargs="*", help="as A07; all without")
+    wanted = parser.parse_args(arguments).scenarios
+    chosen = [mutant for mutant in MUTANTS if not wanted or mutant.scenario in wanted]
+    if not chosen:
+        parser.error(f"no mutant is of {', '.join(wanted)}; there are those of {', '.join(scenarios())}")
+    wrong = misplaced(chosen)
+    for line in wrong:
+        print(line)
+    if wrong:
+        return 1
+    alive = 0
+    for verdict in judged(chosen):
+        alive += verdict.outcome != KILLED
+        told = f"{verdict.test}: {verdict.text}" if verdict.test or verdict.text else ""
+        print(f"{verdict.mutant.scenario}  {verdict.outcome:8}  {verdict.mutant.why}  {told}".rstrip(), flush=True)
+    print(f"{len(chosen) - alive} of {len(chosen)} mutants killed")
+    return 1 if alive else 0
+
+
+def scenarios() -> list[str]:
+    """The scenarios that have a mutant, in order."""
+    return sorted({mutant.scenario for mutant in MUTANTS}, key=lambda name: int(re.sub(r"\D", "", name)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
