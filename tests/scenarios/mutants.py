@@ -18,8 +18,17 @@ def _out(scenario: str, why: str, file: str, old: str, new: str) -> Mutant:
 
 
 def _both(scenario: str, why: str, *edits: tuple[str, str, str]) -> Mutant:
-    return Mutant(scenario=scenario, why=why, edits=tuple(Edit(file=file, old=old, new=new) for file, old, new in edits))
+    return Mutant(
+        scenario=scenario, why=why, edits=tuple(Edit(file=file, old=old, new=new) for file, old, new in edits)
+    )
 
+
+SENDING = (
+    "        _E.SILENCE: _S.UNKNOWN,\n"
+    "        _E.LINK_LOST: _S.UNKNOWN,\n"
+    "        _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,\n"
+)
+"""What an order that is being sent becomes without an answer, in domain/transitions.py."""
 
 MUTANTS: tuple[Mutant, ...] = (
     _out(
@@ -42,6 +51,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "domain/verdicts.py",
         "    Verdict.UNCLEAR: dict.fromkeys(OrderState, _A.TELL),\n",
         "    Verdict.UNCLEAR: dict.fromkeys(OrderState, _A.TELL) | {_S.WORKING: _A.END},\n",
+    ),
+    _out(
+        "A02",
+        "a second permId is a second order",
+        "domain/identity.py",
+        "    if perm_id and order.perm_ids and perm_id not in order.perm_ids:\n",
+        "    if False:\n",
+    ),
+    _out(
+        "A02",
+        "both orders of one intent are cancelled",
+        "domain/identity.py",
+        "        if one.is_live:\n",
+        "        if one.is_live and one.twin_of is None:\n",
     ),
     _out(
         "A03",
@@ -68,8 +91,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "A04",
         "silence makes an order unknown, never rejected",
         "domain/transitions.py",
-        "        _E.SILENCE: _S.UNKNOWN,\n        _E.LINK_LOST: _S.UNKNOWN,\n        _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,\n",
-        "        _E.SILENCE: _S.REJECTED,\n        _E.LINK_LOST: _S.UNKNOWN,\n        _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,\n",
+        SENDING,
+        SENDING.replace("SILENCE: _S.UNKNOWN", "SILENCE: _S.REJECTED"),
     ),
     _out(
         "A04",
@@ -81,37 +104,37 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "A05",
         "an execution is matched by its orderRef",
-        "domain/evidence.py",
+        "domain/identity.py",
         "        return intent if intent in state.orders else None\n",
         "        return None\n",
     ),
     _out(
         "A05",
         "or by its permId",
-        "domain/evidence.py",
+        "domain/identity.py",
         "    if perm_id and perm_id in state.by_perm_id:\n",
         "    if False:\n",
     ),
     _out(
         "A05",
         "or by client and order id",
-        "domain/evidence.py",
+        "domain/identity.py",
         "    return state.by_order_id.get((client_id, order_id))\n",
         "    return None\n",
     ),
     _out(
         "A05",
         "or by the execution that it corrects",
-        "domain/lifecycle.py",
-        "    if intent is None and replaces:\n",
+        "domain/identity.py",
+        "    if replaces is not None and replaces in state.fills:\n",
         "    if False:\n",
     ),
     _out(
         "A06",
         "an execution is booked once by its id, however often it is told",
         "domain/lifecycle.py",
-        '    if event.exec_id in state.fills or replaces == "newer":\n',
-        '    if replaces == "newer":\n',
+        "    if event.exec_id in state.fills:\n        return\n",
+        "    if False:\n        return\n",
     ),
     _out(
         "A06",
@@ -123,17 +146,9 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "A07",
         "orders of any run are cancelled by their ids",
-        "domain/commands.py",
-        "        if order.order_id is not None:\n            yield m.CancelOrder(intent=order.intent, order_id=order.order_id)\n",
-        "        if order.order_id is not None and order.epoch == state.epoch:\n"
-        "            yield m.CancelOrder(intent=order.intent, order_id=order.order_id)\n",
-    ),
-    _out(
-        "A07",
-        "what works against a new target is withdrawn, whichever run sent it",
-        "domain/rebalance.py",
-        "        if not order.cancel_asked and order.order_id is not None:\n",
-        "        if not order.cancel_asked and order.epoch == state.epoch:\n",
+        "domain/identity.py",
+        "    if order.order_id is None or order.client_id is None or order.client_id != state.client_id:\n",
+        "    if order.order_id is None or order.client_id is None or order.epoch != state.epoch:\n",
     ),
     _out(
         "A07",
@@ -159,14 +174,18 @@ MUTANTS: tuple[Mutant, ...] = (
             '            yield m.RaiseAlert(\n                key="order_unacknowledged",\n',
         ),
         ("domain/decide.py", "    if order.state is not OrderState.SENDING:\n", "    if False:\n"),
-        ("domain/readiness.py", "        if passed_over and not order.perm_ids", "        if False and not order.perm_ids"),
+        (
+            "domain/readiness.py",
+            "        if passed_over and not order.perm_ids",
+            "        if False and not order.perm_ids",
+        ),
     ),
     _out(
         "A09",
         "an order whose link went is unknown, not unsent",
         "domain/transitions.py",
-        "        _E.SILENCE: _S.UNKNOWN,\n        _E.LINK_LOST: _S.UNKNOWN,\n        _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,\n",
-        "        _E.SILENCE: _S.UNKNOWN,\n        _E.LINK_LOST: _S.UNSENT,\n        _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,\n",
+        SENDING,
+        SENDING.replace("LINK_LOST: _S.UNKNOWN", "LINK_LOST: _S.UNSENT"),
     ),
     _out(
         "A09",
@@ -229,8 +248,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "404 is a notice",
         "broker/codes.py",
         '            (404, "held while shares to borrow are located"),\n',
-        '        ),\n    ),\n    *_rows(\n        Kind.ORDER_ENDS,\n        _REFUSED,\n        (\n            (404, "held"),\n        ),\n    ),\n'
-        "    *_rows(\n        Kind.WARNING,\n        _LIVES,\n        (\n",
+        "        ),\n    ),\n    *_rows(\n        Kind.ORDER_ENDS,\n        _REFUSED,\n"
+        '        ((404, "held while shares to borrow are located"),),\n'
+        "    ),\n    *_rows(\n        Kind.WARNING,\n        _LIVES,\n        (\n",
     ),
     _out(
         "A14",
@@ -319,7 +339,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "A19",
         "an order id is another client's unless the client id is ours",
-        "domain/evidence.py",
+        "domain/identity.py",
         "    return state.by_order_id.get((client_id, order_id))\n",
         "    return state.by_order_id.get((state.client_id, order_id))\n",
     ),

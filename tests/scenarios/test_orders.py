@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.orders import OrderState
+from longwatch.domain.exposure import worst_shares
+from longwatch.domain.instruments import Side
+from longwatch.domain.orders import Order, OrderState
 from longwatch.gateway.conduct import Latencies
-from tests.daemon.bench import MINUTE, Scene, plan
+from tests.daemon.bench import HOUR, MINUTE, SYMBOLS, Scene, plan
 from tests.scenarios.witness import RESTING, Veil, Witness, only, scenario, states
 
 NOTICES = {
@@ -41,6 +44,41 @@ def test_A01_scenario_a_notice_is_no_cancellation(code: str, tmp_path: Path) -> 
         witness.agree()
 
     scenario(story, tmp_path, {"execution": RESTING})
+
+
+def test_A02_scenario_two_orders_at_the_broker_for_one_intent(tmp_path: Path) -> None:
+    """A second permId under one orderRef: found, both count, both are cancelled, a person is waited for."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.start()
+        await scene.till(15)
+        order = only(scene.orders(), "IBM")
+        place_beside(scene, order)
+        await scene.until(scene.alerts, what="the alert")
+        assert any("two orders at the broker for one intent" in text for text in scene.alerts())
+        await asyncio.sleep(10)
+        assert [entry["symbol"] for entry in witness.live()] == ["AAPL", "IBM", "IBM"]
+        assert worst_shares(scene.state, SYMBOLS["IBM"], Side.BUY) == 2 * order.quantity
+        await scene.run_job("signals")
+        await scene.run_job("rebalance")
+        assert scene.refused().get("IBM") == "quarantined"
+        await scene.until(lambda: not scene.state.live_in(SYMBOLS["IBM"]), what="the cancels")
+        assert not witness.live("IBM") and len(witness.live("AAPL")) == 1
+        assert set(witness.cancels()) == {entry["order_id"] for entry in witness.taken("IBM")}
+        await scene.till(22)
+        assert scene.truly_held("IBM") == 0 and scene.truly_held("AAPL") > 0
+        assert len(witness.placed("IBM")) == 1
+        witness.agree()
+
+    both = plan({"AAPL": 0.2, "IBM": 0.2}, {"AAPL": 0.2, "IBM": 0.48})
+    scenario(story, tmp_path, {"execution": RESTING, "strategies": [both]}, latencies=Latencies(cancel=HOUR))
+
+
+def place_beside(scene: Scene, order: Order) -> None:
+    """The broker's own second order, under the same reference: what a modification in an outage has been seen to do."""
+    exchange = scene.gateway.desk.exchange
+    (first,) = [one.ticket for one in exchange.book.live() if one.ticket.order_ref == order.ref]
+    exchange.place(replace(first, order_id=first.order_id + 500))
 
 
 @pytest.mark.parametrize("way", ["told while down", "lost while down"])
