@@ -60,6 +60,8 @@ class Play(World):
     book: dict[int, AtBroker] = field(default_factory=dict)
     told: list[m.ExecutionSeen] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
+    made: int = 0
+    busted: set[str] = field(default_factory=set)
 
     def take(self, event: m.Event) -> Step:
         step = World.take(self, event)
@@ -174,7 +176,8 @@ def _fill(play: Play, number: int) -> None:
     one.filled += quantity
     con_id = one.order.con_id
     play.positions[con_id] = play.positions.get(con_id, D(0)) + quantity * one.order.side.sign
-    name = f"{len(play.executions):04x}.01"
+    name = f"{play.made:04x}.01"
+    play.made += 1
     play.executions.append(name)
     row = execution(one.order, play.now, name, int(quantity), str(play.prices[one.order.symbol]))
     play.told.append(row)
@@ -197,6 +200,20 @@ def _correct(play: Play, number: int) -> None:
     play.executions[play.executions.index(former.exec_id)] = name
     play.told[at] = replace(former, exec_id=name, price=former.price + 1, at=play.now, tech=play.now)
     play.take(play.told[at])
+
+
+def _bust(play: Play, number: int) -> None:
+    """An execution is taken back, and told by a revision of no shares or by nothing but the position."""
+    if not play.told:
+        return
+    gone = play.told.pop(number % len(play.told))
+    play.executions.remove(gone.exec_id)
+    play.busted.add(gone.ref)
+    play.positions[gone.con_id] -= gone.quantity * gone.side.sign
+    if number % 2:
+        stem, _, revision = gone.exec_id.rpartition(".")
+        name = f"{stem}.{int(revision) + 1:02d}"
+        play.take(replace(gone, exec_id=name, quantity=D(0), at=play.now, tech=play.now))
 
 
 def _cancel(play: Play, number: int) -> None:
@@ -376,6 +393,7 @@ ACTS: dict[str, Callable[[Play, int], None]] = {
     "change": _change,
     "fill": _fill,
     "correct": _correct,
+    "bust": _bust,
     "cancel": _cancel,
     "kill": _kill,
     "reject": _reject,
@@ -465,6 +483,9 @@ A_DAY: tuple[tuple[str, int], ...] = (
     ("acknowledge", 2),
     ("kill", 2),
     ("command", 1),
+    ("bust", 0),
+    ("snapshot", 4),
+    ("snapshot", 8),
 )
 """A day with something of everything: the golden journal's."""
 

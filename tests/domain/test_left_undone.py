@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument
 from tests.domain.world import CLOSE, MONDAY, SETTINGS, World, of_kind
+
+D = Decimal
 
 
 def asked_for(world: World) -> list[str]:
@@ -131,3 +134,21 @@ def test_a_sell_that_has_ended_and_whose_fills_are_never_told_holds_up_no_buy() 
     assert asked_for(world) == ["sells and cancels have ended"]
     (buy,) = world.trade(BBB="0.4")
     assert (buy.symbol, world.state.rebalance.waiting) == ("BBB", 0)
+
+
+def test_a_sell_that_lives_on_does_not_hold_up_what_its_fills_have_made_room_for() -> None:
+    """Buys wait for sells; two minutes after the decision a reading that finds shares sold looks at them again."""
+    world = World.ready(replace(SETTINGS, max_weight=D(1), max_gross_exposure=D(1)))
+    world.finish(world.one(AAA="0.9"))
+    world.wait(121)
+    (sale,) = world.trade(BBB="0.5")
+    assert world.state.rebalance is not None and world.state.rebalance.waiting
+    world.acknowledge(sale.intent)
+    world.wait(121)
+    assert asked_for(world) == []
+    world.fill(sale.intent, 600)
+    assert asked_for(world) == ["sells and cancels have ended"]
+    (purchase,) = [effect.order for effect in world.rebalance().effects if isinstance(effect, m.SubmitOrder)]
+    assert purchase.symbol == "BBB" and asked_for(world) == []
+    world.wait(121)
+    assert asked_for(world) == []

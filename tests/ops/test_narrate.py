@@ -95,6 +95,12 @@ OFF = m.Difference(con_id=AAPL, symbol="AAPL", book=Decimal(5), outside=Decimal(
             "fills     SELL 5 AAPL at 85.50 (not ours), corrects 00.01",
         ),
         (
+            replace(
+                fill("busted:00.01", 1, AAPL, "AAPL", Side.BUY, 0, "85.5"), replaces="00.01", taken_back=Decimal(1751)
+            ),
+            "fills     BUY 1,751 AAPL taken back: 00.01",
+        ),
+        (
             m.BookCompared(reason="reconnect", positions=1, orders=1, differences=(OFF,), activity=1, tech=NOW),
             "reconcile compared 1 position and 1 order (reconnect): 1 difference: "
             "AAPL book 5 + outside 0 against account -3",

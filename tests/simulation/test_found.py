@@ -44,3 +44,15 @@ def test_a_difference_is_looked_at_again_without_waiting_for_the_schedule() -> N
     compared = (row.at for row in outcome.evidence.facts("BookCompared") if row.body["differences"])
     quarantined = next(outcome.evidence.facts("QuarantineSet")).at
     assert quarantined - next(compared) < timedelta(seconds=15)
+
+
+def test_a_fill_taken_back_before_it_was_heard_does_not_keep_its_order_for_ever() -> None:
+    """Told as filled by a gateway whose executions and position have nothing of it (seeds 2 and 4, 6 days, all)."""
+    opened = scene().sessions[0].open_at
+    outcome = played(
+        Incident(at=opened, fault="bust"),
+        Incident(at=opened, fault="refuse", after="order", seconds=60.0, wait=0.3),
+    )
+    (gone,) = outcome.evidence.busted
+    assert gone.exec_id not in outcome.evidence.heard_ids
+    assert outcome.broken == (), verdict(outcome)

@@ -16,6 +16,7 @@ import pytest
 from longwatch.broker.ib import Writer
 from longwatch.broker.live import IbBroker
 from longwatch.domain import (
+    busts,
     commands,
     decide,
     lifecycle,
@@ -35,6 +36,7 @@ from longwatch.engine import jobs, loop
 from longwatch.gateway import wording
 from longwatch.gateway.events import Event
 from longwatch.gateway.ledger import Commission
+from longwatch.simulation import life
 from longwatch.simulation import scenery as scenery_module
 from longwatch.simulation.endings import ends_by_evidence
 from longwatch.simulation.evidence import Row
@@ -311,6 +313,22 @@ def test_an_intent_written_again_under_another_name_is_found(monkeypatch: pytest
     every_order_again_under_another_name(monkeypatch)
     broken = [one.text for one in broken_by(()) if one.invariant == "one order an intent"]
     assert any(re.match(r"intent \d+ was written again, as lw:again-", text) for text in broken)
+
+
+def test_a_fill_taken_back_is_followed_by_proof_or_by_a_person_and_missed_without_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The daemon sees it by itself; one that does not is quarantined until a person has read the statement."""
+    script = (with_orders("bust"),)
+    assert broken_by(script) == ()
+
+    def nothing(state: State, row: m.Difference, event: m.SnapshotSeen) -> Decided:
+        yield from ()
+
+    monkeypatch.setattr(busts, "take_back", nothing)
+    assert broken_by(script) == ()
+    monkeypatch.setattr(life, "LOOKS_EACH_SECONDS", 1e9)
+    assert "quiet positions" in {one.invariant for one in broken_by(script)}
 
 
 def test_selling_what_is_not_held_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from longwatch.simulation.phases import PHASES, empty_cells
-from longwatch.simulation.plan import SCOPES, UNDRAWN, Incident
+from longwatch.simulation.plan import SCOPES, Incident
 from longwatch.simulation.scenery import scenery
 from longwatch.simulation.simulate import Asked, Outcome, simulated
 
@@ -53,4 +53,4 @@ def test_empty_cells_are_named() -> None:
     """By fault, with every phase it missed."""
     table = {"cut": dict.fromkeys(PHASES, 1), "halt": {**dict.fromkeys(PHASES, 1), "sent": 0, "queued": 0}}
     assert empty_cells(table) == ["halt: queued, sent"]
-    assert len(empty_cells({fault: {} for fault in SCOPES})) == len(SCOPES) - len(UNDRAWN)
+    assert len(empty_cells({fault: {} for fault in SCOPES})) == len(SCOPES)

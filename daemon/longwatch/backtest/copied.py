@@ -112,7 +112,8 @@ def copy_from(path: Path) -> Copied:
 def _copied(records: Iterable[Record]) -> Copied:
     copied = Copied()
     sessions: list[Session] = []
-    booked: dict[str, Filled] = {}
+    fills: dict[str, m.FillBooked] = {}
+    charged: dict[str, Decimal] = {}
     for record in records:
         if record.kind not in _KINDS:
             continue
@@ -125,14 +126,21 @@ def _copied(records: Iterable[Record]) -> Copied:
             case m.RebalanceDue(session=Session() as session):
                 copied.rebalances.setdefault(session.date, []).append(message)
             case m.FillBooked(intent=int()):
-                key = (_session_of(sessions, message.executed_at), message.symbol)
-                filled = booked[message.exec_id] = copied.fills.setdefault(key, Filled())
-                filled.quantity += message.quantity
-                filled.value += message.quantity * message.price
-            case m.CommissionBooked() if message.exec_id in booked:
-                booked[message.exec_id].commission += message.commission
+                former = fills.pop(message.replaces or "", None)
+                if former is not None and message.quantity and message.exec_id not in charged:
+                    charged[message.exec_id] = charged.get(former.exec_id, ZERO)
+                fills[message.exec_id] = message
+            case m.CommissionBooked():
+                charged[message.exec_id] = message.commission
             case _:
                 continue
+    for fill in fills.values():
+        if fill.quantity:
+            key = (_session_of(sessions, fill.executed_at), fill.symbol)
+            filled = copied.fills.setdefault(key, Filled())
+            filled.quantity += fill.quantity
+            filled.value += fill.quantity * fill.price
+            filled.commission += charged.get(fill.exec_id, ZERO)
     return copied
 
 

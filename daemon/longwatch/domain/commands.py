@@ -9,6 +9,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.evidence import FLATTEN, Decided, may_close_more
 from longwatch.domain.identity import cancels, is_reachable
 from longwatch.domain.orders import Order, Purpose
+from longwatch.domain.reconcile import differences
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -83,7 +84,19 @@ def _cancel(state: State, orders: list[Order], reason: str) -> Decided:
 
 
 def _adopt(state: State, event: m.ControlRequested) -> Decided:
+    """What is outside becomes ours; where a difference is not explained, the account is right and our book is not."""
     prices = dict(state.equity.prices) if state.equity else {}
+    for row in differences(state):
+        if event.argument == row.symbol and row.con_id in state.quarantines:
+            holding = state.book.get(row.con_id)
+            yield m.HoldingAdopted(
+                con_id=row.con_id,
+                symbol=row.symbol,
+                quantity=row.account - row.outside - row.book,
+                average_cost=(holding.average_cost if holding else ZERO) or prices.get(row.symbol, ZERO),
+                reason=f"{event.by}: {event.reason}",
+            )
+            yield m.RequestSnapshot(reason=f"{row.symbol} was adopted")
     for con_id, (symbol, quantity) in list(state.outside.items()):
         if event.argument in (symbol, "all"):
             yield m.OutsideSet(con_id=con_id, symbol=symbol, quantity=ZERO, reason="adopted")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import takewhile
 
 from longwatch.domain import messages as m
 from longwatch.domain.breaker import held_by
@@ -113,7 +114,9 @@ def left_undone(state: State, at: datetime) -> Decided:
         may_trade = session is not None or not state.settings.trading_hours_only
         if may_trade and rested(state, at) and _may_be_closed(state, session, at):
             yield m.RunJob(job="rebalance", reason=FLATTEN)
-    elif session is not None and decided_at is not None and session.is_open(decided_at) and may_go_on(state):
+        return
+    goes_on = may_go_on(state) or (rested(state, at) and has_room(state))
+    if goes_on and session is not None and decided_at is not None and session.is_open(decided_at):
         yield m.RunJob(job="rebalance", reason=SELLS_ENDED)
 
 
@@ -149,6 +152,15 @@ def may_go_on(state: State) -> bool:
     return waiting and not any(order.side is Side.SELL or order.cancel_asked for order in under_way)
 
 
+def has_room(state: State) -> bool:
+    """Whether a sell has filled since trades were put off: one that lives on must not hold them up until the close."""
+    decided_at = state.rebalance.at if state.rebalance and state.rebalance.waiting else None
+    if decided_at is None:
+        return False
+    since = takewhile(lambda fill: fill.executed_at > decided_at, reversed(state.fills.values()))
+    return any(fill.intent is not None and fill.quantity < 0 for fill in since)
+
+
 def may_close_more(state: State, at: datetime | None) -> bool:
     """Whether a flatten is on and some position has neither an order under way nor a breaker open at `at` (ever)."""
     if not state.is_on(m.Verb.FLATTEN):
@@ -170,8 +182,8 @@ def ended(state: State, order: Order, ending: OrderState, filled: Decimal, text:
     evidence = EVIDENCE_OF_END[ending]
     if ending is OrderState.FILLED:
         filled = max(filled, order.at_least)
-    if order.filled >= filled:
-        final = evidence if order.filled < order.at_most else Evidence.ALL_FILLED
+    if order.told >= filled:
+        final = evidence if order.told < order.at_most else Evidence.ALL_FILLED
         yield from advance(state, order, final, text=text, reported=filled)
         return
     if order.ending is ending and order.reported >= filled:

@@ -65,7 +65,10 @@ def worst_values(state: State, prices: Mapping[str, Decimal]) -> tuple[Decimal, 
 
 
 def _sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, Decimal], dict[int, Decimal]]:
-    """Instrument -> its signed value should all buys, or all sells, be filled: `worst_value` of all, in one pass."""
+    """Instrument -> its signed value should all buys, or all sells, be filled: `worst_value` of all, in one pass.
+
+    A quarantined one counts by the account's word where that is worse.
+    """
     at: dict[int, Decimal] = {}
 
     def price(con_id: int, symbol: str) -> Decimal:
@@ -93,6 +96,11 @@ def _sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, Decim
             ups[con_id] += value
         else:
             downs[con_id] -= value
+    # Where book and account differ, and nobody knows why, either may be right.
+    for con_id, held in state.quarantines.items():
+        value = state.account_positions.get(con_id, ("", ZERO))[1] * price(con_id, held.symbol)
+        ups[con_id] = max(ups.get(con_id, ZERO), value)
+        downs[con_id] = min(downs.get(con_id, ZERO), value)
     return ups, downs
 
 

@@ -44,12 +44,12 @@ def same_gateway(state: State, order: Order, event: m.SnapshotSeen) -> bool:
 
 def _is_unheard(order: Order) -> bool:
     """Whether executions of the order may be missing: its outcome is unknown, or its status tells of more."""
-    return order.state is OrderState.UNKNOWN or order.reported > order.filled
+    return order.state is OrderState.UNKNOWN or order.reported > order.told
 
 
 def _unheard_part(order: Order) -> Decimal:
     """The shares it must have filled to explain anything: all that was left, or just what the broker reported."""
-    return order.remaining if order.state is OrderState.UNKNOWN else order.reported - order.filled
+    return (order.quantity if order.state is OrderState.UNKNOWN else order.reported) - order.told
 
 
 def _has_forgotten(state: State, order: Order, event: m.SnapshotSeen) -> bool:
@@ -147,8 +147,8 @@ def _settled(state: State, order: Order, part: Decimal) -> Decided:
     text = f"the account shows {part} that no execution told of; their price is pending at {_pending_price(order)}"
     if order.state is OrderState.UNKNOWN:
         yield from advance(state, order, Evidence.INFERRED, text=text)
-    elif order.filled >= order.quantity:
-        yield from advance(state, order, Evidence.ALL_FILLED, text=text, reported=order.filled)
+    elif order.told >= order.quantity:
+        yield from advance(state, order, Evidence.ALL_FILLED, text=text, reported=order.told)
     elif order.ending is not None:
         yield from advance(state, order, EVIDENCE_OF_END[order.ending], text=text)
     else:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain import modification
+from longwatch.domain.busts import taken_back_as
 from longwatch.domain.evidence import (
     EVIDENCE_OF_END,
     Decided,
@@ -108,7 +109,7 @@ def _foreign_status(state: State, event: m.OrderStatusSeen) -> Decided:
 
 def _await_fills(state: State, order: Order, filled: Decimal, tech: datetime) -> Decided:
     """The status reports more than the executions heard so far: they are due, or will be asked for."""
-    if filled > max(order.filled, order.reported) and order.is_live:
+    if filled > max(order.told, order.reported) and order.is_live:
         due = tech + timedelta(seconds=state.settings.acknowledge_seconds)
         yield from advance(state, order, Evidence.PART_FILLED, deadline=due, reported=filled)
 
@@ -118,7 +119,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
     if event.exec_id in state.fills:
         return
     stem, _, revision = event.exec_id.rpartition(CORRECTION_MARK)
-    replaces = _replaced(state, stem, revision)
+    replaces = _replaced(state, stem, revision) or taken_back_as(state, event.exec_id)
     if replaces == "newer":
         return
     if event.account not in ("", state.account):
@@ -136,6 +137,8 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
     guessed = None if replaces else replaced_by(state, intent, event.executed_at)
     replaces = guessed.exec_id if guessed else replaces
     former = state.fills[replaces].quantity if replaces else Decimal(0)
+    is_told = replaces is not None and guessed is None and intent is not None
+    gone = abs(former) - event.quantity if is_told else Decimal(0)
     yield m.FillBooked(
         exec_id=event.exec_id,
         intent=intent,
@@ -147,6 +150,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
         executed_at=event.executed_at,
         tech=event.tech,
         replaces=replaces,
+        taken_back=max(gone, -state.orders[intent].taken_back) if intent is not None else Decimal(0),
     )
     if intent is None:
         yield from disowned(state, event)
@@ -190,12 +194,12 @@ def _after_fill(state: State, order: Order) -> Decided:
             text=f"order {order.ref} asked for {order.quantity} and filled {order.filled}",
             severity="critical",
         )
-    if order.filled >= order.at_most:
-        yield from advance(state, order, Evidence.ALL_FILLED, reported=order.filled)
-    elif order.ending is not None and order.filled >= order.reported:
+    if order.told >= order.at_most:
+        yield from advance(state, order, Evidence.ALL_FILLED, reported=order.told)
+    elif order.ending is not None and order.told >= order.reported:
         yield from advance(state, order, EVIDENCE_OF_END[order.ending], text=order.text)
     elif order.state not in (OrderState.CANCELLED, OrderState.EXPIRED):
-        behind = order.reported > order.filled
+        behind = order.reported > order.told
         yield from advance(state, order, Evidence.PART_FILLED, deadline=order.deadline if behind else None)
 
 

@@ -865,7 +865,10 @@ class AbsenceNoted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillBooked:
-    """An execution is in the book (`intent` None: not ours, kept so that it is never counted twice)."""
+    """An execution is in the book (`intent` None: not ours, kept so that it is never counted twice).
+
+    `taken_back`: shares of the execution it replaces that were told and are none any more; negative: they are again.
+    """
 
     exec_id: str
     intent: int | None
@@ -877,6 +880,7 @@ class FillBooked:
     executed_at: datetime
     tech: datetime
     replaces: str | None = None
+    taken_back: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

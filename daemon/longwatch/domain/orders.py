@@ -126,7 +126,8 @@ class Order:
     `intent` counts within the journal and `ref` is `lw:<journal id>:<intent>`; quantities are shares, prices in the
     instrument's currency; `evidence` moved it to its state and `proof` is the kind of event that
     showed it; `deadline` is the technical time by which something must have been heard, `moved_at` that of
-    the last evidence. `filled` are shares booked from executions, `reported` what the broker's status says is filled;
+    the last evidence. `filled` are shares booked from executions, `reported` what the broker's status says is filled,
+    `taken_back` shares whose execution was heard and undone, which a status goes on counting;
     an order that the broker says has ended is `ending` until the executions have caught up. A child is the rest of the
     intent that it `replaces`, the `replacement`th of its family. A twin is a second order that the broker holds for
     the intent `twin_of`, under the same `ref`; it was never sent. While a `change` is under way either terms may be in
@@ -170,6 +171,7 @@ class Order:
     twin_of: int | None = None
     filled: Decimal = ZERO
     reported: Decimal = ZERO
+    taken_back: Decimal = ZERO
     ending: OrderState | None = None
     average_price: Decimal = ZERO
     commission: Decimal = ZERO
@@ -182,6 +184,11 @@ class Order:
     def is_live(self) -> bool:
         """Whether the order may still fill: it counts as exposure."""
         return self.state not in TERMINAL
+
+    @property
+    def told(self) -> Decimal:
+        """Shares that executions have told of, whatever became of them: to be held against the broker's status."""
+        return self.filled + self.taken_back
 
     @property
     def remaining(self) -> Decimal:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from longwatch.domain import busts, modification, patience
 from longwatch.domain import messages as m
-from longwatch.domain import modification, patience
 from longwatch.domain.evidence import Decided, advance, left_undone, rested, session_of
 from longwatch.domain.identity import cancels, is_reachable
 from longwatch.domain.inference import EXCHANGE_ZONE, infer, same_gateway
@@ -170,6 +170,8 @@ def _listed_orders(state: State, event: m.SnapshotSeen) -> Decided:
 def _compare(state: State, event: m.SnapshotSeen) -> Decided:
     for row in _standing(state, event):
         yield from infer(state, row, event)
+    for row in _standing(state, event):
+        yield from busts.take_back(state, row, event)
     found = _since_when(state, event.tech)
     yield m.BookCompared(
         reason=event.reason,
@@ -225,9 +227,14 @@ def _break(state: State, row: m.Difference, tech: datetime) -> Decided:
 
 def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
     apart = {row.con_id for row in differences(state)}
-    for order in [order for order in state.live_orders() if order.state is OrderState.UNKNOWN]:
+    for order in list(state.live_orders()):
         agrees = order.con_id not in apart
-        if agrees and state.backend_up and _session_is_over(state, order, event.at):
+        is_over = agrees and state.backend_up and _session_is_over(state, order, event.at)
+        if is_over:
+            yield from busts.never_were(state, order, event)
+        if order.state is not OrderState.UNKNOWN:
+            continue
+        if is_over:
             yield from advance(state, order, Evidence.EXPIRED, text="its session has ended and positions agree")
             continue
         absence = _next_round(state, order, event)

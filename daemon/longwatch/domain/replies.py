@@ -11,6 +11,7 @@ from longwatch.domain.breaker import held_by, told
 from longwatch.domain.commands import named
 from longwatch.domain.orders import Purpose
 from longwatch.domain.readiness import reasons
+from longwatch.domain.reconcile import differences
 from longwatch.domain.resolution import order_called, said
 from longwatch.domain.state import State
 
@@ -53,6 +54,8 @@ def _no_order(state: State, name: str, reason: str) -> str | None:
 
 def _no_holding(state: State, name: str, reason: str) -> str | None:
     if name == "all" or any(name == symbol for symbol, _ in state.outside.values()):
+        return None
+    if any(name == row.symbol and row.con_id in state.quarantines for row in differences(state)):
         return None
     return f"the account holds no {name} beside ours; `longwatch positions` lists what is outside"
 

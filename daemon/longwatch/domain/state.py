@@ -405,7 +405,7 @@ def _absence_noted(state: State, fact: m.AbsenceNoted) -> None:
 
 def _fill_booked(state: State, fact: m.FillBooked) -> None:
     if fact.replaces is not None:
-        _unbook(state, fact.replaces, fact.exec_id)
+        _unbook(state, fact.replaces, fact.exec_id if fact.quantity else None)
     signed = fact.quantity * fact.side.sign
     state.fills[fact.exec_id] = Fill(
         exec_id=fact.exec_id,
@@ -418,20 +418,27 @@ def _fill_booked(state: State, fact: m.FillBooked) -> None:
         tech=fact.tech,
     )
     _book(state, fact.intent, fact.con_id, fact.symbol, signed, fact.price)
+    if fact.intent is not None and fact.taken_back:
+        order = state.orders[fact.intent]
+        put_order(state, replace(order, taken_back=order.taken_back + fact.taken_back))
     if fact.intent is not None and fact.exec_id in state.commissions:
         _charge(state, fact.intent, state.commissions[fact.exec_id])
     state.activity += 1
 
 
-def _unbook(state: State, exec_id: str, successor: str) -> None:
-    """A corrected execution leaves the book; its commission stands for the successor until that has its own."""
+def _unbook(state: State, exec_id: str, successor: str | None) -> None:
+    """A corrected execution leaves the book; its commission stands for the successor until that has its own.
+
+    One that was taken back has no successor, and no commission.
+    """
     former = state.fills.pop(exec_id, None)
     if former is None:
         return
     _book(state, former.intent, former.con_id, former.symbol, -former.quantity, former.price)
     commission = state.commissions.pop(exec_id, None)
     if commission is not None:
-        state.commissions.setdefault(successor, commission)
+        if successor is not None:
+            state.commissions.setdefault(successor, commission)
         if former.intent is not None:
             _charge(state, former.intent, -commission)
 

@@ -99,6 +99,10 @@ class Ledger:
         booked = [(one, self.commissions[one.exec_id].amount) for one in self.executions]
         return sorted([*booked, *self._busted], key=lambda fill: fill[0].exec_id)
 
+    def busted(self) -> list[Execution]:
+        """Fills that were taken back, as they were."""
+        return [execution for execution, _ in self._busted]
+
     # -- events --------------------------------------------------------------------------------------------------
 
     def transfer(self, account: str, con_id: int, symbol: str, quantity: Decimal, cost: Decimal, at: datetime) -> None:

@@ -242,6 +242,9 @@ def _order_terms_set(fact: m.OrderTermsSet, state: State) -> Line:
 
 
 def _fill_booked(fact: m.FillBooked, state: State) -> Line:
+    if fact.replaces and not fact.quantity:
+        text = f"{fact.side.value} {number(fact.taken_back)} {fact.symbol} taken back: {fact.replaces}"
+        return _warning("fills", text)
     corrects = f", corrects {fact.replaces}" if fact.replaces else ""
     text = f"{fact.side.value} {number(fact.quantity)} {fact.symbol} at {number(fact.price)}"
     return Line(topic="fills", text=f"{text}{_standing(fact, state)}{corrects}")

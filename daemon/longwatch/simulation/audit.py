@@ -17,7 +17,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from longwatch.gateway.events import Happened
-from longwatch.simulation.evidence import OURS, ZERO, Evidence, Fill, Found
+from longwatch.simulation.booked import ZERO, Fill
+from longwatch.simulation.evidence import OURS, Evidence, Found
 
 CENT = Decimal("0.01")
 A_BURST = timedelta(seconds=1)

@@ -11,7 +11,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from longwatch.simulation.evidence import END_MARKS, RESTARTS, BookedOrder, Evidence, Found, Row
+from longwatch.simulation.booked import BookedOrder
+from longwatch.simulation.evidence import END_MARKS, RESTARTS, Evidence, Found, Row
 
 REJECTIONS = frozenset({103, 110, 200, 201, 203, 321, 387, 434, 10243})
 NOT_FOUND = 10147

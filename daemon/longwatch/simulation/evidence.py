@@ -23,11 +23,11 @@ from longwatch.gateway.books import Account
 from longwatch.gateway.events import Happened
 from longwatch.gateway.police import Violation
 from longwatch.journal.reading import read_records
+from longwatch.simulation.booked import ZERO, BookedOrder, Fill, books, moment
 from longwatch.simulation.scenery import Scenery
 from longwatch.simulation.tap import Seen, Tap
 from longwatch.simulation.trouble import Played
 
-ZERO = Decimal(0)
 OURS = "lw:"
 RESTARTS = frozenset({"restart", "login_wait"})
 END_MARKS = frozenset({"positionEnd", "openOrderEnd", "completedOrdersEnd", "execDetailsEnd", "accountSummaryEnd"})
@@ -37,6 +37,9 @@ TERMINAL = frozenset({"refused", "unsent", "filled", "cancelled", "rejected", "e
 SUMS = "orders_sent orders_booked fills connections faults_played fills_untellable pacing_violations"
 COUNTED = tuple(SUMS.split())
 """What is counted of every run."""
+
+A_SECOND_LOOK = timedelta(seconds=10)
+"""How long a difference between book and account must stand to count."""
 
 Found = Iterator[tuple[datetime, str]]
 """What an invariant finds broken: when, and what."""
@@ -54,55 +57,12 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fill:
-    """One execution in the gateway's books; `quantity` signed.
-
-    `exec_id` and `price` are the last ones after corrections, of which the newest was made at `told_at`.
-    """
-
-    exec_id: str
-    ref: str
-    account: str
-    con_id: int
-    quantity: Decimal
-    price: Decimal
-    fee: Decimal
-    at: datetime
-    told_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """What an account began with and came to in the gateway's books; shares by contract."""
 
     opening: Decimal
     cash: Decimal
     shares: Mapping[int, Decimal]
-
-
-@dataclass(slots=True, kw_only=True)
-class BookedOrder:
-    """One order in the gateway's books; `quantity` unsigned."""
-
-    ref: str
-    perm_id: int
-    order_id: int
-    con_id: int
-    symbol: str
-    is_buy: bool
-    quantity: Decimal
-    at: datetime
-    ended_at: datetime | None = None
-    status: str = ""
-    fills: list[Fill] = field(default_factory=list)
-
-    def is_live(self, at: datetime) -> bool:
-        """Whether it could still fill at an instant."""
-        return self.at <= at and (self.ended_at is None or self.ended_at > at)
-
-    def remaining(self, at: datetime) -> Decimal:
-        """What could still fill then."""
-        return self.quantity - sum((abs(fill.quantity) for fill in self.fills if fill.at <= at), ZERO)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -115,6 +75,7 @@ class Evidence:
     heard: tuple[Seen, ...]
     orders: tuple[BookedOrder, ...]
     fills: tuple[Fill, ...]
+    busted: tuple[Fill, ...] = ()
     played: tuple[Played, ...]
     lost_fills: frozenset[str]
     lost_commissions: frozenset[str] = frozenset()
@@ -177,8 +138,30 @@ class Evidence:
         return frozenset(symbols[fill.con_id] for fill in self.untellable)
 
     def position(self, con_id: int, at: datetime) -> Decimal:
-        """The account's true shares at an instant."""
-        return sum((fill.quantity for fill in self.fills if fill.con_id == con_id and fill.at <= at), ZERO)
+        """The account's true shares at an instant; what was taken back is among them until that could be known."""
+        there = [fill.quantity for fill in self.fills if fill.con_id == con_id and fill.at <= at]
+        there += [
+            fill.quantity
+            for fill, known_at in self.busts_known
+            if fill.con_id == con_id and fill.at <= at and (known_at is None or at < known_at)
+        ]
+        return sum(there, ZERO)
+
+    @cached_property
+    def busts_known(self) -> tuple[tuple[Fill, datetime | None], ...]:
+        """Fills that were taken back, and when the book had been compared twice since, with time between."""
+        compared = [(row.at, row.tech) for row in self.facts("BookCompared")]
+        found = []
+        for fill in self.busted:
+            since = [one for one in compared if fill.busted_at is not None and one[0] > fill.busted_at]
+            settled = (at for at, tech in since if tech - since[0][1] >= A_SECOND_LOOK)
+            found.append((fill, next(settled, None)))
+        return tuple(found)
+
+    @cached_property
+    def adopted(self) -> frozenset[int]:
+        """Contracts in which a person has said that the account is right and the book is not."""
+        return frozenset(row.body["con_id"] for row in self.facts("HoldingAdopted"))
 
     def quarantined(self, at: datetime) -> set[int]:
         """Contracts not traded then, because book and account differ."""
@@ -200,8 +183,10 @@ class Evidence:
             if body["intent"] is not None:
                 sign = 1 if body["side"] == "BUY" else -1
                 fills[body["exec_id"]] = (body["con_id"], sign * Decimal(body["quantity"]), Decimal(body["price"]))
+        said = [row.body for row in self.facts("HoldingAdopted") if row.at <= at]
+        rows = [(one["con_id"], Decimal(one["quantity"]), Decimal(one["average_cost"])) for one in said]
         booked: dict[int, tuple[Decimal, Decimal]] = {}
-        for con_id, quantity, price in fills.values():
+        for con_id, quantity, price in (*fills.values(), *rows):
             shares, value = booked.get(con_id, (ZERO, ZERO))
             booked[con_id] = shares + quantity, value + quantity * price
         return booked
@@ -250,7 +235,7 @@ def gather(
 ) -> Evidence:
     """Read a finished run."""
     faults, accounts = gateway.faults, gateway.ledger.accounts
-    orders, fills = _books(ledger)
+    orders, fills, busted = books(ledger)
     return Evidence(
         scene=scene,
         rows=tuple(_rows(journal)),
@@ -258,6 +243,7 @@ def gather(
         heard=tuple(tap.heard()),
         orders=orders,
         fills=fills,
+        busted=busted,
         played=played,
         lost_fills=frozenset(faults.lost_fills),
         lost_commissions=frozenset(faults.lost_commissions),
@@ -267,11 +253,6 @@ def gather(
         violations=tuple(gateway.desk.police.violations),
         replays_commissions=gateway.desk.config.conduct.replays_commissions,
     )
-
-
-def moment(text: str) -> datetime:
-    """A time as the journal and the ledger write it."""
-    return datetime.fromisoformat(text)
 
 
 def _held(books: Account) -> Held:
@@ -287,62 +268,3 @@ def _rows(journal: Path) -> Iterator[Row]:
             times = {record.sequence: (moment(body["at"]), moment(body["tech"]))}
         at, tech = times[record.cause or record.sequence]
         yield Row(sequence=record.sequence, kind=record.kind, at=at, tech=tech, body=body)
-
-
-def _books(ledger: Path) -> tuple[tuple[BookedOrder, ...], tuple[Fill, ...]]:
-    orders: dict[int, BookedOrder] = {}
-    raw: list[dict[str, Any]] = []
-    corrections: dict[str, dict[str, Any]] = {}
-    fees: dict[str, Decimal] = {}
-    for line in ledger.read_text().splitlines():
-        entry = json.loads(line)
-        match entry["kind"]:
-            case "order":
-                orders[entry["perm_id"]] = _order(entry)
-            case "ended":
-                order = orders[entry["perm_id"]]
-                order.ended_at, order.status = moment(entry["at"]), entry["status"]
-            case "execution":
-                raw.append(entry)
-            case "commission":
-                fees[entry["exec_id"]] = Decimal(entry["amount"])
-            case "correction":
-                corrections[entry["exec_id"].rpartition(".")[0]] = entry
-            case "bust":
-                busted = entry["exec_id"].rpartition(".")[0]
-                raw = [one for one in raw if one["exec_id"].rpartition(".")[0] != busted]
-            case _:
-                continue
-    fills = tuple(_fill(entry, corrections, fees[entry["exec_id"]]) for entry in raw)
-    for entry, fill in zip(raw, fills, strict=True):
-        orders[entry["perm_id"]].fills.append(fill)
-    return tuple(orders.values()), fills
-
-
-def _order(entry: Mapping[str, Any]) -> BookedOrder:
-    return BookedOrder(
-        ref=entry["order_ref"],
-        perm_id=entry["perm_id"],
-        order_id=entry["order_id"],
-        con_id=entry["con_id"],
-        symbol=entry["symbol"],
-        is_buy=entry["action"] == "BUY",
-        quantity=Decimal(entry["quantity"]),
-        at=moment(entry["at"]),
-    )
-
-
-def _fill(entry: Mapping[str, Any], corrections: Mapping[str, Mapping[str, Any]], fee: Decimal) -> Fill:
-    sign = 1 if entry["side"] == "BOT" else -1
-    newest = corrections.get(entry["exec_id"].rpartition(".")[0], entry)
-    return Fill(
-        exec_id=newest["exec_id"],
-        ref=entry["order_ref"],
-        account=entry["account"],
-        con_id=entry["con_id"],
-        quantity=sign * Decimal(entry["quantity"]),
-        price=Decimal(newest["price"]),
-        fee=fee,
-        at=moment(entry["at"]),
-        told_at=moment(newest["at"]),
-    )

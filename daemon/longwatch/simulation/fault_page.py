@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longwatch.simulation.plan import FAULTS, OURS, UNDRAWN, Scope
+from longwatch.simulation.plan import FAULTS, OURS, Scope
 
 HEADING = (
     "# What can go wrong at the simulated gateway",
@@ -25,14 +25,12 @@ HEADING = (
 
 
 def page() -> str:
-    """The table of faults, and what `simulate` adds to it and leaves out."""
+    """The table of faults, and what `simulate` adds to it."""
     ours = "; ".join(f"{scope.text} (`{name}`)" for name, scope in OURS.items())
-    undrawn = ", ".join(f"`{name}`" for name in UNDRAWN)
     rows = (_row(name, scope) for name, scope in FAULTS.items())
     ending = (
         "",
         f"Only in `longwatch simulate`, as they happen to the daemon: {ours}.",
-        f"Only by a plan: {undrawn}, as it leaves a difference that a person must clear up.",
         "",
     )
     return "\n".join((*HEADING, *rows, *ending))

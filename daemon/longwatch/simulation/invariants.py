@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.simulation.audit import books_agree
+from longwatch.simulation.booked import ZERO, moment
 from longwatch.simulation.endings import ends_by_evidence
-from longwatch.simulation.evidence import ZERO, Evidence, Found, Row, moment
+from longwatch.simulation.evidence import Evidence, Found, Row
 from longwatch.simulation.knowable import ready_when_sending
 from longwatch.simulation.liveness import at_target, enough_orders, no_unknown_remains
 from longwatch.simulation.obedience import obeys_people_and_quarantines
@@ -76,7 +77,8 @@ def one_order_an_intent(evidence: Evidence) -> Found:
 def quiet_positions(evidence: Evidence) -> Found:
     """An hour after trouble the journal's fills are the gateway's, to the cent.
 
-    Where the gateway has forgotten one, the shares are the same, or the instrument is quarantined.
+    Where the gateway has forgotten one, the shares are the same, or the instrument is quarantined; where a person has
+    had to say that the account is right, the shares are.
     """
     for at in _quiet_points(evidence):
         true: dict[int, tuple[Decimal, Decimal]] = defaultdict(lambda: (ZERO, ZERO))
@@ -90,7 +92,7 @@ def quiet_positions(evidence: Evidence) -> Found:
             ours, theirs = book.get(con_id, (ZERO, ZERO)), true[con_id]
             if ours != theirs and not (
                 con_id in hidden and (ours[0] == theirs[0] or con_id in evidence.quarantined(at))
-            ):
+            ) and not (con_id in evidence.adopted and ours[0] == theirs[0]):
                 yield at, f"contract {con_id}: the book has (shares, paid) {ours}, the account {theirs}"
 
 

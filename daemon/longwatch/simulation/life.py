@@ -8,12 +8,14 @@ import contextlib
 from longwatch.app import Daemon
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
+from longwatch.domain.reconcile import differences
 from longwatch.gateway.app import Gateway
 from longwatch.simulation.bench import Bench, OnStep
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.trouble import Act
 
 BY = "a person in the simulation"
+LOOKS_EACH_SECONDS = 600.0
 SAYS_AGAIN_SECONDS = 5.0
 """How long after a start a person sees that something said is not in force, and says it again."""
 
@@ -38,6 +40,13 @@ class Life:
 
     async def run(self) -> None:
         """Until `end`: a daemon, and after each crash the next."""
+        looking = asyncio.create_task(self._look_at_statements(), name="statements")
+        try:
+            await self._live()
+        finally:
+            looking.cancel()
+
+    async def _live(self) -> None:
         while not self._ended:
             self._killed.clear()
             self._revived.clear()
@@ -87,6 +96,19 @@ class Life:
         """What was said to a dead daemon, or to one that died before it had written it down."""
         for command, argument in self._unheard:
             self._put(command, argument)
+
+    async def _look_at_statements(self) -> None:
+        """A person compares what is quarantined with the broker's statement, and goes by what that took back."""
+        while True:
+            await asyncio.sleep(LOOKS_EACH_SECONDS)
+            state = self._daemon.state if self._daemon is not None else None
+            busted = self._bench.gateway.ledger.busted()
+            if state is None or state.link is not m.Link.READY or not busted:
+                continue
+            for row in differences(state):
+                gone = [one.quantity if one.is_buy else -one.quantity for one in busted if one.con_id == row.con_id]
+                if row.con_id in state.quarantines and row.book + row.outside - row.account in gone:
+                    self._put("adopt", row.symbol)
 
     def _put(self, command: str, argument: str) -> None:
         if self._daemon is not None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
-from longwatch.simulation.evidence import TERMINAL, ZERO, BookedOrder, Evidence, Found, Row
+from longwatch.simulation.booked import ZERO, BookedOrder
+from longwatch.simulation.evidence import TERMINAL, Evidence, Found, Row
 
 SETTLED_WITHIN = timedelta(minutes=30)
 """How long after the last fault, and the close of its session, an order's outcome may still be unknown."""

@@ -13,7 +13,7 @@ from random import Random
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from longwatch.simulation.plan import SCOPES, UNDRAWN, Incident
+from longwatch.simulation.plan import SCOPES, Incident
 
 Level = Literal["none", "some", "all"]
 
@@ -66,7 +66,7 @@ def _in_sessions(random: Random, count: int, days: Sequence[tuple[datetime, date
     for day in days:
         for _ in range(count):
             if not kinds:
-                kinds = sorted(SCOPES.keys() - {*RARE, *UNDRAWN})
+                kinds = sorted(SCOPES.keys() - set(RARE))
                 random.shuffle(kinds)
             yield _incident(random, kinds.pop(), _within(random, day), in_session=True)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from longwatch.simulation.evidence import TERMINAL, Evidence, Row
-from longwatch.simulation.plan import SCOPES, UNDRAWN
+from longwatch.simulation.plan import SCOPES
 from longwatch.simulation.trouble import STRIKES
 
 PHASES = ("queued", "sent", "acknowledged", "partly filled", "cancel pending")
@@ -31,9 +31,8 @@ def no_phases() -> dict[str, dict[str, int]]:
 
 
 def empty_cells(table: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Faults that are drawn and never met an order in some phase, as `lose_fill: queued, sent`."""
-    drawn = {fault: row for fault, row in table.items() if fault not in UNDRAWN}
-    missed = {fault: [phase for phase in PHASES if not row.get(phase)] for fault, row in drawn.items()}
+    """Faults that never met an order in some phase, as `lose_fill: queued, sent`."""
+    missed = {fault: [phase for phase in PHASES if not row.get(phase)] for fault, row in table.items()}
     return [f"{fault}: {', '.join(names)}" for fault, names in missed.items() if names]
 
 

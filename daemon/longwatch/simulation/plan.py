@@ -100,8 +100,6 @@ OURS: Mapping[str, Scope] = {
 }
 """What happens to the daemon rather than to the gateway; only a simulated run can do that."""
 SCOPES: Mapping[str, Scope] = {**FAULTS, **OURS}
-UNDRAWN = ("bust",)
-"""Only by a plan: a fill taken back leaves a difference that a person must clear up."""
 WAITS_FOR = ("order", "cancel")
 
 

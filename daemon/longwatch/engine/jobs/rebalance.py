@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import FLATTEN, SELLS_ENDED, may_close_more, may_go_on
+from longwatch.domain.evidence import FLATTEN, SELLS_ENDED, has_room, may_close_more, may_go_on
 from longwatch.domain.patience import REST, is_left
 from longwatch.domain.readiness import is_ready, reasons
 from longwatch.engine.desk import Desk, Run
@@ -41,7 +41,7 @@ def _is_moot(desk: Desk, run: Run) -> str | None:
         return "nothing is left to close"
     if run.reason == SELLS_ENDED and desk.current() is None:
         return "the session is over"
-    if run.reason == SELLS_ENDED and not may_go_on(desk.state):
+    if run.reason == SELLS_ENDED and not (may_go_on(desk.state) or has_room(desk.state)):
         return "nothing waits any more"
     if run.reason == REST and not is_left(desk.state, desk.clock.market()):
         return "nothing is left of orders whose time was up"
