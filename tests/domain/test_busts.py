@@ -37,8 +37,14 @@ def told(world: World) -> list[str]:
     return [key for _, step in world.steps for key in alerts(step)]
 
 
+def said(world: World, name: str, argument: str) -> m.ControlRequested:
+    return m.ControlRequested(
+        at=world.now, tech=world.now, command=name, argument=argument, by="uid 1000", reason="the statement"
+    )
+
+
 def command(world: World, name: str, argument: str) -> None:
-    world.hear(m.ControlRequested, command=name, argument=argument, by="uid 1000", reason="the statement")
+    world.take(said(world, name, argument))
 
 
 def test_a_fill_missing_from_position_and_executions_is_taken_back() -> None:
@@ -92,11 +98,11 @@ def test_a_gateway_started_anew_has_forgotten_the_day_and_proves_nothing() -> No
     world.connect()
     world.reconcile(rounds=3)
     assert world.state.held(1) == 100 and set(world.state.quarantines) == {1}
-    assert objection(world.state, "adopt", "AAA", "the statement") is None
+    assert objection(world.state, said(world, "adopt", "AAA")) is None
     command(world, "adopt", "AAA")
     world.reconcile()
     assert world.state.held(1) == 0 and not world.state.quarantines
-    assert objection(world.state, "adopt", "AAA", "the statement") is not None
+    assert objection(world.state, said(world, "adopt", "AAA")) is not None
 
 
 def test_an_earlier_execution_that_is_still_shown_proves_that_nothing_was_forgotten() -> None:
