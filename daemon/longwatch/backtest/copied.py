@@ -95,7 +95,9 @@ class CopyingExchange(MockExchange):
         said = super().fill(replace(order, quantity=part), quote, now, instrument) if part else []
         known = instrument or Instrument(con_id=order.con_id, symbol=order.symbol)
         self.resting[order.order_id or 0] = Resting(order=order, instrument=known)
-        return [event for event in said if getattr(event, "status", "") != "Filled"] or self._only_shown(order, now)
+        told = [event for event in said if getattr(event, "status", "") != "Filled"]
+        shown = [replace(one, quantity=order.quantity) if isinstance(one, m.OpenOrderSeen) else one for one in told]
+        return shown or self._only_shown(order, now)
 
     def _only_shown(self, order: Order, now: Moment) -> list[m.Event]:
         return [*self._shown(self.resting[order.order_id or 0], "Submitted", now)]
