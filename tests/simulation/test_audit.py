@@ -16,12 +16,15 @@ from longwatch.gateway import wording
 from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.events import EVENTS, Event
 from longwatch.gateway.faults import Faults
+from longwatch.gateway.rows import MadeOf
 from longwatch.gateway.session import Session
 from longwatch.simulation.audit import Unheard, books_agree, fee_unheard, fill_unheard
 from longwatch.simulation.evidence import Evidence
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.scenery import scenery
 from longwatch.simulation.simulate import Asked, simulated
+
+Row = Callable[[], dict[str, Any]]
 
 SEED, DAYS = 2, 3
 HELD, OTHER = "SIMA", "SIMB"
@@ -129,7 +132,14 @@ def keep_back(patch: pytest.MonkeyPatch, name: str, is_meant: Callable[[dict[str
     def packed(session: Session, said: str, values: dict[str, Any]) -> bytes | None:
         return None if said == name and is_meant(values) else pack(session, said, values)
 
+    send_row = Session.send_row
+
+    def sent(session: Session, said: str, of: object, made_of: MadeOf, values: Row, **number: int) -> None:
+        if said != name or not is_meant(values()):
+            send_row(session, said, of, made_of, values, **number)
+
     patch.setattr(Session, "pack", packed)
+    patch.setattr(Session, "send_row", sent)
 
 
 def test_a_commission_that_nobody_tells_and_no_fault_explains_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

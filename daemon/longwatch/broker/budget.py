@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from longwatch.broker.pacing import HistoryPacer, Pace
+from longwatch.quick import quick
 
 # Timers may fire a hair early, and virtual clocks land a hair late.
 SLACK_SECONDS = 1e-6
@@ -44,6 +45,7 @@ def _always() -> str | None:
     return None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One message to be written.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import assert_never
 
 from longwatch.domain import messages as m
 from longwatch.domain import modification
@@ -112,6 +113,20 @@ def _await_fills(state: State, order: Order, filled: Decimal, tech: datetime) ->
     if filled > max(order.told, order.reported) and order.is_live:
         due = tech + timedelta(seconds=state.settings.acknowledge_seconds)
         yield from advance(state, order, Evidence.PART_FILLED, deadline=due, reported=filled)
+
+
+def is_known(state: State, event: m.ExecutionSeen | m.CommissionSeen | m.CompletedOrderSeen) -> bool:
+    """Whether a row told again can change nothing: seen at a glance, for a reading of the account brings hundreds."""
+    match event:
+        case m.ExecutionSeen():
+            return event.exec_id in state.fills
+        case m.CommissionSeen():
+            return state.commissions.get(event.exec_id) == event.commission
+        case m.CompletedOrderSeen():
+            intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=0, order_id=0)
+            return intent is not None and state.orders[intent].state in ENDED
+        case _:
+            assert_never(event)
 
 
 def execution(state: State, event: m.ExecutionSeen) -> Decided:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import get_args
 
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import Absence, Change, Evidence, Order, OrderState, Purpose
 from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
+from longwatch.quick import quick
 
 Weights = tuple[tuple[str, Decimal], ...]
 
@@ -1033,3 +1035,6 @@ class RaiseAlert:
 
 
 Effect = BeginSync | SubmitOrder | ModifyOrder | CancelOrder | RequestSnapshot | DropLink | RunJob | RaiseAlert
+
+for _kind in (*get_args(Event), *get_args(Fact)):
+    quick(_kind)

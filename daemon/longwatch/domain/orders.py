@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from longwatch.domain.instruments import Side
+from longwatch.quick import quick
 
 ZERO = Decimal(0)
 
@@ -100,6 +101,7 @@ class Absence:
     broken: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """New terms asked of the broker for a working order, the `number`th time; unanswered by `deadline` (technical)."""

@@ -20,12 +20,14 @@ from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpo
 from longwatch.domain.positions import Holding, after_fill
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
+from longwatch.quick import quick
 
 ZERO = Decimal(0)
 DONE_KEPT = timedelta(days=1)
 """Runs stay known as done for so long past their validity, which a new configuration may have made longer."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
     """A booked execution; `quantity` signed. `intent` None: somebody else's."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from longwatch.clock import Clock
 from longwatch.domain import messages as m
-from longwatch.domain.decide import Step, follow, gate, next_deadline
+from longwatch.domain.decide import NOTHING, Step, follow, gate, knows, next_deadline
 from longwatch.domain.state import State, evolve
 from longwatch.engine import undigested
 from longwatch.engine.inbox import Inbox
@@ -158,6 +158,8 @@ class Engine:
 
     def _step(self, event: m.Event, records: list[Record]) -> tuple[m.Event, Step]:
         """Decide on one event, and add it with its facts to the records."""
+        if knows(self.state, event):
+            return event, NOTHING
         try:
             heard = encode(self._sequence + 1, 0, event)
         except JournalError as error:
@@ -175,10 +177,7 @@ class Engine:
         return event, what
 
     def _digest(self, event: m.Event) -> Step:
-        """Decide on one event; one that can't be digested stops only itself, and trading in its instrument.
-
-        What was concluded before it failed is in the state, so it is kept, and so are the effects of that.
-        """
+        """Decide on one event; one that can't be digested stops only itself, and what it led to before is kept."""
         facts: list[m.Fact] = []
         effects: list[m.Effect] = []
         try:

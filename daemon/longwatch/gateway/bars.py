@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from longwatch.gateway.hours import TradingDay
 from longwatch.gateway.market import Instrument, Market, money
 from longwatch.gateway.path import DayPath
+from longwatch.quick import quick
 
 __all__ = ["PastBar", "Prices", "bar_at", "cut", "money", "running_bar"]
 
@@ -42,6 +43,7 @@ class Prices(StrEnum):
         return self is Prices.ADJUSTED_LAST
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastBar:
     """One bar: its date (daily) or starting instant, prices, shares, average price and number of trades.

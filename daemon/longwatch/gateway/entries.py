@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from longwatch.errors import JournalError
+from longwatch.quick import quick
 
 Entry = dict[str, Any]
 
@@ -24,6 +25,7 @@ TOGETHER = "together"
 """In the first of several entries that were written at once: how many they are."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """One fill: `quantity` shares at `price`; `total` and `average` are the order's after it.

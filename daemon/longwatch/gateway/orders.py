@@ -11,6 +11,7 @@ from string import ascii_uppercase
 
 from longwatch.gateway.ledger import ZERO
 from longwatch.gateway.market import Instrument
+from longwatch.quick import quick
 
 
 class Status(StrEnum):
@@ -44,6 +45,7 @@ LEAST_PER_ORDER = Decimal("1.00")
 MOST_OF_VALUE = Decimal("0.01")
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
     """An order as a client asked for it; prices are None when not given.

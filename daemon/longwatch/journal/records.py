@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from longwatch.errors import JournalError
+from longwatch.quick import quick
 
 if TYPE_CHECKING:
     from longwatch.domain.state import State
@@ -95,6 +96,7 @@ class Journal(Protocol):
         ...
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One event or fact.

@@ -17,6 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from longwatch.gateway.events import Happened
+from longwatch.quick import quick
 from longwatch.simulation.booked import ZERO, Fill
 from longwatch.simulation.evidence import OURS, Evidence, Found
 
@@ -45,6 +46,7 @@ class Books:
     shares: dict[int, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traded:
     """One execution in its newest revision; `fee` is None while no commission has been heard."""

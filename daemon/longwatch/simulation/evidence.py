@@ -6,26 +6,22 @@ All times are market time.
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from heapq import merge
-from pathlib import Path
 from typing import Any
 
-from longwatch.gateway.app import Gateway
-from longwatch.gateway.books import Account
 from longwatch.gateway.events import Happened
 from longwatch.gateway.police import Violation
-from longwatch.journal.reading import read_records
-from longwatch.simulation.booked import ZERO, BookedOrder, Fill, books, moment
+from longwatch.quick import quick
+from longwatch.simulation.booked import ZERO, BookedOrder, Fill
 from longwatch.simulation.scenery import Scenery
-from longwatch.simulation.tap import Seen, Tap
+from longwatch.simulation.tap import Seen
 from longwatch.simulation.trouble import Played
 
 OURS = "lw:"
@@ -45,6 +41,7 @@ Found = Iterator[tuple[datetime, str]]
 """What an invariant finds broken: when, and what."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One journal record; a fact has the times of the event it follows from."""
@@ -134,18 +131,18 @@ class Evidence:
     @cached_property
     def undecidable(self) -> frozenset[str]:
         """Symbols in which the daemon can't know what it holds."""
-        symbols = {order.con_id: order.symbol for order in self.orders}
-        return frozenset(symbols[fill.con_id] for fill in self.untellable)
+        return frozenset(self.symbols[fill.con_id] for fill in self.untellable)
 
     def position(self, con_id: int, at: datetime) -> Decimal:
         """The account's true shares at an instant; what was taken back is among them until that could be known."""
-        there = [fill.quantity for fill in self.fills if fill.con_id == con_id and fill.at <= at]
-        there += [
+        times, held = self._held_since.get(con_id, ((), ()))
+        after = bisect_right(times, at)
+        not_known = (
             fill.quantity
             for fill, known_at in self.busts_known
             if fill.con_id == con_id and fill.at <= at and (known_at is None or at < known_at)
-        ]
-        return sum(there, ZERO)
+        )
+        return sum(not_known, held[after - 1] if after else ZERO)
 
     @cached_property
     def busts_known(self) -> tuple[tuple[Fill, datetime | None], ...]:
@@ -162,6 +159,57 @@ class Evidence:
     def adopted(self) -> frozenset[int]:
         """Contracts in which a person has said that the account is right and the book is not."""
         return frozenset(row.body["con_id"] for row in self.facts("HoldingAdopted"))
+
+    @cached_property
+    def _held_since(self) -> dict[int, tuple[list[datetime], list[Decimal]]]:
+        """By contract: the instants of its fills, and what was held from each on."""
+        found: dict[int, tuple[list[datetime], list[Decimal]]] = {}
+        for fill in sorted(self.fills, key=lambda fill: fill.at):
+            times, held = found.setdefault(fill.con_id, ([], []))
+            times.append(fill.at)
+            held.append(fill.quantity + (held[-1] if held else ZERO))
+        return found
+
+    def live(self, at: datetime) -> Iterator[BookedOrder]:
+        """The account's orders that could still fill at an instant."""
+        return (order for order in self._live_on.get(at.date(), ()) if order.is_live(at))
+
+    @cached_property
+    def _live_on(self) -> dict[date, list[BookedOrder]]:
+        """The orders that were live at some time of a day."""
+        found: dict[date, list[BookedOrder]] = defaultdict(list)
+        for order in self.orders:
+            day, last = order.at.date(), (order.ended_at or self.scene.ends).date()
+            while day <= last:
+                found[day].append(order)
+                day += timedelta(days=1)
+        return found
+
+    def on_their_way(self, place: int) -> Iterator[BookedOrder]:
+        """Of the orders written before the one in this place, those that are in the gateway's books only later."""
+        now = self.placed[place].at
+        for earlier in range(place - 1, -1, -1):
+            booked, latest = self._booked_later[earlier]
+            if latest <= now:
+                return
+            if booked is not None and booked.at > now:
+                yield booked
+
+    @cached_property
+    def _booked_later(self) -> list[tuple[BookedOrder | None, datetime]]:
+        """Of each order written: as it was booked, and when the last one up to it was."""
+        found: list[tuple[BookedOrder | None, datetime]] = []
+        latest = self.scene.begins
+        for seen in self.placed:
+            booked = self.by_ref.get(seen.values["orderRef"])
+            latest = max(latest, booked.at) if booked is not None else latest
+            found.append((booked, latest))
+        return found
+
+    @cached_property
+    def symbols(self) -> dict[int, str]:
+        """What was ordered, by contract."""
+        return {order.con_id: order.symbol for order in self.orders}
 
     def quarantined(self, at: datetime) -> set[int]:
         """Contracts not traded then, because book and account differ."""
@@ -222,49 +270,3 @@ class Evidence:
         asked = ends[following] if following < len(ends) else None
         restarts = [one.ended for one in self.played if one.incident.fault in RESTARTS and one.ended is not None]
         return any(fill.told_at <= ended and (asked is None or asked > ended) for ended in restarts)
-
-
-def gather(
-    *,
-    journal: Path,
-    ledger: Path,
-    tap: Tap,
-    played: tuple[Played, ...],
-    gateway: Gateway,
-    scene: Scenery,
-) -> Evidence:
-    """Read a finished run."""
-    faults, accounts = gateway.faults, gateway.ledger.accounts
-    orders, fills, busted = books(ledger)
-    return Evidence(
-        scene=scene,
-        rows=tuple(_rows(journal)),
-        written=tuple(tap.written()),
-        heard=tuple(tap.heard()),
-        orders=orders,
-        fills=fills,
-        busted=busted,
-        played=played,
-        lost_fills=frozenset(faults.lost_fills),
-        lost_commissions=frozenset(faults.lost_commissions),
-        left_out=frozenset(faults.left_out),
-        events=tuple(gateway.events.happened),
-        accounts={name: _held(books) for name, books in accounts.items()},
-        violations=tuple(gateway.desk.police.violations),
-        replays_commissions=gateway.desk.config.conduct.replays_commissions,
-    )
-
-
-def _held(books: Account) -> Held:
-    shares = {number: holding.quantity for number, holding in books.holdings.items()}
-    return Held(opening=books.opening, cash=books.cash, shares=shares)
-
-
-def _rows(journal: Path) -> Iterator[Row]:
-    times: dict[int, tuple[datetime, datetime]] = {}
-    for record in read_records(journal):
-        body = json.loads(record.payload)
-        if not record.cause:
-            times = {record.sequence: (moment(body["at"]), moment(body["tech"]))}
-        at, tech = times[record.cause or record.sequence]
-        yield Row(sequence=record.sequence, kind=record.kind, at=at, tech=tech, body=body)

@@ -151,13 +151,11 @@ def _worst(evidence: Evidence, place: int) -> Decimal:
     con_id, is_buy = seen.values["conId"], seen.values["action"] == "BUY"
     sign = 1 if is_buy else -1
     total = evidence.position(con_id, seen.at) + sign * Decimal(seen.values["totalQuantity"])
-    for order in evidence.orders:
-        if order.con_id == con_id and order.is_buy == is_buy and order.is_live(seen.at):
+    for order in evidence.live(seen.at):
+        if order.con_id == con_id and order.is_buy == is_buy:
             total += sign * order.remaining(seen.at) if order.ref != seen.values["orderRef"] else ZERO
-    for earlier in evidence.placed[:place]:
-        booked = evidence.by_ref.get(earlier.values["orderRef"])
-        on_its_way = booked is not None and booked.at > seen.at
-        if on_its_way and booked is not None and booked.con_id == con_id and booked.is_buy == is_buy:
+    for booked in evidence.on_their_way(place):
+        if booked.con_id == con_id and booked.is_buy == is_buy:
             total += sign * booked.quantity
     return total
 
@@ -166,13 +164,11 @@ def _gross(evidence: Evidence, at: datetime, sized: Row) -> Decimal:
     """What is held, and what is bought and booked so far, at the sizing prices."""
     prices = {name: Decimal(price) for name, price in sized.body["prices"]}
     total = ZERO
-    symbols = {order.con_id: order.symbol for order in evidence.orders}
-    for con_id, symbol in symbols.items():
-        shares = evidence.position(con_id, at)
-        shares += sum(
-            (o.remaining(at) for o in evidence.orders if o.con_id == con_id and o.is_buy and o.is_live(at)), ZERO
-        )
-        total += shares * prices.get(symbol, ZERO)
+    for con_id, symbol in evidence.symbols.items():
+        total += evidence.position(con_id, at) * prices.get(symbol, ZERO)
+    for order in evidence.live(at):
+        if order.is_buy:
+            total += order.remaining(at) * prices.get(order.symbol, ZERO)
     return total
 
 

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from longwatch.journal.reading import read_records
 from longwatch.journal.records import digest
 from longwatch.ops import logs
 from longwatch.simulation.bench import Bench
-from longwatch.simulation.evidence import COUNTED, Evidence, gather
+from longwatch.simulation.evidence import COUNTED, Evidence
+from longwatch.simulation.gather import gather
 from longwatch.simulation.gathering import GatheringJournal
 from longwatch.simulation.invariants import Broken, judge
 from longwatch.simulation.keeping import folder_of
@@ -137,12 +139,14 @@ def simulated(asked: Asked, say: Callable[[str], object] = lambda line: None) ->
         with contextlib.ExitStack() as guards:
             if asked.guards:
                 guards.enter_context(guard_clocks())
-            evidence = run(_play(asked, folder, loop, say), loop=loop)
+            finished = run(_play(asked, folder, loop, say), loop=loop)
+        records = list(read_records(folder / "journal.sqlite"))
+        evidence = finished(records=records)
         return Outcome(
             asked=asked,
             evidence=evidence,
             broken=tuple(judge(evidence)),
-            journal_sha256=digest(read_records(folder / "journal.sqlite")),
+            journal_sha256=digest(records),
             counts=evidence.counts(),
             table=phases(evidence),
         )
@@ -181,7 +185,8 @@ def verdict(outcome: Outcome | Aborted) -> str:
     return "\n".join([*lines, f"{held}; {counts}", f"journal {outcome.journal_sha256}", again])
 
 
-async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str], object]) -> Evidence:
+async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str], object]) -> Callable[..., Evidence]:
+    """Let the run happen; what it left is gathered by calling what is returned with the journal's `records`."""
     scene = scenery(asked.seed, asked.days, folder, asked.weather, asked.made_up)
     bench = Bench(
         loaded=scene.loaded,
@@ -211,8 +216,8 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
         progress.close()
     if bench.gateway.ledger.fault:
         raise JournalError(bench.gateway.ledger.fault)
-    return gather(
-        journal=bench.journal,
+    return partial(
+        gather,
         ledger=bench.ledger,
         tap=tap,
         played=tuple(trouble.played),

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from longwatch.quick import quick
 from longwatch.simulation.transport import MemoryLink, MemoryNetwork
 from longwatch.wire.fields import UnreadableField
 from longwatch.wire.framing import Frames, split, take_hello
@@ -24,6 +25,7 @@ SERVER_VERSION = 176
 EXECUTION, EXECUTION_OF_0 = b"11\0", b"11\x000"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """One message: when (market time), on which connection (counted from 0), its name and values."""
