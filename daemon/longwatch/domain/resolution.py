@@ -60,7 +60,7 @@ def said(state: State, argument: str) -> Said | str:
     order = order_called(state, words[0])
     if order is None:
         return f"no order is called {words[0]}; `longwatch orders` lists them by number and reference"
-    if order.state is not OrderState.UNKNOWN:
+    if not _is_open_to_it(order):
         return f"order {order.ref} is {order.state.value}: only an order whose outcome is unknown can be resolved"
     figures = _figures(words[2:])
     if isinstance(figures, str):
@@ -72,6 +72,11 @@ def said(state: State, argument: str) -> Said | str:
         quantity=order.remaining if words[1] == "filled" and quantity is None else quantity or ZERO,
         price=price or ZERO,
     )
+
+
+def _is_open_to_it(order: Order) -> bool:
+    """Whether nobody else can tell: the outcome is unknown, or it has ended with shares that no execution tells of."""
+    return order.state is OrderState.UNKNOWN or (order.ending is not None and order.reported > order.told)
 
 
 def order_called(state: State, name: str) -> Order | None:
@@ -94,6 +99,8 @@ def _figures(words: list[str]) -> tuple[Decimal | None, Decimal | None] | str:
 def _objection(order: Order, outcome: str, quantity: Decimal | None, price: Decimal | None) -> str | None:
     """Why these figures can't be said of this order."""
     left = order.remaining
+    if outcome == "absent" and order.state is not OrderState.UNKNOWN:
+        return f"order {order.ref} was seen at the broker: it can be filled, cancelled or rejected, not absent"
     if outcome in ("rejected", "absent"):
         if quantity or price:
             return f"an order that is {outcome} has filled nothing: leave quantity and price away"
