@@ -37,9 +37,9 @@ from tests.domain.world import World
 IS_PROOF = os.environ.get("HYPOTHESIS_PROFILE") == "proof"
 MOST = 6
 """Letters of a telling in the whole enumeration."""
-SHORT, SLICE = 2, 40
+SHORT, SLICE = 2, 30
 """In CI every telling of so many letters, and so many longer ones of each story."""
-LONG, SEVERAL, EACH = (400, 300, 60) if IS_PROOF else (15, 12, 12)
+LONG, SEVERAL, EACH = (400, 300, 60) if IS_PROOF else (10, 10, 10)
 """Seeded tellings of each story; stories of several orders, and tellings of each."""
 
 

@@ -260,6 +260,9 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
         )
         return
     order, text = state.orders[intent], f"{event.code} {event.text}"
+    if order.absence is not None and event.verdict != Verdict.NOT_FOUND:
+        # The broker speaks of it, if only to say that it can't be cancelled any more: it was there.
+        yield m.AbsenceNoted(intent=intent, absence=Absence(since=event.tech))
     match WHAT_FOLLOWS[Verdict(event.verdict)][order.state]:
         case Action.END:
             yield from ended(state, order, OrderState.REJECTED, order.reported, text, event.tech)
