@@ -44,7 +44,8 @@ ENDS = {
 class Truth:
     """One order at the gateway: the ends it has for it, and its executions there (stem of the id -> shares, price).
 
-    It may have two words for one end: what it rejected, its list of completed orders calls cancelled.
+    It may have two words for one end: what it rejected, its list of completed orders calls cancelled; and what filled
+    and was taken back in part has no word of its own: it has filled, or ended with less.
     """
 
     ends: frozenset[OrderState]
@@ -249,6 +250,8 @@ class Teller:
         ends = {ENDS[status] for status in (true.status.value, *(row.status for row in rows)) if status in ENDS}
         if true.ended_at is not None and true.ended_at >= CLOSE:
             ends = {OrderState.EXPIRED if end is OrderState.CANCELLED else end for end in ends}
+        if OrderState.FILLED in ends and sum((shares for shares, _ in fills.values()), D(0)) < true.filled:
+            ends = ends | {OrderState.EXPIRED}
         return Truth(ends=frozenset(ends), fills=fills)
 
 

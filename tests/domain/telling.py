@@ -21,7 +21,7 @@ from longwatch.domain.inference import PREFIX
 from longwatch.domain.orders import TERMINAL, Order, OrderState
 from longwatch.domain.state import State
 from tests.domain.stories import Download, Stage, Truth
-from tests.domain.world import ACCOUNT, CLIENT, EQUITY, World
+from tests.domain.world import ACCOUNT, CLIENT, CLOSE, EQUITY, World
 
 D = Decimal
 NEARLY = D("1e-9")
@@ -136,6 +136,12 @@ class Daemon:
             self.answer_cancels()
             self.now += timedelta(seconds=31)
             self.download("reconcile")
+        if all(truth.ends for truth in self.stages[-1].truths.values()):
+            # Shares that were taken back before they were heard of are waited for until the session is over.
+            self.now = max(self.now, CLOSE + timedelta(minutes=2))
+            self.download("reconcile")
+            self.now += timedelta(seconds=31)
+            self.download("reconcile")
 
     def differs(self) -> bool:
         return bool(self.state.compared and self.state.compared.differences)
@@ -205,11 +211,13 @@ class Daemon:
     def wrong_in_the_end(self) -> str | None:
         """What is not known as it is, after everything has been read; None also where the daemon says it can't know."""
         truths, doubtful = self.stages[-1].truths, self.state.quarantines
+        all_ended = all(truth.ends for truth in truths.values())
         for order in self.state.orders.values():
             truth = truths[order.intent]
-            if order.state is OrderState.UNKNOWN or order.con_id in doubtful:
+            waits = order.ending is not None and order.told < order.reported and not all_ended
+            if order.state is OrderState.UNKNOWN or order.con_id in doubtful or waits:
                 continue
-            if not truth.exists and order.state is OrderState.ABSENT:
+            if not truth.exists and order.state in (OrderState.ABSENT, OrderState.EXPIRED):
                 continue
             if not truth.ends:
                 if not order.is_live:

@@ -270,3 +270,13 @@ def test_somebody_elses_order_in_the_instrument_takes_the_proof_away() -> None:
     bust(world, "0001.01", 100)
     world.reconcile(rounds=3)
     assert world.state.held(1) == 100 and set(world.state.quarantines) == {1}
+
+
+def test_revisions_of_one_execution_are_told_of_as_its_largest() -> None:
+    """40, then 35, then 40 again are 40 shares told of, not 45."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    for revision, quantity in enumerate((40, 35, 40), start=1):
+        world.take(execution(world.order(intent), world.now, f"00018.01.{revision:02d}", quantity, "100"))
+        assert (world.order(intent).filled, world.order(intent).told) == (quantity, 40)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
-from tests.domain.world import World, alerts, completed, execution, of_kind, open_order
+from tests.domain.world import World, alerts, completed, execution, of_kind
 
 D = Decimal
 
@@ -249,85 +248,3 @@ def test_a_later_fill_is_one_of_its_own() -> None:
     world.wait(5)
     world.fill(intent, 20, exec_id="bbbb.01")
     assert world.state.held(1) == world.positions[1] == D(60)
-
-
-# ── fills taken back ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def short_of(world: World, told: int = 60) -> int:
-    """An order for 100 that has `told` executions, and that the broker says has filled."""
-    intent = world.one(AAA="0.1")
-    world.acknowledge(intent)
-    world.fill(intent, told)
-    world.status(intent, "Filled")
-    world.end(intent)
-    assert world.order(intent).state is OrderState.WORKING and world.order(intent).ending is OrderState.FILLED
-    return intent
-
-
-def test_an_order_whose_fill_was_taken_back_unheard_ends_once_the_account_has_no_more_than_the_book() -> None:
-    """The exchange busts 40 while nobody listens: they are listed no more, and the status counts them for ever."""
-    world = World.ready()
-    intent = short_of(world)
-    world.reconcile()
-    assert world.order(intent).state is OrderState.WORKING
-    world.reconcile()
-    order = world.order(intent)
-    assert (order.state, order.filled, order.remaining, world.state.held(1)) == (OrderState.FILLED, 60, 0, 60)
-    assert "they were taken back" in order.text and not world.state.quarantines
-
-
-@pytest.mark.parametrize("why", ["the shares are there", "a stranger trades", "one on the other side"])
-def test_missing_executions_are_not_taken_for_busts_while_something_else_may_hide_them(why: str) -> None:
-    """An account that differs, somebody else's order, or missing executions on the other side: it counts on."""
-    world = World.ready(BBB=100)
-    intent = short_of(world)
-    if why == "the shares are there":
-        world.positions[1] += 40
-    elif why == "a stranger trades":
-        world.take(open_order(world.order(intent), world.now, ref="", perm_id=77, order_id=0, client_id=0))
-        world.open_orders.add(77)
-    else:
-        world.state.orders[99] = replace(
-            world.order(intent), intent=99, side=Side.SELL, state=OrderState.UNKNOWN, ending=None, perm_ids=()
-        )
-        world.state.live[99] = None
-    world.reconcile(6)
-    assert world.order(intent).state is OrderState.WORKING
-
-
-def test_a_bust_that_was_heard_leaves_nothing_to_wait_for() -> None:
-    """Told and taken back: the cancelled order's status counts the 40, and they have been accounted for."""
-    world = World.ready()
-    intent = world.one(AAA="0.1")
-    world.acknowledge(intent)
-    world.fill(intent, 40, exec_id="00018.01.01")
-    gone = execution(world.order(intent), world.now, "00018.01.02", 0, "100")
-    world.take(gone)
-    assert (world.order(intent).filled, world.order(intent).heard) == (0, 40)
-    world.status(intent, "Cancelled", 40)
-    assert (world.order(intent).state, world.order(intent).filled) == (OrderState.CANCELLED, 0)
-
-
-def test_a_busted_fill_explains_no_difference() -> None:
-    """Its shares were heard of: what the account gains of that size over a restart came from elsewhere."""
-    world = traded()
-    intent = bought(world)
-    world.acknowledge(intent)
-    world.fill(intent, 40, exec_id="00018.01.01")
-    world.take(execution(world.order(intent), world.now, "00018.01.02", 0, "100"))
-    world.status(intent, "Submitted", 40)
-    restarted(world)
-    world.positions[1] = D(40)
-    world.reconcile(3)
-    assert left_to_a_person(world, intent, OrderState.WORKING)
-
-
-def test_revisions_of_one_execution_are_heard_of_as_its_largest() -> None:
-    """40, then 35, then 40 again are 40 shares heard of, not 45."""
-    world = World.ready()
-    intent = world.one(AAA="0.1")
-    world.acknowledge(intent)
-    for revision, quantity in enumerate((40, 35, 40), start=1):
-        world.take(execution(world.order(intent), world.now, f"00018.01.{revision:02d}", quantity, "100"))
-        assert (world.order(intent).filled, world.order(intent).heard) == (quantity, 40)

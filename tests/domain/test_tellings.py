@@ -127,9 +127,10 @@ def test_orders_side_by_side_are_told_apart_whatever_order_their_messages_come_i
 
 ENDS = {
     ("filled",): (
-        *("filled", "filled in parts", "cancelled too late", "corrected", "busted", "busted untold"),
-        *("remarked on", "modified too late", "filled untold"),
+        *("filled", "filled in parts", "cancelled too late", "corrected", "remarked on", "modified too late"),
+        "filled untold",
     ),
+    ("expired", "filled"): ("busted", "busted untold"),
     ("cancelled",): (
         *("cancelled", "part filled, then cancelled", "killed", "corrected, then cancelled"),
         "busted, then cancelled",

@@ -288,7 +288,7 @@ def test_in_no_play_does_a_live_order_of_the_broker_become_absent(seed: int) -> 
     ("code", "verdict"), [(10148, "too late"), (202, "cancelled"), (399, "notice"), (11999, "unclear")]
 )
 def test_a_code_that_speaks_of_the_order_voids_what_was_gathered_towards_its_absence(code: int, verdict: str) -> None:
-    """It "can't be cancelled, state: Filled", was cancelled, or is held: it was there, and a 10147 of before is void."""
+    """It "can't be cancelled, state: Filled", was cancelled, or is held: it was there, a 10147 of before is void."""
     world = World.ready()
     intent = world.one(AAA="0.1")
     world.handed(intent)
