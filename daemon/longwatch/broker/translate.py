@@ -195,6 +195,7 @@ class Translator:
             price=amount(execution.price),
             cumulative=size(execution.cumQty),
             executed_at=execution.time,
+            is_liquidation=bool(execution.liquidation),
         )
 
     def execDetailsEnd(self, reqId: int) -> None:

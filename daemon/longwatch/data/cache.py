@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import count, pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ STAMP = "stamp"
 Cells = TypeVar("Cells", "array[int]", "array[float]")
 # Relative: two prices nearer than this are one price written with other digits.
 SAME_PRICE = 1e-9
+CENT, FEWEST_REBASED, LEAST_REBASED = 0.01, 3, 0.01
 
 
 class MergeKind(StrEnum):
@@ -43,7 +45,8 @@ class Merge:
 
     `added` counts bars not cached before, `corrected` bars whose volume alone changed. REBASED and DETACHED come with
     the stamps whose prices differ (`changed`) and the file the old bars were put in (`superseded`); then only what was
-    fetched is cached, and a caller who needs more fetches the whole history anew.
+    fetched is cached, and a caller who needs more fetches the whole history anew. `ratio` is old price for new, where
+    it is one for all bars in common, as after a split.
     """
 
     kind: MergeKind
@@ -52,6 +55,7 @@ class Merge:
     corrected: int = 0
     changed: tuple[int, ...] = ()
     superseded: Path | None = None
+    ratio: float | None = None
 
 
 class Cache:
@@ -120,11 +124,22 @@ def joined(cached: BarSeries | None, fetched: BarSeries) -> Merge:
         return Merge(kind=MergeKind.DETACHED, series=fetched, added=added)
     changed = tuple(fetched.stamps[new] for old, new in common if not _same_prices(cached, old, fetched, new))
     if changed:
-        return Merge(kind=MergeKind.REBASED, series=fetched, added=added, changed=changed)
+        ratio = _ratio(cached, fetched, common)
+        return Merge(kind=MergeKind.REBASED, series=fetched, added=added, changed=changed, ratio=ratio)
     corrected = sum(cached.volume[old] != fetched.volume[new] for old, new in common)
     if not added and not corrected:
         return Merge(kind=MergeKind.UNCHANGED, series=cached)
     return Merge(kind=MergeKind.EXTENDED, series=_union(cached, fetched), added=added, corrected=corrected)
+
+
+def _ratio(cached: BarSeries, fetched: BarSeries, common: list[tuple[int, int]]) -> float | None:
+    """The one ratio of old closes to new ones; None where they are too few, or don't agree to a cent's rounding."""
+    pairs = [(cached.close[old], fetched.close[new]) for old, new in common]
+    if len(pairs) < FEWEST_REBASED or not all(new > 0 for _, new in pairs):
+        return None
+    ratio = median(old / new for old, new in pairs)
+    is_one = all(abs(old - new * ratio) <= CENT * (1 + ratio) for old, new in pairs)
+    return ratio if is_one and abs(ratio - 1) > LEAST_REBASED else None
 
 
 def _same_prices(cached: BarSeries, old: int, fetched: BarSeries, new: int) -> bool:

@@ -6,10 +6,12 @@ from decimal import Decimal
 
 from longwatch.domain import breaker, modification, resolution
 from longwatch.domain import messages as m
+from longwatch.domain.breaks import differences
+from longwatch.domain.causes import Cause
 from longwatch.domain.evidence import FLATTEN, Decided, may_close_more
 from longwatch.domain.identity import cancels, is_reachable
 from longwatch.domain.orders import Order, Purpose
-from longwatch.domain.reconcile import differences
+from longwatch.domain.splits import POSITION
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -39,9 +41,7 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
         case "adopt":
             yield from _adopt(state, event)
         case "unquarantine":
-            for con_id, held in list(state.quarantines.items()):
-                if event.argument in (held.symbol, str(con_id)):
-                    yield m.QuarantineLifted(con_id=con_id, reason=f"{event.by}: {event.reason}")
+            yield from _unquarantine(state, event)
         case "resolve":
             yield from resolution.resolve(state, event)
         case "reconcile":
@@ -83,20 +83,49 @@ def _cancel(state: State, orders: list[Order], reason: str) -> Decided:
             )
 
 
+def _unquarantine(state: State, event: m.ControlRequested) -> Decided:
+    """What differs is left outside by this person's word: the next comparison would else find it again."""
+    by = f"{event.by}: {event.reason}"
+    for con_id, held in list(state.quarantines.items()):
+        if event.argument not in (held.symbol, str(con_id)):
+            continue
+        for row in differences(state):
+            if row.con_id == con_id:
+                left = row.outside + row.missing
+                yield m.OutsideSet(con_id=con_id, symbol=row.symbol, quantity=left, reason=by, cause=held.cause)
+        yield m.QuarantineLifted(con_id=con_id, reason=by)
+
+
 def _adopt(state: State, event: m.ControlRequested) -> Decided:
-    """What is outside becomes ours; where a difference is not explained, the account is right and our book is not."""
-    prices = dict(state.equity.prices) if state.equity else {}
+    """What is outside becomes ours; where a symbol is quarantined for it the account is right and our book is not."""
+    by = f"{event.by}: {event.reason}"
     for row in differences(state):
         if event.argument == row.symbol and row.con_id in state.quarantines:
-            holding = state.book.get(row.con_id)
             yield m.HoldingAdopted(
-                con_id=row.con_id,
-                symbol=row.symbol,
-                quantity=row.account - row.outside - row.book,
-                average_cost=(holding.average_cost if holding else ZERO) or prices.get(row.symbol, ZERO),
-                reason=f"{event.by}: {event.reason}",
+                con_id=row.con_id, symbol=row.symbol, quantity=row.missing, average_cost=_cost_of(state, row), reason=by
             )
             yield m.RequestSnapshot(reason=f"{row.symbol} was adopted")
+    yield from _adopt_outside(state, event)
+    for con_id, held in list(state.quarantines.items()):
+        if event.argument == held.symbol and (held.cause in ADOPTED or held.reason.startswith(POSITION)):
+            yield m.QuarantineLifted(con_id=con_id, reason=by)
+
+
+ADOPTED = frozenset({Cause.LIQUIDATION, Cause.OURS_UNKNOWN})
+"""Trades by others whose quarantine ends when a person takes them as ours."""
+
+
+def _cost_of(state: State, row: m.Difference) -> Decimal:
+    """What the shares that differ cost, each: as makes our average the account's, where the account is all ours."""
+    cost, holding = state.account_costs.get(row.con_id), state.book.get(row.con_id)
+    before = holding.average_cost if holding else ZERO
+    if cost is None or row.outside or row.book * row.missing < 0:
+        return dict(state.equity.prices).get(row.symbol, before) if state.equity else before
+    return max((cost * row.account - before * row.book) / row.missing, ZERO)
+
+
+def _adopt_outside(state: State, event: m.ControlRequested) -> Decided:
+    prices = dict(state.equity.prices) if state.equity else {}
     for con_id, (symbol, quantity) in list(state.outside.items()):
         if event.argument in (symbol, "all"):
             yield m.OutsideSet(con_id=con_id, symbol=symbol, quantity=ZERO, reason="adopted")

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from longwatch.domain import breaker, commands, lifecycle, modification, patience, reconcile, resolution
+from longwatch.domain import breaker, commands, lifecycle, modification, patience, reconcile, resolution, splits
 from longwatch.domain import messages as m
+from longwatch.domain.breaks import UNREADABLE
 from longwatch.domain.evidence import Decided
 from longwatch.domain.identity import ids_began_again
 from longwatch.domain.orders import Evidence, OrderState
@@ -218,7 +219,7 @@ def _message_undecodable(state: State, event: m.MessageUndecodable) -> Decided:
     yield m.RaiseAlert(key="undecodable", text=f"a message {event.message_id} could not be read: {event.reason}")
     if event.con_id is not None and event.con_id not in state.quarantines:
         symbol = next((i.symbol for i in state.instruments.values() if i.con_id == event.con_id), str(event.con_id))
-        yield m.QuarantineSet(con_id=event.con_id, symbol=symbol, reason=reconcile.UNREADABLE, tech=event.tech)
+        yield m.QuarantineSet(con_id=event.con_id, symbol=symbol, reason=UNREADABLE, tech=event.tech)
 
 
 def _data_refreshed(state: State, event: m.DataRefreshed) -> Decided:
@@ -226,6 +227,8 @@ def _data_refreshed(state: State, event: m.DataRefreshed) -> Decided:
     for row in event.judged:
         if row.flaws:
             yield m.RaiseAlert(key="flawed_data", text=f"{row.symbol} is not traded: {row.flaws[0]}")
+    if splits.is_awaited(state, event.judged):
+        yield m.RequestSnapshot(reason="a history was rebased as by a split")
 
 
 def _targets_computed(state: State, event: m.TargetsComputed) -> Decided:

@@ -12,6 +12,7 @@ from itertools import takewhile
 
 from longwatch.domain import messages as m
 from longwatch.domain.breaker import held_by
+from longwatch.domain.exposure import still_there
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose
 from longwatch.domain.sessions import Session
@@ -129,7 +130,7 @@ def _may_be_closed(state: State, session: Session | None, at: datetime) -> bool:
     """Whether some open position without an order may be closed by one."""
     known = {instrument.con_id for instrument in state.instruments.values()}
     tried = {order.con_id for order in state.live_orders()} | _rejected_in(state, session)
-    left = [con_id for con_id, holding in state.book.items() if holding.quantity and con_id in known - tried]
+    left = [con_id for con_id in state.book if still_there(state, con_id) and con_id in known - tried]
     left = [con_id for con_id in left if held_by(state, con_id, Purpose.REDUCE, at) is None]
     return any(forbidden_by(state, con_id, Action.REDUCE, ready=True) is None for con_id in left)
 
@@ -166,7 +167,7 @@ def may_close_more(state: State, at: datetime | None) -> bool:
     if not state.is_on(m.Verb.FLATTEN):
         return False
     ordered = {order.con_id for order in state.live_orders()}
-    left = (con_id for con_id, holding in state.book.items() if holding.quantity and con_id not in ordered)
+    left = (con_id for con_id in state.book if still_there(state, con_id) and con_id not in ordered)
     return any(held_by(state, con_id, Purpose.REDUCE, at) is None for con_id in left)
 
 

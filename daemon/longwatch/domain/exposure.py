@@ -32,6 +32,12 @@ def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
     return total
 
 
+def still_there(state: State, con_id: int) -> Decimal:
+    """Unsigned shares of ours that the account still has: what others have traded away can't be closed once more."""
+    book, outside = state.held(con_id), state.outside.get(con_id, ("", ZERO))[1]
+    return max(min(abs(book), (book + outside) * (1 if book > 0 else -1)), ZERO)
+
+
 def worst_value(state: State, con_id: int, side: Side, price: Decimal) -> Decimal:
     """Signed value of `worst_shares`: what is held at `price`, each live order at the worst it may be paid."""
     total = state.held(con_id)

@@ -18,6 +18,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from longwatch.domain import messages as m
+from longwatch.domain.causes import Cause
 from longwatch.domain.orders import Evidence, Order, OrderState
 from longwatch.domain.state import State
 
@@ -61,7 +62,9 @@ def disowned(state: State, event: m.OpenOrderSeen | m.ExecutionSeen | m.Complete
         yield m.IntentsTaken(up_to=int(number), reason=f"{event.ref} was seen at the broker")
     if event.con_id not in state.quarantines:
         text = f"{event.symbol}: {event.ref} bears this journal's name but is not in it; was an older copy restored?"
-        yield m.QuarantineSet(con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech)
+        yield m.QuarantineSet(
+            con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech, cause=Cause.OURS_UNKNOWN
+        )
         yield m.RaiseAlert(key="ours_but_unknown", text=text, severity="critical")
 
 

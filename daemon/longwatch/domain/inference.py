@@ -36,6 +36,12 @@ def infer(state: State, row: m.Difference, event: m.SnapshotSeen) -> Decided:
     yield from _settled(state, state.orders[order.intent], part)
 
 
+def may_have_filled(order: Order, missing: Decimal) -> bool:
+    """Whether fills of a live order that no execution told of could come to so many signed shares."""
+    most = order.reported - order.filled if order.reported > order.filled else order.remaining
+    return missing * order.side.sign > 0 and abs(missing) <= most
+
+
 def same_gateway(state: State, order: Order, event: m.SnapshotSeen) -> bool:
     """A restart clears the day's executions: one booked before the send and still shown proves that there was none."""
     shown = set(event.exec_ids or ())

@@ -20,6 +20,7 @@ from longwatch.domain.evidence import (
 from longwatch.domain.identity import cancels, disowned, identify, intent_of
 from longwatch.domain.inference import replaced_by, rest_of
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
+from longwatch.domain.others import foreign, foreign_status, outside_trade
 from longwatch.domain.state import State
 from longwatch.domain.transitions import next_state
 from longwatch.domain.verdicts import WHAT_FOLLOWS, Action, Verdict
@@ -27,7 +28,6 @@ from longwatch.domain.verdicts import WHAT_FOLLOWS, Action, Verdict
 OPEN = frozenset({"PreSubmitted", "Submitted", "PendingCancel"})
 CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
 ENDED = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED, OrderState.EXPIRED})
-ENDED_ELSEWHERE = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
 CORRECTION_MARK = "."
 
 
@@ -38,7 +38,7 @@ def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
     intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
     if intent is None:
         yield from disowned(state, event)
-        yield from _foreign(state, event)
+        yield from foreign(state, event)
         return
     intent = yield from identify(state, intent, event)
     yield from modification.shown(state, state.orders[intent], event)
@@ -60,26 +60,11 @@ def _acknowledged(state: State, order: Order, status: str) -> Decided:
         yield from cancels(state, order)
 
 
-def _foreign(state: State, event: m.OpenOrderSeen) -> Decided:
-    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.quantity
-    known = state.foreign_orders.get(event.perm_id)
-    if (known is None and not remaining) or (known is not None and known.remaining == remaining):
-        return
-    yield m.ForeignOrderSet(
-        perm_id=event.perm_id,
-        con_id=event.con_id,
-        symbol=event.symbol,
-        side=event.side,
-        remaining=remaining,
-        status=event.status,
-    )
-
-
 def order_status(state: State, event: m.OrderStatusSeen) -> Decided:
     """Message 3: acknowledgement, or the broker's word that the order has ended; executions alone change the book."""
     intent = intent_of(state, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
     if intent is None:
-        yield from _foreign_status(state, event)
+        yield from foreign_status(state, event)
         return
     intent = yield from identify(state, intent, event)
     order = state.orders[intent]
@@ -90,22 +75,6 @@ def order_status(state: State, event: m.OrderStatusSeen) -> Decided:
     elif event.perm_id and event.status in OPEN:
         yield from _acknowledged(state, order, event.status)
         yield from _await_fills(state, state.orders[intent], event.filled, event.tech)
-
-
-def _foreign_status(state: State, event: m.OrderStatusSeen) -> Decided:
-    known = state.foreign_orders.get(event.perm_id)
-    if known is None:
-        return
-    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.remaining
-    if remaining != known.remaining:
-        yield m.ForeignOrderSet(
-            perm_id=event.perm_id,
-            con_id=known.con_id,
-            symbol=known.symbol,
-            side=known.side,
-            remaining=remaining,
-            status=event.status,
-        )
 
 
 def _await_fills(state: State, order: Order, filled: Decimal, tech: datetime) -> Decided:
@@ -169,7 +138,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
     )
     if intent is None:
         yield from disowned(state, event)
-        yield from _outside_trade(state, event, event.quantity * event.side.sign - former)
+        yield from outside_trade(state, event, event.quantity * event.side.sign - former, is_revised=bool(replaces))
         return
     if guessed is not None:
         yield from rest_of(state, guessed, event.quantity, event.tech)
@@ -185,19 +154,6 @@ def _replaced(state: State, stem: str, revision: str) -> str | None:
         if other in state.fills and number != int(revision):
             return other if number < int(revision) else "newer"
     return None
-
-
-def _outside_trade(state: State, event: m.ExecutionSeen, change: Decimal) -> Decided:
-    """A trade by others moves what is not ours of the account; before the first comparison it is in it already."""
-    if state.compared is None or not change:
-        return
-    held = state.outside.get(event.con_id, (event.symbol, Decimal(0)))[1]
-    yield m.OutsideSet(
-        con_id=event.con_id,
-        symbol=event.symbol,
-        quantity=held + change,
-        reason=f"execution {event.exec_id} by somebody else",
-    )
 
 
 def _after_fill(state: State, order: Order) -> Decided:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import get_args
 
+from longwatch.domain.causes import Cause
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import Absence, Change, Evidence, Order, OrderState, Purpose
 from longwatch.domain.quotes import Quote
@@ -179,7 +180,10 @@ class OrderStatusSeen(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionSeen(_Heard):
-    """Message 11, live or from a download; `executed_at` is the broker's time in UTC."""
+    """Message 11, live or from a download; `executed_at` is the broker's time in UTC.
+
+    `is_liquidation`: the broker traded, not the account's owner.
+    """
 
     exec_id: str
     order_id: int
@@ -194,6 +198,7 @@ class ExecutionSeen(_Heard):
     price: Decimal
     cumulative: Decimal
     executed_at: datetime
+    is_liquidation: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,7 +309,11 @@ class MessageUndecodable(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesJudged:
-    """What validation says of one symbol's bars; no `flaws` means tradable. `close` is the last completed session's."""
+    """What validation says of one symbol's bars; no `flaws` means tradable. `close` is the last completed session's.
+
+    `rebased`: the prices kept so far over those fetched now, where one ratio holds for every bar of both: 2 after a
+    split of two new shares for one.
+    """
 
     symbol: str
     bars: int
@@ -312,6 +321,7 @@ class SeriesJudged:
     close: Decimal | None
     flaws: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    rebased: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -535,21 +545,27 @@ class AccountValued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountPositionSet:
-    """The broker's figure for one instrument; `quantity` signed."""
+    """The broker's figures for one instrument since market time `at`; `quantity` signed, cost a share."""
 
     con_id: int
     symbol: str
     quantity: Decimal
+    average_cost: Decimal | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideSet:
-    """Of the account's position this part is not ours: it was there before, or somebody else trades it."""
+    """Of the account's position this part is not ours: it was there before, or somebody else trades it.
+
+    `reason` names the proof of `cause`: the execution, the person, or the first look.
+    """
 
     con_id: int
     symbol: str
     quantity: Decimal
     reason: str
+    cause: Cause = Cause.UNEXPLAINED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -561,6 +577,25 @@ class HoldingAdopted:
     quantity: Decimal
     average_cost: Decimal
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitBooked:
+    """`new` shares for `old` ones at market time `at`: book, outside, cost and sizing price are these from here on.
+
+    `proof` names the three that there are: the position, its average cost, the rebased history.
+    """
+
+    con_id: int
+    symbol: str
+    new: int
+    old: int
+    book: Decimal
+    outside: Decimal
+    average_cost: Decimal
+    sizing_price: Decimal | None
+    at: datetime
+    proof: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -585,7 +620,10 @@ class SnapshotFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Book plus outside against the account, for one instrument; just so since the technical time `since`."""
+    """Book plus outside against the account, for one instrument; just so since the technical time `since`.
+
+    In whatever figures it has been there since `first`, in `looks` comparisons. `cause` is what it looks like.
+    """
 
     con_id: int
     symbol: str
@@ -593,11 +631,22 @@ class Difference:
     outside: Decimal
     account: Decimal
     since: datetime | None = None
+    first: datetime | None = None
+    looks: int = 1
+    cause: Cause = Cause.UNEXPLAINED
+
+    @property
+    def missing(self) -> Decimal:
+        """Signed shares that the account has and nothing explains."""
+        return self.account - self.book - self.outside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookCompared:
-    """A whole snapshot was compared with the book: `positions` and `orders` are the sizes of the sets compared."""
+    """A whole snapshot was compared with the book: `positions` and `orders` are the sizes of the sets compared.
+
+    `cash` is what the account had then.
+    """
 
     reason: str
     positions: int
@@ -605,16 +654,18 @@ class BookCompared:
     differences: tuple[Difference, ...]
     activity: int
     tech: datetime
+    cash: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineSet:
-    """No new orders in this instrument until lifted."""
+    """No new orders in this instrument until lifted; causes.py says by what."""
 
     con_id: int
     symbol: str
     reason: str
     tech: datetime
+    cause: Cause = Cause.UNEXPLAINED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -931,6 +982,7 @@ Fact = (
     | AccountPositionSet
     | OutsideSet
     | HoldingAdopted
+    | SplitBooked
     | ForeignOrderSet
     | SnapshotFailed
     | BookCompared

@@ -10,19 +10,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from longwatch.domain import busts, modification, patience
+from longwatch.domain import busts, modification, patience, splits
 from longwatch.domain import messages as m
+from longwatch.domain.breaks import compare, differences
 from longwatch.domain.evidence import Decided, advance, left_undone, rested, session_of
 from longwatch.domain.identity import cancels, is_reachable
-from longwatch.domain.inference import EXCHANGE_ZONE, infer, same_gateway
+from longwatch.domain.inference import EXCHANGE_ZONE, same_gateway
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
-UNREADABLE = "an unreadable message"
 ROUNDS_AT_EACH_PACE = 5
-SECOND_LOOK_SECONDS = 1.0
-"""How long after a difference stands the account is read again."""
 
 
 def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
@@ -41,14 +39,14 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
             key="snapshot_failed", text=f"the account could not be read ({text}); no orders until it can"
         )
         return
-    yield from _account_positions(state, event.positions)
+    yield from _account_positions(state, event)
     if state.compared is None:
         yield from _first_sight(state, event.positions)
     yield from _gone_foreign_orders(state, event)
     yield from _gone_orders(state, event)
     yield from _listed_orders(state, event)
     yield from modification.listed(state, event)
-    yield from _compare(state, event)
+    yield from compare(state, event)
     yield from _settle_unknown(state, event)
     if state.link is m.Link.SYNCING:
         yield m.LinkMoved(link=m.Link.READY, reason="", tech=event.tech)
@@ -67,38 +65,36 @@ REGULAR = frozenset({"reconcile", "end of day"})
 """Downloads at their own pace: a cancel that is still unanswered is sent again with these, not with those it caused."""
 
 
-def differences(state: State) -> tuple[m.Difference, ...]:
-    """Every instrument in which our book plus what is not ours is not what the account holds."""
-    symbols = {con_id: holding.symbol for con_id, holding in state.book.items()}
-    symbols |= {con_id: symbol for con_id, (symbol, _) in (*state.outside.items(), *state.account_positions.items())}
-    rows = []
-    for con_id, symbol in sorted(symbols.items()):
-        book = state.held(con_id)
-        outside = state.outside.get(con_id, (symbol, ZERO))[1]
-        account = state.account_positions.get(con_id, (symbol, ZERO))[1]
-        if book + outside != account:
-            rows.append(m.Difference(con_id=con_id, symbol=symbol, book=book, outside=outside, account=account))
-    return tuple(rows)
-
-
 def position_seen(state: State, event: m.PositionSeen) -> Decided:
     """Message 61 outside of a download."""
-    if event.account == state.account and _account_quantity(state, event.con_id) != event.quantity:
-        yield m.AccountPositionSet(con_id=event.con_id, symbol=event.symbol, quantity=event.quantity)
+    if event.account == state.account:
+        row = m.PositionRow(
+            con_id=event.con_id, symbol=event.symbol, quantity=event.quantity, average_cost=event.average_cost
+        )
+        yield from _position(state, row, event)
 
 
 def _account_quantity(state: State, con_id: int) -> Decimal:
     return state.account_positions.get(con_id, ("", ZERO))[1]
 
 
-def _account_positions(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
-    told = {row.con_id: row for row in rows}
-    for row in rows:
-        if _account_quantity(state, row.con_id) != row.quantity:
-            yield m.AccountPositionSet(con_id=row.con_id, symbol=row.symbol, quantity=row.quantity)
-    for con_id, (symbol, _) in list(state.account_positions.items()):
-        if con_id not in told:
-            yield m.AccountPositionSet(con_id=con_id, symbol=symbol, quantity=ZERO)
+def _account_positions(state: State, event: m.SnapshotSeen) -> Decided:
+    told = {row.con_id: row for row in event.positions or ()}
+    gone = [(con_id, symbol) for con_id, (symbol, _) in state.account_positions.items() if con_id not in told]
+    for row in (*told.values(), *(m.PositionRow(con_id=c, symbol=symbol, quantity=ZERO) for c, symbol in gone)):
+        yield from _position(state, row, event)
+
+
+def _position(state: State, row: m.PositionRow, event: m.PositionSeen | m.SnapshotSeen) -> Decided:
+    """The broker's figures of one instrument, where they are news."""
+    has_moved = _account_quantity(state, row.con_id) != row.quantity
+    if not has_moved and (not row.quantity or state.account_costs.get(row.con_id) == row.average_cost):
+        return
+    yield m.AccountPositionSet(
+        con_id=row.con_id, symbol=row.symbol, quantity=row.quantity, average_cost=row.average_cost, at=event.at
+    )
+    if has_moved and state.compared is not None:
+        yield from splits.suspect(state, row.con_id, row.symbol, event.tech)
 
 
 def _first_sight(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
@@ -165,61 +161,6 @@ def _listed_orders(state: State, event: m.SnapshotSeen) -> Decided:
             yield from advance(state, order, Evidence.LISTED, text="listed as open after its end was told")
             if state.orders[order.intent].is_live and order.cancel_asked:
                 yield from cancels(state, order)
-
-
-def _compare(state: State, event: m.SnapshotSeen) -> Decided:
-    for row in _standing(state, event):
-        yield from infer(state, row, event)
-    for row in _standing(state, event):
-        yield from busts.take_back(state, row, event)
-    found = _since_when(state, event.tech)
-    yield m.BookCompared(
-        reason=event.reason,
-        positions=len(state.account_positions),
-        orders=len(state.live) + len(state.foreign_orders),
-        differences=found,
-        activity=state.activity,
-        tech=event.tech,
-    )
-    for row in _standing(state, event):
-        yield from _break(state, row, event.tech)
-    if any(row.con_id not in state.quarantines for row in differences(state)):
-        # The next reading of its own may be far, after the close until the next morning.
-        wait = state.settings.acknowledge_seconds + SECOND_LOOK_SECONDS
-        yield m.RequestSnapshot(reason="a difference is looked at again", after_seconds=wait)
-    apart = {row.con_id for row in found}
-    for con_id, held in list(state.quarantines.items()):
-        # A whole download can be read in every row: what one message failed to say has been said.
-        read_since = held.reason == UNREADABLE and held.tech <= event.started_tech
-        if (held.reason.startswith("position") or read_since) and con_id not in apart:
-            yield m.QuarantineLifted(con_id=con_id, reason="book and account agree")
-
-
-def _since_when(state: State, tech: datetime) -> tuple[m.Difference, ...]:
-    """The differences of now, each with the time since which it has been just so."""
-    known = {_figures(row): row.since for row in state.compared.differences} if state.compared else {}
-    return tuple(replace(row, since=known.get(_figures(row)) or tech) for row in differences(state))
-
-
-def _standing(state: State, event: m.SnapshotSeen) -> list[m.Difference]:
-    """Differences that a former comparison has shown as they are, with time for an answer before this one began."""
-    settled = event.started_tech - timedelta(seconds=state.settings.acknowledge_seconds)
-    return [row for row in _since_when(state, event.tech) if row.since is not None and row.since <= settled]
-
-
-def _figures(row: m.Difference) -> tuple[int, Decimal, Decimal, Decimal]:
-    return row.con_id, row.book, row.outside, row.account
-
-
-def _break(state: State, row: m.Difference, tech: datetime) -> Decided:
-    """A difference that stands is not explained: no new orders in that instrument."""
-    if row.con_id in state.quarantines:
-        return
-    reason = f"position: book {row.book} + outside {row.outside} is not the account's {row.account}"
-    yield m.QuarantineSet(con_id=row.con_id, symbol=row.symbol, reason=reason, tech=tech)
-    yield m.RaiseAlert(
-        key="unexplained_difference", text=f"{row.symbol}: {reason}; no new orders in it", severity="critical"
-    )
 
 
 # ── unknown orders ──────────────────────────────────────────────────────────────────────────────────────────────────

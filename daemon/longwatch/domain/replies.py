@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from longwatch.domain import messages as m
 from longwatch.domain import modification
 from longwatch.domain.breaker import held_by, told
+from longwatch.domain.breaks import differences
 from longwatch.domain.commands import named
 from longwatch.domain.orders import Purpose
 from longwatch.domain.readiness import reasons
-from longwatch.domain.reconcile import differences
 from longwatch.domain.resolution import order_called, said
 from longwatch.domain.state import State
 
@@ -41,6 +41,16 @@ def outcome(state: State, event: m.ControlRequested) -> tuple[bool, str]:
     return True, f"{what}: done and journalled"
 
 
+MOST_NAMES = 20
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The names there are, as far as a sentence can hold them."""
+    known = sorted(set(names))
+    more = f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
+    return ", ".join(known[:MOST_NAMES]) + more
+
+
 def _no_order(state: State, name: str, reason: str) -> str | None:
     if name == "all" or named(state, name):
         return None
@@ -49,21 +59,23 @@ def _no_order(state: State, name: str, reason: str) -> str | None:
         return f"order {order.ref} is {order.state.value}: there is nothing left to cancel"
     if name in state.instruments or any(order.symbol == name for order in state.orders.values()):
         return f"no order in {name} is live: there is nothing to cancel"
-    return f"no live order is called {name}; `longwatch orders` lists them by symbol, number and reference"
+    live = _listed([f"{order.intent} ({order.symbol})" for order in state.live_orders()])
+    return f"no live order is called {name}; live are {live or 'none'}, see `longwatch orders`"
 
 
 def _no_holding(state: State, name: str, reason: str) -> str | None:
-    if name == "all" or any(name == symbol for symbol, _ in state.outside.values()):
+    apart = {row.symbol for row in differences(state) if row.con_id in state.quarantines}
+    known = apart | {symbol for symbol, _ in state.outside.values()}
+    if name == "all" or name in known:
         return None
-    if any(name == row.symbol and row.con_id in state.quarantines for row in differences(state)):
-        return None
-    return f"the account holds no {name} beside ours; `longwatch positions` lists what is outside"
+    return f"the account holds no {name} beside ours; outside are {_listed(known) or 'none'}, see `longwatch positions`"
 
 
 def _no_quarantine(state: State, name: str, reason: str) -> str | None:
     if any(name in (held.symbol, str(con_id)) for con_id, held in state.quarantines.items()):
         return None
-    return f"{name} is not quarantined; `longwatch status` lists what is"
+    known = _listed(held.symbol for held in state.quarantines.values())
+    return f"{name} is not quarantined; quarantined are {known or 'none'}, see `longwatch reconcile`"
 
 
 def _nothing_held(state: State, name: str, reason: str) -> str | None:

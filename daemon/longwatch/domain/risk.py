@@ -12,7 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from longwatch.domain.breaker import held_by, told
-from longwatch.domain.exposure import worst_shares, worst_value, worst_values
+from longwatch.domain.exposure import still_there, worst_shares, worst_value, worst_values
 from longwatch.domain.instruments import Side
 from longwatch.domain.messages import Verb
 from longwatch.domain.orders import Purpose
@@ -93,10 +93,10 @@ def cap_net_exposure(state: State, proposal: Proposal) -> Cap | None:
 
 
 def cap_reversal(state: State, proposal: Proposal) -> Cap | None:
-    """A reducing order, with every live order on its side, ends at zero: it never turns a position round."""
+    """A reducing order, with every live order on its side, turns neither our position round nor the account's."""
     if proposal.purpose is not Purpose.REDUCE:
         return None
-    held, con_id = abs(state.held(proposal.instrument.con_id)), proposal.instrument.con_id
+    held, con_id = still_there(state, proposal.instrument.con_id), proposal.instrument.con_id
     same_side = sum((o.remaining for o in state.live_in(con_id) if o.side is proposal.side), ZERO)
     return Cap(allowed=held - same_side, observed=same_side + proposal.quantity, limit=held)
 

@@ -42,10 +42,20 @@ class Fill:
     tech: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What the broker's figures of a position were before its shares last changed, at market time `at`."""
+
+    quantity: Decimal
+    average_cost: Decimal | None
+    at: datetime | None
+
+
 @dataclass(slots=True, kw_only=True)
 class State:
     """All that the daemon knows and has decided; every field is explained by the fact that sets it.
 
+    `rebased`: symbol -> how its kept prices were last found to stand to those fetched, as of a session.
     `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of. `jobs_done`: run id of a
     finished job -> when that run ceases to be valid; kept for a day longer.
     """
@@ -73,6 +83,10 @@ class State:
     snapshot_failed: m.SnapshotFailed | None = None
     compared: m.BookCompared | None = None
     account_positions: dict[int, tuple[str, Decimal]] = field(default_factory=dict)
+    account_costs: dict[int, Decimal] = field(default_factory=dict)
+    moved: dict[int, Moved] = field(default_factory=dict)
+    rebased: dict[str, tuple[Decimal, date]] = field(default_factory=dict)
+    splits: dict[int, tuple[m.SplitBooked, ...]] = field(default_factory=dict)
     outside: dict[int, tuple[str, Decimal]] = field(default_factory=dict)
     book: dict[int, Holding] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
@@ -213,11 +227,19 @@ def _account_valued(state: State, fact: m.AccountValued) -> None:
 
 
 def _account_position_set(state: State, fact: m.AccountPositionSet) -> None:
+    former = state.account_positions.get(fact.con_id, ("", ZERO))[1]
+    if fact.quantity != former:
+        cost = state.account_costs.get(fact.con_id)
+        state.moved[fact.con_id] = Moved(quantity=former, average_cost=cost, at=fact.at)
+        state.activity += 1
     if fact.quantity:
         state.account_positions[fact.con_id] = (fact.symbol, fact.quantity)
     else:
         state.account_positions.pop(fact.con_id, None)
-    state.activity += 1
+    if fact.average_cost is not None and fact.quantity:
+        state.account_costs[fact.con_id] = fact.average_cost
+    else:
+        state.account_costs.pop(fact.con_id, None)
 
 
 def _outside_set(state: State, fact: m.OutsideSet) -> None:
@@ -232,6 +254,32 @@ def _holding_adopted(state: State, fact: m.HoldingAdopted) -> None:
     holding = state.book.get(fact.con_id) or Holding(con_id=fact.con_id, symbol=fact.symbol)
     state.book[fact.con_id] = after_fill(holding, fact.quantity, fact.average_cost)
     state.activity += 1
+
+
+def _split_booked(state: State, fact: m.SplitBooked) -> None:
+    """Fills keep the figures they were told with: `_in_todays_shares` reads them; so do orders, which have ended."""
+    holding = state.book.get(fact.con_id) or Holding(con_id=fact.con_id, symbol=fact.symbol)
+    state.book[fact.con_id] = replace(holding, quantity=fact.book, average_cost=fact.average_cost)
+    if fact.outside:
+        state.outside[fact.con_id] = (fact.symbol, fact.outside)
+    else:
+        state.outside.pop(fact.con_id, None)
+    if state.equity is not None and fact.sizing_price is not None:
+        prices = dict(state.equity.prices) | {fact.symbol: fact.sizing_price}
+        state.equity = replace(state.equity, prices=tuple(prices.items()))
+    state.splits[fact.con_id] = (*state.splits.get(fact.con_id, ()), fact)
+    state.rebased.pop(fact.symbol, None)
+    state.activity += 1
+
+
+def _in_todays_shares(
+    state: State, con_id: int, signed: Decimal, price: Decimal, at: datetime
+) -> tuple[Decimal, Decimal]:
+    """Shares and price of an execution of before a split, as they count since."""
+    for split in state.splits.get(con_id, ()):
+        if at < split.at:
+            signed, price = signed * split.new / split.old, price * split.old / split.new
+    return signed, price
 
 
 def _foreign_order_set(state: State, fact: m.ForeignOrderSet) -> None:
@@ -276,6 +324,7 @@ def _verb_set(state: State, fact: m.VerbSet) -> None:
 def _data_judged(state: State, fact: m.DataJudged) -> None:
     state.judged_session = fact.session
     state.judged = {row.symbol: row for row in fact.judged}
+    state.rebased |= {row.symbol: (row.rebased, fact.session) for row in fact.judged if row.rebased is not None}
 
 
 def _targets_set(state: State, fact: m.TargetsSet) -> None:
@@ -419,7 +468,7 @@ def _fill_booked(state: State, fact: m.FillBooked) -> None:
         executed_at=fact.executed_at,
         tech=fact.tech,
     )
-    _book(state, fact.intent, fact.con_id, fact.symbol, signed, fact.price)
+    _book(state, fact.intent, fact.con_id, fact.symbol, signed, fact.price, fact.executed_at)
     if fact.intent is not None and fact.taken_back:
         order = state.orders[fact.intent]
         put_order(state, replace(order, taken_back=order.taken_back + fact.taken_back))
@@ -436,7 +485,7 @@ def _unbook(state: State, exec_id: str, successor: str | None) -> None:
     former = state.fills.pop(exec_id, None)
     if former is None:
         return
-    _book(state, former.intent, former.con_id, former.symbol, -former.quantity, former.price)
+    _book(state, former.intent, former.con_id, former.symbol, -former.quantity, former.price, former.executed_at)
     commission = state.commissions.pop(exec_id, None)
     if commission is not None:
         if successor is not None:
@@ -445,11 +494,13 @@ def _unbook(state: State, exec_id: str, successor: str | None) -> None:
             _charge(state, former.intent, -commission)
 
 
-def _book(state: State, intent: int | None, con_id: int, symbol: str, signed: Decimal, price: Decimal) -> None:
+def _book(
+    state: State, intent: int | None, con_id: int, symbol: str, signed: Decimal, price: Decimal, at: datetime
+) -> None:
     if intent is None:
         return
     holding = state.book.get(con_id) or Holding(con_id=con_id, symbol=symbol)
-    state.book[con_id] = after_fill(holding, signed, price)
+    state.book[con_id] = after_fill(holding, *_in_todays_shares(state, con_id, signed, price, at))
     order = state.orders[intent]
     change = signed * order.side.sign
     filled = order.filled + change
@@ -500,6 +551,7 @@ _FOLDS = cast(
         m.AccountPositionSet: _account_position_set,
         m.OutsideSet: _outside_set,
         m.HoldingAdopted: _holding_adopted,
+        m.SplitBooked: _split_booked,
         m.ForeignOrderSet: _foreign_order_set,
         m.SnapshotFailed: _snapshot_failed,
         m.BookCompared: _book_compared,

@@ -18,6 +18,12 @@ def quarantine_lifted(fact: m.QuarantineLifted, state: State) -> Line:
     return Line(topic="reconcile", text=f"{symbol_of(state, fact.con_id)} out of quarantine: {fact.reason}")
 
 
+def split_booked(fact: m.SplitBooked, state: State) -> Line:
+    """What moved together, and what proves it."""
+    ours = f"ours {number(fact.book)} at {number(fact.average_cost)}"
+    return warning("reconcile", f"{fact.symbol} split {fact.new}/{fact.old}: {ours}; {fact.proof}")
+
+
 def breaker_set(fact: m.BreakerSet, state: State) -> Line | None:
     """Alerts tell of those that the broker caused; a person's cancel has a line of its own."""
     if fact.until is None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from longwatch.domain import messages as m
+from longwatch.domain.causes import Cause
 from longwatch.domain.orders import OrderState
 from longwatch.domain.state import State
 from longwatch.ops.held_back import (
@@ -21,6 +22,7 @@ from longwatch.ops.held_back import (
     quarantine_lifted,
     quarantine_set,
     resolution_contradicted,
+    split_booked,
     verb_set,
 )
 from longwatch.ops.lines import Line
@@ -143,7 +145,8 @@ def _snapshot_failed(fact: m.SnapshotFailed, state: State) -> Line:
 
 
 def _outside_set(fact: m.OutsideSet, state: State) -> Line:
-    return Line(topic="book", text=f"{number(fact.quantity)} {fact.symbol} not ours ({fact.reason})")
+    cause = "" if fact.cause is Cause.UNEXPLAINED else f"{fact.cause.value}: "
+    return Line(topic="book", text=f"{number(fact.quantity)} {fact.symbol} not ours ({cause}{fact.reason})")
 
 
 def _holding_adopted(fact: m.HoldingAdopted, state: State) -> Line:
@@ -303,6 +306,7 @@ TELLERS = cast(
         m.SnapshotFailed: _snapshot_failed,
         m.OutsideSet: _outside_set,
         m.HoldingAdopted: _holding_adopted,
+        m.SplitBooked: split_booked,
         m.ForeignOrderSet: _foreign_order_set,
         m.BookCompared: _book_compared,
         m.QuarantineSet: quarantine_set,

@@ -21,6 +21,7 @@ from longwatch.gateway.police import Violation
 from longwatch.quick import quick
 from longwatch.simulation.booked import ZERO, BookedOrder, Fill
 from longwatch.simulation.scenery import Scenery
+from longwatch.simulation.shares import SHARE_FACTS, booked_shares, true_shares
 from longwatch.simulation.tap import Seen
 from longwatch.simulation.trouble import Played
 
@@ -135,14 +136,18 @@ class Evidence:
 
     def position(self, con_id: int, at: datetime) -> Decimal:
         """The account's true shares at an instant; what was taken back is among them until that could be known."""
-        times, held = self._held_since.get(con_id, ((), ()))
-        after = bisect_right(times, at)
-        not_known = (
-            fill.quantity
+        hidden = [
+            fill
             for fill, known_at in self.busts_known
             if fill.con_id == con_id and fill.at <= at and (known_at is None or at < known_at)
-        )
-        return sum(not_known, held[after - 1] if after else ZERO)
+        ]
+        events = [one for one in self.events if one.con_id == con_id]
+        if events:
+            fills = (fill for fill in self.fills if fill.con_id == con_id)
+            return true_shares((*fills, *hidden), events, at).get(con_id, (ZERO, ZERO))[0]
+        times, held = self._held_since.get(con_id, ((), ()))
+        after = bisect_right(times, at)
+        return sum((fill.quantity for fill in hidden), held[after - 1] if after else ZERO)
 
     @cached_property
     def busts_known(self) -> tuple[tuple[Fill, datetime | None], ...]:
@@ -220,24 +225,13 @@ class Evidence:
         return held
 
     def booked(self, at: datetime) -> dict[int, tuple[Decimal, Decimal]]:
-        """What the journal's fills of ours come to: contract -> shares, paid."""
-        fills: dict[str, tuple[int, Decimal, Decimal]] = {}
-        for row in self.facts("FillBooked"):
-            body = row.body
-            if row.at > at:
-                break
-            if body["replaces"] is not None:
-                fills.pop(body["replaces"], None)
-            if body["intent"] is not None:
-                sign = 1 if body["side"] == "BUY" else -1
-                fills[body["exec_id"]] = (body["con_id"], sign * Decimal(body["quantity"]), Decimal(body["price"]))
-        said = [row.body for row in self.facts("HoldingAdopted") if row.at <= at]
-        rows = [(one["con_id"], Decimal(one["quantity"]), Decimal(one["average_cost"])) for one in said]
-        booked: dict[int, tuple[Decimal, Decimal]] = {}
-        for con_id, quantity, price in (*fills.values(), *rows):
-            shares, value = booked.get(con_id, (ZERO, ZERO))
-            booked[con_id] = shares + quantity, value + quantity * price
-        return booked
+        """What the journal's facts of ours come to: contract -> shares, paid."""
+        rows = (row for row in self.facts(*SHARE_FACTS) if row.at <= at)
+        return booked_shares((row.kind, row.body) for row in rows)
+
+    def truly(self, at: datetime) -> dict[int, tuple[Decimal, Decimal]]:
+        """The account's true shares at an instant, and what was paid for them."""
+        return true_shares(self.fills, self.events, at)
 
     def last_trouble(self) -> datetime:
         """When the last fault ended."""

@@ -6,7 +6,7 @@ gateway's books say, and what it could know is what had arrived on the wire.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,11 +19,13 @@ from longwatch.simulation.evidence import Evidence, Found, Row
 from longwatch.simulation.knowable import ready_when_sending
 from longwatch.simulation.liveness import at_target, enough_orders, no_unknown_remains
 from longwatch.simulation.obedience import obeys_people_and_quarantines
+from longwatch.simulation.shares import sizing_prices
 from longwatch.simulation.tap import Seen
 
 QUIET = timedelta(hours=1)
 """After so long without trouble book and account must agree."""
 SLACK = timedelta(seconds=2)
+CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +83,19 @@ def quiet_positions(evidence: Evidence) -> Found:
     had to say that the account is right, the shares are.
     """
     for at in _quiet_points(evidence):
-        true: dict[int, tuple[Decimal, Decimal]] = defaultdict(lambda: (ZERO, ZERO))
-        for fill in evidence.fills:
-            if fill.at <= at:
-                shares, value = true[fill.con_id]
-                true[fill.con_id] = shares + fill.quantity, value + fill.quantity * fill.price
-        book = evidence.booked(at)
+        true, book = evidence.truly(at), evidence.booked(at)
         hidden = {fill.con_id for fill in evidence.untellable}
         for con_id in sorted(true.keys() | book.keys()):
-            ours, theirs = book.get(con_id, (ZERO, ZERO)), true[con_id]
-            if ours != theirs and not (
+            ours, theirs = book.get(con_id, (ZERO, ZERO)), true.get(con_id, (ZERO, ZERO))
+            if not _is_same(ours, theirs) and not (
                 con_id in hidden and (ours[0] == theirs[0] or con_id in evidence.quarantined(at))
             ) and not (con_id in evidence.adopted and ours[0] == theirs[0]):
                 yield at, f"contract {con_id}: the book has (shares, paid) {ours}, the account {theirs}"
+
+
+def _is_same(ours: tuple[Decimal, Decimal], theirs: tuple[Decimal, Decimal]) -> bool:
+    """Shares to the last one, money to the cent: a third of a price has no end."""
+    return ours[0] == theirs[0] and abs(ours[1] - theirs[1]) < CENT
 
 
 def every_fill_is_heard(evidence: Evidence) -> Found:
@@ -131,7 +133,7 @@ def limits_at_worst(evidence: Evidence) -> Found:
 def _passed(evidence: Evidence, seen: Seen, worst: Decimal, is_buy: bool, quantity: Decimal, sized: Row) -> Found:
     settings, symbol = evidence.scene.settings, seen.values["symbol"]
     risk, equity = settings["risk"], Decimal(sized.body["equity"])
-    price = next((Decimal(price) for name, price in sized.body["prices"] if name == symbol), ZERO)
+    price = sizing_prices(evidence, sized, seen.at).get(symbol, ZERO)
     if quantity > Decimal(str(risk["max_order_shares"])) or quantity * price > Decimal(str(risk["max_order_value"])):
         yield seen.at, f"{quantity} {symbol} are too large an order"
     if not is_buy:
@@ -162,7 +164,7 @@ def _worst(evidence: Evidence, place: int) -> Decimal:
 
 def _gross(evidence: Evidence, at: datetime, sized: Row) -> Decimal:
     """What is held, and what is bought and booked so far, at the sizing prices."""
-    prices = {name: Decimal(price) for name, price in sized.body["prices"]}
+    prices = sizing_prices(evidence, sized, at)
     total = ZERO
     for con_id, symbol in evidence.symbols.items():
         total += evidence.position(con_id, at) * prices.get(symbol, ZERO)

@@ -7,8 +7,8 @@ import contextlib
 
 from longwatch.app import Daemon
 from longwatch.domain import messages as m
+from longwatch.domain.breaks import differences
 from longwatch.domain.decide import Step
-from longwatch.domain.reconcile import differences
 from longwatch.gateway.app import Gateway
 from longwatch.simulation.bench import Bench, OnStep
 from longwatch.simulation.plan import Incident

@@ -130,7 +130,7 @@ def _gap(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> Gap | 
     """How far a symbol is from its target."""
     settings, prices = evidence.scene.settings, dict(sized.body["prices"])
     mine = [order for order in evidence.orders if order.symbol == symbol]
-    held = sum((fill.quantity for order in mine for fill in order.fills), ZERO)
+    held = evidence.position(mine[0].con_id, evidence.scene.ends) if mine else ZERO
     if symbol not in prices:
         is_gap = bool(weight or held)
         return Gap(text=f"{symbol} holds {held}, wanted {weight:.4f}, and has no price", short=ZERO) if is_gap else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -58,12 +59,12 @@ async def _one(
     known = desk.state.judged.get(symbol)
     is_had = desk.state.judged_session == session and (symbol, bar_size) in desk.history
     if run.attempt > 1 and is_had and known is not None and not known.flaws:
-        return known
+        return replace(known, rebased=None)
     desk.history.pop((symbol, bar_size), None)
     try:
         async with turns:
             series = await _bars(desk, session, symbol, bar_size, count)
-        flaws, notes = await _judged(desk, series, session)
+        flaws, notes, ratio = await _judged(desk, series, session)
     except LongwatchError as error:
         why = str(error).removeprefix(f"{symbol}: ")
         return m.SeriesJudged(symbol=symbol, bars=0, last_session=None, close=None, flaws=(why,))
@@ -76,6 +77,7 @@ async def _one(
         close=price_of(series.close[-1]) if not flaws else None,
         flaws=tuple(flaw.text for flaw in flaws),
         warnings=notes,
+        rebased=None if ratio is None else price_of(ratio),
     )
 
 
@@ -100,21 +102,24 @@ def price_of(close: float) -> Decimal:
     return Decimal(repr(close)).quantize(CENT_OF_A_CENT).normalize() + 0
 
 
-async def _judged(desk: Desk, series: BarSeries, session: date) -> tuple[tuple[Flaw, ...], tuple[str, ...]]:
+async def _judged(
+    desk: Desk, series: BarSeries, session: date
+) -> tuple[tuple[Flaw, ...], tuple[str, ...], float | None]:
     first = series.sessions()[0] if len(series) else session
     sessions = desk.calendar.sessions(first - timedelta(days=7), session)
     rules = Rules(stale_sessions=desk.state.settings.stale_sessions, source_adjusts=desk.source_adjusts)
-    found = await desk.workers.run(
+    found, ratio = await desk.workers.run(
         lambda: _judge_and_cache(desk, series, sessions, session, rules),
         deadline_seconds=desk.refresh_deadline_seconds,
     )
-    return barring(found), tuple(flaw.text for flaw in found if not flaw.bars_trading)
+    return barring(found), tuple(flaw.text for flaw in found if not flaw.bars_trading), ratio
 
 
 def _judge_and_cache(
     desk: Desk, series: BarSeries, sessions: Sequence[Session], session: date, rules: Rules
-) -> tuple[Flaw, ...]:
+) -> tuple[tuple[Flaw, ...], float | None]:
+    """What is wrong with the bars, and the ratio by which what was cached of them is rebased."""
     found = judge(series, sessions, as_of_session=session, rules=rules)
-    if desk.cache is not None and not barring(found):
-        desk.cache.merge(series)
-    return found
+    if desk.cache is None or barring(found):
+        return found, None
+    return found, desk.cache.merge(series).ratio

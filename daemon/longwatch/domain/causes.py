@@ -1,0 +1,42 @@
+"""Why book and account differ, in a closed set of names, and what ends the quarantine each leads to; read all over."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """What a difference between our book and the account comes from, as far as it can be told."""
+
+    LATE_FILL = "late fill"
+    MANUAL_TRADE = "manual trade"
+    OTHER_CLIENT = "other client"
+    OURS_UNKNOWN = "ours but unknown to this journal"
+    SPLIT = "split"
+    ASSIGNMENT = "assignment or exercise"
+    LIQUIDATION = "liquidation"
+    TRANSFER = "transfer"
+    CORRECTION = "correction"
+    UNEXPLAINED = "unexplained"
+
+
+_BY_A_PERSON = "`longwatch adopt {0}` takes the difference as ours, `longwatch unquarantine {0}` leaves it outside"
+_OR_ELSE = f"book and account agreeing again; or else {_BY_A_PERSON}"
+
+LIFTED_BY: dict[Cause, str] = {
+    Cause.LATE_FILL: f"the execution of our order being heard, `longwatch resolve` of that order, or {_OR_ELSE}",
+    Cause.MANUAL_TRADE: f"the execution being heard, {_OR_ELSE}",
+    Cause.OTHER_CLIENT: f"the execution being heard, {_OR_ELSE}",
+    Cause.OURS_UNKNOWN: _BY_A_PERSON,
+    Cause.SPLIT: f"the rebased history, which proves the split, or {_OR_ELSE}",
+    Cause.ASSIGNMENT: _OR_ELSE,
+    Cause.LIQUIDATION: _BY_A_PERSON,
+    Cause.TRANSFER: _OR_ELSE,
+    Cause.CORRECTION: _OR_ELSE,
+    Cause.UNEXPLAINED: _OR_ELSE,
+}
+
+
+def lifted_by(cause: Cause, symbol: str) -> str:
+    """What would end a quarantine of this cause, as a person reads it."""
+    return LIFTED_BY[cause].format(symbol)

@@ -1,0 +1,76 @@
+"""Orders and trades in the account that are not ours: shown, counted, never touched; called by lifecycle."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.causes import Cause, lifted_by
+from longwatch.domain.evidence import Decided
+from longwatch.domain.state import State
+
+REF_MARK = "lw:"
+ENDED_ELSEWHERE = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
+NEVER_BY_OTHERS = frozenset({Cause.LIQUIDATION, Cause.OURS_UNKNOWN})
+"""Trades after which a person must look before this instrument is traded again."""
+
+
+def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
+    """Message 5 of somebody else's order."""
+    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.quantity
+    known = state.foreign_orders.get(event.perm_id)
+    if (known is None and not remaining) or (known is not None and known.remaining == remaining):
+        return
+    yield m.ForeignOrderSet(
+        perm_id=event.perm_id,
+        con_id=event.con_id,
+        symbol=event.symbol,
+        side=event.side,
+        remaining=remaining,
+        status=event.status,
+    )
+
+
+def foreign_status(state: State, event: m.OrderStatusSeen) -> Decided:
+    """Message 3 of somebody else's order."""
+    known = state.foreign_orders.get(event.perm_id)
+    if known is None:
+        return
+    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.remaining
+    if remaining != known.remaining:
+        yield m.ForeignOrderSet(
+            perm_id=event.perm_id,
+            con_id=known.con_id,
+            symbol=known.symbol,
+            side=known.side,
+            remaining=remaining,
+            status=event.status,
+        )
+
+
+def outside_trade(state: State, event: m.ExecutionSeen, change: Decimal, *, is_revised: bool) -> Decided:
+    """A trade by others moves what is not ours of the account; before the first comparison it is in it already."""
+    if state.compared is None or not change:
+        return
+    held, cause = state.outside.get(event.con_id, (event.symbol, Decimal(0)))[1], _cause_of(state, event)
+    yield m.OutsideSet(
+        con_id=event.con_id,
+        symbol=event.symbol,
+        quantity=held + change,
+        reason=f"execution {event.exec_id} by somebody else",
+        cause=Cause.CORRECTION if is_revised else cause,
+    )
+    if cause in NEVER_BY_OTHERS and event.con_id not in state.quarantines:
+        text = f"{event.symbol}: {cause.value}: execution {event.exec_id} of {change}, order {event.ref or 'nameless'}"
+        yield m.QuarantineSet(con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech, cause=cause)
+        told = f"{text}; no new orders in it until: {lifted_by(cause, event.symbol)}"
+        yield m.RaiseAlert(key=cause.name.lower(), text=told, severity="critical")
+
+
+def _cause_of(state: State, event: m.ExecutionSeen) -> Cause:
+    """Who made a trade that is not this journal's, by the marks its execution bears."""
+    if event.is_liquidation:
+        return Cause.LIQUIDATION
+    if event.ref.startswith(REF_MARK) or (event.client_id == state.client_id and event.order_id > 0):
+        return Cause.OURS_UNKNOWN
+    return Cause.OTHER_CLIENT if event.client_id else Cause.MANUAL_TRADE
