@@ -320,6 +320,14 @@ def _stranger(play: Play, number: int) -> None:
         play.stranger(symbol, 5, f"f{len(play.steps):05x}.01", side)
 
 
+def _split(play: Play, number: int) -> None:
+    """Two new shares for one, in the first instrument of which something is held that agrees."""
+    held = (con_id for con_id, (_, quantity) in play.state.account_positions.items() if quantity)
+    con_id = next(one for one in held if one not in play.state.quarantines)
+    play.split(SYMBOLS[con_id], 2, 1)
+    play.snapshot()
+
+
 def _foreign_order(play: Play, number: int) -> None:
     con_id = 1 + number % 3
     play.hear(
@@ -414,9 +422,9 @@ ACTS: dict[str, Callable[[Play, int], None]] = {
     "job": _job,
     "missing": _missing,
 }
-# Told of once, in the golden day: in every play a restored journal would leave little to trade, and a person's wrong
-# word on an order would be the truth of a book that has no other.
-ONCE: dict[str, Callable[[Play, int], None]] = {"restored": _restored, "resolve": _resolve}
+# Told of once, in the golden day: splits have tests of their own, in every play a restored journal would leave little
+# to trade, and a person's wrong word on an order would be the truth of a book that has no other.
+ONCE: dict[str, Callable[[Play, int], None]] = {"restored": _restored, "resolve": _resolve, "split": _split}
 TRADING = ("rebalance", "write", "write", "acknowledge", "fill", "fill", "snapshot", "silence", "cancel")
 
 acts = st.one_of(st.sampled_from(TRADING), st.sampled_from(sorted(ACTS)))
@@ -486,6 +494,7 @@ A_DAY: tuple[tuple[str, int], ...] = (
     ("bust", 0),
     ("snapshot", 4),
     ("snapshot", 8),
+    ("split", 0),
 )
 """A day with something of everything: the golden journal's."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from longwatch.domain import messages as m
@@ -55,6 +55,8 @@ class World:
     open_orders: set[int] = field(default_factory=set)
     completed: set[int] = field(default_factory=set)
     executions: list[str] = field(default_factory=list)
+    costs: dict[int, Decimal] = field(default_factory=dict)
+    cash: Decimal = EQUITY
     prices: dict[str, Decimal] = field(default_factory=lambda: dict(PRICES))
     runs: int = 0
 
@@ -218,21 +220,43 @@ class World:
             executed_at=self.now,
         )
 
+    def moved(self, symbol: str) -> Step:
+        """The broker tells a position by itself."""
+        con_id = CON_IDS[symbol]
+        figures = {"quantity": self.positions.get(con_id, D(0)), "average_cost": self.costs.get(con_id, D(90))}
+        return self.hear(m.PositionSeen, account=ACCOUNT, con_id=con_id, symbol=symbol, **figures)
+
+    def split(self, symbol: str, new: int, old: int, *, rebased: bool = True) -> Step:
+        """New shares for old ones: the position is told at once, and the history, rebased or not, is fetched anew."""
+        con_id = CON_IDS[symbol]
+        self.positions[con_id] = (self.positions[con_id] * new / old).to_integral_value(ROUND_DOWN)
+        self.costs[con_id] = self.costs.get(con_id, D(90)) * old / new
+        self.prices[symbol] = self.prices[symbol] * old / new
+        step = self.moved(symbol)
+        self.fetched(**{symbol: D(new) / old} if rebased else {})
+        return step
+
+    def fetched(self, **rebased: Decimal) -> Step:
+        """Bars of every symbol, with what some were rebased by."""
+        rows = [replace(judged(symbol), close=self.prices[symbol], rebased=rebased.get(symbol)) for symbol in CON_IDS]
+        return self.hear(m.DataRefreshed, run_id="refresh@2", session=YESTERDAY.date, judged=tuple(rows))
+
     def snapshot(self, **fields: Any) -> Step:
         """A round of downloads that took a second and shows the account as it is."""
         self.wait(1)
         whole = {
             "reason": "scheduled",
             "positions": tuple(
-                m.PositionRow(con_id=con_id, symbol=SYMBOLS.get(con_id, str(con_id)), quantity=q, average_cost=D(90))
+                m.PositionRow(con_id=con_id, symbol=SYMBOLS.get(con_id, str(con_id)), quantity=q, average_cost=cost)
                 for con_id, q in sorted(self.positions.items())
+                for cost in [self.costs.get(con_id, D(90))]
                 if q
             ),
             "open_perm_ids": tuple(sorted(self.open_orders)),
             "completed_perm_ids": tuple(sorted(self.completed)),
             "exec_ids": tuple(self.executions),
             "net_liquidation": EQUITY,
-            "cash": EQUITY,
+            "cash": self.cash,
             "started_tech": self.now - timedelta(seconds=1),
         }
         return self.hear(m.SnapshotSeen, **(whole | fields))

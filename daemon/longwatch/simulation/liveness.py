@@ -9,6 +9,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from longwatch.simulation.booked import ZERO, BookedOrder
 from longwatch.simulation.evidence import TERMINAL, Evidence, Found, Row
+from longwatch.simulation.shares import true_shares
 
 SETTLED_WITHIN = timedelta(minutes=30)
 """How long after the last fault, and the close of its session, an order's outcome may still be unknown."""
@@ -130,7 +131,7 @@ def _gap(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> Gap | 
     """How far a symbol is from its target."""
     settings, prices = evidence.scene.settings, dict(sized.body["prices"])
     mine = [order for order in evidence.orders if order.symbol == symbol]
-    held = evidence.position(mine[0].con_id, evidence.scene.ends) if mine else ZERO
+    held = _held(evidence, mine)
     if symbol not in prices:
         is_gap = bool(weight or held)
         return Gap(text=f"{symbol} holds {held}, wanted {weight:.4f}, and has no price", short=ZERO) if is_gap else None
@@ -146,6 +147,14 @@ def _gap(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> Gap | 
         return None
     text = f"{symbol} holds {held} (and {unfilled} left unfilled), wanted {target}"
     return Gap(text=text, short=max(target - held, ZERO) * price)
+
+
+def _held(evidence: Evidence, orders: list[BookedOrder]) -> Decimal:
+    """What the fills of one instrument's orders, and its splits, come to."""
+    con_ids = {order.con_id for order in orders}
+    fills = (fill for order in orders for fill in order.fills)
+    found = true_shares(fills, (one for one in evidence.events if one.con_id in con_ids), evidence.scene.ends)
+    return sum((shares for shares, _ in found.values()), ZERO)
 
 
 def _unfilled(evidence: Evidence, orders: list[BookedOrder]) -> Decimal:
