@@ -23,9 +23,17 @@ def held() -> World:
     return world
 
 
+def asked(world: World, command: str, argument: str) -> m.ControlRequested:
+    now = world.now
+    return m.ControlRequested(
+        at=now, tech=now, command=command, argument=argument, by="uid 1000", reason="the statement"
+    )
+
+
 def say(world: World, command: str, argument: str) -> None:
-    assert objection(world.state, command, argument, "a look at the statement") is None
-    world.hear(m.ControlRequested, command=command, argument=argument, by="uid 1000", reason="the statement")
+    event = asked(world, command, argument)
+    assert objection(world.state, event) is None
+    world.take(event)
 
 
 # ── what a difference looks like ────────────────────────────────────────────────────────────────────────────────────
@@ -185,7 +193,7 @@ def test_a_name_that_nobody_knows_is_answered_with_those_there_are(command: str,
     world.positions[1] += 30
     world.reconcile(2)
     world.acknowledge(world.one(BBB="0.1"))
-    why = objection(world.state, command, "XXX", "a slip")
+    why = objection(world.state, asked(world, command, "XXX"))
     assert why is not None and "XXX" in why and known in why
     assert not named(world.state, "XXX")
 
@@ -284,7 +292,7 @@ def test_an_order_of_somebody_else_counts_and_is_never_touched() -> None:
         effects += of_kind(step.effects, m.CancelOrder)
     assert not effects
     assert list(world.state.foreign_orders) == [77]
-    assert objection(world.state, "cancel", "77", "") is not None
+    assert objection(world.state, asked(world, "cancel", "77")) is not None
 
 
 def test_an_order_in_another_account_is_no_matter_of_ours() -> None:
