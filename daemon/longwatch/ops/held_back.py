@@ -1,8 +1,9 @@
-"""Lines on what holds orders back, and on persons' words about them; entered in the narrator's table."""
+"""Lines on whose shares are whose, what holds orders back, and persons' words on both; entered in the narrator's table."""
 
 from __future__ import annotations
 
 from longwatch.domain import messages as m
+from longwatch.domain.causes import Cause
 from longwatch.domain.state import State
 from longwatch.ops.lines import Line, quiet, warning
 from longwatch.ops.phrases import number, symbol_of
@@ -16,6 +17,18 @@ def quarantine_set(fact: m.QuarantineSet, state: State) -> Line:
 def quarantine_lifted(fact: m.QuarantineLifted, state: State) -> Line:
     """Both sides agree again, or a person has looked."""
     return Line(topic="reconcile", text=f"{symbol_of(state, fact.con_id)} out of quarantine: {fact.reason}")
+
+
+def outside_set(fact: m.OutsideSet, state: State) -> Line:
+    """What is not ours, and by what proof."""
+    cause = "" if fact.cause is Cause.UNEXPLAINED else f"{fact.cause.value}: "
+    return Line(topic="book", text=f"{number(fact.quantity)} {fact.symbol} not ours ({cause}{fact.reason})")
+
+
+def holding_adopted(fact: m.HoldingAdopted, state: State) -> Line:
+    """What is ours by a person's word, or a setting's."""
+    text = f"adopted {number(fact.quantity)} {fact.symbol} at {number(fact.average_cost)} ({fact.reason})"
+    return Line(topic="book", text=text)
 
 
 def split_booked(fact: m.SplitBooked, state: State) -> Line:

@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import Any, cast
 
 from longwatch.domain import messages as m
-from longwatch.domain.causes import Cause
 from longwatch.domain.orders import OrderState
 from longwatch.domain.state import State
 from longwatch.ops.held_back import (
     breaker_lifted,
     breaker_set,
+    holding_adopted,
     order_resolved,
+    outside_set,
     quarantine_lifted,
     quarantine_set,
     resolution_contradicted,
@@ -142,16 +143,6 @@ def _farm_moved(fact: m.FarmMoved, state: State) -> Line | None:
 def _snapshot_failed(fact: m.SnapshotFailed, state: State) -> Line:
     parts = "; ".join(f"{part}: {reason}" for part, reason in fact.failures)
     return _quiet("account", f"download failed, the order gate stays shut: {parts}")
-
-
-def _outside_set(fact: m.OutsideSet, state: State) -> Line:
-    cause = "" if fact.cause is Cause.UNEXPLAINED else f"{fact.cause.value}: "
-    return Line(topic="book", text=f"{number(fact.quantity)} {fact.symbol} not ours ({cause}{fact.reason})")
-
-
-def _holding_adopted(fact: m.HoldingAdopted, state: State) -> Line:
-    text = f"adopted {number(fact.quantity)} {fact.symbol} at {number(fact.average_cost)} ({fact.reason})"
-    return Line(topic="book", text=text)
 
 
 def _foreign_order_set(fact: m.ForeignOrderSet, state: State) -> Line:
@@ -304,8 +295,8 @@ TELLERS = cast(
         m.BackendMoved: _backend_moved,
         m.FarmMoved: _farm_moved,
         m.SnapshotFailed: _snapshot_failed,
-        m.OutsideSet: _outside_set,
-        m.HoldingAdopted: _holding_adopted,
+        m.OutsideSet: outside_set,
+        m.HoldingAdopted: holding_adopted,
         m.SplitBooked: split_booked,
         m.ForeignOrderSet: _foreign_order_set,
         m.BookCompared: _book_compared,
