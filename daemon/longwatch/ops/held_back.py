@@ -1,4 +1,4 @@
-"""Lines on whose shares are whose, what holds orders back, and persons' words on both; entered in the narrator's table."""
+"""Lines on whose shares are whose, what holds orders back, and persons' words on both; in the narrator's table."""
 
 from __future__ import annotations
 
