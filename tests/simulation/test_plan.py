@@ -12,7 +12,7 @@ import pytest
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.errors import ConfigError
 from longwatch.simulation.fault_page import page
-from longwatch.simulation.nights import NEW_YORK, RARE, drawn
+from longwatch.simulation.nights import AIMS, NEW_YORK, RARE, drawn
 from longwatch.simulation.plan import FAULTS, SCOPES, Incident, load_plan, read_plan
 
 BEGINS = datetime(2007, 1, 3, 13, 0, tzinfo=UTC)
@@ -126,10 +126,20 @@ def test_a_month_of_all_faults_has_every_kind_at_orders_and_cancels() -> None:
 
 
 def test_what_comes_in_nights_also_comes_while_orders_live() -> None:
-    """Resets, log-ins that are wanted and fills that nobody hears of are tried at orders, at cancels and apart."""
+    """Resets, log-ins that are wanted and fills that nobody hears of are tried at orders and apart."""
     found = [one for seed in range(40) for one in drawn(seed, "all", DAYS) if is_in_a_session(one)]
     tried = {(one.fault, one.after) for one in found}
-    assert {(fault, after) for fault in (*RARE, "nightly_reset") for after in ("order", "cancel", "")} <= tried
+    assert {(fault, after) for fault in (*RARE, "nightly_reset") for after in ("order", "")} <= tried
+    assert ("nightly_reset", "cancel") in tried
+
+
+def test_every_dozen_seeds_aim_each_rare_fault_at_every_phase_once() -> None:
+    """By turns, so that few runs are enough to meet them all; half of the runs are spared."""
+    for first in (0, 12, 120):
+        found = [one for seed in range(first, first + 12) for one in drawn(seed, "all", DAYS) if is_in_a_session(one)]
+        for fault in RARE:
+            aims = sorted((aim.after, aim.wait) for aim in AIMS.values())
+            assert sorted((one.after, one.wait) for one in found if one.fault == fault) == aims
 
 
 def is_in_a_session(incident: Incident) -> bool:

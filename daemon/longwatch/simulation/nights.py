@@ -8,6 +8,7 @@ come while orders live: in Asia the reset falls into New York's afternoon, and a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Literal
@@ -32,7 +33,32 @@ AFTER_CANCEL = (0.0, 0.1, 0.4)
 
 RARE = ("lose_fill", "login_wait")
 """In sessions at most once a run: what they leave behind, or the time they take, would be missed by the others."""
-RARE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """When a rare fault comes: `wait` seconds after the next order; of the `first` day, which has most orders at once.
+
+    With `cancels` a person has just cancelled everything.
+    """
+
+    after: str = "order"
+    wait: float = 0.0
+    first: bool = False
+    cancels: bool = False
+
+
+AIMS = {
+    "queued": Aim(first=True),
+    "sent": Aim(wait=0.03),
+    "acknowledged": Aim(wait=1.5),
+    "partly filled": Aim(wait=120.0),
+    "cancel pending": Aim(wait=1.6, cancels=True),
+    "any": Aim(after=""),
+}
+"""Of so many seeds in a row as there are aims, each has one, and as many seeds have none."""
+CANCELLED_BEFORE = 0.1
+"""Seconds between a person's cancel and what is aimed at it: no cancel is acknowledged in that time."""
 
 
 def drawn(seed: int, level: Level, days: Sequence[tuple[datetime, datetime]]) -> tuple[Incident, ...]:
@@ -42,8 +68,7 @@ def drawn(seed: int, level: Level, days: Sequence[tuple[datetime, datetime]]) ->
     random = Random(f"{seed}|{level}|trouble")
     found = [*_nights(random, days[0][0], days[-1][1]), *_in_sessions(random, A_DAY[level], days)]
     for fault in RARE if level == "all" else ():
-        if random.random() < RARE_SHARE:
-            found.append(_incident(random, fault, _within(random, random.choice(days)), in_session=True))
+        found += _aimed(seed, _incident(random, fault, _within(random, random.choice(days))), days[0][0])
     return tuple(sorted(found, key=lambda incident: incident.at))
 
 
@@ -69,6 +94,19 @@ def _in_sessions(random: Random, count: int, days: Sequence[tuple[datetime, date
                 kinds = sorted(SCOPES.keys() - set(RARE))
                 random.shuffle(kinds)
             yield _incident(random, kinds.pop(), _within(random, day), in_session=True)
+
+
+def _aimed(seed: int, incident: Incident, opens: datetime) -> Iterator[Incident]:
+    """A rare fault where a seed's run has it, at what it is aimed at there."""
+    dozen, place = divmod(seed, 2 * len(AIMS))
+    aims = [*AIMS.values(), *(None for _ in AIMS)]
+    Random(f"{dozen}|{incident.fault}|aims").shuffle(aims)
+    if (aim := aims[place]) is None:
+        return
+    at = opens if aim.first else incident.at
+    if aim.cancels:
+        yield Incident(at=at, fault="cancel_all", after=aim.after, wait=aim.wait - CANCELLED_BEFORE)
+    yield replace(incident, at=at, after=aim.after, wait=aim.wait)
 
 
 def _within(random: Random, day: tuple[datetime, datetime]) -> datetime:
