@@ -38,7 +38,14 @@ def dry_run_broker(needs: BrokerNeeds) -> Broker:
     def connect(sink: Sink) -> Broker:
         return IbBroker(link_settings(needs), sink=sink, gate=needs.gate, clock=needs.clock, random=needs.random)
 
-    return DryRunBroker(exchange, connect, sink=needs.sink, gate=needs.gate, clock=needs.clock)
+    return DryRunBroker(
+        exchange,
+        connect,
+        sink=needs.sink,
+        gate=needs.gate,
+        clock=needs.clock,
+        sessions=lambda: state.sessions,
+    )
 
 
 def spent(state: State) -> Decimal:

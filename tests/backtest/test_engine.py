@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from longwatch.backtest.engine import Result, run
+from longwatch.backtest.engine import run
 from longwatch.backtest.history import unadjusted
+from longwatch.backtest.result import Result
 from longwatch.data import demo as history
 from longwatch.domain import messages as m
 from longwatch.domain.bars import BarSeries

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from longwatch.backtest.copied import copy_from
-from longwatch.backtest.engine import Result, run
+from longwatch.backtest.engine import run
 from longwatch.backtest.history import unadjusted
+from longwatch.backtest.result import Result
 from longwatch.data import demo as history
 from longwatch.domain import sizing
 from longwatch.domain.instruments import to_lot

@@ -14,7 +14,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from longwatch.backtest.engine import Result, run
+from longwatch.backtest.engine import run
+from longwatch.backtest.result import Result
 from longwatch.config.schema import ExecutionSettings, RiskSettings, Settings, SizingSettings, StrategySettings
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.domain.bars import BarSeries, stamp_of

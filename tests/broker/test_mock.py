@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longwatch.broker.exchange import FixedCommission, MockExchange, Moment
+from longwatch.broker.exchange import FixedCommission, MockExchange
+from longwatch.broker.matching import Moment, Range
 from longwatch.broker.mock import MockBroker, mock_instrument
 from longwatch.clock import SteppedClock
 from longwatch.domain import messages as m
@@ -92,6 +93,92 @@ def test_a_triggered_stop_stays_triggered_and_says_so() -> None:
     assert [(each.status, each.why_held) for each in status] == [("PreSubmitted", "trigger")]
     (fill,) = fills(market.match([quote("8.90", "8.92")], NOW))
     assert fill.price == Decimal("8.90")
+
+
+B, S = Side.BUY, Side.SELL
+LMT, STP, STP_LMT = OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "stop", "limit", "price"),
+    [
+        (B, LMT, None, "95.01", "95.01"),
+        (B, LMT, None, "95.00", None),
+        (B, LMT, None, "101", "100"),
+        (S, LMT, None, "104.99", "104.99"),
+        (S, LMT, None, "105.00", None),
+        (B, STP, "104", None, "104"),
+        (B, STP, "105", None, "105"),
+        (B, STP, "105.01", None, None),
+        (B, STP, "99", None, "100"),
+        (S, STP, "96", None, "96"),
+        (S, STP, "94.99", None, None),
+        (S, STP, "101", None, "100"),
+        (B, STP_LMT, "104", "104.20", "104"),
+        (B, STP_LMT, "104", "103", None),
+        (B, STP_LMT, "99", "99.50", "99.50"),
+        (B, STP_LMT, "99", "95.00", None),
+        (S, STP_LMT, "96", "95.80", "96"),
+    ],
+)
+def test_a_days_range_fills_only_what_nobody_can_deny(
+    side: Side, kind: OrderType, stop: str | None, limit: str | None, price: str | None
+) -> None:
+    """From 100 up to 105 and down to 95: a limit is traded through and not merely touched, a stop is paid at its price
+    or at an opening beyond it; what a stop-limit could only have had before it was triggered it has not had."""
+    terms = {"order_type": kind, "stop_price": stop and Decimal(stop), "limit_price": limit and Decimal(limit)}
+    market = exchange()
+    market.fill(order(instrument=AAPL, side=side, **terms).order, None, NOW, AAPL)
+    day = Range(open=Decimal(100), high=Decimal(105), low=Decimal(95))
+    said = fills(market.trade_through(lambda _: day, NOW))
+    assert [one.price for one in said] == ([] if price is None else [Decimal(price)])
+    assert bool(market.resting) == (price is None)
+
+
+def test_slippage_makes_a_stop_dearer_and_never_passes_a_limit() -> None:
+    """Ten basis points against us, onto the grid."""
+    for kind, limit, price in ((STP, None, "104.11"), (STP_LMT, Decimal("104.05"), "104.05")):
+        market = exchange(slippage_bps=Decimal(10))
+        terms = {"order_type": kind, "stop_price": Decimal(104), "limit_price": limit}
+        market.fill(order(instrument=AAPL, side=B, **terms).order, None, NOW, AAPL)
+        day = Range(open=Decimal(100), high=Decimal(105), low=Decimal(95))
+        (one,) = fills(market.trade_through(lambda _, day=day: day, NOW))
+        assert one.price == Decimal(price)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "price"),
+    [
+        (OrderType.AT_CLOSE, None, "10.01"),
+        (OrderType.LIMIT_AT_CLOSE, "10.01", "10.01"),
+        (OrderType.LIMIT_AT_CLOSE, "10.00", None),
+    ],
+)
+def test_what_is_for_the_auction_fills_there_and_nowhere_else(
+    kind: OrderType, limit: str | None, price: str | None
+) -> None:
+    """Not at a quote, not in the day's range; at the auction's one price, where its limit allows that."""
+    market = exchange()
+    effect = order(instrument=AAPL, order_type=kind, limit_price=limit and Decimal(limit))
+    assert fills(market.fill(effect.order, quote("9.00", "9.01"), NOW, AAPL)) == []
+    day = Range(open=Decimal(9), high=Decimal(11), low=Decimal(8))
+    assert market.trade_through(lambda _: day, NOW) == []
+    said = fills(market.auction({AAPL.con_id: Decimal("10.01")}, NOW))
+    assert [str(one.price) for one in said] == ([] if price is None else [price])
+
+
+def test_a_resting_order_is_modified_under_its_id_and_an_ended_one_is_not() -> None:
+    """Shown with its new terms, filled by them; too late is 104."""
+    market = exchange()
+    effect = order(instrument=AAPL, order_type=LMT, limit_price=Decimal("9.00"))
+    market.fill(effect.order, quote("10.00", "10.02"), NOW, AAPL)
+    wanted = replace(effect.order, limit_price=Decimal("10.05"), quantity=Decimal(7))
+    said = market.modify(wanted, quote("10.00", "10.02"), NOW)
+    (shown, *_) = [one for one in said if isinstance(one, m.OpenOrderSeen)]
+    assert (shown.order_id, shown.quantity, shown.limit_price) == (effect.order.order_id, 7, Decimal("10.05"))
+    assert [(one.quantity, one.price) for one in fills(said)] == [(7, Decimal("10.02"))]
+    (late,) = market.modify(wanted, None, NOW)
+    assert isinstance(late, m.OrderErrorSeen) and (late.code, late.verdict) == (104, "unchanged")
 
 
 def test_fills_of_another_run_are_repeated() -> None:

@@ -103,11 +103,6 @@ def test_each_mode_has_its_providers_and_executors() -> None:
             "raise it, or reconcile more often",
         ),
         (
-            ({"execution.order_type": "MOC", "execution.at_close": "cancel"},),
-            "execution.order_type: order_type, at_close do not go with the executor mock; "
-            "use LMT or MKT and leave orders for the day",
-        ),
-        (
             (PAPER, {"execution.at_close": "moc", "execution.at_close_minutes": "10"}),
             "execution.at_close_minutes: 10 is too late for the auction, "
             "which takes orders until 10.5 before the close; raise it",
@@ -141,7 +136,7 @@ def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) 
 
 def test_every_rule_is_shown_above() -> None:
     """A rule without a case here would be a rule nobody has seen refuse."""
-    assert len(checks.MISTAKES) == 2 + 17
+    assert len(checks.MISTAKES) == 2 + 16
 
 
 @pytest.mark.parametrize(
@@ -166,7 +161,8 @@ def test_every_rule_is_shown_above() -> None:
         (
             (PAPER, {"execution.order_type": "MOC"}),
             "LONGWATCH_EXECUTION__ORDER_TYPE: trading.execution.order_type: MOC sells at one close; "
-            "what is bought with the room that makes is bought at a later session's",
+            "what risk.max_gross_exposure, 1.0, leaves no room for beside it is bought at a later session's, "
+            "and 2 leaves room for all",
         ),
         *(
             (

@@ -206,6 +206,7 @@ def test_every_live_limit_has_a_direction() -> None:
         (("execution", "min_order_value"), Decimal(200), Decimal(-1)),
         (("execution", "order_type"), None, "MKT"),
         (("execution", "limit_offset_bps"), Decimal(1), Decimal(50)),
+        (("execution", "stop_offset_bps"), Decimal(10), Decimal(60)),
         (("execution", "limit_from"), "mid", "far"),
         (("execution", "working_seconds"), 60.0, None),
         (("execution", "replacements"), None, 3),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState, OrderType
 from tests.daemon.bench import HOUR, Scene, on_bench, plan
@@ -80,3 +82,27 @@ def test_what_still_works_before_the_close_is_cancelled_and_left_for_the_next_se
 
     early = {"at_close": "cancel", "limit_from": "mid", "limit_offset_bps": 0}
     on_bench(story, tmp_path, {"strategies": [LARGE], "execution": early, "schedule": LATE})
+
+
+@pytest.mark.parametrize("kind", ["STP", "STP LMT"])
+def test_a_stop_entry_waits_at_the_broker_until_the_market_comes_to_it(kind: str, tmp_path: Path) -> None:
+    """A few basis points above the ask: held as PreSubmitted, triggered by the market, filled beyond the stop."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.until(lambda: len(scene.orders()) == 2, what="the orders")
+        sent = {order.symbol: order for order in scene.orders()}
+        assert {order.order_type.value for order in sent.values()} == {kind}
+        await scene.until(lambda: not scene.state.live, seconds=8 * HOUR, what="the end of every order")
+        filled = [order for order in scene.orders() if order.filled]
+        assert filled
+        book = scene.gateway.desk.exchange.book
+        for order in filled:
+            (theirs,) = [one for one in book.ended() if one.perm_id in order.perm_ids]
+            assert (theirs.ticket.order_type, theirs.ticket.stop) == (kind, order.stop_price)
+            assert theirs.ticket.limit == order.limit_price
+            assert order.average_price >= order.decision_price
+            assert scene.held(order.symbol) == scene.truly_held(order.symbol) == order.filled
+        assert {order.state for order in scene.orders()} <= {OrderState.FILLED, OrderState.EXPIRED}
+
+    on_bench(story, tmp_path, {"execution": {"order_type": kind, "stop_offset_bps": 5, "limit_offset_bps": 100}})

@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import gate, next_deadline
+from longwatch.domain.exposure import worst_values
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, OrderType
 from longwatch.domain.patience import AT_CLOSE, REST, TIMED_OUT
 from longwatch.domain.settings import TradeSettings
 from tests.domain.world import (
     CLOSE,
+    EQUITY,
     MONDAY,
+    PRICES,
     SETTINGS,
     World,
     alerts,
@@ -375,3 +378,20 @@ def test_an_impatient_daemon_fills_in_the_end() -> None:
             race.do(name, 1)
     assert race.state.held(1) == 100
     assert len(race.state.orders) > 3
+
+
+@pytest.mark.parametrize(
+    ("gross", "sent", "waiting"), [("1", {"AAA"}, 0), ("1.5", {"AAA", "BBB"}, 0), ("2", {"AAA", "BBB"}, 0)]
+)
+def test_buys_go_into_the_same_auction_as_sells_as_far_as_the_limits_hold_should_no_sale_fill(
+    gross: str, sent: set[str], waiting: int
+) -> None:
+    """All of AAA for as much of BBB: with room for both sides all of it, with some room some of it, else none."""
+    room = {"max_gross_exposure": D(gross), "max_net_exposure": D(gross), "max_weight": D(1)}
+    world = World.ready(replace(SETTINGS, order_type="MOC", adopt_existing=True, **room), AAA=1000)
+    orders = {order.symbol: order for order in world.trade(AAA="0", BBB="0.99")}
+    assert set(orders) == sent and all(order.order_type is OrderType.AT_CLOSE for order in orders.values())
+    assert world.state.rebalance is not None and world.state.rebalance.waiting == waiting
+    assert worst_values(world.state, dict(PRICES))[0] <= D(gross) * EQUITY
+    if gross == "2":
+        assert orders["BBB"].quantity == 1980

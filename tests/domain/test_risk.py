@@ -86,6 +86,12 @@ def _same_run(world: World) -> dict[str, Any]:
     return {"run_id": "rebalance@twice"}
 
 
+def _triggered_at_once(world: World) -> dict[str, Any]:
+    """Bid and ask have crossed: what lies beyond the far side of one does not lie beyond the market."""
+    _settings(order_type="STP", stop_offset_bps=D(-1))(world)
+    return {}
+
+
 BREAKS: dict[str, Break] = {
     "account": _live_account,
     "verbs": _paused,
@@ -96,6 +102,7 @@ BREAKS: dict[str, Break] = {
     "quote_age": lambda world: {"quotes": world.quotes(age_seconds=31)},
     "quote_type": lambda world: {"quotes": quotes(world, market_data_type=3)},
     "price_band": _far_off,
+    "stop_side": _triggered_at_once,
     "min_order_size": _settings(min_order_size=D(101)),
     "min_order_value": _settings(min_order_value=D(10_022)),
     "order_rate": _busy_minute,

@@ -289,7 +289,7 @@ def open_order(order: Order, now: datetime, status: str = "Submitted", **fields:
         "quantity": order.quantity,
         "order_type": order.order_type.value,
         "limit_price": order.limit_price,
-        "stop_price": None,
+        "stop_price": order.stop_price,
         "tif": order.tif,
         "status": status,
     }

@@ -9,7 +9,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from longwatch.broker.exchange import FixedCommission, MockExchange, Moment, Resting
+from longwatch.broker.exchange import FixedCommission, MockExchange
+from longwatch.broker.matching import Moment, Resting
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.orders import Order

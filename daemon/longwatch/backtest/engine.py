@@ -10,7 +10,7 @@ import heapq
 import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -20,13 +20,14 @@ from typing import assert_never
 from longwatch.backtest.copied import Copied
 from longwatch.backtest.inputs import Strategy, exchange_of, histories_of, strategies_of, universe_of
 from longwatch.backtest.market import Market
+from longwatch.backtest.result import Day, Result
 from longwatch.backtest.timeline import LEFT, Timeline
 from longwatch.broker.exchange import MockExchange
 from longwatch.config.schema import Settings
 from longwatch.config.trade import trade_settings
 from longwatch.domain import messages as m
 from longwatch.domain.bars import BarSeries
-from longwatch.domain.decide import Step, gate, step
+from longwatch.domain.decide import Step, gate, next_deadline, step
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
 from longwatch.engine.schedule import run_id
@@ -42,26 +43,6 @@ MOST_TURNS = 8
 
 Observe = Callable[[m.Event, Step], None]
 Due = tuple[datetime, int, Callable[[], None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Day:
-    """One session's end, in money: equity and exposure (absolute values) at the close, and what was traded in it."""
-
-    session: date
-    equity: Decimal
-    exposure: Decimal
-    traded: Decimal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What a run came to; `state` is the daemon's at the end, `alerts` counts those it would have raised, by key."""
-
-    days: tuple[Day, ...]
-    initial: Decimal
-    state: State
-    alerts: Mapping[str, int]
 
 
 def run(
@@ -121,7 +102,7 @@ class _Run:
         self._start()
         self._signals()
         for at, _, job in self._agenda():
-            self._now = at
+            self._pass_to(at)
             job()
         self._snapshot("the run has ended")
         return Result(
@@ -131,9 +112,12 @@ class _Run:
     def _agenda(self) -> Iterator[Due]:
         """Every job of the run in order of time; a session's close comes before a job due at the same instant."""
         jobs = {"refresh": self._refresh, "signals": self._signals, "rebalance": self._rebalance}
-        closes = ((session.close_at, 0, partial(self._close, session)) for session in self._timeline.traded)
+        traded, before = self._timeline.traded, timedelta(minutes=self._settings.execution.at_close_minutes)
+        closes = ((session.close_at, 0, partial(self._close, session)) for session in traded)
+        lasts = ((session.close_at - before, 0, partial(self._near_close, session)) for session in traded)
         due = (self._due(name, rank, job) for rank, (name, job) in enumerate(jobs.items(), 1))
-        return heapq.merge(closes, *due, key=lambda entry: entry[:2])
+        ends = (closes, lasts) if self._settings.execution.at_close != "leave" else (closes,)
+        return heapq.merge(*ends, *due, key=lambda entry: entry[:2])
 
     def _due(self, name: str, rank: int, job: Callable[[], None]) -> Iterator[Due]:
         return ((at, rank, job) for at in self._timeline.due(name, self._settings))
@@ -227,6 +211,25 @@ class _Run:
         )
         return Request(code=strategy.code, series=series, context=context)
 
+    def _pass_to(self, at: datetime) -> None:
+        """Time passes: the deadlines in the state come, and what they ask for is done."""
+        while (due := next_deadline(self._state)) is not None and due < at:
+            self._now = max(due, self._now)
+            self._again = False
+            self._hear(m.TimeReached(at=self._now, tech=self._now))
+            if self._again:
+                self._rebalance()
+        self._now = at
+
+    def _near_close(self, session: Session) -> None:
+        """The rest of the session's orders is cancelled, or goes into its auction."""
+        for event in self._market.trade_through(session, self._now):
+            self._hear(event)
+        self._again = False
+        self._snapshot("near the close")
+        if self._again:
+            self._rebalance()
+
     def _rebalance(self) -> None:
         """One decision, and another whenever sells have made room, as the daemon's job runner gives it."""
         session = self._timeline.open_at(self._now)
@@ -264,6 +267,8 @@ class _Run:
         waiting = deque([event])
         while waiting:
             heard = waiting.popleft()
+            if isinstance(heard, m.ExecutionSeen):
+                self._traded += heard.quantity * heard.price
             what = step(self._state, heard)
             self._observe(heard, what)
             for effect in what.effects:
@@ -304,9 +309,7 @@ class _Run:
         reason = gate(self._state, intent, at)
         if reason is not None:
             return (m.OrderWithheld(at=at, tech=at, intent=intent, reason=reason),)
-        events = self._market.submit(effect, at)
-        self._traded += sum((e.quantity * e.price for e in events if isinstance(e, m.ExecutionSeen)), ZERO)
-        return (m.OrderHanded(at=at, tech=at, intent=intent), *events)
+        return (m.OrderHanded(at=at, tech=at, intent=intent), *self._market.submit(effect, at))
 
     def _modify(self, effect: m.ModifyOrder) -> Sequence[m.Event]:
         intent, change, at = effect.order.intent, effect.order.changed, self._now

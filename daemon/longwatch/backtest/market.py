@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.backtest.copied import Copied
 from longwatch.backtest.history import History
 from longwatch.backtest.timeline import Timeline, nearest_price
-from longwatch.broker.exchange import MockExchange, Moment
+from longwatch.broker.exchange import MockExchange
+from longwatch.broker.matching import Moment, Range
 from longwatch.broker.mock import mock_instrument
 from longwatch.domain import messages as m
 from longwatch.domain.orders import Order
@@ -19,6 +20,9 @@ from longwatch.domain.sessions import Session
 from longwatch.ports import money
 
 ZERO = Decimal(0)
+PRICES = ("open", "high", "low", "close")
+OPENING = timedelta(minutes=30)
+"""An order sent by then has the session before it; of one sent later it is not known what came before it."""
 
 
 class Market:
@@ -37,6 +41,7 @@ class Market:
         self._history = history
         self._timeline = timeline
         self._copied = copied
+        self._met: set[int] = set()
 
     def submit(self, effect: m.SubmitOrder, at: datetime) -> list[m.Event]:
         """Give an order to the exchange."""
@@ -79,9 +84,36 @@ class Market:
         con_id = self.instruments[symbol].con_id
         return Quote(con_id=con_id, symbol=symbol, bid=price, ask=price, last=price, at=at)
 
+    def trade_through(self, session: Session, at: datetime) -> list[m.Event]:
+        """What rests since the open, or from before it, meets the session's range, once; a copied run trades as copied.
+
+        What was sent later meets the close alone, when that has come: when the high and the low were is not known.
+        """
+        if self._copied.fills:
+            return []
+        is_over = at >= session.close_at
+        return self.exchange.trade_through(lambda order: self._seen_by(order, session, is_over), self.moment(at))
+
+    def _seen_by(self, order: Order, session: Session, is_over: bool) -> Range | None:
+        open_, high, low, close = (self._price(order.symbol, session, name) for name in PRICES)
+        if open_ is None or high is None or low is None or close is None or order.intent in self._met:
+            return None
+        is_late = order.created_at > session.open_at + OPENING
+        if is_late and not is_over:
+            return None
+        self._met.add(order.intent)
+        return Range(open=close, high=close, low=close) if is_late else Range(open=open_, high=high, low=low)
+
     def end(self, session: Session) -> list[m.Event]:
-        """The session ends: DAY orders that rest expire, positions are valued at the close."""
-        events = self.exchange.end_session(self.moment(session.close_at))
+        """The session ends: its range is met, its auction held, DAY orders that rest expire; positions have a price."""
+        at = session.close_at
+        events = self.trade_through(session, at)
+        closes = {one.con_id: self._price(symbol, session, "close") for symbol, one in self.instruments.items()}
+        events += self.exchange.auction(
+            {con_id: price for con_id, price in closes.items() if price is not None}, self.moment(at)
+        )
+        self._met.clear()
+        events += self.exchange.end_session(self.moment(at))
         for con_id, held in self.exchange.positions.items():
             price = self._price(held.symbol, session, "close")
             if price is not None:

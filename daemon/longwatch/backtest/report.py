@@ -20,7 +20,7 @@ from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
-from longwatch.backtest.engine import Result
+from longwatch.backtest.result import Result
 from longwatch.domain.bars import BarSeries, session_of
 
 SESSIONS_A_YEAR = 252

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 
-from longwatch.broker.exchange import MockExchange, Moment
+from longwatch.broker.exchange import MockExchange
+from longwatch.broker.matching import Moment
 from longwatch.broker.mock import EXCHANGE_ZONE
 from longwatch.clock import Clock
 from longwatch.domain import messages as m
 from longwatch.domain.bars import BarSeries
 from longwatch.domain.quotes import Quote
+from longwatch.domain.sessions import Session
 from longwatch.ports import Broker, OrderGate, Sink
 
 OF_THE_REAL_ACCOUNT = (
@@ -30,7 +32,7 @@ OF_THE_REAL_ACCOUNT = (
 
 
 class DryRunBroker:
-    """The port Broker. `connect` makes the real one with the sink it is given."""
+    """The port Broker. `connect` makes the real one with the sink it is given; `sessions` are the exchange's."""
 
     def __init__(
         self,
@@ -40,8 +42,10 @@ class DryRunBroker:
         sink: Sink,
         gate: OrderGate,
         clock: Clock,
+        sessions: Callable[[], Sequence[Session]] = tuple,
     ) -> None:
         self._exchange = exchange
+        self._sessions = sessions
         self._sink = sink
         self._gate = gate
         self._clock = clock
@@ -114,8 +118,15 @@ class DryRunBroker:
                 pass
 
     def _settle(self) -> None:
-        """Let resting orders meet the quotes as they stand, and end those of a former session."""
+        """Let resting orders meet the quotes as they stand, and end those of a former session.
+
+        An auction is held at the first look after its close, at the price that the quotes then stand at.
+        """
         now = self._now()
+        if any(one.close_at <= now.at and one.date == now.session for one in self._sessions()):
+            last = {quote.con_id: quote.last or quote.mid for quote in self.quotes()}
+            prices = {con_id: price for con_id, price in last.items() if price is not None}
+            self._tell(self._exchange.auction(prices, now))
         for order_id, one in list(self._exchange.resting.items()):
             made = one.order.created_at.astimezone(EXCHANGE_ZONE).date()
             if one.order.tif == "DAY" and made < now.session:

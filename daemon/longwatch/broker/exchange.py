@@ -6,18 +6,18 @@ gateway would give rise to, in IB's order: open order and status, execution, sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
 
+from longwatch.broker.matching import BASIS_POINT, Moment, Range, Resting, against, allows, traded_at, waits
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side
-from longwatch.domain.orders import Order, OrderType
+from longwatch.domain.orders import AUCTIONS, Order
 from longwatch.domain.quotes import Quote
 
 CENT = Decimal("0.01")
-BASIS_POINT = Decimal("0.0001")
 FIRST_PERM_ID = 1_000_000_000
 
 
@@ -35,15 +35,6 @@ class FixedCommission:
         return min(wanted, self.most_fraction * quantity * price).quantize(CENT, ROUND_HALF_UP)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """When something happens at the exchange: market time, technical time, and the date of the session it counts to."""
-
-    at: datetime
-    tech: datetime
-    session: date
-
-
 @dataclass(slots=True)
 class Held:
     """A position: signed shares, and the average price paid for them without commissions."""
@@ -51,15 +42,6 @@ class Held:
     symbol: str
     quantity: Decimal = Decimal(0)
     average_cost: Decimal = Decimal(0)
-
-
-@dataclass(slots=True, kw_only=True)
-class Resting:
-    """An order that waits for its price."""
-
-    order: Order
-    instrument: Instrument
-    triggered: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,7 +73,7 @@ class MockExchange:
             return [self._error(order_id, 103, "Duplicate order id", "rejected", now)]
         known = instrument or Instrument(con_id=order.con_id, symbol=order.symbol)
         resting = self.resting[order_id] = Resting(order=order, instrument=known)
-        said = [*self._shown(resting, "PreSubmitted" if _waits(resting) else "Submitted", now)]
+        said = [*self._shown(resting, "PreSubmitted" if waits(resting) else "Submitted", now)]
         return said if quote is None else said + self.match((quote,), now)
 
     def match(self, quotes: Iterable[Quote], now: Moment) -> list[m.Event]:
@@ -105,13 +87,36 @@ class MockExchange:
                     said += self._execute(resting, price, now)
         return said
 
+    def trade_through(self, seen: Callable[[Order], Range | None], now: Moment) -> list[m.Event]:
+        """Each order that rests meets what the market did meanwhile; None: nothing that is known of.
+
+        A limit fills when the market has traded through it and not merely at it; a stop when it was touched, at its own
+        price or at the first one beyond it. What waits for the auction waits on.
+        """
+        said: list[m.Event] = []
+        for resting in [one for one in self.resting.values() if one.order.order_type not in AUCTIONS]:
+            moved = seen(resting.order)
+            price = traded_at(resting, moved) if moved is not None else None
+            if price is not None:
+                said += self._execute(resting, self._limited(resting, price), now)
+        return said
+
+    def auction(self, prices: Mapping[int, Decimal], now: Moment) -> list[m.Event]:
+        """The closing auction at these prices, by contract: what its limit does not allow has to be ended by others."""
+        said: list[m.Event] = []
+        for resting in list(self.resting.values()):
+            price = prices.get(resting.order.con_id)
+            if price is not None and resting.order.order_type in AUCTIONS and allows(resting.order, price):
+                said += self._execute(resting, self._limited(resting, price), now)
+        return said
+
     def modify(self, order: Order, quote: Quote | None, now: Moment) -> list[m.Event]:
         """New terms for a resting order, under its id; the answers are IB's: the order shown anew, or 104."""
         resting = self.resting.get(_id_of(order))
         if resting is None:
             return [self._error(_id_of(order), 104, "Cannot modify a filled order.", "unchanged", now)]
         resting.order = order
-        said = [*self._shown(resting, "PreSubmitted" if _waits(resting) else "Submitted", now)]
+        said = [*self._shown(resting, "PreSubmitted" if waits(resting) else "Submitted", now)]
         return said if quote is None else said + self.match((quote,), now)
 
     def cancel(self, order_id: int, now: Moment) -> list[m.Event]:
@@ -168,16 +173,20 @@ class MockExchange:
         best = (quote.ask if side is Side.BUY else quote.bid) or quote.last
         if best is None:
             return None
-        if _waits(resting):
+        if order.order_type in AUCTIONS:
+            return None
+        if waits(resting):
             resting.triggered = order.stop_price is not None and (best - order.stop_price) * side.sign >= 0
             if not resting.triggered:
                 return None
-        slipped = _against(best * (1 + side.sign * self.slippage_bps * BASIS_POINT), resting.instrument.tick, side)
-        limit = order.limit_price
+        return self._limited(resting, best) if allows(order, best) else None
+
+    def _limited(self, resting: Resting, price: Decimal) -> Decimal:
+        """A price with the slippage, inside the order's limit, on the grid."""
+        side, limit = resting.order.side, resting.order.limit_price
+        slipped = against(price * (1 + side.sign * self.slippage_bps * BASIS_POINT), resting.instrument.tick, side)
         if limit is None:
             return slipped
-        if (best - limit) * side.sign > 0:
-            return None
         return min(slipped, limit) if side is Side.BUY else max(slipped, limit)
 
     def _execute(self, resting: Resting, price: Decimal, now: Moment) -> list[m.Event]:
@@ -276,7 +285,7 @@ class MockExchange:
             filled=filled,
             remaining=resting.order.quantity - filled,
             average_price=price,
-            why_held="trigger" if _waits(resting) else "",
+            why_held="trigger" if waits(resting) else "",
         )
 
     def _error(self, order_id: int, code: int, text: str, verdict: str, now: Moment) -> m.OrderErrorSeen:
@@ -291,17 +300,6 @@ class MockExchange:
 def perm_id_of(order_id: int) -> int:
     """The permId of an order: order ids never come again, so neither do these, over any restart."""
     return FIRST_PERM_ID + order_id
-
-
-def _waits(resting: Resting) -> bool:
-    """Whether a stop has not been triggered yet."""
-    return resting.order.order_type is OrderType.STOP and not resting.triggered
-
-
-def _against(price: Decimal, tick: Decimal, side: Side) -> Decimal:
-    """A price on the grid, rounded against us."""
-    rounding = ROUND_CEILING if side is Side.BUY else ROUND_FLOOR
-    return (price / tick).to_integral_value(rounding=rounding) * tick
 
 
 def _id_of(order: Order) -> int:

@@ -9,7 +9,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from longwatch.broker.exchange import MockExchange, Moment
+from longwatch.broker.exchange import MockExchange
+from longwatch.broker.matching import Moment
 from longwatch.clock import Clock
 from longwatch.domain import messages as m
 from longwatch.domain.bars import BarSeries

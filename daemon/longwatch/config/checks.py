@@ -119,26 +119,6 @@ def _account_outlives_reconciling(s: Settings) -> Reason:
     return f"{age:g} is not above the {every:g} s between reconciliations; raise it, or reconcile more often"
 
 
-AUCTION_SETTINGS = ("execution.order_type", "execution.working_seconds", "execution.at_close", "executor")
-
-
-def _auctions_need_a_broker(s: Settings) -> Reason:
-    """The mock exchange, which fills backtests and dry runs, has no closing auction and no waiting."""
-    execution = s.execution
-    wrong = [
-        name
-        for name, given in (
-            ("order_type", execution.order_type in ("MOC", "LOC")),
-            ("working_seconds", execution.working_seconds is not None),
-            ("at_close", execution.at_close != "leave"),
-        )
-        if given and s.executor == "mock"
-    ]
-    if not wrong:
-        return None
-    return f"{', '.join(wrong)} do not go with the executor mock; use LMT or MKT and leave orders for the day"
-
-
 def _rest_reaches_the_auction(s: Settings) -> Reason:
     """Cancelled later than the auction's cut-off, the rest would have nowhere to go."""
     minutes, cut_off = s.execution.at_close_minutes, AUCTION_CUT_OFF.total_seconds() / 60
@@ -186,7 +166,6 @@ MISTAKES: tuple[Rule, ...] = (
     Rule(reads=("clock.speed", "clock.source"), judge=_speed_needs_gateway),
     Rule(reads=("ib.backoff_initial_seconds", "ib.backoff_max_seconds"), judge=_backoff_grows),
     Rule(reads=("ib.account_age_seconds", "schedule.reconcile.trigger"), judge=_account_outlives_reconciling),
-    Rule(reads=AUCTION_SETTINGS, judge=_auctions_need_a_broker),
     Rule(reads=("execution.at_close_minutes", "execution.at_close"), judge=_rest_reaches_the_auction),
     Rule(reads=("execution.min_order_size", "execution.max_position_size"), judge=_sizes_leave_room),
     Rule(reads=("execution.min_order_value", "risk.max_order_value"), judge=_order_values_leave_room),
@@ -218,12 +197,20 @@ def _something_runs(s: Settings) -> Reason:
     return None if any(strategy.enabled for strategy in s.strategies) else "no strategy is enabled, nothing is traded"
 
 
+BOTH_SIDES = 2
+"""Gross exposure of what was to be sold and of what is bought for it, where a whole account is turned over."""
+
+
 def _rotations_take_two_days(s: Settings) -> Reason:
-    """Sales in an auction make no room before it, and after it there is no auction left to buy in."""
-    kind = s.execution.order_type
-    if kind not in ("MOC", "LOC"):
+    """Sales in an auction make no room before it, and after it there is no auction left to buy in.
+
+    At worst no sale fills and every purchase does: the whole account twice.
+    """
+    kind, most = s.execution.order_type, s.risk.max_gross_exposure
+    if kind not in ("MOC", "LOC") or most >= BOTH_SIDES:
         return None
-    return f"{kind} sells at one close; what is bought with the room that makes is bought at a later session's"
+    room = f"what risk.max_gross_exposure, {most}, leaves no room for beside it is bought at a later session's"
+    return f"{kind} sells at one close; {room}, and {BOTH_SIDES} leaves room for all"
 
 
 SESSION_MINUTES = 390.0
@@ -246,7 +233,7 @@ WARNINGS: tuple[Rule, ...] = (
     Rule(reads=("ib.port", "mode"), judge=_port_is_usual),
     Rule(reads=("ops.http_host",), judge=_http_stays_home),
     Rule(reads=("strategies",), judge=_something_runs),
-    Rule(reads=("execution.order_type",), judge=_rotations_take_two_days),
+    Rule(reads=("execution.order_type", "risk.max_gross_exposure"), judge=_rotations_take_two_days),
     Rule(
         reads=("execution.at_close_minutes", "execution.at_close", "schedule.rebalance.trigger"),
         judge=_orders_outlive_their_decision,

@@ -36,7 +36,7 @@ ROOT = "trading"
 Mode = Literal["backtest", "paper", "live"]
 ProviderName = Literal["csv", "ib", "yahoo"]
 ExecutorName = Literal["mock", "ib_paper", "ib_live"]
-OrderType = Literal["MKT", "LMT", "MOC", "LOC"]
+OrderType = Literal["MKT", "LMT", "STP", "STP LMT", "MOC", "LOC"]
 TimeInForce = Literal["DAY", "GTC"]
 ClientLibrary = Literal["ib_insync", "ib_async"]
 ReloadClass = Literal["live", "restart"]
@@ -175,9 +175,10 @@ class ExecutionSettings(Group):
     min_order_size: Amount = live(Decimal(1), "Smallest order, in shares.")
     max_position_size: Annotated[Amount, Field(gt=0)] = live(Decimal(10_000), "Largest position, in shares.")
     min_order_value: Amount = live(Decimal(0), "Smallest order, in base currency.")
-    order_type: OrderType = live("LMT", "MKT, LMT, or MOC and LOC into the closing auction.")
+    order_type: OrderType = live("LMT", "MKT, LMT, STP or STP LMT for entries, or MOC and LOC into the auction.")
     limit_offset_bps: Amount = live(Decimal(20), "How far through the quote a limit lies.", le=1_000)
     limit_from: Literal["far", "mid"] = live("far", "A limit lies beyond the quote's far side, or beyond its mid.")
+    stop_offset_bps: Amount = live(Decimal(50), "How far beyond the quote a stop entry is triggered.", gt=0, le=1_000)
     working_seconds: Seconds | None = live(None, "How long an order may work before it is cancelled; null for the day.")
     replacements: Whole = live(0, "How often the rest of such an order is sent anew in its session.", ge=0, le=100)
     at_close: Literal["leave", "cancel", "moc"] = live(

@@ -29,6 +29,7 @@ def trade_settings(
         order_type=execution.order_type,
         limit_offset_bps=execution.limit_offset_bps,
         limit_from=execution.limit_from,
+        stop_offset_bps=execution.stop_offset_bps,
         working_seconds=execution.working_seconds,
         replacements=execution.replacements,
         at_close=execution.at_close,

@@ -41,6 +41,12 @@ def to_tick(price: Decimal, tick: Decimal, side: Side) -> Decimal:
     return (price / tick).to_integral_value(rounding=rounding) * tick
 
 
+def beyond_tick(price: Decimal, tick: Decimal, side: Side) -> Decimal:
+    """A stop price on the tick grid, a buy rounded up and a sell down: it is never triggered before what was asked."""
+    rounding = ROUND_CEILING if side is Side.BUY else ROUND_FLOOR
+    return (price / tick).to_integral_value(rounding=rounding) * tick
+
+
 def to_lot(quantity: Decimal, lot: Decimal) -> Decimal:
     """A quantity of shares rounded towards zero to whole lots."""
     return (quantity / lot).to_integral_value(rounding=ROUND_DOWN) * lot

@@ -16,8 +16,8 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.identity import is_reachable
-from longwatch.domain.instruments import Instrument, to_tick
-from longwatch.domain.orders import Change, Order, OrderState, OrderType, Purpose
+from longwatch.domain.instruments import Instrument, beyond_tick, to_tick
+from longwatch.domain.orders import LIMITED, STOPPED, Change, Order, OrderState, Purpose
 from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import Quote
 from longwatch.domain.readiness import reasons
@@ -36,8 +36,6 @@ from longwatch.domain.wanted import equity_of, lot_of
 
 Followed = Iterator[m.Fact | m.Effect]
 
-LIMITED = frozenset({OrderType.LIMIT, OrderType.LIMIT_AT_CLOSE, OrderType.STOP_LIMIT})
-STOPPED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 WHOLE = frozenset({"max_order_shares", "max_order_value"})
 """Caps on an order as a whole; the others are about what it may still fill."""
 ALWAYS = (check_account, check_verbs, check_order_rate)
@@ -114,7 +112,7 @@ def _new_terms(
         instrument=instrument,
         quantity=quantity or order.quantity,
         limit_price=order.limit_price if limit is None else to_tick(limit, instrument.tick, order.side),
-        stop_price=order.stop_price if stop is None else to_tick(stop, instrument.tick, order.side),
+        stop_price=order.stop_price if stop is None else beyond_tick(stop, instrument.tick, order.side),
     )
     if (new.quantity, new.limit_price, new.stop_price) == order.terms:
         return f"order {order.ref} has these terms already"

@@ -55,6 +55,14 @@ class OrderType(StrEnum):
     LIMIT_AT_CLOSE = "LOC"
 
 
+LIMITED = frozenset({OrderType.LIMIT, OrderType.LIMIT_AT_CLOSE, OrderType.STOP_LIMIT})
+"""These have a limit price."""
+STOPPED = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+"""These wait until the market has come to their stop price."""
+AUCTIONS = frozenset({OrderType.AT_CLOSE, OrderType.LIMIT_AT_CLOSE})
+"""These wait for the close by themselves."""
+
+
 class Purpose(StrEnum):
     """What an order does to the position; the verb matrix is read by it."""
 

@@ -14,7 +14,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.breaker import hold
 from longwatch.domain.identity import cancels
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import Order, OrderState, OrderType
+from longwatch.domain.orders import AUCTIONS, STOPPED, Order, OrderState
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
 
@@ -23,8 +23,6 @@ Followed = Iterator[m.Fact | m.Effect]
 REST = "the rest of orders whose time was up"
 TIMED_OUT = "not filled in time"
 AT_CLOSE = "not filled before the close"
-AUCTIONS = frozenset({OrderType.AT_CLOSE, OrderType.LIMIT_AT_CLOSE})
-"""These wait for the close by themselves."""
 AUCTION_CUT_OFF = timedelta(minutes=10, seconds=30)
 """So long before the close an auction takes no more orders: from 15:50 in New York, and an order needs a moment."""
 
@@ -93,7 +91,8 @@ def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Ev
 def may_be_replaced(state: State, order: Order) -> bool:
     """Whether the rest of an order that we cancelled for its time is to be sent as a child."""
     if order.cancel_reason == AT_CLOSE:
-        return state.settings.at_close == "moc"
+        # What waits for a price that has not come is not wanted at any other.
+        return state.settings.at_close == "moc" and order.order_type not in STOPPED
     return order.cancel_reason == TIMED_OUT and order.replacement < state.settings.replacements
 
 

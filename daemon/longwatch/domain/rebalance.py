@@ -10,9 +10,9 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided
 from longwatch.domain.identity import cancels
-from longwatch.domain.instruments import Instrument, Side, to_lot, to_tick
-from longwatch.domain.orders import Allocation, Order, OrderType, Purpose
-from longwatch.domain.patience import AUCTIONS, closing_session, is_past_cut_off, parent_of
+from longwatch.domain.instruments import Instrument, Side, beyond_tick, to_lot, to_tick
+from longwatch.domain.orders import AUCTIONS, LIMITED, STOPPED, Allocation, Order, OrderType, Purpose
+from longwatch.domain.patience import closing_session, is_past_cut_off, parent_of
 from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import Quote
 from longwatch.domain.risk import WAITS_FOR_SELLS, caps_of, first_refusal, with_exposure
@@ -154,17 +154,20 @@ def _within_band(state: State, wanted: Wanted) -> bool:
 def _proposal(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | None) -> Proposal:
     side = Side.BUY if wanted.trade > 0 else Side.SELL
     reduces = bool(wanted.held) and (wanted.held > 0) != (wanted.trade > 0)
-    order_type = _order_type(state, event)
+    purpose = Purpose.REDUCE if reduces else Purpose.ENTRY
+    order_type = _order_type(state, event, purpose)
+    stop = _stop(state, wanted.instrument, side, quote) if order_type in STOPPED else None
     return Proposal(
         run_id=event.run_id,
         instrument=wanted.instrument,
         side=side,
         quantity=abs(wanted.trade),
-        purpose=Purpose.REDUCE if reduces else Purpose.ENTRY,
+        purpose=purpose,
         price=wanted.price,
         equity=equity_of(state) or abs(wanted.trade) * wanted.price,
         order_type=order_type,
-        limit_price=_limit(state, wanted.instrument, side, quote) if order_type in LIMITED else None,
+        limit_price=_limit(state, wanted.instrument, side, quote, stop) if order_type in LIMITED else None,
+        stop_price=stop,
         quote=quote,
         session=event.session,
         at=event.at,
@@ -173,15 +176,15 @@ def _proposal(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote 
     )
 
 
-LIMITED = frozenset({OrderType.LIMIT, OrderType.LIMIT_AT_CLOSE})
-
-
-def _order_type(state: State, event: m.RebalanceDue) -> OrderType:
+def _order_type(state: State, event: m.RebalanceDue, purpose: Purpose) -> OrderType:
     """As the settings say; shortly before the close everything goes into its auction, where they say so.
 
     A flatten does not wait for an auction, and an auction takes nothing after its cut-off: a limit that can fill now.
+    So is what reduces: a stop waits for a price that may never come.
     """
     wanted = OrderType(state.settings.order_type)
+    if wanted in STOPPED:
+        return wanted if purpose is Purpose.ENTRY and not state.is_on(m.Verb.FLATTEN) else OrderType.LIMIT
     if state.settings.at_close == "moc" and closing_session(state, event.at) is not None:
         wanted = OrderType.AT_CLOSE
     if wanted in AUCTIONS and (state.is_on(m.Verb.FLATTEN) or is_past_cut_off(state, event.at)):
@@ -189,14 +192,25 @@ def _order_type(state: State, event: m.RebalanceDue) -> OrderType:
     return wanted
 
 
-def _limit(state: State, instrument: Instrument, side: Side, quote: Quote | None) -> Decimal | None:
+def _stop(state: State, instrument: Instrument, side: Side, quote: Quote | None) -> Decimal | None:
+    """Where an entry is triggered: the far side of the quote plus the stop's offset, on the tick grid beyond it."""
+    far = None if quote is None else (quote.ask if side is Side.BUY else quote.bid)
+    if far is None:
+        return None
+    return beyond_tick(far * (1 + state.settings.stop_offset_bps * BPS * side.sign), instrument.tick, side)
+
+
+def _limit(
+    state: State, instrument: Instrument, side: Side, quote: Quote | None, stop: Decimal | None
+) -> Decimal | None:
     """A marketable limit: the far side of the quote plus the offset; or as far from the mid. On the tick grid.
 
-    A flatten's is always beyond the far side: it is to fill.
+    A flatten's is always beyond the far side: it is to fill. A stop-limit's is as far beyond its stop.
     """
     far = None if quote is None else (quote.ask if side is Side.BUY else quote.bid)
     if state.settings.limit_from == "mid" and quote is not None and not state.is_on(m.Verb.FLATTEN):
         far = quote.mid
+    far = stop or far
     if far is None:
         return None
     return to_tick(far * (1 + state.settings.limit_offset_bps * BPS * side.sign), instrument.tick, side)
@@ -212,7 +226,9 @@ def _fit(state: State, proposal: Proposal) -> Iterator[Proposal | m.TradeClamped
             continue
         lot = lot_of(state, proposal.instrument)
         allowed = max(to_lot(cap.allowed, lot), ZERO)
-        if check in WAITS_FOR_SELLS and _other_side_works(state, proposal.side):
+        # Sells in an auction make no room before it: what room there is without them is taken now.
+        waits = proposal.order_type not in AUCTIONS
+        if check in WAITS_FOR_SELLS and waits and _other_side_works(state, proposal.side):
             text = f"{proposal.instrument.symbol}: {check} leaves room only once the sells under way have filled"
             refusal = Refusal(check=check, observed=f"{cap.observed:.4f}", limit=WAITING, text=text)
             yield _refused(proposal, refusal)
@@ -242,7 +258,7 @@ def _order(state: State, proposal: Proposal) -> Decided:
         quantity=proposal.quantity,
         order_type=proposal.order_type,
         limit_price=proposal.limit_price,
-        stop_price=None,
+        stop_price=proposal.stop_price,
         tif=_tif(state, proposal),
         account=state.account,
         mode=state.mode,

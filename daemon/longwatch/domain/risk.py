@@ -226,6 +226,17 @@ def check_price_band(state: State, proposal: Proposal) -> Refusal | None:
     return Refusal(check="price_band", observed=f"{off:.4f}", limit=str(limit), text=text)
 
 
+def check_stop_side(state: State, proposal: Proposal) -> Refusal | None:
+    """A stop lies beyond the market, a buy's above the ask, a sell's below the bid: else it is triggered at once."""
+    stop, quote = proposal.stop_price, proposal.quote
+    far = None if quote is None else (quote.ask if proposal.side is Side.BUY else quote.bid)
+    if stop is None or far is None or (stop - far) * proposal.side.sign > 0:
+        return None
+    limit = f"above {far}" if proposal.side is Side.BUY else f"below {far}"
+    text = f"{proposal.instrument.symbol}: the stop {stop} is not {limit}"
+    return Refusal(check="stop_side", observed=str(stop), limit=limit, text=text)
+
+
 def check_min_order_size(state: State, proposal: Proposal) -> Refusal | None:
     """Worth sending, in shares; an order that closes a position is let through."""
     limit = state.settings.min_order_size
@@ -288,6 +299,7 @@ CHECKS: tuple[CheckRule, ...] = (
     check_quote_age,
     check_quote_type,
     check_price_band,
+    check_stop_side,
     check_min_order_size,
     check_min_order_value,
     check_order_rate,

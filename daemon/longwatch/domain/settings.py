@@ -25,6 +25,7 @@ class TradeSettings:
     order_type: str = "LMT"
     limit_offset_bps: Decimal = Decimal(20)
     limit_from: str = "far"
+    stop_offset_bps: Decimal = Decimal(50)
     working_seconds: float | None = None
     replacements: int = 0
     at_close: str = "leave"
