@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.quick import quick
+from longwatch.domain.orders import Order
+from longwatch.journal.records import Record
+from longwatch.quick import changed, quick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,10 @@ class Made(Base):
     @property
     def shown(self) -> str:
         return f"{self.name}{self.at}{self.tech}"
+
+
+def is_quick(kind: type) -> bool:
+    return vars(kind)["__init__"].__globals__.get("_kind") is kind
 
 
 def test_it_is_frozen() -> None:
@@ -72,7 +78,7 @@ def test_copies_are_quick_values_too() -> None:
     made = Made(at=1, name="a", parts=[2])
     again = msgspec.json.decode(msgspec.json.encode(made), type=Made)
     pickled = pickle.loads(pickle.dumps(made))
-    for other in (replace(made, name="a"), copy.deepcopy(made), pickled, again):
+    for other in (replace(made, name="a"), changed(made, name="a"), copy.deepcopy(made), pickled, again):
         assert type(other) is Made and other == made
 
 
@@ -99,6 +105,29 @@ def test_every_message_takes_its_fields(kind: type) -> None:
     assert [*given] == [spec.name for spec in fields(kind)]
     made = kind(**{name: f"value of {name}" for name in given})
     assert all(getattr(made, name) == f"value of {name}" for name in given)
+
+
+@pytest.mark.parametrize("kind", [Record, Order], ids=lambda kind: kind.__name__)
+def test_a_changed_copy_differs_in_what_was_given_alone(kind: type) -> None:
+    """Each field by turns; copy and original are frozen, and a name that is no field is refused."""
+    names = [spec.name for spec in fields(kind)]
+    made = kind(**{name: f"value of {name}" for name in names})
+    assert is_quick(kind)
+    for name in names:
+        other = changed(made, **{name: 1})
+        assert {one: getattr(other, one) for one in names} == {one: getattr(made, one) for one in names} | {name: 1}
+        assert type(other) is kind and getattr(made, name) == f"value of {name}"
+        with pytest.raises(FrozenInstanceError):
+            setattr(other, name, 2)
+    with pytest.raises((AttributeError, TypeError)):
+        changed(made, colour=1)
+
+
+def test_a_class_with_a_check_is_changed_through_it() -> None:
+    """What its own `__post_init__` refuses is refused of a copy too; a class that is not quick is copied as ever."""
+    with pytest.raises(ValueError, match="no sign"):
+        changed(Made(at=1, name="a"), sign=0)
+    assert changed(Base(at=1), at=2) == Base(at=2)
 
 
 def test_messages_are_frozen() -> None:

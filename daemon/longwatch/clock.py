@@ -69,6 +69,7 @@ class SteppedClock:
         self._technical_start = technical_start or market_start
         self._speed = speed
         self._read: tuple[float, datetime] | None = None
+        self._read_technical: tuple[float, datetime] | None = None
 
     def shift(self, seconds: float) -> None:
         """Set market time forward (or back) by so many market seconds: the clock it follows has been read again."""
@@ -83,7 +84,10 @@ class SteppedClock:
         return self._read[1]
 
     def technical(self) -> datetime:
-        return self._technical_start + timedelta(seconds=self._seconds() - self._zero)
+        seconds = self._seconds()
+        if self._read_technical is None or self._read_technical[0] != seconds:
+            self._read_technical = seconds, self._technical_start + timedelta(seconds=seconds - self._zero)
+        return self._read_technical[1]
 
     def monotonic(self) -> float:
         return self._seconds()

@@ -1,4 +1,4 @@
-"""A faster `__init__` for frozen dataclasses of which many are made each second; used by every part that has such.
+"""Faster making and changing of frozen dataclasses of which there are many; used by every part that has such.
 
 The one that dataclasses write sets each field by a call of `object.__setattr__`, which is most of what making a value
 costs. Here the new value is for a moment one of a class without the ban, and its fields are set as any attribute's.
@@ -6,13 +6,32 @@ costs. Here the new value is for a moment one of a class without the ban, and it
 
 from __future__ import annotations
 
-from dataclasses import MISSING, Field, fields
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 T = TypeVar("T")
 
 _UNBANNED = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
 _BECOME = object.__dict__["__class__"].__set__
+_THAWED: dict[type, Callable[[Any], Any]] = {}
+"""Of each quick class without a check of its own: what makes a copy that can still be changed."""
+
+if TYPE_CHECKING:
+    changed = replace
+else:
+
+    def changed(value, /, **changes):
+        """As `dataclasses.replace`, in a third of the time where the class is quick."""
+        kind = type(value)
+        thawed = _THAWED.get(kind)
+        if thawed is None:
+            return replace(value, **changes)
+        made = thawed(value)
+        for name, new in changes.items():
+            setattr(made, name, new)
+        made.__class__ = kind
+        return made
 
 
 def quick(kind: type[T]) -> type[T]:
@@ -26,6 +45,7 @@ def quick(kind: type[T]) -> type[T]:
         "_thawed": type(kind.__name__, kind.__bases__, {**slots, **_UNBANNED}),
         "_become": _BECOME,
         "_unset": MISSING,
+        "_new": object.__new__,
     }
     heads = [_head(spec, known) for spec in specs if spec.init]
     sets = [f"self.{spec.name} = {_value(spec, known)}" for spec in specs if spec.init or spec.default_factory]
@@ -36,6 +56,10 @@ def quick(kind: type[T]) -> type[T]:
     made.__qualname__, made.__module__ = former.__qualname__, kind.__module__
     made.__annotations__ = former.__annotations__
     setattr(kind, "__init__", made)  # noqa: B010 - mypy takes no other method
+    if not after:
+        copies = "\n ".join(f"made.{spec.name} = value.{spec.name}" for spec in specs)
+        exec(f"def thawed(value):\n made = _new(_thawed)\n {copies}\n return made", known)
+        _THAWED[kind] = known["thawed"]
     return kind
 
 

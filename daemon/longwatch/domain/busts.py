@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import EVIDENCE_OF_END, Decided, advance
-from longwatch.domain.inference import EXCHANGE_ZONE, PREFIX, RESOLVED, VOID
+from longwatch.domain.inference import EXCHANGE_ZONE, PREFIX, RESOLVED, VOID, called
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Evidence, Order, OrderState
 from longwatch.domain.state import Fill, State
@@ -39,8 +39,7 @@ def take_back(state: State, row: m.Difference, event: m.SnapshotSeen) -> Decided
 def taken_back_as(state: State, exec_id: str) -> str | None:
     """What stands in the place of an execution that was taken back and is told again; `newer` for an older revision."""
     stem, _, revision = exec_id.rpartition(".")
-    found = (name for name in state.fills if name.startswith(f"{BUSTED}{stem}.")) if stem else iter(())
-    name = next(found, None)
+    name = next(iter(called(state, f"{BUSTED}{stem}.")), None) if stem else None
     return name if name is None or revision >= name.rpartition(".")[2] else "newer"
 
 

@@ -9,7 +9,7 @@ judged by what it has just concluded.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from longwatch.domain.readiness import is_ready, reasons
 from longwatch.domain.rebalance import rebalance
 from longwatch.domain.state import State, evolve, is_fact
 from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
+from longwatch.quick import changed
 
 REQUEST_IDS = 2_000
 """Ids set aside for requests at each connection; an order's id is never among them."""
@@ -75,7 +76,7 @@ def decide(state: State, event: m.Event) -> Decided:
     for item in DECIDERS[type(event)](state, event):
         if type(item) is m.OrderMoved:
             former = state.orders[item.intent].state
-            moved = replace(item, tech=event.tech, proof=type(event).__name__)
+            moved = changed(item, tech=event.tech, proof=type(event).__name__)
             yield moved
             yield from breaker.after_move(state, moved, former, event)
             yield from patience.after_move(state, moved, former, event)

@@ -97,9 +97,14 @@ def replaced_by(state: State, intent: int | None, executed_at: datetime) -> Fill
     """The inferred or resolved fill that an execution heard after all was part of; None for one made since then."""
     if intent is None:
         return None
-    prefixes = (f"{PREFIX}{intent}.", f"{RESOLVED}{intent}.")
-    found = (fill for exec_id, fill in state.fills.items() if exec_id.startswith(prefixes))
+    found = (state.fills[name] for name in called(state, f"{PREFIX}{intent}.", f"{RESOLVED}{intent}."))
     return next((fill for fill in found if executed_at <= fill.executed_at), None)
+
+
+def called(state: State, *prefixes: str) -> list[str]:
+    """The fills whose names begin so, of which there are mostly none: all names are looked at as one text first."""
+    names = "\n".join(state.fills)
+    return [name for name in state.fills if name.startswith(prefixes)] if any(one in names for one in prefixes) else []
 
 
 def rest_of(state: State, former: Fill, executed: Decimal, tech: datetime) -> Decided:

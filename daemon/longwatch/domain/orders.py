@@ -109,7 +109,6 @@ class Absence:
     broken: str = ""
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """New terms asked of the broker for a working order, the `number`th time; unanswered by `deadline` (technical)."""
@@ -129,6 +128,7 @@ class Change:
         return self.quantity, self.limit_price, self.stop_price
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One intent and all that is known of it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -20,7 +20,7 @@ from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpo
 from longwatch.domain.positions import Holding, after_fill
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
-from longwatch.quick import quick
+from longwatch.quick import changed, quick
 
 ZERO = Decimal(0)
 DONE_KEPT = timedelta(days=1)
@@ -259,14 +259,14 @@ def _holding_adopted(state: State, fact: m.HoldingAdopted) -> None:
 def _split_booked(state: State, fact: m.SplitBooked) -> None:
     """Fills keep the figures they were told with: `_in_todays_shares` reads them; so do orders, which have ended."""
     holding = state.book.get(fact.con_id) or Holding(con_id=fact.con_id, symbol=fact.symbol)
-    state.book[fact.con_id] = replace(holding, quantity=fact.book, average_cost=fact.average_cost)
+    state.book[fact.con_id] = changed(holding, quantity=fact.book, average_cost=fact.average_cost)
     if fact.outside:
         state.outside[fact.con_id] = (fact.symbol, fact.outside)
     else:
         state.outside.pop(fact.con_id, None)
     if state.equity is not None and fact.sizing_price is not None:
         prices = dict(state.equity.prices) | {fact.symbol: fact.sizing_price}
-        state.equity = replace(state.equity, prices=tuple(prices.items()))
+        state.equity = changed(state.equity, prices=tuple(prices.items()))
     state.splits[fact.con_id] = (*state.splits.get(fact.con_id, ()), fact)
     state.rebased.pop(fact.symbol, None)
     state.activity += 1
@@ -362,7 +362,7 @@ def _order_intended(state: State, fact: m.OrderIntended) -> None:
 
 
 def _order_sending(state: State, fact: m.OrderSending) -> None:
-    order = replace(
+    order = changed(
         state.orders[fact.intent],
         state=OrderState.SENDING,
         order_id=fact.order_id,
@@ -384,7 +384,7 @@ def _order_moved(state: State, fact: m.OrderMoved) -> None:
         _count(state, f"order:{fact.state.value}")
     put_order(
         state,
-        replace(
+        changed(
             order,
             state=fact.state,
             evidence=fact.evidence.value,
@@ -407,16 +407,16 @@ def _order_resolved(state: State, fact: m.OrderResolved) -> None:
 
 def _resolution_contradicted(state: State, fact: m.ResolutionContradicted) -> None:
     state.resolved.pop(fact.intent, None)
-    put_order(state, replace(state.orders[fact.intent], state=OrderState.UNKNOWN, text=fact.says, ending=None))
+    put_order(state, changed(state.orders[fact.intent], state=OrderState.UNKNOWN, text=fact.says, ending=None))
     state.activity += 1
 
 
 def _order_identified(state: State, fact: m.OrderIdentified) -> None:
     order = state.orders[fact.intent]
     if fact.perm_id not in order.perm_ids:
-        order = replace(order, perm_ids=(*order.perm_ids, fact.perm_id))
+        order = changed(order, perm_ids=(*order.perm_ids, fact.perm_id))
     if order.order_id is None and fact.order_id > 0:
-        order = replace(order, client_id=fact.client_id, order_id=fact.order_id)
+        order = changed(order, client_id=fact.client_id, order_id=fact.order_id)
     put_order(state, order)
     state.by_perm_id[fact.perm_id] = fact.intent
     if fact.order_id > 0:
@@ -424,23 +424,23 @@ def _order_identified(state: State, fact: m.OrderIdentified) -> None:
 
 
 def _order_cancel_asked(state: State, fact: m.OrderCancelAsked) -> None:
-    put_order(state, replace(state.orders[fact.intent], cancel_asked=True, cancel_reason=fact.reason))
+    put_order(state, changed(state.orders[fact.intent], cancel_asked=True, cancel_reason=fact.reason))
 
 
 def _order_change_asked(state: State, fact: m.OrderChangeAsked) -> None:
     order, change = state.orders[fact.intent], fact.change
-    put_order(state, replace(order, change=change, changed=change.number, changed_at=change.asked_at))
+    put_order(state, changed(order, change=change, changed=change.number, changed_at=change.asked_at))
 
 
 def _order_change_awaited(state: State, fact: m.OrderChangeAwaited) -> None:
     order = state.orders[fact.intent]
     if order.change is not None:
-        change = replace(order.change, handed=fact.handed, deadline=fact.deadline)
-        put_order(state, replace(order, change=change))
+        change = changed(order.change, handed=fact.handed, deadline=fact.deadline)
+        put_order(state, changed(order, change=change))
 
 
 def _order_terms_set(state: State, fact: m.OrderTermsSet) -> None:
-    order = replace(
+    order = changed(
         state.orders[fact.intent],
         quantity=fact.quantity,
         limit_price=fact.limit_price,
@@ -451,7 +451,7 @@ def _order_terms_set(state: State, fact: m.OrderTermsSet) -> None:
 
 
 def _absence_noted(state: State, fact: m.AbsenceNoted) -> None:
-    put_order(state, replace(state.orders[fact.intent], absence=fact.absence))
+    put_order(state, changed(state.orders[fact.intent], absence=fact.absence))
 
 
 def _fill_booked(state: State, fact: m.FillBooked) -> None:
@@ -471,7 +471,7 @@ def _fill_booked(state: State, fact: m.FillBooked) -> None:
     _book(state, fact.intent, fact.con_id, fact.symbol, signed, fact.price, fact.executed_at)
     if fact.intent is not None and fact.taken_back:
         order = state.orders[fact.intent]
-        put_order(state, replace(order, taken_back=order.taken_back + fact.taken_back))
+        put_order(state, changed(order, taken_back=order.taken_back + fact.taken_back))
     if fact.intent is not None and fact.exec_id in state.commissions:
         _charge(state, fact.intent, state.commissions[fact.exec_id])
     state.activity += 1
@@ -505,7 +505,7 @@ def _book(
     change = signed * order.side.sign
     filled = order.filled + change
     value = order.average_price * order.filled + price * change
-    put_order(state, replace(order, filled=filled, average_price=value / filled if filled else ZERO))
+    put_order(state, changed(order, filled=filled, average_price=value / filled if filled else ZERO))
 
 
 def _commission_booked(state: State, fact: m.CommissionBooked) -> None:
@@ -517,7 +517,7 @@ def _commission_booked(state: State, fact: m.CommissionBooked) -> None:
 
 def _charge(state: State, intent: int, commission: Decimal) -> None:
     order = state.orders[intent]
-    put_order(state, replace(order, commission=order.commission + commission))
+    put_order(state, changed(order, commission=order.commission + commission))
 
 
 def _job_noted(state: State, fact: m.JobNoted) -> None:
