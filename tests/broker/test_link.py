@@ -343,6 +343,8 @@ def test_the_handshake_reports_id_accounts_and_version() -> None:
         assert (up.client_id, up.next_order_id, up.accounts, up.server_version) == (7, 1, ("DU123456",), 176)
         order = [type(event) for event in bench.inbox.events]
         assert order.index(m.LinkUp) < order.index(m.FarmSeen)
+        farms = {each.farm: each.history for each in bench.inbox.of(m.FarmSeen)}
+        assert farms["ushmds"] and not farms["usfarm"] and not farms["secdefnj"]
 
     with_gateway(work)
 

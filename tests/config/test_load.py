@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
+import threading
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longwatch.config import load as load_module
 from longwatch.config.load import check, demo_path, load, parse
 from longwatch.config.mistakes import ConfigErrors
 from longwatch.config.schema import Settings
@@ -206,6 +210,31 @@ def test_what_is_no_text_file_is_one_clear_sentence(tmp_path: Path) -> None:
     assert check(tmp_path, {})[0] == [f"{tmp_path}: the configuration file can't be read: is a directory"]
     assert check(binary, {})[0] == [f"{binary}:2: not text in UTF-8; save the file as UTF-8"]
     assert check(huge, {})[0] == [f"{huge}: larger than 1,048,576 bytes; this is not a configuration file"]
+
+
+def test_a_pipe_is_read_and_a_silent_one_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a shell's `<(…)`, written in pieces; one that nobody writes to, or falls silent, is one clear sentence."""
+    monkeypatch.setattr(load_module, "_SILENCE_SECONDS", 0.3)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    silent = [f"{pipe}: nothing came for 0.3 s; give a file, or a pipe that is written to"]
+    assert check(pipe, {}) == (silent, 78)
+    reader, writer = os.pipe()
+    os.write(writer, SMALLEST[:20].encode())
+    path = f"/dev/fd/{reader}"
+    assert check(path, {}) == ([silent[0].replace(str(pipe), path)], 78)
+    thread = threading.Thread(target=_write_slowly, args=(writer, SMALLEST.encode()))
+    thread.start()
+    assert load(path, {}).source_text_sha256 == hashlib.sha256(SMALLEST.encode()).hexdigest()
+    thread.join()
+    os.close(reader)
+
+
+def _write_slowly(writer: int, content: bytes) -> None:
+    for start in range(0, len(content), 40):
+        os.write(writer, content[start : start + 40])
+        time.sleep(0.01)
+    os.close(writer)
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:

@@ -30,6 +30,21 @@ def test_the_same_alert_is_told_once_in_five_minutes() -> None:
     assert board.counts["quarantine"] == 3
 
 
+def test_an_alert_that_goes_on_is_told_less_and_less_often() -> None:
+    """After five minutes, an hour more, a day more, and then once a day; after an hour's rest it is a new one."""
+    clock, told = HandClock(), list[Alert]()
+    board = AlertBoard(clock, tell=told.append)
+    for _ in range(3 * 24 * 60):
+        board.raise_alert(alert("no link to the gateway"))
+        clock.pass_seconds(60)
+    times = [(one.at - NOW).total_seconds() for one in told]
+    assert times == [0, 300, 300 + 3600, 300 + 3600 + 86400, 300 + 3600 + 2 * 86400]
+    clock.pass_seconds(3600)
+    assert board.raise_alert(alert("no link to the gateway"))
+    clock.pass_seconds(300)
+    assert board.raise_alert(alert("no link to the gateway"))
+
+
 def test_one_instruments_alert_never_hides_anothers() -> None:
     """The same key with another text is another alert."""
     board = AlertBoard(HandClock(), tell=lambda _: None)

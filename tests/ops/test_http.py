@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 
 from longwatch.errors import LongwatchError
+from longwatch.ops import http as http_module
 from longwatch.ops.http import HttpServer, Pages
 
 
@@ -157,3 +159,26 @@ async def test_after_closing_nobody_listens(content: Content) -> None:
     await server.close()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def test_connections_are_bounded_in_number_and_in_time(
+    content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Idle ones fill the house: whoever comes then is cut off; when their time is up they are, and pages are served."""
+    monkeypatch.setattr(http_module, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(http_module, "MOST_SECONDS", 1.0)
+    server = HttpServer(content.pages(), port=0)
+    port = int((await server.start()).rpartition(":")[2])
+    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    idle[0][1].write(b"GET /livez HT")
+    for quiet, _ in idle:
+        assert await asyncio.wait_for(quiet.read(), 5) == b""
+    assert (await get(server, "/livez"))[0] == 200
+    for _, open_end in idle:
+        open_end.close()
+    await server.close()

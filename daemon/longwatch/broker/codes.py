@@ -336,3 +336,5 @@ FARMS: dict[int, bool] = {
     2159: True,
 }
 """Code -> is the farm usable: one that sleeps until needed is."""
+HISTORY_FARMS = frozenset({2105, 2106, 2107})
+"""The codes of farms that historical data come from, and nothing else."""

@@ -255,7 +255,7 @@ class IbBroker:
         if code in codes.BACKEND:
             self._backend(*codes.BACKEND[code])
         elif code in codes.FARMS:
-            self._farm(codes.farm_of(text), codes.FARMS[code])
+            self._farm(codes.farm_of(text), codes.FARMS[code], history=code in codes.HISTORY_FARMS)
         elif row.kind is codes.Kind.SESSION_ENDS:
             self.drop(f"{row.meaning}: {text} ({code})")
         elif self._channel.ids is not None and about in self._channel.ids:
@@ -324,8 +324,8 @@ class IbBroker:
         if up and not data_kept:
             self._market.restart()
 
-    def _farm(self, farm: str, up: bool) -> None:
-        self._channel.emit(m.FarmSeen, farm=farm, up=up)
+    def _farm(self, farm: str, up: bool, *, history: bool) -> None:
+        self._channel.emit(m.FarmSeen, farm=farm, up=up, history=history)
         if not up:
             self._broken_farms.add(farm)
         elif farm in self._broken_farms:

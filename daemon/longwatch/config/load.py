@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+import select
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -19,6 +22,8 @@ from longwatch.config.schema import ROOT, Settings, every_setting, is_secret
 from longwatch.errors import ConfigError
 
 _MOST_BYTES = 1_048_576
+_SILENCE_SECONDS = 5.0
+"""How long a pipe may say nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +178,9 @@ class _Reading:
 
 def _bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
+        # A pipe may be opened by nobody else, or its writer may say nothing: neither keeps a reader waiting.
+        with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            raw = b"".join(_pieces(file, path))
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; give the path of a configuration file") from None
     except OSError as error:
@@ -183,3 +189,17 @@ def _bytes(path: Path) -> bytes:
     if len(raw) > _MOST_BYTES:
         raise ConfigError(f"{path}: larger than {_MOST_BYTES:,} bytes; this is not a configuration file")
     return raw
+
+
+def _pieces(file: FileIO, path: Path) -> Iterator[bytes]:
+    """What a file has, up to one byte more than is allowed. Raises ConfigError when a pipe falls silent."""
+    left = _MOST_BYTES + 1
+    while left:
+        if not select.select([file], [], [], _SILENCE_SECONDS)[0]:
+            silence = f"nothing came for {_SILENCE_SECONDS:g} s"
+            raise ConfigError(f"{path}: {silence}; give a file, or a pipe that is written to")
+        piece = file.read(left)
+        if not piece:
+            return
+        left -= len(piece)
+        yield piece

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from longwatch.domain import breaker, commands, lifecycle, modification, patience, reconcile, resolution, splits
+from longwatch.domain import (
+    breaker,
+    commands,
+    lifecycle,
+    modification,
+    outage,
+    patience,
+    reconcile,
+    resolution,
+    splits,
+)
 from longwatch.domain import messages as m
 from longwatch.domain.breaks import UNREADABLE
 from longwatch.domain.evidence import Decided
@@ -94,8 +104,8 @@ def next_deadline(state: State) -> datetime | None:
     due += [order.change.deadline for order in state.live_orders() if order.change and order.change.deadline]
     if state.link is m.Link.SYNCING and state.snapshot_failed is not None:
         due.append(state.snapshot_failed.tech + SYNC_AGAIN)
-    if not state.backend_up and state.backend_since is not None:
-        due.append(state.backend_since + timedelta(seconds=state.settings.backend_alert_seconds))
+    if (outage_at := outage.due_at(state)) is not None:
+        due.append(outage_at)
     return min(due) if due else None
 
 
@@ -129,8 +139,8 @@ def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:
     )
     yield m.LinkMoved(link=m.Link.DISCONNECTED, reason="starting", tech=event.tech)
     yield m.BackendMoved(up=True, tech=event.tech)
-    for farm in list(state.farms):
-        yield m.FarmMoved(farm=farm, up=True, tech=event.tech)
+    for farm in list(state.farms.values()):
+        yield m.FarmMoved(farm=farm.farm, up=True, tech=event.tech, history=farm.history)
     yield from lifecycle.orphaned(
         state, event.tech, Evidence.LINK_LOST, "the daemon was restarted before an answer", only_handed=False
     )
@@ -178,7 +188,8 @@ def _wrong_account(state: State, event: m.LinkUp) -> str | None:
 
 def _link_lost(state: State, event: m.LinkLost) -> Decided:
     yield m.LinkMoved(link=m.Link.DISCONNECTED, reason=event.reason, tech=event.tech)
-    yield m.RaiseAlert(key="link_lost", text=f"no link to the gateway, no orders until it is back: {event.reason}")
+    text = f"no link to the gateway, no orders until it is back: {event.reason}{outage.window(event.at)}"
+    yield m.RaiseAlert(key="link_lost", text=text)
     yield from lifecycle.orphaned(state, event.tech, Evidence.LINK_LOST, event.reason, only_handed=True)
 
 
@@ -194,7 +205,7 @@ def _backend_seen(state: State, event: m.BackendSeen) -> Decided:
 def _farm_seen(state: State, event: m.FarmSeen) -> Decided:
     known = state.farms.get(event.farm)
     if known is None or known.up != event.up:
-        yield m.FarmMoved(farm=event.farm, up=event.up, tech=event.tech)
+        yield m.FarmMoved(farm=event.farm, up=event.up, tech=event.tech, history=event.history)
 
 
 def _clock_seen(state: State, event: m.ClockSeen) -> Decided:
@@ -275,13 +286,7 @@ def _time_reached(state: State, event: m.TimeReached) -> Decided:
     if state.link is m.Link.SYNCING and failed is not None and failed.tech + SYNC_AGAIN <= event.tech:
         yield m.SnapshotFailed(failures=failed.failures, tech=event.tech)
         yield m.RequestSnapshot(reason="the first download failed")
-    if state.backend_up or state.backend_since is None:
-        return
-    down = (event.tech - state.backend_since).total_seconds()
-    if down >= state.settings.backend_alert_seconds:
-        yield m.BackendMoved(up=False, tech=event.tech)
-        text = f"the gateway has had no link to IB for {down:.0f} s"
-        yield m.RaiseAlert(key="backend_down", text=text, severity="critical")
+    yield from outage.told(state, event)
 
 
 def _notice(state: State, event: m.NoticeSeen) -> Decided:

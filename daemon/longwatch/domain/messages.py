@@ -113,10 +113,11 @@ class BackendSeen(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarmSeen(_Heard):
-    """Codes 2103–2108, 2157, 2158: one data farm."""
+    """Codes 2103–2108, 2157, 2158: one data farm; `history` where bars alone come from it."""
 
     farm: str
     up: bool
+    history: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -511,19 +512,21 @@ class IdsReserved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendMoved:
-    """The gateway's link to IB is up or down since `tech`."""
+    """The gateway's link to IB is up or down since `tech`; how often a person has been told how long it is down."""
 
     up: bool
     tech: datetime
+    told: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarmMoved:
-    """A data farm is up or down since `tech`."""
+    """A data farm is up or down since `tech`; orders do not need one of `history`."""
 
     farm: str
     up: bool
     tech: datetime
+    history: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

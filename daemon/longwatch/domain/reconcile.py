@@ -231,7 +231,8 @@ def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Abse
     quiet = timedelta(seconds=state.settings.absence_quiet_seconds)
     if not state.backend_up or state.backend_since is None or event.tech - state.backend_since < quiet:
         return "the gateway's own link is not up for long enough"
-    if any(not farm.up or event.tech - farm.tech < quiet for farm in state.farms.values()):
+    needed = (farm for farm in state.farms.values() if not farm.history)
+    if any(not farm.up or event.tech - farm.tech < quiet for farm in needed):
         return "the farms are not up for long enough"
     if state.link is not m.Link.READY or state.link_since is None or event.tech - state.link_since < quiet:
         return "the link is not up for long enough"

@@ -77,6 +77,7 @@ class State:
     next_id: int = 1
     backend_up: bool = True
     backend_since: datetime | None = None
+    backend_told: int = 0
     farms: dict[str, m.FarmMoved] = field(default_factory=dict)
     clock: m.ClockChecked | None = None
     valued: m.AccountValued | None = None
@@ -211,7 +212,7 @@ def _ids_reserved(state: State, fact: m.IdsReserved) -> None:
 
 
 def _backend_moved(state: State, fact: m.BackendMoved) -> None:
-    state.backend_up, state.backend_since = fact.up, fact.tech
+    state.backend_up, state.backend_since, state.backend_told = fact.up, fact.tech, fact.told
 
 
 def _farm_moved(state: State, fact: m.FarmMoved) -> None:

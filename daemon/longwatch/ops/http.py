@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import html
 import json
@@ -15,6 +16,11 @@ from aiohttp import web
 from longwatch.errors import LongwatchError
 
 Reasons = Callable[[], Sequence[str]]
+
+MOST_CONNECTIONS = 64
+"""Open at once; whoever comes then is cut off at once, and may come again."""
+MOST_SECONDS = 30.0
+"""From the connection to the end of the answer: each serves one request, and none may lie idle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,7 @@ class HttpServer:
         self._port = port
         self._failed = failed
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
         self.address = ""
 
     async def start(self) -> str:
@@ -49,21 +56,34 @@ class HttpServer:
         app.router.add_get("/metrics", self._metrics)
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        try:
-            await web.TCPSite(runner, self._host, self._port).start()
-        except OSError as error:
-            await runner.cleanup()
-            raise LongwatchError(_why_not(self._host, self._port, error)) from error
         self._runner = runner
-        host, port = runner.addresses[0][:2]
+        try:
+            loop = asyncio.get_running_loop()
+            self._listener = await loop.create_server(self._connection, self._host, self._port)
+        except OSError as error:
+            await self.close()
+            raise LongwatchError(_why_not(self._host, self._port, error)) from error
+        host, port = self._listener.sockets[0].getsockname()[:2]
         self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         return self.address
 
     async def close(self) -> None:
         """Stop listening and end the requests under way."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    def _connection(self) -> asyncio.BaseProtocol:
+        """What serves the next connection, for MOST_SECONDS at most; past MOST_CONNECTIONS it is cut off."""
+        server = self._runner.server if self._runner is not None else None
+        if server is None or len(server.connections) >= MOST_CONNECTIONS:
+            return _CutOff()
+        handler = server()
+        asyncio.get_running_loop().call_later(MOST_SECONDS, handler.force_close)
+        return handler
 
     @web.middleware
     async def _firewall(
@@ -96,6 +116,14 @@ class HttpServer:
     async def _metrics(self, request: web.Request) -> web.Response:
         body, content_type = await self._pages.metrics()
         return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+class _CutOff(asyncio.Protocol):
+    """Ends its connection as it is made."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
 
 
 def _verdict(request: web.Request, word: str, reasons: Sequence[str]) -> web.Response:

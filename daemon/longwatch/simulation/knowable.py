@@ -83,9 +83,9 @@ class _Known:
                 self.backend_down = True
             case 1101 | 1102:
                 self.backend_down = False
-            case 2103 | 2105 | 2157:
+            case 2103 | 2157:
                 self.broken_farms.add(farm)
-            case 2104 | 2106 | 2158:
+            case 2104 | 2158:
                 self.broken_farms.discard(farm)
             case _:
                 pass

@@ -1,0 +1,103 @@
+"""A gateway without its link to IB: told after ten minutes, an hour, a day, and which known window it falls in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.decide import next_deadline
+from longwatch.domain.outage import lasting, window
+from longwatch.domain.readiness import reasons
+from tests.domain.world import SETTINGS, World, of_kind
+
+TEN_MINUTES = replace(SETTINGS, backend_alert_seconds=600.0)
+
+
+def told(world: World, days: float) -> list[str]:
+    """What a person hears of it in so many days, at the instants the daemon wakes by itself."""
+    until, texts = world.now + timedelta(days=days), []
+    while (due := next_deadline(world.state)) is not None and due <= until:
+        world.now = due
+        step = world.hear(m.TimeReached)
+        texts += [one.text for one in of_kind(step.effects, m.RaiseAlert) if one.key == "backend_down"]
+    return texts
+
+
+def test_an_outage_is_told_after_ten_minutes_an_hour_a_day_and_then_daily() -> None:
+    """B29: whatever window it is, and not every ten minutes of a weekend; it counts from its beginning."""
+    world = World.ready(TEN_MINUTES)
+    world.hear(m.BackendSeen, up=False)
+    began = world.now
+    texts = told(world, 3.5)
+    lengths = [text.partition(" for ")[2].partition(",")[0] for text in texts]
+    assert lengths == ["10 min", "1 h", "1 d", "2 d", "3 d"]
+    assert world.state.backend_since == began
+
+
+def test_the_next_outage_begins_anew() -> None:
+    """And one that is over is told no more."""
+    world = World.ready(TEN_MINUTES)
+    for _ in range(2):
+        world.hear(m.BackendSeen, up=False)
+        assert len(told(world, 0.1)) == 2
+        world.hear(m.BackendSeen, up=True)
+        assert told(world, 2) == []
+        world.snapshot()
+
+
+def test_without_a_link_to_the_gateway_nobody_knows_of_its_link_to_ib() -> None:
+    """The lost link is told of itself."""
+    world = World.ready(TEN_MINUTES)
+    world.hear(m.BackendSeen, up=False)
+    world.hear(m.LinkLost, reason="closed")
+    assert told(world, 2) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        (datetime(2026, 11, 21, 5, 0, tzinfo=UTC), "the weekend"),  # Saturday, midnight in New York
+        (datetime(2026, 11, 21, 7, 59, tzinfo=UTC), "the weekend"),
+        (datetime(2026, 11, 21, 8, 1, tzinfo=UTC), ""),
+        (datetime(2026, 11, 18, 5, 30, tzinfo=UTC), "between 00:15 and 01:45"),
+        (datetime(2026, 11, 22, 15, 0, tzinfo=UTC), "waits for somebody to log in"),
+        (datetime(2026, 11, 23, 14, 0, tzinfo=UTC), "waits for somebody to log in"),
+        (datetime(2026, 7, 13, 13, 29, tzinfo=UTC), "waits for somebody to log in"),
+        (datetime(2026, 7, 13, 13, 31, tzinfo=UTC), ""),
+        (datetime(2026, 11, 19, 4, 50, tzinfo=UTC), "restart themselves at 23:45"),
+        (datetime(2026, 11, 18, 18, 0, tzinfo=UTC), ""),
+    ],
+)
+def test_a_known_window_is_named(at: datetime, words: str) -> None:
+    """C45, in New York's time, summer and winter."""
+    named = window(at)
+    assert words in named if words else named == ""
+
+
+def test_an_alert_within_a_window_says_so() -> None:
+    """Both of the gateway's link to IB and of ours to the gateway."""
+    world = World.ready(TEN_MINUTES)
+    world.now = datetime(2007, 1, 7, 6, 30, tzinfo=UTC)
+    world.hear(m.BackendSeen, up=False)
+    assert all("waits for somebody to log in" in text for text in told(world, 0.1))
+    step = world.hear(m.LinkLost, reason="refused")
+    assert "waits for somebody to log in" in next(iter(of_kind(step.effects, m.RaiseAlert))).text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(45, "45 s"), (600, "10 min"), (3600, "1 h"), (5400, "90 min"), (9000, "2 h 30 min")]
+)
+def test_lengths_are_said_as_people_say_them(seconds: int, said: str) -> None:
+    assert lasting(timedelta(seconds=seconds)) == said
+
+
+def test_a_broken_farm_of_histories_keeps_no_order_back() -> None:
+    """2105: orders go by quotes; a market data farm (2103) and the one of definitions (2157) do keep them back."""
+    world = World.ready()
+    world.hear(m.FarmSeen, farm="ushmds", up=False, history=True)
+    assert reasons(world.state, world.now) == ()
+    world.hear(m.FarmSeen, farm="usfarm", up=False)
+    assert reasons(world.state, world.now) == ("farms: usfarm broken",)
