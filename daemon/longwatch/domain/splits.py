@@ -96,6 +96,10 @@ def _ratio_moved(state: State, con_id: int) -> tuple[int, int] | None:
     now = state.account_positions.get(con_id, ("", ZERO))[1]
     if moved is None or not moved.average_cost or not cost or not moved.quantity or not now:
         return None
+    # Every trade comes by here: only where shares and cost went by one ratio, whatever it is, is it looked for.
+    by_cost = moved.quantity * moved.average_cost / cost
+    if abs(now - by_cost) > 1 + abs(by_cost) * 2 * COST_OFF:
+        return None
     for new, old in RATIOS:
         exact = moved.quantity * new / old
         is_moved = now in (exact, exact.to_integral_value(ROUND_DOWN))
