@@ -166,19 +166,35 @@ def gateway(
 @app.command()
 def simulate(
     seed: Seed = 1,
-    days: Annotated[int, typer.Option(min=2, max=250, help="Trading days; the last one is without trouble.")] = 5,
-    faults: Annotated[str, typer.Option(metavar="LEVEL", help="How much goes wrong: none, some or all.")] = "some",
+    days: Annotated[
+        int | None, unset("Trading days, the last one without trouble [default: 5; 1 of cuts].", least=1, most=250)
+    ] = None,
+    faults: Annotated[str | None, unset("How much goes wrong: none, some or all [default: some].", "LEVEL")] = None,
     weather: Annotated[str, typer.Option(metavar="KIND", help="Generate the market: storms or all.")] = "",
+    crash_points: Annotated[str, unset("Kill it at its crash points: all, or up to POINT:N.", "POINTS")] = "",
+    cuts: Annotated[int, unset("Go on with the seeds that follow until there are so many cuts.", least=0)] = 0,
     as_json: AsJson = False,
     keep: Annotated[Path | None, unset("Keep journal and ledger there.", "DIR")] = None,
 ) -> None:
-    """Run the whole daemon through nights and faults, and judge it.
+    """Run the whole daemon through nights and faults, or kill it again and again, and judge it.
 
-    Example: longwatch simulate --seed 7 --days 10 --faults all
+    Examples: longwatch simulate --seed 7 --days 10 --faults all;
+    longwatch simulate --crash-points all --cuts 1000
     """
-    from longwatch.simulation.simulate import simulate as run_simulation
+    from longwatch.simulation.crashes import simulate as run_simulation
 
-    _end(run_simulation(seed=seed, days=days, faults=faults, weather=weather, as_json=as_json, keep=keep))
+    _end(
+        run_simulation(
+            seed=seed,
+            days=days,
+            faults=faults,
+            weather=weather,
+            as_json=as_json,
+            keep=keep,
+            crash_points=crash_points,
+            cuts=cuts,
+        )
+    )
 
 
 @app.command()

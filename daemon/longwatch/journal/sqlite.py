@@ -34,10 +34,18 @@ class SqliteJournal:
 
     @classmethod
     def open(
-        cls, path: Path | str, *, account: str, mode: str, fresh_id: str, synchronous: Synchronous = "FULL"
+        cls,
+        path: Path | str,
+        *,
+        account: str,
+        mode: str,
+        fresh_id: str,
+        synchronous: Synchronous = "FULL",
+        store_of: Callable[[Path, int, Synchronous], Store] = Store,
     ) -> Self:
         """Open the journal at `path`, making it with the id `fresh_id` when there is none; see `store.open_store`."""
-        return cls(*open_store(Path(path), account=account, mode=mode, fresh_id=fresh_id, synchronous=synchronous))
+        whose = {"account": account, "mode": mode, "fresh_id": fresh_id}
+        return cls(*open_store(Path(path), **whose, synchronous=synchronous, store_of=store_of))
 
     @property
     def path(self) -> Path:

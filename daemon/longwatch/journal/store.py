@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -158,7 +158,13 @@ class Store:
 
 
 def open_store(
-    path: Path, *, account: str, mode: str, fresh_id: str, synchronous: Synchronous = "FULL"
+    path: Path,
+    *,
+    account: str,
+    mode: str,
+    fresh_id: str,
+    synchronous: Synchronous = "FULL",
+    store_of: Callable[[Path, int, Synchronous], Store] = Store,
 ) -> tuple[Store, Identity]:
     """Lock and open the journal at `path`; when there is none, make one with the id `fresh_id` for account and mode.
 
@@ -167,7 +173,7 @@ def open_store(
     with told(path, "opened"):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         held = lock(path)
-    store = Store(path, held, synchronous)
+    store = store_of(path, held, synchronous)
     try:
         if not path.exists():
             create(path, Identity(journal_id=fresh_id, account=account, mode=mode))

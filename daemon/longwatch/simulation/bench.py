@@ -46,7 +46,7 @@ class Bench:
 
     Make it inside the running loop. `market_starts` is market time; `opening_cash` is the simulated account's, in the
     base currency. `journal` and `ledger` are files; `synchronous` is SQLite's, FULL as in production or OFF for speed,
-    `journals` the kind that writes them.
+    `journal_of` opens the journal. `ports_of` has the last word on the ports, for who watches a daemon through them.
     """
 
     loaded: Loaded
@@ -60,10 +60,11 @@ class Bench:
     delayed_data: bool = False
     pacing: Limits | None = None
     synchronous: Synchronous = "OFF"
-    journals: type[InlineJournal] = InlineJournal
+    journal_of: Callable[..., InlineJournal] = InlineJournal.open
     conduct: Conduct = field(default_factory=Conduct)
     latencies: Latencies = field(default_factory=Latencies)
     hard_to_borrow: frozenset[str] = frozenset()
+    ports_of: Callable[[Ports], Ports] = lambda ports: ports
     clock: SteppedClock = field(init=False)
     network: MemoryNetwork = field(init=False)
     gateway: Gateway = field(init=False)
@@ -103,7 +104,7 @@ class Bench:
         seeded = Random(f"{self.seed}|daemon|{self._runs}")
         return build(
             self.loaded,
-            self._ports(seeded),
+            self.ports_of(self._ports(seeded)),
             config_path=self.config_path,
             environ=self.environ,
             serves_http=serves_http,
@@ -122,7 +123,7 @@ class Bench:
 
     def _ports(self, seeded: Random) -> Ports:
         settings = self.loaded.settings
-        journal = self.journals.open(
+        journal = self.journal_of(
             self.journal,
             account=account_of(settings),
             mode=settings.mode,

@@ -20,6 +20,7 @@ from longwatch.gateway.events import Happened
 from longwatch.gateway.police import Violation
 from longwatch.quick import quick
 from longwatch.simulation.booked import ZERO, BookedOrder, Fill
+from longwatch.simulation.cuts import Struck
 from longwatch.simulation.scenery import Scenery
 from longwatch.simulation.shares import SHARE_FACTS, booked_shares, true_shares
 from longwatch.simulation.tap import Seen
@@ -82,6 +83,7 @@ class Evidence:
     accounts: Mapping[str, Held] = field(default_factory=dict)
     violations: tuple[Violation, ...] = ()
     replays_commissions: bool = True
+    cuts: tuple[Struck, ...] = ()
 
     def facts(self, *kinds: str) -> Iterator[Row]:
         """The journal's rows of some kinds, in order."""

@@ -12,6 +12,7 @@ from longwatch.gateway.app import Gateway
 from longwatch.gateway.books import Account
 from longwatch.journal.records import Record
 from longwatch.simulation.booked import books, moment
+from longwatch.simulation.cuts import Struck
 from longwatch.simulation.evidence import Evidence, Held, Row
 from longwatch.simulation.scenery import Scenery
 from longwatch.simulation.tap import Tap
@@ -26,6 +27,7 @@ def gather(
     played: tuple[Played, ...],
     gateway: Gateway,
     scene: Scenery,
+    cuts: tuple[Struck, ...] = (),
 ) -> Evidence:
     """Read a finished run, of whose journal these are the `records`."""
     faults, accounts = gateway.faults, gateway.ledger.accounts
@@ -46,6 +48,7 @@ def gather(
         accounts={name: _held(account) for name, account in accounts.items()},
         violations=tuple(gateway.desk.police.violations),
         replays_commissions=gateway.desk.config.conduct.replays_commissions,
+        cuts=cuts,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from longwatch.app import Daemon
 from longwatch.domain import messages as m
@@ -11,6 +10,7 @@ from longwatch.domain.breaks import differences
 from longwatch.domain.decide import Step
 from longwatch.gateway.app import Gateway
 from longwatch.simulation.bench import Bench, OnStep
+from longwatch.simulation.mortal import Killed
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.trouble import Act
 
@@ -30,6 +30,8 @@ class Life:
         self._killed = asyncio.Event()
         self._revived = asyncio.Event()
         self._ended = False
+        self._living: asyncio.Task[None] | None = None
+        self._fell = False
         self._unheard: list[tuple[str, str]] = []
         self.acts: dict[str, tuple[Act, Act]] = {
             "crash": (self._kill, self._revive),
@@ -50,15 +52,16 @@ class Life:
         while not self._ended:
             self._killed.clear()
             self._revived.clear()
+            self._fell = False
             self._daemon = daemon = self._bench.daemon(self._heard, serves_http=False)
-            living = asyncio.create_task(self._bench.run(daemon), name="daemon")
+            living = self._living = asyncio.create_task(self._bench.run(daemon), name="daemon")
             killed = asyncio.create_task(self._killed.wait(), name="kill")
             await asyncio.wait({living, killed}, return_when=asyncio.FIRST_COMPLETED)
             killed.cancel()
-            if living.done():
+            if living.done() and not self._fell:
                 living.result()
                 return
-            await self._bury(living)
+            await self._bury(living, is_reset=not self._fell)
             await self._revived.wait()
             asyncio.get_running_loop().call_later(SAYS_AGAIN_SECONDS, self._says_again)
 
@@ -69,14 +72,30 @@ class Life:
         if self._daemon is not None:
             self._daemon.stop()
 
-    async def _bury(self, living: asyncio.Task[None]) -> None:
+    def fell(self) -> None:
+        """The daemon was killed by somebody who has ended its connections and its journal: let nothing of it go on."""
+        self._fell = True
+        self._killed.set()
+        if self._living is not None:
+            self._living.cancel()
+
+    def revive(self) -> None:
+        """Start the next one."""
+        self._revived.set()
+
+    async def _bury(self, living: asyncio.Task[None], *, is_reset: bool) -> None:
         """As a killed process: its sockets are reset, nothing is told to anybody, and the journal is as it was."""
         self._daemon = None
-        for link in self._bench.network.links:
+        for link in self._bench.network.links if is_reset else ():
             link.reset()
         living.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await living
+        except asyncio.CancelledError:
+            pass
+        except BaseExceptionGroup as group:
+            if group.split(Killed)[1] is not None:
+                raise
 
     def _kill(self, gateway: Gateway, incident: Incident) -> None:
         self._killed.set()

@@ -37,6 +37,17 @@ WANDER = "longwatch.simulation.wander:Wander"
 
 # Between trades nothing changes but by trouble, which is followed by readings of its own; each reading and heartbeat
 # more is time that more seeds could have had.
+BRISK = {
+    "rebalance": {"trigger": "every 2 min during the session", "deadline_seconds": 110.0, "latest_start_minutes": 1.5},
+    "signals": {"trigger": "every 2 min during the session", "deadline_seconds": 60.0, "latest_start_minutes": 1.5},
+    "reconcile": "every 30 min during the session",
+    "quote_warmup_seconds": 5.0,
+}
+BRISK_SHARES, BRISK_POINTS = 4, 400
+BRISK_HOURS, BRISK_CALM = timedelta(hours=3), timedelta(minutes=45)
+"""A run that trades all the time in a few shares, by orders that are withdrawn and replaced when they do not fill; each
+reading of the account brings all that there was since midnight, so that short runs are cheap ones."""
+
 WEATHER = {
     "storms": Climate(splits=0.0, dividends=0, regimes=("calm", "volatile", "crash")),
     "all": Climate(splits=6.0, dividends=12),
@@ -60,11 +71,13 @@ class Scenery:
     settings: dict[str, Any]
     sessions: tuple[Session, ...]
     calm_from: datetime
+    is_brisk: bool = False
 
     @property
     def begins(self) -> datetime:
-        """An hour before the first open."""
-        return self.sessions[0].open_at - BEFORE_THE_OPEN
+        """An hour before the first open; where there is much trading, some hours before the first close."""
+        first = self.sessions[0]
+        return first.close_at - BRISK_HOURS if self.is_brisk else first.open_at - BEFORE_THE_OPEN
 
     @property
     def ends(self) -> datetime:
@@ -72,11 +85,13 @@ class Scenery:
         return self.sessions[-1].close_at + timedelta(hours=2)
 
 
-def scenery(seed: int, days: int, folder: Path, weather: str = "", made_up: int = USUALLY) -> Scenery:
+def scenery(
+    seed: int, days: int, folder: Path, weather: str = "", made_up: int = USUALLY, *, is_brisk: bool = False
+) -> Scenery:
     """The surroundings of `days` sessions from a seed, files in `folder`. The last session is without faults.
 
     With `weather`, one of WEATHER, the market is made up by the generator whatever the seed. `made_up` is how
-    many shares there are, at most 20, where they are not the recorded ones.
+    many shares there are, at most 20, where they are not the recorded ones. A brisk one trades every five minutes.
     """
     calendar = ExchangeCalendar("XNYS")
     start = BEGINS + timedelta(days=Random(f"{seed}|start").randrange(0, 365))
@@ -86,11 +101,15 @@ def scenery(seed: int, days: int, folder: Path, weather: str = "", made_up: int 
     if weather:
         climate = replace(WEATHER[weather], calm_from=sessions[-1].date)
         market = _generated(seed, known, climate, symbols)
+    elif is_brisk:
+        market = _made_up(seed, known, symbols, path_points=BRISK_POINTS)
     elif seed % 3:
         market = _made_up(seed, known, symbols)
     else:
         market, symbols = replayed_market(seed=seed), demo.symbols()
     settings = _settings(seed, symbols, sessions)
+    if is_brisk:
+        settings = _brisk(seed, settings)
     loaded = parse(json.dumps({"trading": settings}), name="simulate", environ={})
     cached = loaded.settings.data.model_copy(update={"cache_dir": folder / "cache"})
     return Scenery(
@@ -98,8 +117,16 @@ def scenery(seed: int, days: int, folder: Path, weather: str = "", made_up: int 
         loaded=replace(loaded, settings=loaded.settings.model_copy(update={"data": cached})),
         settings=settings,
         sessions=sessions,
-        calm_from=sessions[-2].close_at + timedelta(hours=1) if days > 1 else sessions[0].open_at,
+        calm_from=_calm_from(sessions, is_brisk=is_brisk),
+        is_brisk=is_brisk,
     )
+
+
+def _calm_from(sessions: tuple[Session, ...], *, is_brisk: bool) -> datetime:
+    """An hour after the last session but one; where there is much trading, the last session's end is enough."""
+    if is_brisk:
+        return sessions[-1].close_at - BRISK_CALM
+    return sessions[-2].close_at + timedelta(hours=1) if len(sessions) > 1 else sessions[0].open_at
 
 
 def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]) -> dict[str, Any]:
@@ -150,6 +177,30 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
     }
 
 
+def _brisk(seed: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """The same with much trading, and with orders that wait: to be written, and to be filled."""
+    random = Random(f"{seed}|brisk")
+    execution = {
+        "order_type": "LMT",
+        "limit_offset_bps": random.choice([0, 2, 5]),
+        "working_seconds": float(random.choice([12, 16, 20])),
+        "replacements": 100,
+        "acknowledge_seconds": 5.0,
+        "absence_quiet_seconds": 20.0,
+        "absence_round_seconds": 10.0,
+    }
+    connection = {"messages_per_second": 10, "backoff_initial_seconds": 0.5, "backoff_max_seconds": 2.0}
+    return {
+        **settings,
+        "schedule": BRISK,
+        "execution": settings["execution"] | execution,
+        "ib": settings["ib"] | connection,
+        # A seventh of the capital is little to this market: what is not filled at once is by its replacements.
+        "sizing": settings["sizing"] | {"cash_reserve_fraction": 0.85},
+        "risk": settings["risk"] | {"max_orders_per_minute": 1_000},
+    }
+
+
 def _generated(seed: int, sessions: list[Session], climate: Climate, symbols: tuple[str, ...]) -> Market:
     """Shares in the weather of a climate, with a point each five minutes, so that halts are felt."""
     hours = ListedHours(sessions)
@@ -157,7 +208,9 @@ def _generated(seed: int, sessions: list[Session], climate: Climate, symbols: tu
     return Market(listed, hours, seed=seed, path_points=78)
 
 
-def _made_up(seed: int, sessions: list[Session], symbols: tuple[str, ...]) -> Market:
+def _made_up(
+    seed: int, sessions: list[Session], symbols: tuple[str, ...], path_points: int = 26
+) -> Market:
     """Shares that walk at random over real sessions."""
     sources = [
         Replay(
@@ -166,7 +219,7 @@ def _made_up(seed: int, sessions: list[Session], symbols: tuple[str, ...]) -> Ma
         )
         for place, symbol in enumerate(symbols)
     ]
-    return Market(sources, ListedHours(sessions), seed=seed)
+    return Market(sources, ListedHours(sessions), seed=seed, path_points=path_points)
 
 
 def _walk(random: Random, sessions: list[Session]) -> list[DayBar]:

@@ -25,6 +25,9 @@ from longwatch.journal.reading import read_records
 from longwatch.journal.records import digest
 from longwatch.ops import logs
 from longwatch.simulation.bench import Bench
+from longwatch.simulation.cut_judge import judge_cuts
+from longwatch.simulation.cuts import Struck, cuts_of
+from longwatch.simulation.cutter import Cutter
 from longwatch.simulation.evidence import COUNTED, Evidence
 from longwatch.simulation.gather import gather
 from longwatch.simulation.gathering import GatheringJournal
@@ -36,10 +39,10 @@ from longwatch.simulation.nights import A_DAY, Level, drawn
 from longwatch.simulation.phases import no_phases, phases
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.progress import Progress
-from longwatch.simulation.scenery import USUALLY, WEATHER, Scenery, scenery
+from longwatch.simulation.scenery import BRISK_SHARES, USUALLY, WEATHER, Scenery, scenery
 from longwatch.simulation.strays import guard_clocks
 from longwatch.simulation.tap import Tap
-from longwatch.simulation.trouble import Trouble
+from longwatch.simulation.trouble import Played, Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,8 @@ class Asked:
     `script` takes the place of what the seed would draw; `pacing` are the limits that hold wherever there are faults.
     `conduct` is the gateway's where real ones differ. `events` are done to the account at their market instants; the
     invariants are those of a daemon that is alone in its account: with events only "books agree" is. `weather` sets
-    the run in a generated market, `made_up` is how many shares there are where none are recorded.
+    the run in a generated market, `made_up` is how many shares there are where none are recorded. `crash_points` are
+    the cuts of the daemon, `all` or `POINT:N` as in cuts.py, in a run of much trading.
     """
 
     seed: int = 1
@@ -64,10 +68,13 @@ class Asked:
     pacing: Limits = field(default_factory=Limits)
     conduct: Conduct = field(default_factory=Conduct)
     weather: str = ""
+    crash_points: str = ""
 
     @property
     def replay(self) -> str:
         """The one command that does it again."""
+        if self.crash_points:
+            return f"longwatch simulate --crash-points {self.crash_points} --seed {self.seed} --days {self.days}"
         weather = f" --weather {self.weather}" if self.weather else ""
         return f"longwatch simulate --seed {self.seed} --days {self.days} --faults {self.faults}{weather}"
 
@@ -118,18 +125,26 @@ def simulate(**options: Any) -> int:
     return 1 if isinstance(outcome, Aborted) or outcome.broken else 0
 
 
-def attempted(asked: Asked, say: Callable[[str], object] = lambda line: None) -> Outcome | Aborted:
+def attempted(
+    asked: Asked,
+    say: Callable[[str], object] = lambda line: None,
+    told_cut: Callable[[Struck], object] = lambda struck: None,
+) -> Outcome | Aborted:
     """One run as `simulated`, but that whatever is raised in it is what it came to; UsageError when it can't begin."""
     try:
-        return simulated(asked, say)
+        return simulated(asked, say, told_cut)
     except UsageError:
         raise
     except Exception as error:  # noqa: BLE001 - firewall "run": a failed run stops no other
         return Aborted(asked=asked, error=error)
 
 
-def simulated(asked: Asked, say: Callable[[str], object] = lambda line: None) -> Outcome:
-    """One run on a loop of its own.
+def simulated(
+    asked: Asked,
+    say: Callable[[str], object] = lambda line: None,
+    told_cut: Callable[[Struck], object] = lambda struck: None,
+) -> Outcome:
+    """One run on a loop of its own; `told_cut` hears of each cut as it comes.
 
     Raises StrayCall when our code read a clock or drew unseeded randomness, JournalError when the gateway's books did
     not balance.
@@ -139,13 +154,13 @@ def simulated(asked: Asked, say: Callable[[str], object] = lambda line: None) ->
         with contextlib.ExitStack() as guards:
             if asked.guards:
                 guards.enter_context(guard_clocks())
-            finished = run(_play(asked, folder, loop, say), loop=loop)
+            finished = run(_play(asked, folder, loop, say, told_cut), loop=loop)
         records = list(read_records(folder / "journal.sqlite"))
         evidence = finished(records=records)
         return Outcome(
             asked=asked,
             evidence=evidence,
-            broken=tuple(judge(evidence)),
+            broken=(*judge(evidence), *judge_cuts(evidence)),
             journal_sha256=digest(records),
             counts=evidence.counts(),
             table=phases(evidence),
@@ -185,9 +200,17 @@ def verdict(outcome: Outcome | Aborted) -> str:
     return "\n".join([*lines, f"{held}; {counts}", f"journal {outcome.journal_sha256}", again])
 
 
-async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str], object]) -> Callable[..., Evidence]:
+async def _play(
+    asked: Asked,
+    folder: Path,
+    loop: JumpLoop,
+    say: Callable[[str], object],
+    told_cut: Callable[[Struck], object],
+) -> Callable[..., Evidence]:
     """Let the run happen; what it left is gathered by calling what is returned with the journal's `records`."""
-    scene = scenery(asked.seed, asked.days, folder, asked.weather, asked.made_up)
+    is_brisk = bool(asked.crash_points)
+    made_up = BRISK_SHARES if is_brisk else asked.made_up
+    scene = scenery(asked.seed, asked.days, folder, asked.weather, made_up, is_brisk=is_brisk)
     bench = Bench(
         loaded=scene.loaded,
         market=scene.market,
@@ -197,13 +220,18 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
         seed=asked.seed,
         pacing=asked.pacing if asked.faults != "none" else None,
         conduct=asked.conduct,
-        journals=GatheringJournal,
+        journal_of=GatheringJournal.open,
     )
     logs.setup(bench.clock, style="console", level="error", stream=sys.stderr)
     tap = Tap(bench.network, bench.clock.market)
     progress = Progress(say)
     days = [(session.open_at, session.close_at) for session in scene.sessions[:-1]]
+    cutter = None
+    if asked.crash_points:
+        cutter = Cutter(cuts_of(asked.seed, asked.crash_points), bench, until=scene.calm_from, told=told_cut)
     life = Life(bench, progress.heard)
+    if cutter is not None:
+        cutter.begin(life)
     incidents = iter(drawn(asked.seed, asked.faults, days) if asked.script is None else asked.script)
     trouble = Trouble(bench.gateway, incidents, until=scene.calm_from, told=progress.played, others=life.acts)
     bench.gateway.events.play(iter(asked.events), say)
@@ -216,14 +244,22 @@ async def _play(asked: Asked, folder: Path, loop: JumpLoop, say: Callable[[str],
         progress.close()
     if bench.gateway.ledger.fault:
         raise JournalError(bench.gateway.ledger.fault)
+    cuts = tuple(cutter.struck) if cutter is not None else ()
     return partial(
         gather,
         ledger=bench.ledger,
         tap=tap,
-        played=tuple(trouble.played),
+        played=(*trouble.played, *map(_crash_of, cuts)),
         gateway=bench.gateway,
         scene=scene,
+        cuts=cuts,
     )
+
+
+def _crash_of(one: Struck) -> Played:
+    """A cut as the crash it is."""
+    seconds = one.cut.down
+    return Played(incident=Incident(at=one.at, fault="crash", seconds=seconds), began=one.at, ended=one.up)
 
 
 async def _end(bench: Bench, scene: Scenery, stop: Callable[[], None]) -> None:

@@ -72,8 +72,8 @@ class Tap:
     def _joined(self, link: MemoryLink) -> None:
         number = len(self.opened)
         self.opened.append(self._now())
-        link.to_client.on_arrived = _Stream(partial(self._keep, self._heard, HEARD, number), greets=False)
-        link.to_server.on_written = _Stream(partial(self._keep, self._written, WRITTEN, number), greets=True)
+        link.to_client.on_arrived = Stream(partial(self._keep, self._heard, HEARD, number), greets=False)
+        link.to_server.on_written = Stream(partial(self._keep, self._written, WRITTEN, number), greets=True)
 
     def _keep(self, kept: list[_Kept], wanted: frozenset[bytes], link: int, payloads: list[bytes]) -> None:
         found = [payload for payload in payloads if payload[: payload.index(b"\0") + 1] in wanted]
@@ -93,7 +93,7 @@ def _read(payload: bytes) -> Reply | UnknownReply | None:
         return None
 
 
-class _Stream:
+class Stream:
     """One direction's bytes cut into payloads, its greeting left out."""
 
     def __init__(self, keep: Callable[[list[bytes]], None], *, greets: bool) -> None:

@@ -1,0 +1,364 @@
+"""The daemon cut down at its crash points: a slice of what `make proof` has 10,000 of, and what a cut would find."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longwatch.broker.ib import Writer
+from longwatch.domain import decide, lifecycle, orders, reconcile
+from longwatch.domain import messages as m
+from longwatch.domain.evidence import Decided
+from longwatch.domain.orders import Evidence, OrderState
+from longwatch.domain.state import State
+from longwatch.engine.loop import Engine
+from longwatch.errors import UsageError
+from longwatch.journal.reading import read_records, verify
+from longwatch.journal.records import Record
+from longwatch.journal.store import Store, open_store
+from longwatch.simulation import crashes, mortal, scenery
+from longwatch.simulation import simulate as simulate_module
+from longwatch.simulation.cut_judge import AT_REST
+from longwatch.simulation.cuts import IN_AN_ORDERS_WAY, POINTS, Cut, Point, cuts_of, drawn_cuts
+from longwatch.simulation.cutter import Cutter
+from longwatch.simulation.mortal import Killed, MortalStore, Side
+from longwatch.simulation.simulate import Asked, Outcome, simulated
+
+SEED = 2
+MINUTES = 110
+"""Of the slice's run; three hours it is in `make proof`, many times."""
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def cut(point: Point, number: int = 1, **changed: Any) -> Cut:
+    """A cut at the next occurrence of a point, once the daemon has long been at rest."""
+    values = {"wait": 90.0, "rests": True, "skip": 0, "down": 1.0, "way": 0.9, "part": 0.5}
+    return Cut(point=point, number=number, **{**values, **changed})
+
+
+def run(seed: int = SEED, crash_points: str = "all") -> Outcome:
+    return simulated(Asked(seed=seed, days=1, faults="none", crash_points=crash_points, guards=False))
+
+
+@pytest.fixture
+def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of three quarters of an hour, of which the last 35 minutes are without cuts."""
+    monkeypatch.setattr(scenery, "BRISK_HOURS", timedelta(minutes=50))
+    monkeypatch.setattr(scenery, "BRISK_CALM", timedelta(minutes=35))
+
+
+def cut_at(monkeypatch: pytest.MonkeyPatch, *cuts: Cut) -> None:
+    monkeypatch.setattr(simulate_module, "cuts_of", lambda seed, asked: iter(cuts))
+
+
+# ── a slice ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_cut_down_at_every_point_it_duplicates_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run with every point, most of its cuts judged at rest; every invariant holds."""
+    monkeypatch.setattr(scenery, "BRISK_HOURS", timedelta(minutes=MINUTES))
+    account = crashes.account_of(Asked(seed=SEED, days=1, faults="none", crash_points="all"))
+    assert account.broken == []
+    assert min(tally.cuts for tally in account.table.values()) >= 1
+    assert all(tally.restarts == tally.cuts for tally in account.table.values())
+    assert sum(tally.rested for tally in account.table.values()) >= account.cuts / 2
+    assert all(account.table[point].settled for point in IN_AN_ORDERS_WAY if point is not Point.INTENDED)
+    assert not crashes.is_broken(account)
+
+
+@pytest.mark.usefixtures("shortly")
+def test_a_seed_is_cut_the_same_way_again_and_up_to_any_cut() -> None:
+    """`POINT:N` is the same run up to that cut, and no cut after it."""
+    whole = run().evidence.cuts
+    last = whole[1]
+    assert len(whole) > 2
+    assert run(crash_points=last.cut.name).evidence.cuts == whole[:2]
+
+
+def test_every_point_is_drawn_as_often_as_every_other() -> None:
+    """And each one is numbered within its seed."""
+    drawn = [cut for _, cut in zip(range(40 * len(Point)), drawn_cuts(7), strict=False)]
+    for point in Point:
+        assert [cut.number for cut in drawn if cut.point is point] == list(range(1, 41))
+
+
+def test_the_page_has_every_point(root: Path) -> None:
+    """As the code has it."""
+    page = (root / "docs/crashes.md").read_text()
+    assert [f"| `{point}` | {text} |" in page for point, text in POINTS.items()] == [True] * len(Point)
+
+
+@pytest.mark.parametrize("asked", ["every", "queued", "queued:0", "queued:x", ":3"])
+def test_a_point_there_is_not_is_refused_in_one_sentence(asked: str) -> None:
+    with pytest.raises(UsageError, match=r"--crash-points .*: write all, or POINT:N with a point of before-commit, "):
+        cuts_of(1, asked)
+
+
+@pytest.mark.usefixtures("shortly")
+def test_the_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line a cut while it runs, then point by point; exit 0."""
+    options = {"seed": SEED, "weather": "", "keep": None, "crash_points": "all", "guards": False}
+    assert crashes.simulate(**options, as_json=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("  cut " in line for line in lines) >= 2
+    assert [line.split()[0] for line in lines if line and line.split()[0] in list(Point)] == list(Point)
+    assert lines[-1] == f"again: longwatch simulate --crash-points all --seed {SEED} --days 1"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cuts": 3},
+        {"days": 1},
+        {"crash_points": "all", "faults": "all"},
+        {"crash_points": "all", "weather": "storms"},
+        {"crash_points": "queued:1", "cuts": 3},
+    ],
+)
+def test_words_that_do_not_go_together_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="leave"):
+        crashes.simulate(**{"seed": 1, "weather": "", "keep": None, "as_json": False, **options})
+
+
+# ── the instant ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("shortly")
+@pytest.mark.parametrize("point", [Point.SENDING])
+def test_from_the_instant_of_a_cut_nothing_of_the_daemon_reaches_anybody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, point: Point
+) -> None:
+    """Neither its files nor what is written to the gateway change until the next one lives."""
+    seen: list[tuple[str, int]] = []
+    strike, revive = Cutter._strike, Cutter._revive
+
+    def look(cutter: Cutter) -> None:
+        files = sorted(path for path in cutter._bench.folder.rglob("*") if path.is_file() and "ledger" not in path.name)
+        kept = [path for path in files if not path.name.endswith(("-shm", ".lock"))]
+        content = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in kept)).hexdigest()
+        seen.append((content, sum(link.to_server.bytes_written for link in links)))
+
+    def struck(cutter: Cutter, *given: Any, **named: Any) -> None:
+        links[:] = [link for link in cutter._bench.network.links if link is not named.get("ending")]
+        strike(cutter, *given, **named)
+        look(cutter)
+
+    def revived(cutter: Cutter) -> None:
+        look(cutter)
+        revive(cutter)
+
+    links: list[Any] = []
+    cut_at(monkeypatch, cut(point, way=0.1))
+    monkeypatch.setattr(Cutter, "_strike", struck)
+    monkeypatch.setattr(Cutter, "_revive", revived)
+    assert len(run().evidence.cuts) == 1
+    before, after = seen
+    assert before == after
+
+
+# ── torn commits ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class OnOneSide:
+    """Kills the store at the second commit, on a side of it."""
+
+    def __init__(self, side: Side, part: float) -> None:
+        self.side, self._part, self._asked = side, part, 0
+        self.store: MortalStore
+
+    def committing(self, records: Sequence[Record]) -> Side | None:
+        self._asked += 1
+        return self.side if self._asked == 2 else None
+
+    def part(self) -> float:
+        return self._part
+
+    def execute(self) -> None:
+        self.store.sever()
+
+
+def record(number: int, payload: bytes = b"{}") -> Record:
+    return Record(sequence=number, cause=0, kind="TimeReached", schema=1, payload=payload)
+
+
+@pytest.mark.parametrize(
+    ("side", "part", "left"),
+    [(Side.BEFORE, 0.0, 1), (Side.AFTER, 0.0, 3), *((Side.TORN, part, 1) for part in (0.0, 0.3, 0.7, 0.9999))],
+)
+def test_a_commit_is_there_whole_or_not_at_all_wherever_it_is_torn(
+    tmp_path: Path, side: Side, part: float, left: int
+) -> None:
+    """The log's bytes end anywhere in the second transaction, which spans several pages: only the first is read."""
+    path, executioner = tmp_path / "j.sqlite", OnOneSide(side, part)
+
+    def store_of(*given: Any) -> Store:
+        executioner.store = MortalStore(*given, executioner=executioner)
+        return executioner.store
+
+    whose = {"account": "DU1", "mode": "paper", "fresh_id": "ab" * 8}
+    store, _ = open_store(path, **whose, store_of=store_of)
+    store.write([[record(1)]])
+    with pytest.raises(Killed):
+        store.write([[record(2, b'{"a":"' + b"x" * 20_000 + b'"}'), record(3)]])
+    with pytest.raises(Killed):
+        store.write([[record(4)]])
+    store.close()
+    log = Path(f"{path}-wal")
+    assert log.stat().st_size > mortal.LOG_HEADER, "the log was moved into the file, as no killed process does"
+    if side is Side.TORN:
+        assert log.stat().st_size < 7 * 4096 + 20_000
+    assert [found.sequence for found in read_records(path)] == list(range(1, left + 1))
+    again, _ = open_store(path, **whose)
+    assert again.last_sequence == left
+    again.write([[record(left + 1)]])
+    again.close()
+    assert verify(path) == ()
+
+
+# ── the bugs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def sends_again_after_a_restart(patch: pytest.MonkeyPatch) -> None:
+    """What was being sent when the daemon died is sent once more, under the same id."""
+    orphaned = lifecycle.orphaned
+
+    def resent(state: State, tech: Any, evidence: Evidence, text: str, *, only_handed: bool) -> Decided:
+        waiting = [order for order in state.live_orders() if order.state is OrderState.SENDING]
+        yield from orphaned(state, tech, evidence, text, only_handed=only_handed)
+        resends.extend(waiting)
+
+    def with_resends(state: State, event: m.SnapshotSeen) -> Decided:
+        yield from compared(state, event)
+        while resends:
+            waiting = resends.pop(0)
+            yield m.SubmitOrder(order=waiting, instrument=state.instruments[waiting.symbol])
+
+    resends: list[Any] = []
+    compared = decide.DECIDERS[m.SnapshotSeen]
+    patch.setattr(decide.lifecycle, "orphaned", resent)
+    patch.setitem(decide.DECIDERS, m.SnapshotSeen, with_resends)
+    patch.setattr("longwatch.engine.loop.gate", lambda state, intent, tech: None)
+
+
+def takes_it_for_unsent(patch: pytest.MonkeyPatch) -> None:
+    """After a restart whatever was being sent counts as never sent."""
+    orphaned = lifecycle.orphaned
+
+    def unsent(state: State, tech: Any, evidence: Evidence, text: str, *, only_handed: bool) -> Decided:
+        yield from orphaned(state, tech, Evidence.WITHHELD, text, only_handed=only_handed)
+
+    patch.setitem(orders.TRANSITIONS[OrderState.SENDING], Evidence.WITHHELD, OrderState.UNSENT)
+    patch.setattr(decide.lifecycle, "orphaned", unsent)
+
+
+def never_settles_an_unknown(patch: pytest.MonkeyPatch) -> None:
+    """Silence about an order of unknown outcome is waited out for ever."""
+
+    def nothing(state: State, event: Any) -> Decided:
+        yield from ()
+
+    patch.setattr(reconcile, "_settle_unknown", nothing)
+
+
+def loses_the_cancel(patch: pytest.MonkeyPatch) -> None:
+    """A cancel asked for before the restart is not asked for again."""
+
+    def nothing(state: State) -> Decided:
+        yield from ()
+
+    patch.setattr(reconcile, "_cancels_again", nothing)
+
+
+def forgets_fills(patch: pytest.MonkeyPatch) -> None:
+    """What filled while nobody listened is never asked for."""
+
+    def later(writer: Writer, request_id: int) -> bytes:
+        chosen = writer._library.execution_filter(time="20990101-00:00:00")
+        return writer._encoded(writer._client.reqExecutions, request_id, chosen)
+
+    patch.setattr(Writer, "executions", later)
+
+
+def sends_before_it_is_durable(patch: pytest.MonkeyPatch) -> None:
+    """Orders leave as soon as they are decided."""
+    committing = Engine._committing
+
+    def at_once(engine: Engine, steps: Any, records: list[Record]) -> Any:
+        for _, what in steps:
+            for effect in what.effects:
+                if isinstance(effect, m.SubmitOrder):
+                    engine._do(effect)
+        return committing(engine, steps, records)
+
+    perform = Engine._do
+
+    def once(engine: Engine, effect: m.Effect) -> None:
+        if not isinstance(effect, m.SubmitOrder) or effect.order.intent not in done:
+            perform(engine, effect)
+        if isinstance(effect, m.SubmitOrder):
+            done.add(effect.order.intent)
+
+    done: set[int] = set()
+    patch.setattr(Engine, "_do", once)
+    patch.setattr(Engine, "_committing", at_once)
+
+
+PLANTED: dict[str, tuple[Plant, Cut, set[str]]] = {
+    "before-commit": (sends_before_it_is_durable, cut(Point.INTENDED, part=0.1), {"one order an intent"}),
+    "torn-commit": (forgets_fills, cut(Point.FILLED, part=0.9), {"quiet positions"}),
+    "intended": (never_settles_an_unknown, cut(Point.INTENDED, part=0.9), {AT_REST, "no unknown remains"}),
+    "queued": (never_settles_an_unknown, cut(Point.QUEUED), {AT_REST, "no unknown remains"}),
+    "sending": (sends_again_after_a_restart, cut(Point.SENDING, way=0.1), {"one order an intent"}),
+    "half-written": (takes_it_for_unsent, cut(Point.HALF_WRITTEN), {"ends by evidence"}),
+    "acknowledged": (takes_it_for_unsent, cut(Point.ACKNOWLEDGED, way=0.1), {"ends by evidence"}),
+    "filled": (forgets_fills, cut(Point.FILLED, way=0.1), {"quiet positions"}),
+    "cancel-sent": (loses_the_cancel, cut(Point.CANCEL_SENT, way=0.1), {AT_REST}),
+}
+
+
+@pytest.mark.usefixtures("shortly")
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_cut_finds_the_bug_it_is_there_for(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Planted in the daemon, it breaks the promise named at that point."""
+    plant, asked, promises = PLANTED[name]
+    cut_at(monkeypatch, asked)
+    plant(monkeypatch)
+    outcome = run()
+    assert len(outcome.evidence.cuts) == 1
+    assert promises <= {one.invariant for one in outcome.broken}, outcome.broken
+
+
+@pytest.mark.usefixtures("shortly")
+@pytest.mark.parametrize("points", [[asked for _, asked, _ in PLANTED.values()]])
+def test_without_the_bugs_the_same_cuts_break_nothing(monkeypatch: pytest.MonkeyPatch, points: list[Cut]) -> None:
+    monkeypatch.setattr(scenery, "BRISK_HOURS", timedelta(minutes=95))
+    cut_at(monkeypatch, *points)
+    outcome = run()
+    assert len(outcome.evidence.cuts) == len(points)
+    assert outcome.broken == ()
+
+
+@pytest.mark.usefixtures("shortly")
+def test_a_broken_run_exits_1_and_is_told_with_the_one_cut_that_shows_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the cuts of a run the one that breaks a promise is found, and its command runs up to it."""
+    loses_the_cancel(monkeypatch)
+    drawn = [cut(Point.INTENDED), cut(Point.CANCEL_SENT, way=0.1), cut(Point.QUEUED)]
+    names = {one.name: place for place, one in enumerate(drawn)}
+    monkeypatch.setattr(
+        simulate_module, "cuts_of", lambda seed, asked: iter(drawn[: names.get(asked, len(drawn)) + 1])
+    )
+    options = {"seed": SEED, "weather": "", "keep": None, "crash_points": "all", "guards": False}
+    assert crashes.simulate(**options, as_json=True) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdict"] == "broken" and told["points"].keys() == set(Point)
+    assert told["cuts"] == sum(row["cuts"] for row in told["points"].values()) == 3
+    replays = {one["replay"] for one in told["broken"]}
+    assert replays == {f"longwatch simulate --crash-points cancel-sent:1 --seed {SEED} --days 1"}
