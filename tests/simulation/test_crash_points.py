@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from longwatch.broker.ib import Writer
-from longwatch.domain import decide, lifecycle, orders, reconcile
+from longwatch.domain import decide, lifecycle, reconcile, transitions
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided
 from longwatch.domain.orders import Evidence, OrderState
@@ -253,7 +253,7 @@ def takes_it_for_unsent(patch: pytest.MonkeyPatch) -> None:
     def unsent(state: State, tech: Any, evidence: Evidence, text: str, *, only_handed: bool) -> Decided:
         yield from orphaned(state, tech, Evidence.WITHHELD, text, only_handed=only_handed)
 
-    patch.setitem(orders.TRANSITIONS[OrderState.SENDING], Evidence.WITHHELD, OrderState.UNSENT)
+    patch.setitem(transitions.TRANSITIONS[OrderState.SENDING], Evidence.WITHHELD, OrderState.UNSENT)
     patch.setattr(decide.lifecycle, "orphaned", unsent)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 
 from longwatch.simulation.booked import ZERO, BookedOrder
 from longwatch.simulation.cuts import Point, Struck
@@ -78,8 +79,7 @@ def kinds_cut(evidence: Evidence) -> set[str]:
 
 def _followed(evidence: Evidence) -> Iterator[tuple[Struck, datetime]]:
     """Each cut, and when the daemon was next disturbed."""
-    cuts = evidence.cuts
-    for struck, after in zip(cuts, [*cuts[1:], None], strict=True):
+    for struck, after in zip_longest(evidence.cuts, evidence.cuts[1:]):
         yield struck, evidence.scene.ends if after is None else after.armed if after.cut.rests else after.at
 
 
