@@ -14,7 +14,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.messages import Link
 from longwatch.domain.orders import OrderState
 from longwatch.simulation.transport import Door
-from tests.daemon.bench import HOUR, MINUTE, SYMBOLS, Scene, faulty, on_bench, plan
+from tests.daemon.bench import MINUTE, SYMBOLS, Scene, faulty, on_bench, plan
 
 HOST, PORT = "127.0.0.1", 4002
 
@@ -247,27 +247,3 @@ def test_a_symbol_with_flawed_bars_stays_out_and_the_others_trade(
         assert scene.held("GOOG") > 0
 
     on_bench(story, tmp_path, {"strategies": [plan({"AAPL": 0.4, "GOOG": 0.4})]})
-
-
-def test_a_fill_that_is_never_told_quarantines_its_instrument_and_is_not_asked_for_without_end(tmp_path: Path) -> None:
-    """Shares come that no message explains: the account is read again round by round; no busy loop."""
-
-    def hides_what_has_filled(name: str, values: dict[str, object]) -> bool:
-        return name != "completedOrder" and not (name == "orderStatus" and values["filled"])
-
-    async def story(scene: Scene) -> None:
-        scene.gateway.faults.lose_fills = 1
-        scene.gateway.faults.own_messages = hides_what_has_filled
-        scene.start()
-        await scene.until(lambda: scene.state.quarantines, what="the quarantine")
-        (held,) = scene.state.quarantines.values()
-        assert "is not the account's" in held.reason
-        assert any(f"{held.symbol}: position: book" in text for text in scene.alerts())
-        (order,) = scene.state.live_orders()
-        assert order.symbol == held.symbol and order.remaining > 0
-        before = len(scene.events(m.SnapshotSeen))
-        await asyncio.sleep(2 * HOUR)
-        rounds = 2 * HOUR / scene.state.settings.absence_round_seconds
-        assert 8 <= len(scene.events(m.SnapshotSeen)) - before < rounds / 2
-
-    on_bench(story, tmp_path)

@@ -7,10 +7,11 @@ them all; the suite looks that every old text is still where it is said to be.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
+from pathlib import Path
 
-from tests.scenarios.mutation import KILLED, Edit, Mutant, judged, misplaced
+from tests.proof_page import PAGE, write_part
+from tests.scenarios.mutation import KILLED, Edit, Mutant, Verdict, judged, misplaced
 
 
 def _out(scenario: str, why: str, file: str, old: str, new: str) -> Mutant:
@@ -138,10 +139,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _out(
         "A06",
-        "a run that has finished is remembered",
-        "domain/state.py",
-        "        state.jobs_done[fact.run_id] = until\n",
-        "        pass\n",
+        "a commission told again is no news",
+        "domain/lifecycle.py",
+        "    if state.commissions.get(event.exec_id) == event.commission:\n",
+        "    if False:\n",
     ),
     _out(
         "A07",
@@ -152,10 +153,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _out(
         "A07",
-        "an order the broker holds is working over a restart",
-        "domain/lifecycle.py",
-        "        elif order.state is OrderState.SENDING and (order.handed or not only_handed):\n",
-        "        elif order.handed or not only_handed:\n",
+        "every start asks for the open orders of all runs",
+        "broker/account.py",
+        "        send(writer.all_open_orders())\n",
+        "",
     ),
     _out(
         "A08",
@@ -224,10 +225,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _out(
         "A11",
-        "a cancel is not repeated by the reading that its answer asks for",
-        "domain/reconcile.py",
-        'REGULAR = frozenset({"reconcile", "end of day"})\n',
-        "REGULAR = type('Every', (), {'__contains__': lambda self, reason: True})()\n",
+        "nor is a cancel that finds nothing",
+        "domain/verdicts.py",
+        "    Verdict.NOT_FOUND: _ASK | {_S.UNKNOWN: _A.GATHER},\n",
+        "    Verdict.NOT_FOUND: _ASK | {_S.UNKNOWN: _A.GATHER, _S.WORKING: _A.END},\n",
     ),
     _out(
         "A12",
@@ -351,6 +352,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "    first = event.next_order_id\n",
     ),
     _out(
+        "A21",
+        "what is quarantined is not read again and again",
+        "domain/reconcile.py",
+        "    if any(row.con_id not in state.quarantines for row in differences(state)):\n",
+        "    if differences(state):\n",
+    ),
+    _out(
         "A22",
         "the alert has the broker's reason",
         "domain/breaker.py",
@@ -402,31 +410,54 @@ MUTANTS: tuple[Mutant, ...] = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> int:
     """Print a row for each mutant; 1 when one is not killed, or an old text is not found exactly once."""
     parser = argparse.ArgumentParser(prog="python -m tests.scenarios.mutants")
-    parser.add_argument("scenarios", nargs="*", help="as A07; all without")
+    parser.add_argument("scenarios", nargs="*", help="as A07; all without, and then docs/proof.md gets the counts")
     wanted = parser.parse_args(arguments).scenarios
     chosen = [mutant for mutant in MUTANTS if not wanted or mutant.scenario in wanted]
     if not chosen:
         parser.error(f"no mutant is of {', '.join(wanted)}; there are those of {', '.join(scenarios())}")
     wrong = misplaced(chosen)
-    for line in wrong:
-        print(line)
     if wrong:
+        print("\n".join(wrong))
         return 1
-    alive = 0
+    verdicts: list[Verdict] = []
     for verdict in judged(chosen):
-        alive += verdict.outcome != KILLED
+        verdicts.append(verdict)
         told = f"{verdict.test}: {verdict.text}" if verdict.test or verdict.text else ""
         print(f"{verdict.mutant.scenario}  {verdict.outcome:8}  {verdict.mutant.why}  {told}".rstrip(), flush=True)
-    print(f"{len(chosen) - alive} of {len(chosen)} mutants killed")
-    return 1 if alive else 0
+    killed = _killed(verdicts)
+    print(f"{killed} of {len(chosen)} mutants killed")
+    if not wanted:
+        write_part(page, "scenarios", part_of(verdicts))
+    return 0 if killed == len(chosen) else 1
+
+
+def part_of(verdicts: Sequence[Verdict]) -> str:
+    """The page's part: for each scenario its tests, the guards taken out and how many of them were missed."""
+    lines = [
+        "## Scenarios without their guards\n",
+        "Each scenario of [trouble.md](trouble.md) is run on copies of the package with one guard taken out, as",
+        "`tests/scenarios/mutants.py` lists them: its tests must fail, by an assertion of theirs.\n",
+        "| scenario | tests | guards taken out | failed as they must |",
+        "|---|---|---|---|",
+    ]
+    of: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        of.setdefault(verdict.mutant.scenario, []).append(verdict)
+    rows = [(name, rows[0].tests, len(rows), _killed(rows)) for name, rows in sorted(of.items())]
+    total = ("all", sum(row[1] for row in rows), len(verdicts), _killed(verdicts))
+    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in (*rows, total))])
+
+
+def _killed(verdicts: Sequence[Verdict]) -> int:
+    return sum(verdict.outcome == KILLED for verdict in verdicts)
 
 
 def scenarios() -> list[str]:
     """The scenarios that have a mutant, in order."""
-    return sorted({mutant.scenario for mutant in MUTANTS}, key=lambda name: int(re.sub(r"\D", "", name)))
+    return sorted({mutant.scenario for mutant in MUTANTS})
 
 
 if __name__ == "__main__":

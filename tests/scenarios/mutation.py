@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +47,11 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a scenario's tests came to without a guard, and the first assertion that failed, or what else was raised."""
+    """What a scenario's `tests` came to without a guard: the first assertion that failed, or what else was raised."""
 
     mutant: Mutant
     outcome: str
+    tests: int = 0
     test: str = ""
     text: str = ""
 
@@ -93,11 +93,18 @@ def _run(mutant: Mutant, source: Path) -> Verdict:
     process = context.Process(target=_play, args=(mutant.scenario, source, sender), name=f"mutant-{mutant.scenario}")
     process.start()
     sender.close()
-    told = receiver.recv() if receiver.poll(SECONDS) else (HUNG, "", f"no end within {SECONDS} s")
+    outcome, tests, test, text = _told(receiver)
     process.kill()
     process.join()
-    outcome, test, text = told
-    return Verdict(mutant=mutant, outcome=outcome, test=test, text=text)
+    return Verdict(mutant=mutant, outcome=outcome, tests=tests, test=test, text=text)
+
+
+def _told(receiver: Any) -> tuple[str, int, str, str]:
+    try:
+        told: tuple[str, int, str, str] = receiver.recv() if receiver.poll(SECONDS) else (HUNG, 0, "", "no end")
+    except EOFError:
+        return BROKE, 0, "", "the process ended without a word"
+    return told
 
 
 def _play(scenario: str, source: Path, sender: Any) -> None:
@@ -119,20 +126,20 @@ class Watch:
     def __init__(self, source: Path) -> None:
         self._source = source
         self._session: pytest.Session | None = None
-        self._ran = 0
+        self._tests = 0
         self._asserted: tuple[str, str] | None = None
         self._raised: tuple[str, str] | None = None
 
-    def verdict(self) -> tuple[str, str, str]:
-        """Outcome, test and text."""
+    def verdict(self) -> tuple[str, int, str, str]:
+        """Outcome, how many tests the scenario has, the test that decided, and its words."""
         if self._asserted is not None:
-            return (KILLED, *self._asserted)
-        if self._raised is not None:
-            return (BROKE, *self._raised)
-        return (SURVIVED, "", "") if self._ran else (BROKE, "", "no test of the scenario was run")
+            return (KILLED, self._tests, *self._asserted)
+        if self._raised is not None or not self._tests:
+            return (BROKE, self._tests, *(self._raised or ("", "the scenario has no test")))
+        return SURVIVED, self._tests, "", ""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self._session = session
+        self._session, self._tests = session, len(session.items)
         ran = Path(sys.modules["longwatch"].__file__ or "")
         if self._source not in ran.parents:
             self._raised = ("", f"the tests import {ran}, not the copy")
@@ -143,7 +150,6 @@ class Watch:
             self._raised = (report.nodeid, str(report.longrepr)[-300:])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._ran += report.when == "call"
         if not report.failed:
             return
         crash = getattr(report.longrepr, "reprcrash", None)
@@ -155,8 +161,3 @@ class Watch:
                 self._session.shouldstop = "shown"
         else:
             self._raised = told
-
-
-def counts(verdicts: Iterable[Verdict]) -> Counter[str]:
-    """How many mutants came to each outcome."""
-    return Counter(verdict.outcome for verdict in verdicts)

@@ -241,6 +241,32 @@ def ticket(scene: Scene, *, order_id: int, symbol: str) -> Ticket:
     )
 
 
+def test_A21_scenario_a_difference_that_never_goes_is_no_loop(tmp_path: Path) -> None:
+    """Shares that no message explains: a few readings, then quarantine and alert; no order, no reading without end."""
+
+    def hides_what_has_filled(name: str, values: dict[str, Any]) -> bool:
+        return name != "completedOrder" and not (name == "orderStatus" and values["filled"])
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.gateway.faults.lose_fills = 1
+        scene.gateway.faults.own_messages = hides_what_has_filled
+        scene.start()
+        await scene.until(lambda: scene.state.quarantines, what="the quarantine")
+        assert len(witness.heard("positionEnd")) < 8
+        (held,) = scene.state.quarantines.values()
+        assert "is not the account's" in held.reason
+        assert any(f"{held.symbol}: position: book" in text for text in scene.alerts())
+        (order,) = scene.state.live_orders()
+        assert order.symbol == held.symbol and order.remaining > 0
+        before, sent = len(witness.heard("positionEnd")), len(witness.placed())
+        await asyncio.sleep(2 * HOUR)
+        rounds = 2 * HOUR / scene.state.settings.absence_round_seconds
+        assert 8 <= len(witness.heard("positionEnd")) - before < rounds / 2
+        assert len(witness.placed()) == sent and len(scene.facts(m.QuarantineSet)) == 1
+
+    scenario(story, tmp_path)
+
+
 @pytest.mark.parametrize("part", UNSET_FIGURES)
 def test_A26_scenario_sentinels_are_absent(part: str, tmp_path: Path) -> None:
     """1.797e308 in every figure that gateways leave unset: no fact has it, the book is as if it were not there."""

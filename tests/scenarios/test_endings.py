@@ -14,9 +14,10 @@ from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
 from longwatch.gateway.conduct import Conduct, Latencies
 from longwatch.gateway.events import Event
+from longwatch.gateway.faults import LIVE
 from longwatch.ops.tables import orders_text, status_text
 from tests.daemon.bench import DAY, HOUR, MINUTE, Scene, plan
-from tests.scenarios.witness import RESTING, Witness, only, scenario, states
+from tests.scenarios.witness import RESTING, Witness, moves, only, scenario, states
 
 TOO_LATE = {
     104: "Cannot modify a filled order.",
@@ -32,13 +33,13 @@ def test_A11_scenario_a_cancel_of_a_filled_order(code: int, tmp_path: Path) -> N
     def answered(name: str, values: dict[str, Any]) -> bool:
         if name == "error" and values["errorCode"] in TOO_LATE:
             values |= {"errorCode": code, "errorString": TOO_LATE[code].format(id=values["reqId"])}
-        return True
+        is_of_the_fill = values.get("status") == "Filled" or (name == "execDetails" and values["reqId"] == LIVE)
+        return not (is_of_the_fill and name != "completedOrder")
 
     async def story(scene: Scene, witness: Witness) -> None:
         scene.gateway.faults.own_messages = answered
         scene.start()
         await scene.until(lambda: states(scene).get("IBM") is OrderState.WORKING, what="the order")
-        scene.gateway.faults.hold_orders_seconds = 8.0
         await asyncio.sleep(5)
         assert witness.filled("IBM") == only(scene.orders(), "IBM").quantity
         assert states(scene)["IBM"] is OrderState.WORKING
@@ -48,6 +49,7 @@ def test_A11_scenario_a_cancel_of_a_filled_order(code: int, tmp_path: Path) -> N
         assert code in witness.codes()
         assert witness.cancels() == [order.order_id]
         assert (order.state, order.filled) == (OrderState.FILLED, order.quantity)
+        assert moves(scene, "IBM") == {OrderState.SENDING, OrderState.WORKING, OrderState.FILLED}
         assert len(scene.events(m.SnapshotSeen)) < 12
         assert len(witness.placed()) == 1
         witness.agree()
@@ -116,7 +118,7 @@ def test_A13_scenario_held_while_shares_are_located(tmp_path: Path) -> None:
         assert len(witness.placed()) == 1 and not witness.cancels()
         scene.gateway.desk.exchange.locate("IBM")
         await scene.until(lambda: not scene.state.live, what="the fill")
-        assert states(scene) == {"IBM": OrderState.FILLED}
+        assert moves(scene, "IBM") == {OrderState.SENDING, OrderState.WORKING, OrderState.FILLED}
         assert scene.truly_held("IBM") == -only(scene.orders(), "IBM").quantity
         witness.agree()
 
@@ -144,6 +146,7 @@ def test_A14_scenario_no_exit_is_left_over_after_a_flatten(tmp_path: Path) -> No
         await scene.ask("flatten")
         await scene.until(lambda: not any(holding.quantity for holding in scene.state.book.values()), what="flat")
         await scene.settled()
+        assert entry.order_id in witness.cancels()
         assert (scene.truly_held("AAPL"), scene.truly_held("IBM")) == (0, 0)
         assert not witness.live() and not list(scene.gateway.desk.exchange.book.live())
         for symbol in ("AAPL", "IBM"):

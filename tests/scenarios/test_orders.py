@@ -106,6 +106,8 @@ def test_A03_scenario_fills_while_the_backend_is_down(way: str, tmp_path: Path) 
         else:
             gateway.desk.courier.forget()
             gateway.desk.restore_backend()
+        # What the account says takes its time, the gate must not open in between.
+        scene.bench.network.links[-1].to_client.stall(15.0)
         await scene.until(lambda: len(witness.placed()) > 2, what="trading")
         for end in ("execDetailsEnd", "positionEnd"):
             read = [seen.at for seen in witness.heard(end) if seen.at > restored]

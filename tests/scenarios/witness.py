@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from longwatch.domain import messages as m
 from longwatch.domain.orders import Order, OrderState
 from longwatch.simulation.tap import Seen, Tap
 from tests.daemon.bench import SYMBOLS, Scene, on_bench
@@ -133,8 +134,15 @@ class Veil:
 
 def only(orders: list[Order], symbol: str) -> Order:
     """The one order of a symbol."""
-    (order,) = [one for one in orders if one.symbol == symbol]
-    return order
+    found = [one for one in orders if one.symbol == symbol]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def moves(scene: Scene, symbol: str) -> set[OrderState]:
+    """Every state that a symbol's orders have ever been moved to."""
+    ours = {order.intent for order in scene.orders() if order.symbol == symbol}
+    return {fact.state for fact in scene.facts(m.OrderMoved) if fact.intent in ours}
 
 
 def states(scene: Scene) -> dict[str, OrderState]:

@@ -19,10 +19,11 @@ from longwatch.simulation.phases import PHASES, empty_cells
 from longwatch.simulation.plan import SCOPES
 from longwatch.simulation.simulate import Asked, as_json, attempted
 from tests.conftest import ROOT
+from tests.proof_page import PAGE, write_part
 
-HEAD = """# Proof
+HEAD = """## Simulated runs
 
-What `make proof` last came to. Each run is a whole daemon, built as in production, against the simulated gateway on a
+Each run is a whole daemon, built as in production, against the simulated gateway on a
 virtual clock: nights with their resets and restarts, faults drawn from the seed, crashes of the daemon, commands by a
 person. At its end the invariants (daemon/longwatch/simulation/invariants.py) are looked for in the gateway's ledger,
 the frames that crossed the wire and the journal. The last day of each run is without trouble: by its end every order's
@@ -37,7 +38,7 @@ Outcomes = dict[str, list[dict[str, Any]]]
 """Level of faults -> what each seed came to, as `--json` prints it."""
 
 
-def main(arguments: Sequence[str] | None = None, page: Path = ROOT / "docs" / "proof.md") -> None:
+def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
     """Run, write, and exit with what was broken or missing, line by line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--first", type=int, default=1)
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None, page: Path = ROOT / "docs" / "p
     asked = parser.parse_args(arguments)
     seeds = range(asked.first, asked.first + asked.seeds)
     outcomes = outcomes_of(asked.levels.split(","), seeds, asked.days, asked.workers, Kept(asked.kept))
-    page.write_text("\n".join(_page(outcomes, seeds, asked.days)) + "\n")
+    write_part(page, "simulation", "\n".join(_page(outcomes, seeds, asked.days)))
     raise SystemExit("\n".join(failures(outcomes, seeds, asked.days)) or None)
 
 
@@ -123,7 +124,7 @@ def _page(outcomes: Outcomes, seeds: range, days: int) -> Iterator[str]:
     yield "\n*Fills forgotten*: executions that no message could tell any more, because the gateway was started anew"
     yield "before it was asked, or never told them at all; the daemon concludes them from the position, or quarantines."
     yield from _broken(outcomes)
-    yield "\n## Faults by the phase of orders they met\n"
+    yield "\n### Faults by the phase of orders they met\n"
     yield "Orders that were in a phase of their life while a fault was on, or at its instant, over all runs. A fault"
     yield "that waits for its moment, as a fill to lose, is on until that has come, and counts only where it came.\n"
     table = _met(outcomes)
@@ -149,7 +150,7 @@ def _row(level: str, runs: list[dict[str, Any]], days: int) -> list[str]:
 def _broken(outcomes: Outcomes) -> Iterator[str]:
     runs = [run for runs in outcomes.values() for run in runs if run["broken"]]
     if runs:
-        yield "\n## Broken\n"
+        yield "\n### Broken\n"
     for run in runs:
         names = sorted({one["invariant"] for one in run["broken"]})
         yield f"- `{run['replay']}`: {', '.join(names)}"
