@@ -100,7 +100,7 @@ def test_A16_scenario_an_empty_account_is_one_that_ended(tmp_path: Path) -> None
         held = scene.held("AAPL")
         scene.gateway.faults.withhold = {"position"}
         await scene.ask("reconcile")
-        await scene.until(lambda: len(scene.state.quarantines) == 2, what="the quarantines")
+        await scene.until(lambda: len(scene.state.quarantines) == 2, seconds=HOUR, what="the quarantines")
         assert scene.held("AAPL") == held and scene.state.snapshot_failed is None
         await scene.run_job("rebalance")
         assert len(witness.placed()) == 2
@@ -163,7 +163,7 @@ def test_A18_scenario_the_instrument_in_doubt_is_held_and_the_rest_trades_on(tmp
         gateway.faults.lose_fills = 1
         gateway.faults.own_messages = hides_what_has_filled
         scene.start()
-        await scene.until(lambda: scene.state.quarantines, what="the quarantine")
+        await scene.until(lambda: scene.state.quarantines, seconds=3 * HOUR, what="the quarantine")
         (held,) = scene.state.quarantines.values()
         assert any(held.symbol in text and "no new orders in it" in text for text in scene.alerts())
         assert [row["symbol"] for row in scene.status()["quarantines"]] == [held.symbol]
@@ -251,7 +251,7 @@ def test_A21_scenario_a_difference_that_never_goes_is_no_loop(tmp_path: Path) ->
         scene.gateway.faults.lose_fills = 1
         scene.gateway.faults.own_messages = hides_what_has_filled
         scene.start()
-        await scene.until(lambda: scene.state.quarantines, what="the quarantine")
+        await scene.until(lambda: scene.state.quarantines, seconds=3 * HOUR, what="the quarantine")
         assert len(witness.heard("positionEnd")) < 8
         (held,) = scene.state.quarantines.values()
         assert "is not the account's" in held.reason

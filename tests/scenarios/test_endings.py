@@ -192,7 +192,7 @@ def test_A15_scenario_a_bust_that_nobody_tells(tmp_path: Path) -> None:
         await scene.traded()
         await asyncio.sleep(10 * MINUTE)
         scene.gateway.events.happen(Event(kind="bust", symbol="IBM"))
-        await scene.until(lambda: scene.state.quarantines, what="the quarantine")
+        await scene.until(lambda: scene.state.quarantines, seconds=HOUR, what="the quarantine")
         assert [row.symbol for row in scene.state.quarantines.values()] == ["IBM"]
         assert any("IBM" in text for text in scene.alerts())
         await scene.run_job("rebalance")
