@@ -130,19 +130,25 @@ MUTANTS: tuple[Mutant, ...] = (
         "    if replaces is not None and replaces in state.fills:\n",
         "    if False:\n",
     ),
-    _out(
+    _both(
         "A06",
         "an execution is booked once by its id, however often it is told",
-        "domain/lifecycle.py",
-        "    if event.exec_id in state.fills:\n        return\n",
-        "    if False:\n        return\n",
+        ("domain/lifecycle.py", "            return event.exec_id in state.fills\n", "            return False\n"),
+        ("domain/lifecycle.py", "    if event.exec_id in state.fills:\n        return\n", ""),
     ),
-    _out(
+    _both(
         "A06",
         "a commission told again is no news",
-        "domain/lifecycle.py",
-        "    if state.commissions.get(event.exec_id) == event.commission:\n",
-        "    if False:\n",
+        (
+            "domain/lifecycle.py",
+            "            return state.commissions.get(event.exec_id) == event.commission\n",
+            "            return False\n",
+        ),
+        (
+            "domain/lifecycle.py",
+            "    if state.commissions.get(event.exec_id) == event.commission:\n        return\n",
+            "",
+        ),
     ),
     _out(
         "A07",

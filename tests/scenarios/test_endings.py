@@ -16,7 +16,7 @@ from longwatch.gateway.conduct import Conduct, Latencies
 from longwatch.gateway.events import Event
 from longwatch.gateway.faults import LIVE
 from longwatch.ops.tables import orders_text, status_text
-from tests.daemon.bench import DAY, HOUR, MINUTE, Scene, plan
+from tests.daemon.bench import DAY, HOUR, MINUTE, SYMBOLS, Scene, plan
 from tests.scenarios.witness import RESTING, Witness, moves, only, scenario, states
 
 TOO_LATE = {
@@ -184,21 +184,50 @@ def test_A15_scenario_a_correction_is_no_further_fill(way: str, tmp_path: Path) 
     scenario(story, tmp_path, {"strategies": [plan({"AAPL": 0.05, "IBM": 0.05})]}, conduct=Conduct(bust_revised=True))
 
 
-def test_A15_scenario_a_bust_that_nobody_tells(tmp_path: Path) -> None:
-    """The shares are gone without a word: the difference is seen, its instrument is held, and nothing is sent in it."""
+@pytest.mark.parametrize("revised", [False, True])
+def test_A15_scenario_the_book_follows_a_bust(revised: bool, tmp_path: Path) -> None:
+    """Told by a revision of no shares, or by nothing but position and executions: within an hour, and bought again."""
 
     async def story(scene: Scene, witness: Witness) -> None:
         scene.start()
         await scene.traded()
-        await asyncio.sleep(10 * MINUTE)
-        scene.gateway.events.happen(Event(kind="bust", symbol="IBM"))
-        await scene.until(lambda: scene.state.quarantines, seconds=HOUR, what="the quarantine")
-        assert [row.symbol for row in scene.state.quarantines.values()] == ["IBM"]
-        assert any("IBM" in text for text in scene.alerts())
+        held, paid = scene.held("AAPL"), scene.state.valued
+        scene.gateway.events.happen(Event(kind="bust", symbol="AAPL"))
+        assert scene.truly_held("AAPL") < held and paid is not None
+        await asyncio.sleep(HOUR)
+        assert scene.held("AAPL") == scene.truly_held("AAPL") < held
+        assert not scene.state.quarantines and scene.reasons() == []
+        assert {order.state for order in scene.orders()} == {OrderState.FILLED}
         await scene.run_job("rebalance")
-        assert len(witness.placed("IBM")) == 1
+        await scene.until(lambda: not scene.state.live, what="the end of every order")
+        assert scene.held("AAPL") == scene.truly_held("AAPL") >= held
 
-    scenario(story, tmp_path, {"strategies": [plan({"AAPL": 0.05, "IBM": 0.05})]})
+    scenario(story, tmp_path, conduct=Conduct(bust_revised=revised))
+
+
+def test_A15_scenario_a_bust_that_nobody_tells(tmp_path: Path) -> None:
+    """Started anew the gateway shows no executions at all: quarantined; `adopt` says that the account is right."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.start()
+        await scene.traded()
+        held = scene.held("AAPL")
+        scene.gateway.events.happen(Event(kind="bust", symbol="AAPL"))
+        await scene.gateway.refuse_connections()
+        scene.gateway.desk.restarted()
+        await scene.gateway.accept_connections()
+        await asyncio.sleep(HOUR)
+        assert scene.held("AAPL") == held and set(scene.state.quarantines) == {SYMBOLS["AAPL"]}
+        assert any("AAPL: position: book" in text for text in scene.alerts())
+        await scene.run_job("rebalance")
+        assert len(witness.placed("AAPL")) == 1
+        answer = await scene.ask("adopt", "AAPL")
+        assert answer["ok"]
+        await asyncio.sleep(HOUR)
+        assert scene.held("AAPL") == scene.truly_held("AAPL") < held
+        assert not scene.state.quarantines and scene.reasons() == []
+
+    scenario(story, tmp_path)
 
 
 async def without_money(scene: Scene) -> None:

@@ -15,6 +15,7 @@ from longwatch.domain.exposure import worst_shares
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState
 from longwatch.gateway.conduct import Latencies
+from longwatch.simulation.bench import LATENCY_SECONDS
 from tests.daemon.bench import HOUR, MINUTE, SYMBOLS, Scene, plan
 from tests.scenarios.witness import RESTING, Veil, Witness, only, scenario, states
 
@@ -106,7 +107,8 @@ def test_A03_scenario_fills_while_the_backend_is_down(way: str, tmp_path: Path) 
         else:
             gateway.desk.courier.forget()
             gateway.desk.restore_backend()
-        # What the account says takes its time, the gate must not open in between.
+        # Once the notice is on its way, what the account says takes its time: the gate must not open in between.
+        await asyncio.sleep(LATENCY_SECONDS / 2)
         scene.bench.network.links[-1].to_client.stall(15.0)
         await scene.until(lambda: len(witness.placed()) > 2, what="trading")
         for end in ("execDetailsEnd", "positionEnd"):
