@@ -91,22 +91,6 @@ def test_without_bid_and_ask_nothing_is_sent(tmp_path: Path) -> None:
     on_bench(story, tmp_path)
 
 
-def test_quotes_that_are_not_live_are_not_traded_on(tmp_path: Path) -> None:
-    """quote_type: the gateway says its data are frozen, and nobody has opted in to anything but live ones."""
-
-    def frozen(name: str, values: dict[str, object]) -> bool:
-        if name == "marketDataType":
-            values["marketDataType"] = 2
-        return True
-
-    async def story(scene: Scene) -> None:
-        scene.gateway.faults.own_messages = frozen
-        await _first_rebalance(scene)
-        assert scene.refused() == {"AAPL": "quote_type", "IBM": "quote_type"}
-
-    on_bench(story, tmp_path)
-
-
 def test_delayed_quotes_are_traded_on_when_paper_asks_for_them(tmp_path: Path) -> None:
     """The opt-in: market_data_type 3 on a gateway without subscriptions trades, in paper."""
 

@@ -119,7 +119,8 @@ def test_A03_scenario_fills_while_the_backend_is_down(way: str, tmp_path: Path) 
         witness.never_twice()
 
     both = plan({"AAPL": 0.3, "IBM": 0.3}, {"AAPL": 0.4, "IBM": 0.4})
-    scenario(story, tmp_path, {"strategies": [both]}, latencies=Latencies(fill_least=5.0, fill_most=6.0))
+    patient = {"strategies": [both], "risk": {"max_quote_age_seconds": 3600}}
+    scenario(story, tmp_path, patient, latencies=Latencies(fill_least=5.0, fill_most=6.0))
 
 
 def test_A04_scenario_silence_is_no_rejection(tmp_path: Path) -> None:
