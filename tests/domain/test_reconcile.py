@@ -411,6 +411,24 @@ def test_a_download_from_before_the_backend_was_back_is_asked_for_again() -> Non
     assert world.state.compared is not compared
 
 
+def test_an_answer_to_the_cancel_of_an_unknown_order_is_not_followed_by_the_next_cancel_at_once() -> None:
+    """10148 says that it was there: the proof begins anew, at the pace it had. Else each would ask for the next."""
+    world, intent = lost()
+    asked = [step for step in world.reconcile(2) if of_kind(step.effects, m.CancelOrder)]
+    assert asked
+    for _ in range(10):
+        world.wait(1)
+        order_id = world.order(intent).order_id
+        said = world.hear(m.OrderErrorSeen, order_id=order_id, code=10148, text="too late", verdict="too late")
+        assert of_kind(said.effects, m.RequestSnapshot)
+        assert not of_kind(world.snapshot().effects, m.CancelOrder)
+    answer_cancels(world, intent)
+    world.reconcile(1)
+    assert world.order(intent).state is S.UNKNOWN
+    world.reconcile(1)
+    assert world.order(intent).state is S.ABSENT
+
+
 def test_a_commission_alone_is_no_evidence() -> None:
     """It names an execution that was never heard: the order stays as it is."""
     world, intent = lost()

@@ -47,7 +47,16 @@ def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
         yield from _acknowledged(state, order, event.status)
     elif order.state is OrderState.UNKNOWN:
         # Shown, if only as Inactive or PendingSubmit: whatever has been gathered towards its absence is void.
-        yield m.AbsenceNoted(intent=intent, absence=Absence(since=event.tech))
+        yield m.AbsenceNoted(intent=intent, absence=_void(order, event.tech))
+
+
+def _void(order: Order, tech: datetime) -> Absence:
+    """What was gathered towards an order's absence proves nothing any more; how often it was looked for sets the pace.
+
+    Begun from nothing, each answer to a cancel would ask for the next round and its cancel at once, without an end.
+    """
+    former = order.absence or Absence(since=tech)
+    return replace(former, since=tech, first_round_at=None, cancel_not_found=False)
 
 
 def _acknowledged(state: State, order: Order, status: str) -> Decided:
@@ -218,7 +227,7 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
     order, text = state.orders[intent], f"{event.code} {event.text}"
     if order.absence is not None and event.verdict != Verdict.NOT_FOUND:
         # The broker speaks of it, if only to say that it can't be cancelled any more: it was there.
-        yield m.AbsenceNoted(intent=intent, absence=Absence(since=event.tech))
+        yield m.AbsenceNoted(intent=intent, absence=_void(order, event.tech))
     match WHAT_FOLLOWS[Verdict(event.verdict)][order.state]:
         case Action.END:
             yield from ended(state, order, OrderState.REJECTED, order.reported, text, event.tech)

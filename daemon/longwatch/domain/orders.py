@@ -99,7 +99,10 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absence:
-    """What has been gathered towards proving that an unknown order never reached the broker (technical times)."""
+    """What has been gathered towards proving that an unknown order never reached the broker (technical times).
+
+    `rounds` are all there have been and set the pace of the next; those from `first_round_at` on are proof.
+    """
 
     since: datetime
     rounds: int = 0

@@ -236,7 +236,7 @@ def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Abse
         return "the farms are not up for long enough"
     if state.link is not m.Link.READY or state.link_since is None or event.tech - state.link_since < quiet:
         return "the link is not up for long enough"
-    if absence.rounds < 2:
+    if absence.first_round_at is None or absence.first_round_at == absence.last_round_at:
         return "two rounds of downloads are needed"
     if not absence.cancel_not_found and not is_reachable(state, order):
         return "its order id names nothing at this gateway any more"
