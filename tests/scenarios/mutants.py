@@ -290,9 +290,9 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "A15",
         "a difference that stands quarantines",
-        "domain/reconcile.py",
-        "    yield m.QuarantineSet(con_id=row.con_id, symbol=row.symbol, reason=reason, tech=tech)\n",
-        "    return\n",
+        "domain/breaks.py",
+        "    for row in standing:\n        yield from _break(state, row, event.tech)\n",
+        "",
     ),
     _out(
         "A16",
@@ -318,9 +318,9 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "A17",
         "what the broker did to a position is no wish of ours: the difference quarantines",
-        "domain/reconcile.py",
-        "    yield m.QuarantineSet(con_id=row.con_id, symbol=row.symbol, reason=reason, tech=tech)\n",
-        "    return\n",
+        "domain/breaks.py",
+        "    for row in standing:\n        yield from _break(state, row, event.tech)\n",
+        "",
     ),
     _out(
         "A18",
@@ -331,15 +331,15 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _out(
         "A18",
-        "a difference is looked at again without waiting for the schedule",
-        "domain/reconcile.py",
-        "    if row.con_id in state.quarantines:\n        return\n",
-        "    if True:\n        return\n",
+        "a difference that stands is held, without waiting for a person to see it",
+        "domain/breaks.py",
+        "    for row in standing:\n        yield from _break(state, row, event.tech)\n",
+        "",
     ),
     _out(
         "A19",
         "orders of others are exposure",
-        "domain/lifecycle.py",
+        "domain/others.py",
         "    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.quantity\n",
         "    remaining = Decimal(0)\n",
     ),
@@ -360,9 +360,16 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "A21",
         "what is quarantined is not read again and again",
-        "domain/reconcile.py",
-        "    if any(row.con_id not in state.quarantines for row in differences(state)):\n",
-        "    if differences(state):\n",
+        "domain/breaks.py",
+        "    if any(row.con_id not in state.quarantines for row in found):\n",
+        "    if found:\n",
+    ),
+    _out(
+        "A21",
+        "a difference that never stands still is looked at so often and no more",
+        "domain/breaks.py",
+        "    return is_old and row.looks >= MOST_LOOKS\n",
+        "    return False\n",
     ),
     _out(
         "A22",

@@ -267,6 +267,28 @@ def test_A21_scenario_a_difference_that_never_goes_is_no_loop(tmp_path: Path) ->
     scenario(story, tmp_path)
 
 
+def test_A21_scenario_a_difference_that_never_stands_still(tmp_path: Path) -> None:
+    """A share comes every few seconds, and no two readings agree: quarantined all the same, after so many of them."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.start()
+        await scene.traded()
+        await asyncio.sleep(10 * MINUTE)
+        before = len(witness.heard("positionEnd"))
+        share = Event(kind="transfer", symbol="IBM", quantity=Decimal(1), price=Decimal(97))
+        for _ in range(360):
+            scene.gateway.events.happen(share)
+            await asyncio.sleep(5)
+            if scene.state.quarantines:
+                break
+        assert [row.symbol for row in scene.state.quarantines.values()] == ["IBM"]
+        assert len(witness.heard("positionEnd")) - before < 60
+        assert any("IBM" in text and "no new orders in it" in text for text in scene.alerts())
+        assert len(witness.placed()) == 2
+
+    scenario(story, tmp_path, {"strategies": [plan({"AAPL": 0.05, "IBM": 0.05})]})
+
+
 @pytest.mark.parametrize("part", UNSET_FIGURES)
 def test_A26_scenario_sentinels_are_absent(part: str, tmp_path: Path) -> None:
     """1.797e308 in every figure that gateways leave unset: no fact has it, the book is as if it were not there."""
