@@ -444,9 +444,9 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "B29",
         "an outage of the backend has a deadline",
-        "domain/decide.py",
-        "    if down >= state.settings.backend_alert_seconds:\n",
-        "    if False:\n",
+        "domain/outage.py",
+        "    if due is None or due > event.tech or state.backend_since is None:\n",
+        "    if True:\n",
     ),
     _out(
         "B31",
