@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
+from longwatch.domain.evidence import SELLS_ENDED, may_go_on
+from longwatch.domain.exposure import worst_shares
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.state import State
 from tests.domain.play import Play, long_play, played, plays
-from tests.domain.world import EQUITY, SETTINGS, SYMBOLS
+from tests.domain.world import EQUITY, SETTINGS, SYMBOLS, World, of_kind
 
 D = Decimal
 
@@ -147,3 +149,34 @@ def test_the_plays_do_trade() -> None:
         OrderState.INFERRED,
         OrderState.EXPIRED,
     }
+
+
+def test_shares_that_the_account_still_shows_take_up_room_until_it_is_clear_whose_word_holds() -> None:
+    """A sell that the exchange took back: nobody says so but the account, and buys must not count on its room."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.4"))
+    bought = world.state.held(1)
+    world.finish(world.one(AAA="0"))
+    world.positions[1] = bought
+    world.snapshot()
+    assert world.state.held(1) == 0 and not world.state.quarantines
+    orders = world.trade(AAA="0", BBB="0.4", CCC="0.4")
+    paid = sum(order.quantity * order.worst_price for order in orders)
+    assert EQUITY * D("0.58") < paid <= EQUITY - bought * 100
+    assert worst_shares(world.state, 1, Side.BUY) == bought
+
+
+def test_what_waits_for_a_sell_waits_until_the_account_shows_it() -> None:
+    """A reading that finds another number asks for the next one; it goes on when that agrees."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.4"))
+    orders = {order.con_id: order.intent for order in world.trade(AAA="0", BBB="0.4", CCC="0.4")}
+    for con_id in (1, 2, 3):
+        if con_id in orders:
+            world.finish(orders[con_id])
+    assert may_go_on(world.state)
+    world.positions[1] = D(200)
+    world.snapshot()
+    assert not may_go_on(world.state)
+    world.positions[1] = D(0)
+    assert SELLS_ENDED in [one.reason for one in of_kind(world.snapshot().effects, m.RunJob)]

@@ -147,8 +147,14 @@ def _rejected_in(state: State, session: Session | None) -> set[int]:
 
 
 def may_go_on(state: State) -> bool:
-    """Whether trades were put off until sells and cancels have ended, and these have."""
+    """Whether trades were put off until sells and cancels have ended, these have, and the account shows what they did.
+
+    While the account tells of other shares than the book, the room that was made for buys may not be there.
+    """
     waiting = state.rebalance is not None and state.rebalance.waiting > 0
+    found = state.compared.differences if state.compared is not None else ()
+    if any(row.con_id not in state.quarantines for row in found):
+        return False
     under_way = (order for order in state.live_orders() if order.ending is None)
     return waiting and not any(order.side is Side.SELL or order.cancel_asked for order in under_way)
 

@@ -1,7 +1,7 @@
 """What the account could come to hold at worst, and what that is worth; called by risk.
 
 At worst every live order of one side (working, sending or unknown) fills and none of the other. Positions and orders
-that are not ours count too.
+that are not ours count too. Where book and account were found to differ, and nobody knows why yet, the worse counts.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ ZERO = Decimal(0)
 
 def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
     """Signed shares of the account should every live order on `side`, ours or not, fill and none on the other side."""
-    total, orders = state.held(con_id), state.orders
-    if con_id in state.outside:
-        total += state.outside[con_id][1]
+    total, orders = _held_at_worst(state, con_id, side), state.orders
     for intent in state.live:
         order = orders[intent]
         if order.con_id == con_id and order.side is side:
@@ -32,6 +30,24 @@ def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
     return total
 
 
+def _held_at_worst(state: State, con_id: int, side: Side) -> Decimal:
+    """Signed shares: the book's and what is not ours, or those of the account while it is in doubt which is right."""
+    told = state.held(con_id)
+    if con_id in state.outside:
+        told += state.outside[con_id][1]
+    if not _is_in_doubt(state, con_id):
+        return told
+    account = state.account_positions.get(con_id, ("", ZERO))[1]
+    return max(told, account) if side is Side.BUY else min(told, account)
+
+
+def _is_in_doubt(state: State, con_id: int) -> bool:
+    """Whether the last reading of the account found another number of shares than the book's, or one before it did."""
+    if con_id in state.quarantines:
+        return True
+    return state.compared is not None and any(row.con_id == con_id for row in state.compared.differences)
+
+
 def still_there(state: State, con_id: int) -> Decimal:
     """Unsigned shares of ours that the account still has: what others have traded away can't be closed once more."""
     book, outside = state.held(con_id), state.outside.get(con_id, ("", ZERO))[1]
@@ -40,10 +56,7 @@ def still_there(state: State, con_id: int) -> Decimal:
 
 def worst_value(state: State, con_id: int, side: Side, price: Decimal) -> Decimal:
     """Signed value of `worst_shares`: what is held at `price`, each live order at the worst it may be paid."""
-    total = state.held(con_id)
-    if con_id in state.outside:
-        total += state.outside[con_id][1]
-    value = total * price
+    value = _held_at_worst(state, con_id, side) * price
     for order in state.live_in(con_id):
         if order.side is side:
             value += order.remaining * side.sign * paid_at_worst(order, price)
@@ -71,10 +84,7 @@ def worst_values(state: State, prices: Mapping[str, Decimal]) -> tuple[Decimal, 
 
 
 def _sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, Decimal], dict[int, Decimal]]:
-    """Instrument -> its signed value should all buys, or all sells, be filled: `worst_value` of all, in one pass.
-
-    A quarantined one counts by the account's word where that is worse.
-    """
+    """Instrument -> its signed value should all buys, or all sells, be filled: `worst_value` of all, in one pass."""
     at: dict[int, Decimal] = {}
 
     def price(con_id: int, symbol: str) -> Decimal:
@@ -102,11 +112,14 @@ def _sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, Decim
             ups[con_id] += value
         else:
             downs[con_id] -= value
-    # Where book and account differ, and nobody knows why, either may be right.
-    for con_id, held in state.quarantines.items():
-        value = state.account_positions.get(con_id, ("", ZERO))[1] * price(con_id, held.symbol)
-        ups[con_id] = max(ups.get(con_id, ZERO), value)
-        downs[con_id] = min(downs.get(con_id, ZERO), value)
+    doubts = {con_id: held.symbol for con_id, held in state.quarantines.items()}
+    if state.compared is not None:
+        doubts |= {row.con_id: row.symbol for row in state.compared.differences}
+    for con_id, symbol in doubts.items():
+        told = state.held(con_id) + state.outside.get(con_id, (symbol, ZERO))[1]
+        for side, values in ((Side.BUY, ups), (Side.SELL, downs)):
+            more = (_held_at_worst(state, con_id, side) - told) * price(con_id, symbol)
+            values[con_id] = values.get(con_id, ZERO) + more
     return ups, downs
 
 
