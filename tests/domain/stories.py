@@ -349,7 +349,8 @@ async def filled_in_parts(teller: Teller) -> None:
 
 
 async def cancelled(teller: Teller) -> None:
-    """Cancelled before anything filled."""
+    """Cancelled before anything filled, while it was held for the open and for shares to be located."""
+    teller.gateway.faults.notices = ((399, "Order Message"), (404, "Order held while securities are located."))
     teller.place(first(teller))
     await teller.stage()
     teller.cancel(first(teller))
@@ -389,6 +390,14 @@ async def rejected(teller: Teller) -> None:
 
 
 async def expired(teller: Teller) -> None:
+    """Ended with its session."""
+    teller.place(first(teller))
+    await teller.stage()
+    await teller.until(CLOSE + timedelta(seconds=30))
+    await teller.stage()
+
+
+async def part_filled_then_expired(teller: Teller) -> None:
     """Ended with its session, a part filled."""
     teller.place(first(teller))
     await teller.until_filled(first(teller), 1)
@@ -469,8 +478,10 @@ async def refused(teller: Teller) -> None:
 
 async def remarked_on(teller: Teller) -> None:
     """Filled in spite of notices that read like an end, one of them of no known code."""
-    texts = {399: "Order Message", 404: "Order held", 10349: "Order TIF was set to DAY", 11999: "something new"}
-    teller.gateway.faults.notices = tuple(texts.items())
+    teller.gateway.faults.notices = (
+        (10349, "Order TIF was set to DAY based on order preset."),
+        (11999, "of no known code"),
+    )
     teller.place(first(teller))
     await teller.until_filled(first(teller), 100)
     await teller.stage()
@@ -507,7 +518,11 @@ SINGLE: dict[str, tuple[Script, dict[str, Any]]] = {
     "cancelled too late": (cancel_too_late, {}),
     "killed": (killed, LITTLE),
     "rejected": (rejected, {"cash": D(100)}),
-    "expired": (expired, {"volume_share": D("0.0015"), "at": CLOSE - timedelta(seconds=25)}),
+    "expired": (expired, {"start": 105.0, "at": CLOSE - timedelta(seconds=25)}),
+    "part filled, then expired": (
+        part_filled_then_expired,
+        {"volume_share": D("0.0015"), "at": CLOSE - timedelta(seconds=25)},
+    ),
     "corrected": (corrected, {}),
     "corrected, then cancelled": (corrected_then_cancelled, LITTLE),
     "busted": (busted, LITTLE | {"conduct": REVISED}),
