@@ -69,6 +69,7 @@ def _details(letter: Letter) -> list[object]:
     return [getattr(letter, name) for name in names if getattr(letter, name, None) not in (None, "")]
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", SINGLE)
 def test_no_order_or_loss_of_up_to_six_messages_makes_the_daemon_claim_what_is_not_so(name: str) -> None:
     """Every choice of that many, in every order, at every prefix; then, after an honest reading, it knows the truth."""

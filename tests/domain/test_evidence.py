@@ -1,0 +1,194 @@
+"""What a single piece of evidence does to one order: the fact's every field, what follows its end, and when nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.evidence import FLATTEN, SELLS_ENDED, advance, ended, ending_at, may_close_more, session_of
+from longwatch.domain.orders import Evidence, Order, OrderState
+from longwatch.domain.state import put_order
+from tests.domain.world import CLOSE, MONDAY, SESSION, World, of_kind
+
+D = Decimal
+S, E = OrderState, Evidence
+
+
+def working(filled: int = 0, **changed: object) -> tuple[World, Order]:
+    """100 AAA at work, so many of them filled."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    if filled:
+        world.fill(intent, filled)
+    put_order(world.state, replace(world.order(intent), **changed))  # type: ignore[arg-type]
+    return world, world.order(intent)
+
+
+def moves(items) -> list[m.OrderMoved]:
+    return of_kind(items, m.OrderMoved)
+
+
+# ── advance ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_move_says_all_that_the_evidence_said() -> None:
+    """State, evidence, words, deadline, what is reported and how it is ending."""
+    world, order = working()
+    due = world.now + timedelta(seconds=9)
+    (moved,) = moves(
+        advance(world.state, order, E.PART_FILLED, text="Filled", deadline=due, reported=D(40), ending=S.FILLED)
+    )
+    assert (moved.intent, moved.state, moved.evidence, moved.text) == (1, S.WORKING, E.PART_FILLED, "Filled")
+    assert (moved.deadline, moved.reported, moved.ending) == (due, D(40), S.FILLED)
+
+
+def test_an_end_leaves_no_deadline_and_nothing_to_come() -> None:
+    """Whatever was waited for before."""
+    world, order = working(ending=S.CANCELLED, reported=D(40))
+    later = world.now + timedelta(seconds=9)
+    moved = moves(advance(world.state, order, E.CANCELLED, deadline=later, ending=S.CANCELLED))[0]
+    assert (moved.state, moved.deadline, moved.ending, moved.reported) == (S.CANCELLED, None, None, D(40))
+
+
+def test_what_is_reported_never_shrinks_and_an_ending_is_kept() -> None:
+    """A late status tells of less than an earlier one."""
+    world, order = working(ending=S.CANCELLED, reported=D(40), deadline=None)
+    due = world.now + timedelta(seconds=9)
+    (moved,) = moves(advance(world.state, order, E.PART_FILLED, deadline=due, reported=D(10)))
+    assert (moved.reported, moved.ending) == (D(40), S.CANCELLED)
+
+
+@pytest.mark.parametrize("news", ["state", "deadline", "reported", "ending", "nothing", "handed"])
+def test_a_move_is_told_only_when_something_is_new(news: str) -> None:
+    """Evidence that says what is known already is no fact; a hand-over always is one."""
+    world, order = working()
+    fields = {
+        "deadline": {"deadline": world.now},
+        "reported": {"reported": D(1)},
+        "ending": {"ending": S.CANCELLED},
+    }.get(news, {})
+    evidence = {"state": E.SILENCE, "handed": E.HANDED}.get(news, E.PART_FILLED)
+    found = moves(advance(world.state, order, evidence, **fields))  # type: ignore[arg-type]
+    assert len(found) == (0 if news == "nothing" else 1)
+
+
+def test_an_impossible_word_without_a_text_has_no_brackets() -> None:
+    """The alert ends the sentence where there is nothing more to say."""
+    world, order = working()
+    (told,) = advance(world.state, order, E.WITHHELD)
+    assert isinstance(told, m.RaiseAlert) and "never handed to the transport: our transport" in told.text
+
+
+# ── ended ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def said_to_end(world: World, order: Order, ending: OrderState, filled: int) -> list[m.OrderMoved]:
+    return moves(list(ended(world.state, order, ending, D(filled), "the broker's words", world.now)))
+
+
+@pytest.mark.parametrize("ending", [S.CANCELLED, S.EXPIRED, S.REJECTED])
+def test_an_end_after_what_the_book_has_is_one_at_once_in_the_brokers_words(ending: OrderState) -> None:
+    """Its text and what it reported are kept."""
+    world, order = working(40)
+    (moved,) = said_to_end(world, order, ending, 40)
+    assert (moved.state, moved.text, moved.reported) == (ending, "the broker's words", D(40))
+
+
+def test_a_cancel_of_an_order_that_has_filled_in_full_is_its_fill() -> None:
+    """All hundred are in the book before the word comes."""
+    world, order = working(100, state=S.WORKING)
+    (moved,) = said_to_end(world, order, S.CANCELLED, 100)
+    assert (moved.state, moved.evidence) == (S.FILLED, E.ALL_FILLED)
+
+
+def test_an_end_after_more_than_the_book_has_is_waited_for() -> None:
+    """With its words, until the time for an answer has passed; told again it is no news, told of more it is."""
+    world, order = working(40)
+    (moved,) = said_to_end(world, order, S.CANCELLED, 60)
+    assert (moved.state, moved.ending, moved.reported, moved.text) == (
+        S.WORKING,
+        S.CANCELLED,
+        D(60),
+        "the broker's words",
+    )
+    assert moved.deadline == world.now + timedelta(seconds=world.settings.acknowledge_seconds)
+    waiting = replace(order, ending=S.CANCELLED, reported=D(60))
+    put_order(world.state, waiting)
+    assert said_to_end(world, waiting, S.CANCELLED, 60) == said_to_end(world, waiting, S.CANCELLED, 50) == []
+    (more,) = said_to_end(world, waiting, S.CANCELLED, 70)
+    assert more.reported == D(70)
+    (other,) = said_to_end(world, waiting, S.EXPIRED, 60)
+    assert other.ending is S.EXPIRED
+
+
+@pytest.mark.parametrize("told", [0, 100])
+def test_one_that_has_filled_has_filled_in_full_whatever_figure_comes_with_it(told: int) -> None:
+    """Completed orders tell a total of nothing."""
+    world, order = working(40)
+    (moved,) = said_to_end(world, order, S.FILLED, told)
+    assert (moved.state, moved.ending, moved.reported) == (S.WORKING, S.FILLED, D(100))
+
+
+# ── when it ends, and what follows ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_cancel_nobody_asked_for_is_the_expiry_from_the_close_on_and_not_before() -> None:
+    """At the close itself it has expired; one that was asked for, or is good till cancelled, has been cancelled."""
+    world, order = working()
+    assert ending_at(world.state, order, CLOSE) is S.EXPIRED
+    assert ending_at(world.state, order, CLOSE - timedelta(microseconds=1)) is S.CANCELLED
+    assert ending_at(world.state, replace(order, cancel_asked=True), CLOSE) is S.CANCELLED
+    assert ending_at(world.state, replace(order, tif="GTC"), CLOSE) is S.CANCELLED
+    world.state.sessions = ()
+    assert ending_at(world.state, order, CLOSE) is S.CANCELLED
+
+
+def test_an_order_lives_in_the_first_session_that_closes_after_it_was_made() -> None:
+    """One made at the very close belongs to the next; beyond the sessions known there is none."""
+    world, order = working()
+    assert session_of(world.state, order) == SESSION
+    assert session_of(world.state, replace(order, created_at=CLOSE)) == MONDAY
+    assert session_of(world.state, replace(order, created_at=MONDAY.close_at)) is None
+
+
+def jobs(items) -> list[tuple[str, str]]:
+    return [(effect.job, effect.reason) for effect in of_kind(items, m.RunJob)]
+
+
+def test_what_waited_for_a_sell_goes_on_by_a_rebalance_when_it_ends() -> None:
+    """Not when it was rejected and its run has filled nothing: the next one would be rejected as well."""
+    world, order = working()
+    decided = world.state.rebalance
+    assert decided is not None
+    world.state.rebalance = replace(decided, waiting=1)
+    for evidence, filled, follows in ((E.CANCELLED, 0, True), (E.REJECTED, 0, False), (E.REJECTED, 40, True)):
+        put_order(world.state, replace(order, state=S.WORKING, filled=D(filled)))
+        done = []
+        for item in advance(world.state, world.order(1), evidence):
+            if isinstance(item, m.OrderMoved):
+                put_order(world.state, replace(world.order(1), state=item.state))
+            done.append(item)
+        assert jobs(done) == ([("rebalance", SELLS_ENDED)] if follows else []), (evidence, filled)
+
+
+def test_a_flatten_goes_on_while_some_position_has_no_order() -> None:
+    """It must be on, something must be held, and an order under way in that instrument is waited for."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    assert not may_close_more(world.state, world.now)
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000")
+    assert may_close_more(world.state, world.now) and may_close_more(world.state, None)
+    world.rebalance()
+    (closing,) = world.state.live_orders()
+    assert not may_close_more(world.state, world.now)
+    world.acknowledge(closing.intent)
+    world.status(closing.intent, "Cancelled", 0)
+    assert jobs(world.steps[-1][1].effects) == [("rebalance", FLATTEN)]
+    assert may_close_more(world.state, world.now)
+    world.state.book.clear()
+    assert not may_close_more(world.state, world.now)
