@@ -4,6 +4,8 @@ ARGS ?=
 # What of the simulation `make proof` runs: --seeds 200 --days 20 unless set, about a core-minute a seed. Broken off, it
 # goes on with the runs it has, as long as the code is the same.
 PROOF ?= --kept .proof.jsonl
+# And of the cuts at crash points: --cuts 10000 unless set, about five cuts a second and core.
+CUTS ?= --kept .proof_cuts.jsonl
 WORKERS ?= 2
 
 BIN := .venv/bin
@@ -40,6 +42,7 @@ proof: $(DEV)
 	HYPOTHESIS_PROFILE=proof $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 900 $(ARGS)
 	$(BIN)/python -m tests.scenarios.mutants
 	$(BIN)/python -m tests.simulation.proof --workers $(WORKERS) $(PROOF)
+	$(BIN)/python -m tests.simulation.proof_cuts --workers $(WORKERS) $(CUTS)
 
 # Which tests would notice: mutmut over modules of the domain, as docs/mutants.md tells; hours for all of them. What it
 # counted is kept in .mutants, so a second run, or one with ARGS=--all-tests, looks at what is left.

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from longwatch.simulation import simulate
+from longwatch.simulation.crashes import Account, told
+from longwatch.simulation.cut_judge import Tally
+from longwatch.simulation.cuts import Point
 from longwatch.simulation.phases import PHASES
 from longwatch.simulation.plan import SCOPES
-from tests.simulation import proof
+from tests.simulation import proof, proof_cuts
 
 FULL = ("--seeds", "200", "--days", "20")
 
@@ -85,3 +88,65 @@ def test_a_proof_broken_off_goes_on_with_the_runs_it_has_and_not_with_those_of_o
     assert again["seed"] == 1
     assert again["orders_sent"] != 77
     assert proof.Kept(file).find(proof.Asked(seed=1, days=1, faults="none")) == again
+
+
+# ── cuts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def account_with(cuts: int, **changed: Any) -> Account:
+    """So many cuts of every point."""
+    table = {str(point): Tally(cuts=cuts, restarts=cuts, orders=cuts, settled=cuts) for point in Point}
+    return Account(**{"table": table, "kinds": {"FillBooked", "TimeReached"}, "cut_kinds": {"FillBooked"}, **changed})
+
+
+def ending_cuts(monkeypatch: pytest.MonkeyPatch, page: Path, account: Account, cuts: int = 10_000) -> Any:
+    monkeypatch.setattr(proof_cuts, "account_until", lambda first, cuts, workers, kept: account)
+    with pytest.raises(SystemExit) as ended:
+        proof_cuts.main(("--cuts", str(cuts)), page)
+    return ended.value.code
+
+
+def test_a_full_proof_of_cuts_fails_by_name_where_a_point_has_too_few(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each point of an order's way has 500; a smaller proof, of fewer cuts, is not asked for them."""
+    page, account = tmp_path / "proof.md", account_with(500)
+    assert ending_cuts(monkeypatch, page, account) is None
+    account.table["queued"].cuts = 499
+    assert ending_cuts(monkeypatch, page, account) == "too few cuts: queued: 499 of 500"
+    assert ending_cuts(monkeypatch, page, account, cuts=4_999) is None
+
+
+def test_a_lost_order_or_a_broken_promise_fails_the_proof_of_cuts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page, account = tmp_path / "proof.md", account_with(500)
+    account.table["sending"].lost = 1
+    assert ending_cuts(monkeypatch, page, account, cuts=1) == "broken: an order was duplicated or lost"
+    broken = [{"invariant": "quiet positions", "at": "", "text": "", "replay": "--crash-points filled:3"}]
+    account = account_with(500, broken=broken)
+    assert ending_cuts(monkeypatch, page, account, cuts=1) == "broken: quiet positions: --crash-points filled:3"
+    assert "- quiet positions: `--crash-points filled:3`" in page.read_text()
+
+
+def test_the_table_of_cuts_is_a_part_of_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It stays where it is when the seeds are run anew; kinds of record that were never in a commit cut are named."""
+    page = tmp_path / "proof.md"
+    ending_cuts(monkeypatch, page, account_with(7))
+    part = page.read_text()
+    assert "| `filled` | 7 | 7 | 0 | 7 | 0 | 0 | 7 | 0 |" in part
+    assert "1 of the 2 kinds of record" in part and "never `TimeReached`" in part
+    ending(monkeypatch, page, ("--seeds", "1"), [run_of(1)])
+    assert page.read_text().startswith(part)
+
+
+def test_a_proof_of_cuts_broken_off_goes_on_with_the_runs_it_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a seed came to with this code is taken from the file; it says the same as the run did."""
+    file, account = tmp_path / "cuts.jsonl", account_with(7)
+    proof_cuts.keep(file, 3, told(account))
+    found = proof_cuts.account_until(3, 70, 1, file)
+    assert told(found) == told(account)
+    monkeypatch.setattr(proof_cuts, "code_digest", lambda: "other code")
+    assert proof_cuts.kept_runs(file) == {}

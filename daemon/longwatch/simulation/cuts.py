@@ -57,8 +57,8 @@ MOST_SKIPPED = {
 REST_SECONDS = (80.0, 125.0)
 """From a start to the next cut, where the daemon is to come to rest in between."""
 HASTE_SECONDS = (0.0, 40.0)
-"""And where it is cut again while it recovers."""
-HASTE_SHARE = 0.35
+"""And where it is cut again while it recovers, as often as not from its first commit on."""
+HASTE_SHARE, AT_ONCE_SHARE = 0.35, 0.5
 DOWN_SECONDS = ((0.05, 3.0), (3.0, 90.0))
 """How long the daemon stays dead: seldom long."""
 LONG_SHARE = 0.2
@@ -115,13 +115,18 @@ def drawn_cuts(seed: int) -> Iterator[Cut]:
             yield Cut(
                 point=point,
                 number=next(numbers[point]),
-                wait=round(random.uniform(*(REST_SECONDS if rests else HASTE_SECONDS)), 3),
+                wait=_wait(random, rests=rests),
                 rests=rests,
                 skip=random.randint(0, MOST_SKIPPED[point]),
                 down=round(random.uniform(*DOWN_SECONDS[random.random() < LONG_SHARE]), 3),
                 way=random.random(),
                 part=random.random(),
             )
+
+
+def _wait(random: Random, *, rests: bool) -> float:
+    at_once = not rests and random.random() < AT_ONCE_SHARE
+    return 0.0 if at_once else round(random.uniform(*(REST_SECONDS if rests else HASTE_SECONDS)), 3)
 
 
 def cuts_of(seed: int, asked: str) -> Iterator[Cut]:

@@ -1,0 +1,122 @@
+"""Cuts the daemon down at its crash points, seed after seed, and writes what came of it into docs/proof.md.
+
+`python -m tests.simulation.proof_cuts --cuts 10000`. A full proof, of FULL_CUTS cuts, fails too when a point of an
+order's way has fewer than FULL_EACH of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from longwatch.simulation.crashes import Account, account_of, is_broken, told
+from longwatch.simulation.cut_judge import COLUMNS, Tally
+from longwatch.simulation.cuts import IN_AN_ORDERS_WAY
+from longwatch.simulation.simulate import Asked
+from tests.proof_page import PAGE, write_part
+from tests.simulation.proof import code_digest
+
+FULL_CUTS, FULL_EACH = 10_000, 500
+
+
+def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
+    """Run until there are enough cuts, write, and exit with what was broken or missing, line by line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--cuts", type=int, default=FULL_CUTS)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--kept", type=Path, help="a file of runs done, so that a proof broken off goes on from there")
+    asked = parser.parse_args(arguments)
+    whole = account_until(asked.first, asked.cuts, asked.workers, asked.kept)
+    write_part(page, "cuts", "\n".join(section(whole)))
+    raise SystemExit("\n".join(failures(whole, is_full=asked.cuts >= FULL_CUTS)) or None)
+
+
+def account_until(first: int, cuts: int, workers: int, kept: Path | None) -> Account:
+    """Runs of the seeds from `first` on, until there are so many cuts; says how far it is after each."""
+    whole, seed = Account(), first
+    done = kept_runs(kept)
+    pending: dict[Future[dict[str, Any]], int] = {}
+    with ProcessPoolExecutor(workers) as pool:
+        while whole.cuts < cuts or pending:
+            while whole.cuts < cuts and len(pending) < workers:
+                if seed in done:
+                    whole.add(account_from(done[seed]))
+                else:
+                    pending[pool.submit(run, seed)] = seed
+                seed += 1
+            ready, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in ready:
+                number, found = pending.pop(future), future.result()
+                keep(kept, number, found)
+                whole.add(account_from(found))
+                print(f"seed {number}: {whole.cuts:,} cuts", *found["broken"], flush=True)
+    return whole
+
+
+def run(seed: int) -> dict[str, Any]:
+    """One seed's run, as `--json` prints it."""
+    return told(account_of(Asked(seed=seed, days=1, faults="none", crash_points="all")))
+
+
+def account_from(run: dict[str, Any]) -> Account:
+    """The account of a run as `--json` printed it."""
+    return Account(
+        table={point: Tally(**row) for point, row in run["points"].items()},
+        broken=list(run["broken"]),
+        kinds={*run["kinds_cut"], *run["kinds_not_cut"]},
+        cut_kinds=set(run["kinds_cut"]),
+        runs=run["runs"],
+    )
+
+
+def kept_runs(path: Path | None) -> dict[int, dict[str, Any]]:
+    """Seed -> its run with the code as it is now."""
+    lines = path.read_text().splitlines() if path is not None and path.exists() else []
+    code = code_digest()
+    return {entry["seed"]: entry["run"] for line in lines if (entry := json.loads(line))["code"] == code}
+
+
+def keep(path: Path | None, seed: int, run: dict[str, Any]) -> None:
+    if path is not None:
+        with path.open("a") as file:
+            file.write(json.dumps({"code": code_digest(), "seed": seed, "run": run}) + "\n")
+
+
+def failures(whole: Account, *, is_full: bool) -> list[str]:
+    """Each broken promise with its command; of a full proof also each point with too few cuts."""
+    found = [f"broken: {one['invariant']}: {one['replay']}" for one in whole.broken]
+    if is_broken(whole) and not found:
+        found = ["broken: an order was duplicated or lost"]
+    few = {point: whole.table[point].cuts for point in IN_AN_ORDERS_WAY}
+    found += [f"too few cuts: {point}: {cuts} of {FULL_EACH}" for point, cuts in few.items() if cuts < FULL_EACH]
+    return found if is_full else [line for line in found if line.startswith("broken")]
+
+
+def section(whole: Account) -> Iterator[str]:
+    """The part of the page."""
+    yield "## Cut down at its crash points\n"
+    yield "The daemon killed at one instant and started again from its journal, the gateway living on: where, how,"
+    yield "and what is judged stands in [crashes.md](crashes.md). *Rested* are cuts after which the daemon was judged"
+    yield "at rest before the next; the others came while it recovered. *Orders* stood in what was cut.\n"
+    yield f"{whole.cuts:,} cuts in {whole.runs} runs (`longwatch simulate --crash-points all --seed N`).\n"
+    yield "| point | " + " | ".join(COLUMNS) + " |"
+    yield "|---" * (len(COLUMNS) + 1) + "|"
+    for point, tally in whole.table.items():
+        yield f"| `{point}` | " + " | ".join(f"{getattr(tally, name):,}" for name in COLUMNS) + " |"
+    missed = sorted(whole.kinds - whole.cut_kinds)
+    named = f": never {', '.join(f'`{kind}`' for kind in missed)}" if missed else ""
+    cut, seen = len(whole.cut_kinds & whole.kinds), len(whole.kinds)
+    yield f"\nCommits with {cut} of the {seen} kinds of record that were written at all have been cut{named}."
+    if whole.broken:
+        yield "\nBroken:\n"
+    for one in whole.broken:
+        yield f"- {one['invariant']}: `{one['replay']}`"
+
+
+if __name__ == "__main__":
+    main()
