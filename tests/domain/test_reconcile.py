@@ -206,6 +206,26 @@ def test_an_order_sent_while_a_snapshot_ran_is_not_missed() -> None:
     assert world.order(intent).state is S.WORKING
 
 
+def test_an_order_acknowledged_while_a_snapshot_ran_is_not_missed() -> None:
+    """Sent by a daemon that was killed, it reached the broker after the open orders had been listed: it works.
+
+    It was taken for gone, and cancelled to prove that it was absent (crash points, seed 109, sending:1).
+    """
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    world.wait(1)
+    began = world.now
+    world.wait(1)
+    world.acknowledge(intent)
+    step = world.snapshot(started_tech=began, open_perm_ids=())
+    assert world.order(intent).state is S.WORKING
+    assert of_kind(step.effects, m.CancelOrder) == []
+    world.wait(1)
+    world.snapshot(open_perm_ids=())
+    assert world.order(intent).state is S.UNKNOWN
+
+
 # ── absence ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

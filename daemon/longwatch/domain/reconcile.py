@@ -139,11 +139,16 @@ def _gone_foreign_orders(state: State, event: m.SnapshotSeen) -> Decided:
 
 
 def _gone_orders(state: State, event: m.SnapshotSeen) -> Decided:
-    """A working order that neither the open nor the completed orders show any more has an unknown outcome."""
+    """A working order that neither the open nor the completed orders show any more has an unknown outcome.
+
+    One that was sent, or acknowledged, after the download began may have come too late for its list.
+    """
     shown = {*(event.open_perm_ids or ()), *(event.completed_perm_ids or ())}
     for order in list(state.live_orders()):
         sent_before = order.sent_at is not None and order.sent_at < event.started_tech
-        if order.state is not OrderState.WORKING or not sent_before or shown.intersection(order.perm_ids):
+        moved_before = order.moved_at is None or order.moved_at < event.started_tech
+        is_due = order.state is OrderState.WORKING and sent_before and moved_before
+        if not is_due or shown.intersection(order.perm_ids):
             continue
         if order.ending is None:
             yield from advance(

@@ -195,8 +195,8 @@ def _brisk(seed: int, settings: dict[str, Any]) -> dict[str, Any]:
         "schedule": BRISK,
         "execution": settings["execution"] | execution,
         "ib": settings["ib"] | connection,
-        # A seventh of the capital is little to this market: what is not filled at once is by its replacements.
-        "sizing": settings["sizing"] | {"cash_reserve_fraction": 0.85},
+        # A twentieth of the capital is little to this market: what is not filled at once is by its replacements.
+        "sizing": settings["sizing"] | {"cash_reserve_fraction": 0.95},
         "risk": settings["risk"] | {"max_orders_per_minute": 1_000},
     }
 
