@@ -106,7 +106,7 @@ CONSTANTS: dict[str, dict[str, Any]] = {
 }
 """By class, attributes that say the same in every message, as a real gateway's do, unlike the library's defaults."""
 
-SIZE_OF = {1: 0, 2: 3, 4: 5}
+SIZE_OF = {1: 0, 2: 3, 4: 5, 66: 69, 67: 70, 68: 71}
 """The size tick that the official client makes of each price tick."""
 
 

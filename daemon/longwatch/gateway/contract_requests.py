@@ -120,6 +120,7 @@ def _details(session: Session, one: Instrument) -> Values:
     market, now = session.desk.market, session.desk.now()
     hours = market.hours_of(one)
     exchanges = list(dict.fromkeys((one.exchange, one.primary_exchange)))
+    industry, category, subcategory = one.industry
     return {
         "symbol": one.symbol,
         "secType": one.sec_type,
@@ -137,6 +138,10 @@ def _details(session: Session, one: Instrument) -> Values:
         "longName": one.long_name,
         "primaryExchange": one.primary_exchange if one.sec_type in {"STK", "IND"} else "",
         "contractMonth": one.last_trade_date[:6],
+        "industry": industry,
+        "category": category,
+        "subcategory": subcategory,
+        "secIdList": (("ISIN", one.isin),) if one.isin else (),
         "timeZoneId": one.zone,
         "tradingHours": hours_text(hours, now, one.zone),
         "liquidHours": hours_text(getattr(hours, "liquid", None) or hours, now, one.zone),

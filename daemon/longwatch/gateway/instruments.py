@@ -35,6 +35,7 @@ class Instrument:
     `min_tick` is the smallest increment of its `rule`. A future is `listed` up to its `expiry`, and its `multiplier` is
     the money of one point. `local_symbol` is what the exchange calls it when that is not its symbol; with several
     instruments of one symbol it tells them apart. `is_tradable` is False for what has prices and takes no orders.
+    `industry` is the broker's industry, category and subcategory of a share.
     """
 
     con_id: int
@@ -54,6 +55,8 @@ class Instrument:
     expiry: date | None = None
     rule: int = CENTS
     stock_type: str = "COMMON"
+    industry: tuple[str, str, str] = ("", "", "")
+    isin: str = ""
 
     @property
     def name(self) -> str:

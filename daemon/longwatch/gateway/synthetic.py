@@ -83,7 +83,14 @@ def synthetic_market(
         number = con_id_of(name)
         if number is None:
             return None
-        instrument = Instrument(con_id=number, symbol=name, long_name=f"{name} SYNTHETIC", zone="UTC")
+        instrument = Instrument(
+            con_id=number,
+            symbol=name,
+            long_name=f"{name} SYNTHETIC",
+            zone="UTC",
+            industry=("Made-up", "Synthetic", "Shares"),
+            isin=isin_of(number),
+        )
         return Synthetic(instrument, seed, first)
 
     return Market(also, RoundTheClock(), seed=seed, path_points=path_points, spread_bps=spread_bps, unlisted=unlisted)
@@ -97,6 +104,14 @@ def con_id_of(symbol: str) -> int | None:
     for letter in symbol:
         number = number * len(LETTERS) + LETTERS.index(letter)
     return FIRST_CON_ID + number
+
+
+def isin_of(con_id: int) -> str:
+    """A number as ISO 6166 writes them, of no country, with its check digit."""
+    body = f"XX{con_id % 10**9:09}"
+    digits = "".join(str(int(letter, 36)) for letter in body)
+    summed = sum(sum(divmod(int(one) * (2 - place % 2), 10)) for place, one in enumerate(reversed(digits)))
+    return body + str(-summed % 10)
 
 
 def symbol_of(con_id: int) -> str:

@@ -26,6 +26,7 @@ _LISTED = {
     "GOOG": (208813720, "ALPHABET INC-CL C", "NASDAQ"),
     demo.BENCHMARK: (416904, "S&P 500 STOCK INDEX", "CBOE"),
 }
+_ISINS = {"AAPL": "US0378331005", "MSFT": "US5949181045", "IBM": "US4592001014", "GOOG": "US02079K1079"}
 
 
 def replayed_market(*, seed: int, path_points: int = 26, symbols: Sequence[str] = ()) -> Market:
@@ -73,7 +74,7 @@ def _instrument(symbol: str) -> Instrument:
             primary_exchange=listing,
             is_tradable=False,
         )
-    return Instrument(con_id=con_id, symbol=symbol, long_name=name, primary_exchange=listing)
+    return Instrument(con_id=con_id, symbol=symbol, long_name=name, primary_exchange=listing, isin=_ISINS[symbol])
 
 
 def _days(series: BarSeries, sessions: dict[date, Session]) -> list[DayBar]:

@@ -13,7 +13,7 @@ from datetime import UTC
 from types import SimpleNamespace
 from typing import Any
 
-from play import Tape, plain, play, play_accounts, told
+from play import Tape, plain, play, play_accounts, play_quotes, told
 
 
 class Heard:
@@ -116,7 +116,24 @@ class Insync:
                 await asyncio.sleep(0.02)
 
 
+def quotes(name: str, host: str, client_id: int, asked: str) -> None:
+    """One gateway after the other: `asked` are `PORT:NAME:KIND`, with commas between."""
+    tape, version = Tape(), 0
+    for one in asked.split(","):
+        port, phase, kind = one.split(":")
+        tape.begin(f"{phase} opening")
+        library = Insync(name, tape)
+        library.connect(host, int(port), client_id)
+        play_quotes(library, tape, phase, int(kind))
+        version = library.client.serverVersion()
+        library.run(library.stop())
+    told(library, tape, server_version=version, connected_at="")
+
+
 def main(name: str, host: str, port: str, client_id: str, other: str = "", con_id: str = "0") -> None:
+    if port == "quotes":
+        quotes(name, host, int(client_id), other)
+        return
     tape = Tape()
     library = Insync(name, tape)
     library.connect(host, int(port), int(client_id))

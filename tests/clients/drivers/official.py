@@ -16,7 +16,7 @@ from ibapi.contract import Contract
 from ibapi.execution import ExecutionFilter
 from ibapi.order import Order
 from ibapi.wrapper import EWrapper
-from play import Tape, play, play_accounts, told
+from play import Tape, play, play_accounts, play_quotes, told
 
 OWN = frozenset(name for name in vars(EWrapper) if not name.startswith("_")) - {"logAnswer"}
 
@@ -69,7 +69,24 @@ class Official:
         return Decimal(text) if "Decimal" in vars(sys.modules["ibapi.order"]) else float(text)
 
 
+def quotes(host: str, client_id: int, asked: str) -> None:
+    """One gateway after the other: `asked` are `PORT:NAME:KIND`, with commas between."""
+    tape, version = Tape(), 0
+    for one in asked.split(","):
+        port, phase, kind = one.split(":")
+        tape.begin(f"{phase} opening")
+        library = Official(tape)
+        library.connect(host, int(port), client_id)
+        play_quotes(library, tape, phase, int(kind))
+        version = library.client.serverVersion()
+        library.client.disconnect()
+    told(library, tape, server_version=version, connected_at="")
+
+
 def main(host: str, port: str, client_id: str, other: str = "", con_id: str = "0") -> None:
+    if port == "quotes":
+        quotes(host, int(client_id), other)
+        return
     tape = Tape()
     library = Official(tape)
     library.connect(host, int(port), int(client_id))

@@ -174,6 +174,20 @@ def play_accounts(library: Library, tape: Tape, other: str, con_id: int) -> None
     phase(library, tape, "light", ("reqAccountUpdatesMulti", 149, other, "", True), "accountUpdateMultiEnd", 149)
 
 
+def play_quotes(library: Library, tape: Tape, name: str, kind: int) -> None:
+    """A stream and a snapshot of one kind of quotes; where it is a delayed one, live ones are asked for first."""
+    tape.wait("nextValidId")
+    tape.settle()
+    contract = stock(library)
+    if kind > 2:
+        library.ask("reqMarketDataType", 1)
+        phase(library, tape, f"{name} refused", ("reqMktData", 119, contract, "", False, False, []), "error", 119)
+    library.ask("reqMarketDataType", kind)
+    phase(library, tape, name, ("reqMktData", 120, contract, "", False, False, []), "tickReqParams", 120)
+    tape.settle()
+    library.ask("cancelMktData", 120)
+
+
 def phase(library: Library, tape: Tape, name: str, request: tuple[Any, ...], *until: Any) -> None:
     """Ask one thing and wait for its end."""
     tape.begin(name)
