@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from longwatch.domain import messages as m
+from longwatch.domain.orders import OrderState, OrderType
 from tests.daemon.bench import HOUR, Scene, on_bench, plan
 
 DRY = {"executor": "mock", "strategies": [plan({"IBM": 0.3, "AAPL": 0.2})]}
@@ -65,3 +66,20 @@ def test_a_failed_reading_of_the_real_account_tells_nothing_of_it(tmp_path: Path
         assert any("account" in reason for reason in scene.reasons())
 
     on_bench(story, tmp_path, DRY)
+
+
+def test_a_dry_run_holds_the_closing_auction(tmp_path: Path) -> None:
+    """What is for the close waits for it, however the quotes move, and fills at the price they then stand at."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.until(lambda: len(scene.orders()) == 2, what="the orders")
+        await scene.till(20, 55)
+        assert [order.state for order in scene.orders()] == [OrderState.WORKING] * 2
+        await scene.till(21, 20)
+        assert [order.state for order in scene.orders()] == [OrderState.FILLED] * 2
+        assert {order.order_type for order in scene.orders()} == {OrderType.AT_CLOSE}
+        assert all(fill.executed_at.hour == 21 for fill in scene.state.fills.values())
+        assert scene.held("IBM") > 0 and scene.gateway.ledger.executions == []
+
+    on_bench(story, tmp_path, DRY | {"execution": {"order_type": "MOC"}})

@@ -495,3 +495,32 @@ def test_room_taken_by_an_undecided_instrument_excuses_no_more_than_that(monkeyp
     assert broken_by(script) == ()
     half_of_it(monkeypatch)
     assert "at target" in {one.invariant for one in broken_by(script)}
+
+
+def test_what_a_child_has_taken_over_is_not_left_unfilled_twice() -> None:
+    """A purchase of the last day that was cancelled for its time, and its child that filled no more than it did."""
+    evidence = simulated(Asked(seed=SEED, days=DAYS, script=())).evidence
+    buy = next(one for one in evidence.orders if one.is_buy and one.at >= opens()[-1] and one.fills)
+    intended = next(row for row in evidence.facts("OrderIntended") if row.body["order"]["ref"] == buy.ref)
+    parent = replace(buy, fills=[], status="Cancelled")
+    child = replace(parent, ref=f"{buy.ref}00")
+    order = intended.body["order"]
+    born = {**order, "intent": order["intent"] * 100, "ref": child.ref, "replaces": order["intent"]}
+    orders_then = (*(parent if one is buy else one for one in evidence.orders), child)
+    alone = replace(evidence, orders=orders_then)
+    assert [text for _, text in at_target(alone) if text.startswith(buy.symbol)], "counted as two wishes"
+    family = replace(alone, rows=(*evidence.rows, replace(intended, body={"order": born})))
+    assert not [text for _, text in at_target(family) if text.startswith(buy.symbol)]
+
+
+def test_some_seeds_cancel_for_time_and_send_children() -> None:
+    """In one of them a day without trouble has children, and every promise is kept."""
+    patient = next(seed for seed in range(4, 100) if "replacements" in settings_of(seed)["execution"])
+    outcome = simulated(Asked(seed=patient, days=2, faults="none"))
+    assert not outcome.broken
+    children = [one for one in outcome.evidence.intents.values() if one["replaces"] is not None]
+    assert children
+
+
+def settings_of(seed: int) -> dict[str, Any]:
+    return scenery(seed, 2, Path("unused")).settings

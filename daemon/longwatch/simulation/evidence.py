@@ -117,6 +117,11 @@ class Evidence:
         return {row.body["order"]["intent"]: row.body["order"] for row in self.facts("OrderIntended")}
 
     @cached_property
+    def children(self) -> frozenset[str]:
+        """References of the orders that took the place of another."""
+        return frozenset(order["ref"] for order in self.intents.values() if order.get("replaces") is not None)
+
+    @cached_property
     def heard_ids(self) -> frozenset[str]:
         """Executions the daemon was told of."""
         return frozenset(seen.values["execId"] for seen in self.frames("execDetails"))

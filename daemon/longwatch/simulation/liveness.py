@@ -161,7 +161,13 @@ def _unfilled(evidence: Evidence, orders: list[BookedOrder]) -> Decimal:
     """Signed shares that the market left of the last day's orders."""
     opened, ends = evidence.scene.sessions[-1].open_at, evidence.scene.ends
     left = (order for order in orders if (order.at >= opened or order.is_live(ends)) and order.status != "Inactive")
-    return sum((order.remaining(ends) * (1 if order.is_buy else -1) for order in left), ZERO)
+    return sum((_left(evidence, order) * (1 if order.is_buy else -1) for order in left), ZERO)
+
+
+def _left(evidence: Evidence, order: BookedOrder) -> Decimal:
+    """Shares that the market left of an order; a child only fills what was left of its parent."""
+    left = order.remaining(evidence.scene.ends)
+    return left - order.quantity if order.ref in evidence.children else left
 
 
 def _stuck(evidence: Evidence, symbol: str, wanted: Mapping[str, Decimal], sized: Row) -> Decimal:
@@ -178,7 +184,7 @@ def _stuck(evidence: Evidence, symbol: str, wanted: Mapping[str, Decimal], sized
 
 def _unsold(evidence: Evidence, sized: Row) -> Decimal:
     """The value that the market left of the last day's sells: buys wait for its room."""
-    opened, ends, prices = evidence.scene.sessions[-1].open_at, evidence.scene.ends, dict(sized.body["prices"])
+    opened, prices = evidence.scene.sessions[-1].open_at, dict(sized.body["prices"])
     sells = (order for order in evidence.orders if not order.is_buy and order.at >= opened)
-    left = (one.remaining(ends) * Decimal(prices.get(one.symbol, 0)) for one in sells if one.status != "Inactive")
+    left = (_left(evidence, one) * Decimal(prices.get(one.symbol, 0)) for one in sells if one.status != "Inactive")
     return sum(left, ZERO) * (1 + PRICE_MOVE)

@@ -34,6 +34,8 @@ HISTORY = timedelta(days=60)
 BEGINS = date(2007, 1, 3)
 DAILY_MOVE = 0.02
 WANDER = "longwatch.simulation.wander:Wander"
+PATIENT = 0.4
+"""Share of the even seeds in which orders have a time and children."""
 
 # Between trades nothing changes but by trouble, which is followed by readings of its own; each reading and heartbeat
 # more is time that more seeds could have had.
@@ -162,6 +164,7 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
             "order_type": "MKT" if random.random() < 0.25 else "LMT",
             "limit_offset_bps": random.choice([0, 10, 50]),
             "max_position_size": 1_000_000,
+            **_patience(seed),
         },
         "schedule": OFTEN if seed % 2 else DAILY,
         "strategies": [strategy("north", symbols[:part], 0.6), strategy("south", symbols[-part:], 0.4)],
@@ -199,6 +202,17 @@ def _brisk(seed: int, settings: dict[str, Any]) -> dict[str, Any]:
         "sizing": settings["sizing"] | {"cash_reserve_fraction": 0.95},
         "risk": settings["risk"] | {"max_orders_per_minute": 1_000},
     }
+
+
+def _patience(seed: int) -> dict[str, Any]:
+    """Some seeds cancel what has not filled in time and send its rest anew; of those that trade once a day.
+
+    What is not filled by its last child is held until the next session, so that less is traded in one.
+    """
+    random = Random(f"{seed}|rest")
+    if seed % 2 or random.random() >= PATIENT:
+        return {}
+    return {"working_seconds": random.choice([30, 120, 600]), "replacements": random.choice([1, 3])}
 
 
 def _generated(seed: int, sessions: list[Session], climate: Climate, symbols: tuple[str, ...]) -> Market:
