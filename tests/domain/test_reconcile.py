@@ -333,6 +333,17 @@ def test_without_the_answer_to_a_cancel_an_order_stays_unknown() -> None:
     assert len([1 for step in steps if of_kind(step.effects, m.CancelOrder)]) == 5
 
 
+def test_a_cancel_that_comes_too_late_is_not_asked_for_in_a_circle() -> None:
+    """Its answer asks for a download; that must not ask for the cancel again, and so on, some times a second."""
+    world, intent = lost()
+    world.reconcile(2)
+    for _ in range(5):
+        too_late = {"code": 10148, "text": "cannot be cancelled, state: Filled", "verdict": "too late"}
+        step = world.hear(m.OrderErrorSeen, order_id=world.order(intent).order_id, **too_late)
+        assert of_kind(step.effects, m.RequestSnapshot)
+        assert not of_kind(world.snapshot().effects, m.CancelOrder)
+
+
 def test_rounds_in_quick_succession_count_once() -> None:
     """Two rounds are thirty seconds apart."""
     world, intent = lost()
