@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from decimal import Decimal
 from pathlib import Path
 
 from longwatch.domain import messages as m
+from longwatch.gateway.events import Event
 from tests.daemon.bench import HOUR, Scene, on_bench, plan
 
 
@@ -115,5 +117,45 @@ def test_trading_goes_on_after_a_restart_where_it_stood(tmp_path: Path) -> None:
         await scene.run_job("rebalance")
         assert len(scene.orders()) == orders
         assert scene.held("IBM") + 300 == scene.truly_held("IBM")
+
+    on_bench(story, tmp_path)
+
+
+def test_reconcile_reads_the_account_anew_and_shows_what_differs(tmp_path: Path) -> None:
+    """Shares that nobody explains: class, age and what would lift the quarantine, as a table and as values."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.traded()
+        scene.gateway.events.happen(Event(kind="transfer", symbol="IBM", quantity=Decimal(30), price=Decimal(90)))
+        await asyncio.sleep(HOUR)
+        reply = await scene.ask("reconcile")
+        found = reply["data"]
+        assert found["fresh"] and found["age_seconds"] < 5
+        first = found["instruments"][0]
+        assert (first["symbol"], first["difference"], first["class"]) == ("IBM", "30", "transfer")
+        assert first["quarantined_seconds"] > 1800 and "longwatch adopt IBM" in first["lifted_by"]
+        assert json.loads(json.dumps(found)) == found
+        text = reply["text"].splitlines()
+        assert text[0].startswith("compared 0 s ago") and text[2].split()[0] == "IBM"
+        assert any("lifted by: book and account agreeing again" in line for line in text)
+
+    on_bench(story, tmp_path)
+
+
+def test_without_a_fresh_reading_the_age_of_the_last_is_told(tmp_path: Path) -> None:
+    """The gateway is away: the answer comes by its deadline, and says what it is."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.traded()
+        scene.gateway.faults.refuse = True
+        for link in scene.bench.network.links:
+            link.reset()
+        await asyncio.sleep(HOUR)
+        reply = await scene.ask("reconcile")
+        assert not reply["data"]["fresh"] and reply["data"]["age_seconds"] > 1800
+        assert "no fresh reading came in time, the link is" in reply["text"]
+        assert "AAPL" in reply["text"]
 
     on_bench(story, tmp_path)

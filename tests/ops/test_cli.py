@@ -171,7 +171,6 @@ async def test_what_is_read_comes_as_a_table_or_as_json(
         ("resolve 7 --as absent --reason told", ("resolve", "7 absent - -", "told")),
         ("resolve 7 --as filled --price 85.2 --reason told", ("resolve", "7 filled - 85.2", "told")),
         ("resolve lw:x:7 --as cancelled --quantity 4 --price 8", ("resolve", "lw:x:7 cancelled 4 8", "")),
-        ("reconcile", ("reconcile", "", "")),
     ],
 )
 async def test_a_command_asks_the_daemon_and_prints_its_answer(

@@ -12,8 +12,8 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -331,8 +331,9 @@ async def settle(scene: Scene, cases: list[Case]) -> None:
         scene.believe(case)
 
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 RACING: tuple[Incident, ...] = tuple(
-    Incident(at=datetime.min, fault=fault, seconds=seconds, count=count, by=by, part=part)
+    Incident(at=NEVER, fault=fault, seconds=seconds, count=count, by=by, part=part)
     for fault, seconds, count, by, part in (
         ("late_execution", 300, 1, 4, ""),
         ("late_execution", 300, 1, 30, ""),
@@ -439,8 +440,8 @@ def _scenery(seed: int, days: int, folder: Path) -> Scenery:
 
 # ── what is told ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-WHY = """A quarantine is false where nothing was wrong in the end: executions told half a minute after their position look,
-in two comparisons eleven seconds apart, like shares of nobody; it ends by itself when they come."""
+WHY = """A quarantine is false where nothing was wrong in the end. Executions told half a minute after their position
+look, in two comparisons eleven seconds apart, like shares of nobody; it ends by itself when they come."""
 
 
 def page(broken: Sequence[Case], raced: Sequence[Case]) -> Iterator[str]:

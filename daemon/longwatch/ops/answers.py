@@ -17,13 +17,17 @@ from longwatch.domain import messages as m
 from longwatch.domain import replies
 from longwatch.engine.loop import Engine
 from longwatch.errors import ConfigError, JournalError, UsageError
+from longwatch.ops.comparison import comparison_of, is_answered
 from longwatch.ops.runtime import Reload
 from longwatch.ops.status import READINGS, reply_of
 from longwatch.ops.systemd import Notifier
+from longwatch.ops.tables import comparison_text
 from longwatch.ops.watch import Watch
 from longwatch.ports import Workers
 
 ANSWER_SECONDS = 15.0
+READING_SECONDS = 10.0
+"""How long a fresh reading of the account is waited for."""
 JUDGED_BY_QUOTES = frozenset({"modify"})
 
 
@@ -63,11 +67,21 @@ class Answers:
         why_not = replies.objection(self.engine.state, asked)
         if why_not is not None:
             raise UsageError(why_not)
+        if command == "reconcile":
+            return await self._compared(asked)
         if not await self.engine.decided(asked, ANSWER_SECONDS):
             why = self.engine.journal_failure or f"no turn within {ANSWER_SECONDS:g} s, it is starting or busy"
             raise JournalError(f"{command} is not in the journal: {why}; look at status before you rely on it")
         done, text = replies.outcome(self.engine.state, asked)
         return {"ok": done, "text": text, **({} if done else {"exit_code": 1})}
+
+    async def _compared(self, asked: m.ControlRequested) -> dict[str, Any]:
+        """The comparison read anew; where that takes too long, the last one with its age."""
+        state, asked_tech = self.engine.state, asked.tech
+        if await self.engine.decided(asked, ANSWER_SECONDS):
+            await self.engine.wait_until(lambda now: is_answered(now, asked_tech), READING_SECONDS)
+        found = comparison_of(state, self.clock.technical(), asked_tech)
+        return {"ok": True, "text": comparison_text(found), "data": found}
 
     async def reload(self, *, loosen: bool = False, by: str = "SIGHUP") -> dict[str, Any]:
         """Read the file again: it is taken over whole, or every reason why not is told. Raises UsageError with none."""

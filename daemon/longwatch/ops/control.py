@@ -62,7 +62,7 @@ COMMANDS: dict[str, Command] = {
         needed=True,
     ),
     "drain": Command(text="finish what is under way, then stop"),
-    "reconcile": Command(text="compare the book with the broker now"),
+    "reconcile": Command(text="compare the book with the broker now, and show what differs"),
     "adopt": Command(text="take a holding of the account as ours", argument="a symbol", needed=True),
     "resolve": Command(
         text="a person's evidence on an order whose outcome is unknown",

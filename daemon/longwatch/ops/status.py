@@ -42,7 +42,7 @@ def status_of(state: State, runtime: RuntimeView) -> Json:
         "account_value": _account_value(state),
         "positions": positions_of(state),
         "orders": orders_of(state),
-        "foreign_orders": _foreign_orders(state),
+        "foreign_orders": foreign_orders_of(state),
         "targets": _targets(state),
         "strategy_faults": {
             name: {"session": iso(fault.session), "reason": fault.reason}
@@ -210,7 +210,8 @@ def _breaker(row: BreakerSet) -> Json:
     }
 
 
-def _foreign_orders(state: State) -> list[Json]:
+def foreign_orders_of(state: State) -> list[Json]:
+    """Orders in the account that are not ours, by permId."""
     return [
         {
             "perm_id": perm_id,

@@ -55,6 +55,50 @@ def positions_text(positions: Sequence[Json]) -> str:
     return aligned(head, rows, right={"ours", "outside", "account", "average cost", "realized"})
 
 
+def comparison_text(found: Json) -> str:
+    """One row an instrument, those that differ or are held back first; then what would lift each quarantine."""
+    head = ("symbol", "book", "outside", "account", "difference", "since", "class", "quarantined")
+    rows = [
+        (
+            row["symbol"],
+            row["book"],
+            row["outside"],
+            row["account"],
+            row["difference"],
+            (row["since"] or "")[:19],
+            row["class"] or "",
+            _age(row["quarantined_seconds"]),
+        )
+        for row in found["instruments"]
+    ]
+    lines = [_read_when(found), *(f"the account could not be read: {one['reason']}" for one in found["failures"])]
+    table = aligned(head, rows, right={"book", "outside", "account", "difference"}) if rows else "nothing is held"
+    held = [row for row in found["instruments"] if row["quarantine"]]
+    why = [f"{row['symbol']}: {row['quarantine']}\n  lifted by: {row['lifted_by']}" for row in held]
+    theirs = [f"not ours: {one['side']} {one['remaining']} {one['symbol']}" for one in found["foreign_orders"]]
+    return "\n".join([*lines, table, *why, *theirs])
+
+
+def _read_when(found: Json) -> str:
+    if found["at"] is None:
+        return f"the account has not been compared yet; the link is {found['link']}"
+    age = f"compared {_age(found['age_seconds'])} ago"
+    return age if found["fresh"] else f"{age}: no fresh reading came in time, the link is {found['link']}"
+
+
+def _age(seconds: float | None) -> str:
+    """An age in its two largest units."""
+    if seconds is None:
+        return ""
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    counts = (days, hours, minutes, left)
+    parts = [f"{count} {unit}" for count, unit in zip(counts, ("d", "h", "min", "s"), strict=True)]
+    first = next((place for place, count in enumerate(counts) if count), 3)
+    return " ".join(parts[first : first + 2])
+
+
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: set[str]) -> str:
     """A table with two spaces between columns; the columns named in `right` end flush."""
     table = [tuple(head), *(tuple(map(str, row)) for row in rows)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from longwatch.ops.ask import tell
+from longwatch.ops.ask import show, tell
 from longwatch.ops.options import AsJson, ConfigOption, Reason, SocketOption, unset
 
 Subject = Annotated[str, typer.Argument(metavar="WHICH", help="A symbol; for orders also a number or reference.")]
@@ -99,12 +99,14 @@ def resolve(
     tell("resolve", socket, config, as_json=as_json, argument=" ".join(words), reason=reason)
 
 
-def reconcile(socket: SocketOption = None, config: ConfigOption = None) -> None:
-    """Compare the book with the broker now.
+def reconcile(as_json: AsJson = False, socket: SocketOption = None, config: ConfigOption = None) -> None:
+    """Compare the book with the broker now: what differs, since when, why, and what ends a quarantine.
 
-    Example: longwatch reconcile
+    Example: longwatch reconcile --json
     """
-    tell("reconcile", socket, config)
+    from longwatch.ops.tables import comparison_text
+
+    show("reconcile", comparison_text, as_json, socket, config)
 
 
 VERBS = {
