@@ -72,7 +72,8 @@ def proven(state: State, row: m.Difference) -> m.SplitBooked | None:
     if moved.quantity != total or abs(measured / times - 1) > HISTORY_OFF:
         return None
     book = row.account if not row.outside else row.book * new / old
-    if row.account != total * new / old and row.outside:
+    if row.account == row.account.to_integral_value():
+        # Where the account has whole shares, half a share of ours and half of theirs is one of theirs.
         book = book.to_integral_value(ROUND_DOWN)
     holding, cost = state.book.get(row.con_id), state.account_costs.get(row.con_id)
     return m.SplitBooked(
