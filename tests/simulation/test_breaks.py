@@ -1,0 +1,54 @@
+"""A slice of the breaks and races of `make proof`, and that a wrong cure and an unseen break would be found."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from longwatch.domain import breaks as domain
+from longwatch.domain import messages as m
+from longwatch.domain.causes import Cause
+from longwatch.domain.evidence import Decided
+from longwatch.domain.state import State
+from tests.simulation.breaks import CURED, HELD, KINDS, Case, cases_of, failures
+
+
+def test_no_break_is_cured_wrongly_and_none_goes_unseen() -> None:
+    """Each kind of break, in an account that trades on; splits are cured before the day's first orders have filled."""
+    cases = cases_of(1, 1, "breaks", periods=8)
+    assert failures(cases, []) == []
+    assert len(cases) >= 50 and {case.kind for case in cases} == set(KINDS)
+    assert {case.concluded for case in cases if case.kind in ("manual trade", "other client", "correction")} == {CURED}
+    assert {case.concluded for case in cases if case.kind in ("transfer", "assignment", "liquidation")} == {HELD}
+    assert CURED in {case.concluded for case in cases if case.kind == "split"}
+
+
+def test_races_in_flight_are_no_breaks() -> None:
+    """Late, doubled, reordered and lost messages, cut connections, cancels that cross fills."""
+    cases = cases_of(1, 1, "races", periods=8)
+    assert failures([], cases) == []
+    assert len(cases) >= 50
+    assert sum(1 for case in cases if case.concluded == HELD) <= len(cases) // 20
+
+
+def test_a_cure_by_nothing_is_found_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that takes every difference for somebody else's trade."""
+
+    def believed(state: State, row: m.Difference, tech: object) -> Decided:
+        left = row.outside + row.missing
+        why, cause = "it will be so", Cause.MANUAL_TRADE
+        yield m.OutsideSet(con_id=row.con_id, symbol=row.symbol, quantity=left, reason=why, cause=cause)
+
+    monkeypatch.setattr(domain, "_break", believed)
+    found = failures(cases_of(1, 1, "breaks", periods=2), [])
+    assert any("bug of ours" in text and "truly" in text for text in found)
+
+
+def test_a_break_that_nobody_sees_is_found() -> None:
+    """Nothing concluded is a failure of a break, and right for a race; a race that is held back needs a reason."""
+    at = datetime(2007, 1, 25, 15, 0, tzinfo=UTC)
+    unseen = Case(kind="transfer", con_id=1, symbol="SIMA", at=at)
+    assert failures([unseen], []) == [str(unseen)] and failures([], [unseen]) == []
+    held = Case(kind="duplicate", con_id=1, symbol="SIMA", at=at, concluded=HELD)
+    assert failures([], [held]) == [str(held)] and failures([held], []) == []
