@@ -191,6 +191,15 @@ class Scene:
         exchange.place(ticket)
         return True
 
+    def is_told(self, con_id: int) -> bool:
+        """Whether a change of the newest fill would be told: what others traded is told on its day only."""
+        gateway = self.bench.gateway
+        newest = next((one for one in reversed(gateway.ledger.executions) if one.con_id == con_id), None)
+        if newest is None or newest.exec_id in gateway.faults.lost_fills:
+            return False
+        is_ours = newest.order_ref.startswith(f"lw:{self.daemon.state.journal_id}:")
+        return is_ours or newest.at >= gateway.desk.today()
+
     def misbook(self, con_id: int) -> bool:
         """A bug of ours: the book is changed by nothing."""
         book = self.daemon.state.book
@@ -213,8 +222,12 @@ class Scene:
             case.concluded, case.cause = CURED, cured.value
         if held is None and not self.is_true(case.con_id):
             case.wrong = f"book {self.daemon.state.held(case.con_id)}, truly {self.ours(case.con_id)}"
-        elif cured is not None and cured is not KINDS.get(case.kind):
+        elif cured is not None and cured not in self.done_to(case):
             case.wrong = f"cured as {cured.value}"
+
+    def done_to(self, case: Case) -> set[Cause]:
+        """What was done to the instrument in that period: a fill may get lost on the day of a split."""
+        return {KINDS[one.kind] for one in self.cases if one.con_id == case.con_id and abs(one.at - case.at) < PERIOD}
 
     def heal(self, case: Case) -> None:
         """A person's word, one way or the other."""
@@ -268,13 +281,15 @@ DEEDS: dict[str, Callable[[Scene, int], bool]] = {
     "liquidation": lambda scene, con_id: scene.event(
         "liquidation", con_id, quantity=Decimal(scene.random.randrange(1, 60))
     ),
-    "correction": lambda scene, con_id: scene.event(
-        "correction", con_id, price=Decimal(scene.random.randrange(1000, 9000)) / 100
+    "correction": lambda scene, con_id: (
+        scene.is_told(con_id)
+        and scene.event("correction", con_id, price=Decimal(scene.random.randrange(1000, 9000)) / 100)
     ),
     "bust": lambda scene, con_id: scene.event("bust", con_id),
     "bug of ours": lambda scene, con_id: scene.misbook(con_id),
-    "split": lambda scene, con_id: bool(scene.account(con_id)) and scene.event(
-        "split", con_id, ratio=scene.random.choice(("2/1", "3/1", "3/2", "1/2", "1/3", "2/3"))
+    "split": lambda scene, con_id: (
+        bool(scene.account(con_id))
+        and scene.event("split", con_id, ratio=scene.random.choice(("2/1", "3/1", "3/2", "1/2", "1/3", "2/3")))
     ),
 }
 BY_DAY = tuple(kind for kind in DEEDS if kind != "split")
