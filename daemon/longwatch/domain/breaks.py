@@ -53,7 +53,7 @@ def compare(state: State, event: m.SnapshotSeen) -> Decided:
     for row in _standing(state, event):
         yield from busts.take_back(state, row, event)
     found = _looked_at(state, event)
-    standing = [row for row in found if _stands(state, row, event)]
+    standing = [row for row in found if _stands(state, row, event) or _never_stands_still(row, event)]
     yield m.BookCompared(
         reason=event.reason,
         positions=len(state.account_positions),
@@ -107,8 +107,11 @@ def _standing(state: State, event: m.SnapshotSeen) -> list[m.Difference]:
 def _stands(state: State, row: m.Difference, event: m.SnapshotSeen) -> bool:
     """Whether a former comparison has shown it just so, with time for an answer before this one began."""
     settled = event.started_tech - timedelta(seconds=state.settings.acknowledge_seconds)
-    if row.since is not None and row.since <= settled:
-        return True
+    return row.since is not None and row.since <= settled
+
+
+def _never_stands_still(row: m.Difference, event: m.SnapshotSeen) -> bool:
+    """Whether it has been there for long, other at each look: enough to hold orders back, and no proof of anything."""
     is_old = row.first is not None and event.tech - row.first >= LONGEST_UNSETTLED
     return is_old and row.looks >= MOST_LOOKS
 
