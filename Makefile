@@ -6,6 +6,8 @@ ARGS ?=
 PROOF ?= --kept .proof.jsonl
 # And of the cuts at crash points: --cuts 10000 unless set, about five cuts a second and core.
 CUTS ?= --kept .proof_cuts.jsonl
+# And of SIGKILL to real processes: --kills 200 unless set, some seconds each.
+KILLS ?=
 WORKERS ?= 2
 
 BIN := .venv/bin
@@ -44,6 +46,7 @@ proof: $(DEV)
 	$(BIN)/python -m tests.simulation.breaks --write
 	$(BIN)/python -m tests.simulation.proof --workers $(WORKERS) $(PROOF)
 	$(BIN)/python -m tests.simulation.proof_cuts --workers $(WORKERS) $(CUTS)
+	$(BIN)/python -m tests.process.proof_kills $(KILLS)
 
 # Which tests would notice: mutmut over modules of the domain, as docs/mutants.md tells; hours for all of them. What it
 # counted is kept in .mutants, so a second run, or one with ARGS=--all-tests, looks at what is left.

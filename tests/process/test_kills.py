@@ -44,9 +44,9 @@ def test_ten_kills_duplicate_no_order_and_lose_no_fill(place: Place) -> None:
 
     place.gateway()
     daemon = place.ready_daemon()
-    _come_to_rest(place, daemon)
+    come_to_rest(place, daemon)
     assert len(place.books().executions) >= len(KILLS)
-    _agree(place)
+    agree(place)
 
 
 def test_an_order_left_in_the_socket_by_a_killed_daemon_is_found_and_not_sent_again(place: Place) -> None:
@@ -64,10 +64,10 @@ def test_an_order_left_in_the_socket_by_a_killed_daemon_is_found_and_not_sent_ag
     assert all(place.folded().orders[intent].state is OrderState.UNKNOWN for intent in sent)
     gateway.send(signal.SIGCONT)
     until(lambda: place.page("/readyz")[0] == 200, "the daemon to be ready", daemon)
-    _come_to_rest(place, daemon)
+    come_to_rest(place, daemon)
     refs = {place.folded().orders[intent].ref for intent in sent}
     assert refs <= set(place.books().refs)
-    _agree(place)
+    agree(place)
 
 
 def _life_and_death(place: Place, kind: str, random: Random) -> bool:
@@ -105,7 +105,7 @@ def _restarted_without_gateway_knows_what_the_killed_one_knew(place: Place, kill
         assert (now.filled, now.perm_ids, now.order_id) == (order.filled, order.perm_ids, order.order_id)
 
 
-def _come_to_rest(place: Place, daemon: Program) -> None:
+def come_to_rest(place: Place, daemon: Program) -> None:
     """Trade on until nothing is unknown, then halt and let everything that works be cancelled."""
 
     def unknown() -> list[str]:
@@ -129,7 +129,7 @@ def _commissions_are_in(place: Place) -> bool:
     return {exec_id for exec_id, fill in state.fills.items()} <= state.commissions.keys()
 
 
-def _agree(place: Place) -> None:
+def agree(place: Place) -> None:
     """The daemon's journal and the gateway's ledger, entry by entry."""
     state, books = place.folded(), place.books()
     assert len(books.refs) == len(set(books.refs)), "an intent reached the broker twice"
