@@ -41,7 +41,7 @@ SETTINGS = {
 
 
 def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
-    """Kill, compare, write; an AssertionError or a failed wait ends it."""
+    """Kill, compare, write what has been done so far; an AssertionError or a failed wait ends it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--seed", type=int, default=1)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
         count = min(A_PLACE, asked.kills - first)
         met += killed(count, Random(f"{asked.seed}|{first}"))
         print(f"{first + count} kills: {dict(met)}", flush=True)
-    write_part(page, "kills", "\n".join(section(asked.kills, met)))
+        write_part(page, "kills", "\n".join(section(first + count, met)))
 
 
 def killed(count: int, random: Random) -> Counter[str]:
