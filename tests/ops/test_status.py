@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import Evidence, OrderState
+from longwatch.domain.orders import Change, Evidence, OrderState
 from longwatch.domain.state import State
 from longwatch.ops.status import orders_of, positions_of, reply_of, status_of
 from longwatch.ops.tables import orders_text, positions_text, status_text
@@ -107,6 +107,18 @@ def test_orders_read_as_a_table() -> None:
         "1  2007-01-05T15:00:00  BUY       1751  AAPL    LMT   85.83  DAY  filled     1751  85.70"
     )
     assert orders_text([]) == "no orders"
+
+
+def test_a_modification_under_way_is_shown_beside_the_order() -> None:
+    """What it is, and what it is asked to be; nothing any more once the broker has shown it."""
+    state, at = traded_state(), NOW
+    terms = {"quantity": Decimal(600), "limit_price": Decimal("85.90"), "stop_price": None}
+    fold([m.OrderChangeAsked(intent=2, change=Change(number=1, asked_at=at, **terms))], state)
+    row = orders_of(state)[0]
+    assert (row["quantity"], row["modifying"]) == ("800", {**terms, "quantity": "600", "limit_price": "85.90"})
+    assert orders_text([row]).endswith("asked to be 600, limit 85.90")
+    fold([m.OrderTermsSet(intent=2, text="shown so by the broker", **terms)], state)
+    assert (orders_of(state)[0]["quantity"], orders_of(state)[0]["modifying"]) == ("600", None)
 
 
 def test_the_status_reads_as_a_screenful() -> None:

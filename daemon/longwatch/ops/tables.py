@@ -198,8 +198,16 @@ def _order(row: Json) -> tuple[str, ...]:
         row["state"],
         row["filled"],
         _money(row["average_price"]),
-        "; ".join(part for part in (row["text"], row["next"]) if part),
+        "; ".join(part for part in (row["text"], row["next"], _asked(row["modifying"])) if part),
     )
+
+
+def _asked(terms: Json | None) -> str:
+    """What a modification under way asks for."""
+    if terms is None:
+        return ""
+    prices = (f"{name.removesuffix('_price')} {terms[name]}" for name in ("limit_price", "stop_price") if terms[name])
+    return "asked to be " + ", ".join((terms["quantity"], *prices))
 
 
 def _again(alert: Json) -> str:
