@@ -12,8 +12,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.proof_page import write_part
-from tests.scenarios.mutants import MUTANTS
-from tests.scenarios.mutation import Edit, Mutant, misplaced
+from tests.scenarios.mutants import MUTANTS, part_of
+from tests.scenarios.mutation import Edit, Mutant, Verdict, misplaced
 
 PACKAGE = ROOT / "daemon" / "longwatch"
 ELSEWHERE = {"A25"}
@@ -78,6 +78,15 @@ def test_what_changes_nothing_survives_and_what_does_not_import_is_no_proof() ->
         [sys.executable, "-c", RUNNER], cwd=ROOT, capture_output=True, text=True, timeout=300, check=True
     )
     assert ran.stdout.split() == ["survived", "broke"]
+
+
+def test_rows_of_scenarios_that_did_not_run_stay() -> None:
+    """And the sum is of all rows there are; of a scenario that is no more there is none."""
+    mutant = next(one for one in MUTANTS if one.scenario == "A13")
+    first = part_of([Verdict(mutant=mutant, outcome="survived", tests=1)], "| A99 | 1 | 1 | 1 |\n| A01 | 3 | 4 | 4 |")
+    assert "| A01 | 3 | 4 | 4 |\n| A13 | 1 | 1 | 0 |\n| all | 4 | 5 | 4 |" in first
+    again = part_of([Verdict(mutant=mutant, outcome="killed", tests=1)], first)
+    assert "| A01 | 3 | 4 | 4 |\n| A13 | 1 | 1 | 1 |\n| all | 4 | 5 | 5 |" in again
 
 
 def test_a_part_of_the_proof_s_page_leaves_the_others_alone(tmp_path: Path) -> None:
