@@ -425,6 +425,35 @@ MUTANTS: tuple[Mutant, ...] = (
         "            totalQuantity=str(round(wanted.quantity)),\n",
     ),
     _out(
+        "A25",
+        "a position that moves as by a split is held back at once",
+        "domain/splits.py",
+        "    if ratio is None or con_id in state.quarantines:\n",
+        "    if True:\n",
+    ),
+    _out(
+        "A25",
+        "a split is booked only when the history shows it too",
+        "domain/splits.py",
+        "    if ratio is None or moved is None or moved.at is None or measured is None:\n        return None\n",
+        "    if ratio is None or moved is None or moved.at is None:\n        return None\n"
+        "    measured = measured or Decimal(ratio[0]) / ratio[1]\n",
+    ),
+    _out(
+        "A25",
+        "average cost moves with the shares",
+        "domain/splits.py",
+        "average_cost=holding.average_cost * old / new if holding else ZERO,",
+        "average_cost=holding.average_cost if holding else ZERO,",
+    ),
+    _out(
+        "A25",
+        "the next decision is sized at the new price",
+        "domain/state.py",
+        "        prices = dict(state.equity.prices) | {fact.symbol: fact.sizing_price}\n",
+        "        prices = dict(state.equity.prices)\n",
+    ),
+    _out(
         "A26",
         "a sentinel is absent",
         "broker/figures.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,28 @@ def test_weather_that_there_is_not_is_told() -> None:
     """One sentence with the kinds there are."""
     with pytest.raises(UsageError, match="--weather hail: write one of storms, all"):
         simulate(weather="hail")
+
+
+def test_splits_of_held_shares_are_proven_and_every_invariant_holds_with_faults() -> None:
+    """Position, cost, history and sizing price move together, orders and targets go on, beside everything else."""
+    outcome = simulated(Asked(seed=8, days=5, faults="all", weather="all", guards=False))
+    assert not outcome.broken, verdict(outcome)
+    evidence = outcome.evidence
+    booked = {(row.body["con_id"], row.body["new"], row.body["old"]) for row in evidence.facts("SplitBooked")}
+    happened_to = {one.con_id for one in evidence.events if one.event.kind == "split"}
+    assert booked and {con_id for con_id, _, _ in booked} <= happened_to
+
+
+def test_no_order_leaves_at_a_price_of_before_a_split() -> None:
+    """Between a split of held shares and its proof nothing is written in them; from then on limits are the new ones."""
+    outcome = simulated(Asked(seed=4, days=5, faults="none", weather="all", guards=False))
+    evidence = outcome.evidence
+    splits = [one for one in evidence.events if one.event.kind == "split"]
+    assert splits
+    for one in splits:
+        proven = next(row.at for row in evidence.facts("SplitBooked") if row.body["con_id"] == one.con_id)
+        orders = [seen for seen in evidence.placed if seen.values["conId"] == one.con_id and seen.at >= one.at]
+        assert all(seen.at >= proven for seen in orders)
+        limits = [Decimal(seen.values["lmtPrice"]) for seen in orders if seen.values["orderType"] == "LMT"]
+        fills = [fill.price for fill in evidence.fills if fill.con_id == one.con_id and fill.at >= one.at]
+        assert all(abs(limit / price - 1) < Decimal("0.4") for limit in limits[:1] for price in fills[:1])

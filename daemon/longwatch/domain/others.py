@@ -17,6 +17,9 @@ NEVER_BY_OTHERS = frozenset({Cause.LIQUIDATION, Cause.OURS_UNKNOWN})
 
 def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
     """Message 5 of somebody else's order."""
+    if event.client_id == state.client_id and event.order_id >= state.next_id:
+        # Of an order under our client id that this journal doesn't know: the gateway takes no lower id after it (103).
+        yield m.IdsReserved(first=event.order_id + 1, count=0, epoch=state.epoch)
     remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.quantity
     known = state.foreign_orders.get(event.perm_id)
     if (known is None and not remaining) or (known is not None and known.remaining == remaining):
