@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.readiness import CERTIFICATE, is_ready, reasons
+from longwatch.domain.orders import OrderState
+from longwatch.domain.readiness import CERTIFICATE, gateway_answers, is_ready, reasons
 from tests.domain.world import World
 
 Act = Callable[[World], object]
@@ -183,3 +184,18 @@ def test_settings_that_have_not_changed_are_no_news() -> None:
     assert world.hear(m.ConfigLoaded, settings=world.settings, sha256="c0ffee").facts == ()
     changed = replace(world.settings, max_orders_per_minute=3)
     assert len(world.hear(m.ConfigLoaded, settings=changed, sha256="decaf").facts) == 1
+
+
+def test_a_gateway_that_speaks_of_an_unknown_order_is_not_silent_about_it() -> None:
+    """If only to say that its cancel comes too late: other instruments are traded, this one waits for evidence."""
+    world = World.ready()
+    (order,) = world.trade(AAA="0.1")
+    world.handed(order.intent)
+    world.wait(11)
+    world.hear(m.TimeReached)
+    assert "has no answer at all" in (gateway_answers(world.state, world.now) or "")
+    world.reconcile(1)
+    row = {"order_id": order.order_id, "code": 10148, "text": "too late", "verdict": "too late"}
+    world.hear(m.OrderErrorSeen, **row)
+    assert gateway_answers(world.state, world.now) is None
+    assert world.order(order.intent).state is OrderState.UNKNOWN

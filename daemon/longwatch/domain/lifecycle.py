@@ -56,7 +56,7 @@ def _void(order: Order, tech: datetime) -> Absence:
     Begun from nothing, each answer to a cancel would ask for the next round and its cancel at once, without an end.
     """
     former = order.absence or Absence(since=tech)
-    return replace(former, since=tech, first_round_at=None, cancel_not_found=False)
+    return replace(former, since=tech, first_round_at=None, cancel_not_found=False, spoken_of=True)
 
 
 def _acknowledged(state: State, order: Order, status: str) -> Decided:

@@ -101,7 +101,8 @@ class Allocation:
 class Absence:
     """What has been gathered towards proving that an unknown order never reached the broker (technical times).
 
-    `rounds` are all there have been and set the pace of the next; those from `first_round_at` on are proof.
+    `rounds` are all there have been and set the pace of the next; those from `first_round_at` on are proof. Once the
+    gateway has `spoken_of` the order, if only to say that its cancel comes too late, it is not silent about it.
     """
 
     since: datetime
@@ -109,6 +110,7 @@ class Absence:
     first_round_at: datetime | None = None
     last_round_at: datetime | None = None
     cancel_not_found: bool = False
+    spoken_of: bool = False
     broken: str = ""
 
 

@@ -58,7 +58,9 @@ def gateway_answers(state: State, tech: datetime) -> str | None:
     """No order on this connection was passed over in silence, its cancel too: behind a window nothing gets through."""
     for order in state.live_orders():
         passed_over = order.state is OrderState.UNKNOWN and order.handed and order.epoch == state.epoch
-        if passed_over and not order.perm_ids and not (order.absence and order.absence.cancel_not_found):
+        gathered = order.absence
+        is_answered = gathered is not None and (gathered.cancel_not_found or gathered.spoken_of)
+        if passed_over and not order.perm_ids and not is_answered:
             return f"orders: {order.ref} ({order.symbol}) has no answer at all; is a window open in the gateway?"
     return None
 
