@@ -230,7 +230,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "A10",
         "an answer to its cancel shows that the gateway listens",
         "domain/readiness.py",
-        "not (order.absence and order.absence.cancel_not_found)",
+        "not is_answered",
         "True",
     ),
     _out(
