@@ -178,7 +178,7 @@ def simulate(
 ) -> None:
     """Run the whole daemon through nights and faults, or kill it again and again, and judge it.
 
-    Examples: longwatch simulate --seed 7 --days 10 --faults all;
+    Example: longwatch simulate --seed 7 --days 10 --faults all, or
     longwatch simulate --crash-points all --cuts 1000
     """
     from longwatch.simulation.crashes import simulate as run_simulation
