@@ -17,6 +17,12 @@ from tests.scenarios.witness import Witness, scenario
 PLANNED = {"strategies": [plan({"AAPL": 0.05, "IBM": 0.05})]}
 
 
+def sizing_price(scene: Scene) -> Decimal:
+    """What the next decision on IBM is sized at."""
+    assert scene.state.equity is not None
+    return dict(scene.state.equity.prices)["IBM"]
+
+
 @pytest.mark.parametrize(("ratio", "times"), [("2/1", Decimal(2)), ("1/2", Decimal("0.5"))])
 def test_A25_scenario_a_split_moves_everything_together(ratio: str, times: Decimal, tmp_path: Path) -> None:
     """Book, cost, sizing price and kept bars at once, on three proofs; no order is sized at the former price."""
@@ -26,7 +32,10 @@ def test_A25_scenario_a_split_moves_everything_together(ratio: str, times: Decim
         await scene.traded()
         held, cost = scene.held("IBM"), scene.state.book[8314].average_cost
         scene.gateway.events.happen(Event(kind="split", symbol="IBM", ratio=ratio))
+        await scene.till(14, 29)
+        sized = sizing_price(scene)
         await scene.until(lambda: scene.facts(m.SplitBooked), what="the split")
+        assert abs(sizing_price(scene) * times / sized - 1) < Decimal("0.001")
         sent = len(witness.placed())
         whole = (held * times) // 1
         assert scene.held("IBM") == scene.truly_held("IBM") == whole
