@@ -9,8 +9,20 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import FLATTEN, SELLS_ENDED, advance, ended, ending_at, may_close_more, session_of
-from longwatch.domain.orders import Evidence, Order, OrderState
+from longwatch.domain.evidence import (
+    FLATTEN,
+    LOOK_AGAIN,
+    SELLS_ENDED,
+    advance,
+    ended,
+    ending_at,
+    left_undone,
+    may_close_more,
+    rested,
+    session_of,
+)
+from longwatch.domain.instruments import Side
+from longwatch.domain.orders import Evidence, Order, OrderState, Purpose
 from longwatch.domain.state import put_order
 from tests.domain.world import CLOSE, MONDAY, SESSION, World, of_kind
 
@@ -192,3 +204,65 @@ def test_a_flatten_goes_on_while_some_position_has_no_order() -> None:
     assert may_close_more(world.state, world.now)
     world.state.book.clear()
     assert not may_close_more(world.state, world.now)
+
+
+def test_a_flatten_is_not_asked_for_while_a_breaker_holds_what_is_left() -> None:
+    """By the time given: once the breaker's is over, it may go on; without a time, only what is never held counts."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000")
+    until = world.now + timedelta(hours=1)
+    world.state.breakers[(1, Purpose.REDUCE, "201")] = m.BreakerSet(
+        con_id=1, symbol="AAA", purpose=Purpose.REDUCE, reason="201", strikes=(world.now,), trips=1, until=until
+    )
+    assert not may_close_more(world.state, world.now) and not may_close_more(world.state, None)
+    assert may_close_more(world.state, until + timedelta(seconds=1))
+
+
+def test_a_fill_told_of_a_cancelled_order_beyond_what_is_booked_leaves_it_cancelled_and_noted() -> None:
+    """Its execution will come, or the account will tell; what waits for ends is looked at again."""
+    world, order = working(40)
+    world.status(order.intent, "Cancelled", 40)
+    (moved,) = said_to_end(world, world.order(1), S.FILLED, 100)
+    assert (moved.state, moved.reported, moved.ending) == (S.CANCELLED, D(100), None)
+
+
+@pytest.mark.parametrize(("before_the_open", "asked"), [(timedelta(0), False), (timedelta(microseconds=1), True)])
+def test_a_close_that_was_rejected_in_this_session_is_not_asked_for_again(
+    before_the_open: timedelta, asked: bool
+) -> None:
+    """From the open on; what an earlier session rejected is tried anew."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000")
+    closing = replace(
+        world.order(1),
+        intent=2,
+        side=Side.SELL,
+        purpose=Purpose.REDUCE,
+        state=S.REJECTED,
+        created_at=SESSION.open_at - before_the_open,
+    )
+    put_order(world.state, closing)
+    world.wait(300)
+    assert jobs(left_undone(world.state, world.now)) == ([("rebalance", FLATTEN)] if asked else [])
+
+
+def test_trades_put_off_are_asked_for_again_by_a_rebalance_once_nothing_is_under_way() -> None:
+    """What got lost with a process is found in the state while the exchange is open."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    decided = world.state.rebalance
+    assert decided is not None
+    world.state.rebalance = replace(decided, waiting=1)
+    assert jobs(left_undone(world.state, world.now)) == [("rebalance", SELLS_ENDED)]
+
+
+def test_a_decision_is_asked_for_again_after_more_than_two_minutes() -> None:
+    """Not at the very instant."""
+    world = World.ready()
+    world.one(AAA="0.1")
+    decided = world.state.rebalance
+    assert decided is not None and decided.at is not None
+    assert not rested(world.state, decided.at + LOOK_AGAIN)
+    assert rested(world.state, decided.at + LOOK_AGAIN + timedelta(microseconds=1))
