@@ -248,3 +248,16 @@ def test_a_later_fill_is_one_of_its_own() -> None:
     world.wait(5)
     world.fill(intent, 20, exec_id="bbbb.01")
     assert world.state.held(1) == world.positions[1] == D(60)
+
+
+def test_a_figure_seen_for_the_first_time_proves_nothing_however_long_another_was_there() -> None:
+    """Forty were there for minutes, then a hundred at once: only the next reading shows that the hundred stand."""
+    world = traded()
+    intent = orphan(world)
+    world.positions[1] = D(40)
+    world.reconcile(rounds=12)
+    world.positions[1] = world.order(intent).quantity
+    world.reconcile()
+    assert world.order(intent).state is OrderState.UNKNOWN and inferred(world) == []
+    world.reconcile()
+    assert world.order(intent).state is OrderState.INFERRED
