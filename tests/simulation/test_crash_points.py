@@ -22,7 +22,7 @@ from longwatch.errors import UsageError
 from longwatch.journal.reading import read_records, verify
 from longwatch.journal.records import Record
 from longwatch.journal.store import Store, open_store
-from longwatch.simulation import crashes, mortal, scenery
+from longwatch.simulation import crashes, cutter, mortal, scenery
 from longwatch.simulation import simulate as simulate_module
 from longwatch.simulation.cut_judge import AT_REST
 from longwatch.simulation.cuts import IN_AN_ORDERS_WAY, POINTS, Cut, Point, cuts_of, drawn_cuts
@@ -51,6 +51,7 @@ def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of three quarters of an hour, of which the last 35 minutes are without cuts."""
     monkeypatch.setattr(scenery, "BRISK_HOURS", timedelta(minutes=50))
     monkeypatch.setattr(scenery, "BRISK_CALM", timedelta(minutes=35))
+    monkeypatch.setattr(cutter, "GIVE_UP_SECONDS", 86_400.0)
 
 
 def cut_at(monkeypatch: pytest.MonkeyPatch, *cuts: Cut) -> None:
@@ -138,20 +139,20 @@ def test_from_the_instant_of_a_cut_nothing_of_the_daemon_reaches_anybody(
     seen: list[tuple[str, int]] = []
     strike, revive = Cutter._strike, Cutter._revive
 
-    def look(cutter: Cutter) -> None:
-        files = sorted(path for path in cutter._bench.folder.rglob("*") if path.is_file() and "ledger" not in path.name)
+    def look(who: Cutter) -> None:
+        files = sorted(path for path in who._bench.folder.rglob("*") if path.is_file() and "ledger" not in path.name)
         kept = [path for path in files if not path.name.endswith(("-shm", ".lock"))]
         content = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in kept)).hexdigest()
         seen.append((content, sum(link.to_server.bytes_written for link in links)))
 
-    def struck(cutter: Cutter, *given: Any, **named: Any) -> None:
-        links[:] = [link for link in cutter._bench.network.links if link is not named.get("ending")]
-        strike(cutter, *given, **named)
-        look(cutter)
+    def struck(who: Cutter, *given: Any, **named: Any) -> None:
+        links[:] = [link for link in who._bench.network.links if link is not named.get("ending")]
+        strike(who, *given, **named)
+        look(who)
 
-    def revived(cutter: Cutter) -> None:
-        look(cutter)
-        revive(cutter)
+    def revived(who: Cutter) -> None:
+        look(who)
+        revive(who)
 
     links: list[Any] = []
     cut_at(monkeypatch, cut(point, way=0.1))

@@ -66,7 +66,8 @@ LONG_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """One cut to come: at `point`, once `skip` occurrences have passed, armed `wait` seconds after the last start.
+    """One cut to come: at `point`, once `skip` occurrences have passed, armed `wait` seconds after the last start,
+    or after one that was given up.
 
     `number` counts the cuts of its point within the seed, from 1. `part`, in [0, 1), chooses among the ways the point
     can be cut, and where in half-written bytes. `rests` is whether the daemon is to come to rest before.

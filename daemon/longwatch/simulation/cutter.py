@@ -42,6 +42,7 @@ UNANSWERED = frozenset({"PendingSubmit", "Inactive"})
 HALF_A_CANCEL = 0.3
 PATIENCE = timedelta(minutes=4)
 """How long a cut waits for its occurrence, and that of a queued order for one that had to wait; then any will do."""
+GIVE_UP_SECONDS = 480.0
 SIDES: Mapping[Point, tuple[Side, ...]] = {
     Point.BEFORE_COMMIT: (Side.BEFORE,),
     Point.TORN_COMMIT: (Side.TORN,),
@@ -106,6 +107,13 @@ class Cutter:
     def _arm(self, cut: Cut) -> None:
         if self._bench.clock.market() < self._until:
             self._cut, self._left, self._armed_at = cut, cut.skip, self._bench.clock.market()
+            self._loop.call_later(GIVE_UP_SECONDS, self._give_up, cut)
+
+    def _give_up(self, cut: Cut) -> None:
+        """What has not occurred for long, as a cancel where orders fill, is left to another seed."""
+        if self._cut is cut:
+            self._cut = None
+            self._next()
 
     def _is_due(self, *points: Point) -> bool:
         """Whether an occurrence of these points is the one to cut at."""
