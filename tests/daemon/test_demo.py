@@ -102,7 +102,8 @@ def test_a_lost_fill_would_show_in_that_comparison(tmp_path: Path) -> None:
     loop = JumpLoop()
 
     async def main() -> dict[str, Any]:
-        loaded = load(demo_path(), {"LONGWATCH_DATA__CACHE_DIR": str(tmp_path / "cache")})
+        environ = {"LONGWATCH_DATA__CACHE_DIR": str(tmp_path / "cache"), "LONGWATCH_IB__CLIENT_LIBRARY": installed()}
+        loaded = load(demo_path(), environ)
         bench = Bench(loaded=loaded, market=recorded_market(), market_starts=opening(None), folder=tmp_path, loop=loop)
         bench.gateway.faults.lose_fills = 1
         tally = Tally()
