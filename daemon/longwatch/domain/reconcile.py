@@ -21,6 +21,7 @@ from longwatch.domain.state import State
 
 ZERO = Decimal(0)
 ROUNDS_AT_EACH_PACE = 5
+PROVING_ROUNDS = 2
 
 
 def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
@@ -180,10 +181,11 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
             yield from busts.never_were(state, order, event)
         if order.state is not OrderState.UNKNOWN:
             continue
-        if is_over:
+        absence = _next_round(state, order, event)
+        # One download may lack a row, the one in which the broker tells of the order's end.
+        if is_over and absence.rounds >= PROVING_ROUNDS:
             yield from advance(state, order, Evidence.EXPIRED, text="its session has ended and positions agree")
             continue
-        absence = _next_round(state, order, event)
         if absence != order.absence:
             yield m.AbsenceNoted(intent=order.intent, absence=absence)
         why = _not_proven(state, order, event, absence) if agrees else "positions differ"
@@ -196,7 +198,7 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
         yield from advance(state, state.orders[order.intent], Evidence.SILENCE, text=why, deadline=again)
         # Once a round: a cancel that comes too late is answered by a download, which would ask for the next at once.
         counted = order.absence is None or absence.rounds > order.absence.rounds
-        if counted and absence.rounds and not absence.cancel_not_found:
+        if counted and absence.rounds and not absence.cancel_not_found and not is_over:
             yield from cancels(state, order)
 
 
