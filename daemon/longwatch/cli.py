@@ -213,9 +213,7 @@ def backtest(
     first, last = _date(start, "--start"), _date(end, "--end")
     from longwatch.backtest.command import backtest as run_backtest
 
-    _end(
-        run_backtest(file, start=first, end=last, as_json=as_json, csv_dir=csv_dir, fills_from=fills_from)
-    )
+    _end(run_backtest(file, start=first, end=last, as_json=as_json, csv_dir=csv_dir, fills_from=fills_from))
 
 
 @app.command()

@@ -198,7 +198,9 @@ def test_the_terminal_shows_a_day_and_ctrl_c_ends_it_in_order() -> None:
     assert re.search(r"^journal sha256 +[0-9a-f]{64}$", rest, re.MULTILINE)
 
 
-PLAIN_CLIENT = f"from {installed()} import IB" + """
+PLAIN_CLIENT = (
+    f"from {installed()} import IB"
+    + """
 import json, sys
 
 ib = IB()
@@ -209,6 +211,7 @@ for _ in sys.stdin:
     held = {p.contract.symbol: p.position for p in ib.reqPositions() if p.position}
     print(json.dumps({"orders": orders, "positions": held}), flush=True)
 """
+)
 
 
 def status_of(address: str) -> dict[str, Any]:

@@ -74,7 +74,6 @@ def test_A23_the_third_rejection_opens_the_breaker_and_nothing_more_is_sent() ->
     assert "`longwatch resume AAA`" in told[0]
 
 
-
 def test_A23_another_instrument_and_another_code_are_not_held_against_it() -> None:
     """Two of one code and one of another open nothing; BBB trades while AAA is held."""
     world = World.ready(INTRADAY)

@@ -223,7 +223,6 @@ def test_show_tells_of_an_orders_move_the_message_that_proved_it(shell, path: Pa
     assert json.loads("".join(payload))["proof"] == cause.kind
 
 
-
 async def test_archived_records_are_shown_from_the_archive_and_their_absence_is_told(path: Path, shell) -> None:
     """`show` and `export` see the whole; without the archive they say what is elsewhere."""
     await moved(path, FAR)

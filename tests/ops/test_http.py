@@ -161,9 +161,7 @@ async def test_after_closing_nobody_listens(content: Content) -> None:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-async def test_connections_are_bounded_in_number_and_in_time(
-    content: Content, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_connections_are_bounded_in_number_and_in_time(content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
     """Idle ones fill the house: whoever comes then is cut off; when their time is up they are, and pages are served."""
     monkeypatch.setattr(http_module, "MOST_CONNECTIONS", 3)
     monkeypatch.setattr(http_module, "MOST_SECONDS", 1.0)

@@ -192,9 +192,7 @@ def test_numbers_are_written_for_reading(value: str, text: str) -> None:
 def test_a_part_of_an_order_says_how_far_the_order_has_come() -> None:
     """Several fills of one order: each tells the sum so far; a fill that was all of it needs no more words."""
     part = replace(fill("00.01", 1, AAPL, "AAPL", Side.BUY, 500, "85.7"))
-    assert line_of(part, traded_state()) == (
-        "fills     BUY 500 AAPL at 85.70 (1,751 of 1,751, on average at 85.7000)"
-    )
+    assert line_of(part, traded_state()) == ("fills     BUY 500 AAPL at 85.70 (1,751 of 1,751, on average at 85.7000)")
 
 
 def test_a_link_to_ib_that_never_was_down_is_not_back() -> None:

@@ -23,8 +23,6 @@ cancels of other clients' orders), or what nobody does here: trades by hand and 
 """
 
 
-
-
 def test_the_page_says_which_switches_the_daemon_meets() -> None:
     """What docs/requests.md says of each is what the runs below show."""
     assert set(SWITCHES) - UNMET_BY_DAEMON == FELT

@@ -353,9 +353,7 @@ def test_a_broken_run_exits_1_and_is_told_with_the_one_cut_that_shows_it(
     loses_the_cancel(monkeypatch)
     drawn = [cut(Point.INTENDED), cut(Point.CANCEL_SENT, way=0.1), cut(Point.QUEUED)]
     names = {one.name: place for place, one in enumerate(drawn)}
-    monkeypatch.setattr(
-        simulate_module, "cuts_of", lambda seed, asked: iter(drawn[: names.get(asked, len(drawn)) + 1])
-    )
+    monkeypatch.setattr(simulate_module, "cuts_of", lambda seed, asked: iter(drawn[: names.get(asked, len(drawn)) + 1]))
     options = {"seed": SEED, "weather": "", "keep": None, "crash_points": "all", "guards": False}
     assert crashes.simulate(**options, as_json=True) == 1
     told = json.loads(capsys.readouterr().out)

@@ -57,9 +57,7 @@ class Recorder(asyncio.Protocol):
         self.seen.append(("resume", None))
 
 
-def on_network(
-    main: Callable[[MemoryNetwork, list[Recorder]], Coroutine[Any, Any, T]], **settings: Any
-) -> T:
+def on_network(main: Callable[[MemoryNetwork, list[Recorder]], Coroutine[Any, Any, T]], **settings: Any) -> T:
     """Run `main` with a network that serves HOST:PORT by recorders, collected in a list."""
     loop = JumpLoop()
     loop.network = MemoryNetwork(loop, **settings)

@@ -19,7 +19,7 @@ ZERO = Decimal(0)
 
 def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
     """Signed shares of the account should every live order on `side`, ours or not, fill and none on the other side."""
-    total, orders = _held_at_worst(state, con_id, side), state.orders
+    total, orders = _told(state, con_id), state.orders
     for intent in state.live:
         order = orders[intent]
         if order.con_id == con_id and order.side is side:
@@ -27,25 +27,25 @@ def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
     for foreign in state.foreign_orders.values():
         if foreign.con_id == con_id and foreign.side is side:
             total += foreign.remaining * side.sign
-    return total
+    return _or_of_account(state, con_id, side, total, Decimal(1))
 
 
-def _held_at_worst(state: State, con_id: int, side: Side) -> Decimal:
-    """Signed shares: the book's and what is not ours, or those of the account while it is in doubt which is right."""
+def _told(state: State, con_id: int) -> Decimal:
+    """Signed shares: the book's, and what is not ours."""
     told = state.held(con_id)
-    if con_id in state.outside:
-        told += state.outside[con_id][1]
-    if not _is_in_doubt(state, con_id):
-        return told
-    account = state.account_positions.get(con_id, ("", ZERO))[1]
-    return max(told, account) if side is Side.BUY else min(told, account)
+    return told + state.outside[con_id][1] if con_id in state.outside else told
 
 
-def _is_in_doubt(state: State, con_id: int) -> bool:
-    """Whether the last reading of the account found another number of shares than the book's, or one before it did."""
-    if con_id in state.quarantines:
-        return True
-    return state.compared is not None and any(row.con_id == con_id for row in state.compared.differences)
+def _or_of_account(state: State, con_id: int, side: Side, at_worst: Decimal, unit: Decimal) -> Decimal:
+    """What a side comes to, or the account's shares (at `unit` each) where they are more and nobody knows who is right.
+
+    Not both: what the account shows may be the fill of the very order whose outcome is unknown.
+    """
+    compared = state.compared.differences if state.compared is not None else ()
+    if con_id not in state.quarantines and all(row.con_id != con_id for row in compared):
+        return at_worst
+    account = state.account_positions.get(con_id, ("", ZERO))[1] * unit
+    return max(at_worst, account) if side is Side.BUY else min(at_worst, account)
 
 
 def still_there(state: State, con_id: int) -> Decimal:
@@ -56,14 +56,14 @@ def still_there(state: State, con_id: int) -> Decimal:
 
 def worst_value(state: State, con_id: int, side: Side, price: Decimal) -> Decimal:
     """Signed value of `worst_shares`: what is held at `price`, each live order at the worst it may be paid."""
-    value = _held_at_worst(state, con_id, side) * price
+    value = _told(state, con_id) * price
     for order in state.live_in(con_id):
         if order.side is side:
             value += order.remaining * side.sign * paid_at_worst(order, price)
     for foreign in state.foreign_orders.values():
         if foreign.con_id == con_id and foreign.side is side:
             value += foreign.remaining * side.sign * price
-    return value
+    return _or_of_account(state, con_id, side, value, price)
 
 
 def paid_at_worst(order: Order | ForeignOrderSet, price: Decimal) -> Decimal:
@@ -116,10 +116,9 @@ def _sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, Decim
     if state.compared is not None:
         doubts |= {row.con_id: row.symbol for row in state.compared.differences}
     for con_id, symbol in doubts.items():
-        told = state.held(con_id) + state.outside.get(con_id, (symbol, ZERO))[1]
-        for side, values in ((Side.BUY, ups), (Side.SELL, downs)):
-            more = (_held_at_worst(state, con_id, side) - told) * price(con_id, symbol)
-            values[con_id] = values.get(con_id, ZERO) + more
+        value = state.account_positions.get(con_id, ("", ZERO))[1] * price(con_id, symbol)
+        ups[con_id] = max(ups.get(con_id, ZERO), value)
+        downs[con_id] = min(downs.get(con_id, ZERO), value)
     return ups, downs
 
 

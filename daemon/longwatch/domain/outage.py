@@ -57,9 +57,7 @@ WINDOWS = (
 def window(at: datetime) -> str:
     """What is known to be going on at a market time, as an addition to an alert; empty when nothing is."""
     local = at.astimezone(IB_ZONE)
-    known = (
-        one.text for one in WINDOWS if local.weekday() in one.days and one.since <= local.time() <= one.until
-    )
+    known = (one.text for one in WINDOWS if local.weekday() in one.days and one.since <= local.time() <= one.until)
     found = "; ".join(known)
     return f" ({found})" if found else ""
 

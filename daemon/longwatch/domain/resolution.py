@@ -66,11 +66,15 @@ def said(state: State, argument: str) -> Said | str:
     if isinstance(figures, str):
         return figures
     quantity, price = figures
-    return _objection(order, words[1], quantity, price) or _slip(state, order, quantity, price) or Said(
-        order=order,
-        outcome=words[1],
-        quantity=order.remaining if words[1] == "filled" and quantity is None else quantity or ZERO,
-        price=price or ZERO,
+    return (
+        _objection(order, words[1], quantity, price)
+        or _slip(state, order, quantity, price)
+        or Said(
+            order=order,
+            outcome=words[1],
+            quantity=order.remaining if words[1] == "filled" and quantity is None else quantity or ZERO,
+            price=price or ZERO,
+        )
     )
 
 

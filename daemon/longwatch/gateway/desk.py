@@ -38,7 +38,6 @@ CORRECTION_SECONDS = 5.0
 """A fill that is to be corrected is so much later."""
 
 
-
 class Desk:
     """One gateway at work."""
 

@@ -19,9 +19,7 @@ class Rows:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, int, object], tuple[MadeOf, bytes]] = {}
 
-    def frame(
-        self, name: str, server_version: int, of: object, made_of: MadeOf, values: Callable[[], Values]
-    ) -> bytes:
+    def frame(self, name: str, server_version: int, of: object, made_of: MadeOf, values: Callable[[], Values]) -> bytes:
         """The frame of the row that is `of` something; `values` is asked unless all it is made of is the same."""
         key = (name, server_version, of)
         kept = self._kept.get(key)

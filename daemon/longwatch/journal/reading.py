@@ -188,9 +188,7 @@ class _Flaws:
 
 
 def _cursor(connection: sqlite3.Connection, form: Form, first: int) -> sqlite3.Cursor:
-    return connection.execute(
-        f"{_select(connection, form)} WHERE r.sequence >= ? ORDER BY r.sequence", (first,)
-    )
+    return connection.execute(f"{_select(connection, form)} WHERE r.sequence >= ? ORDER BY r.sequence", (first,))
 
 
 def _select(connection: sqlite3.Connection, form: Form) -> str:

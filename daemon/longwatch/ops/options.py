@@ -11,9 +11,7 @@ import typer
 from longwatch.ops.ask import DEFAULT_SOCKET
 
 
-def unset(
-    text: str, metavar: str | None = None, *names: str, least: int | None = None, most: int | None = None
-) -> Any:
+def unset(text: str, metavar: str | None = None, *names: str, least: int | None = None, most: int | None = None) -> Any:
     """An option that is not set unless given, so that help shows no default."""
     return typer.Option(*names, metavar=metavar, help=text, show_default=False, min=least, max=most)
 

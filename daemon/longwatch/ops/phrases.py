@@ -24,6 +24,7 @@ def number(value: Decimal) -> str:
     places = places.rstrip("0")
     return whole if not places else f"{whole}.{places:0<2}"
 
+
 def percent(weight: Decimal) -> str:
     """A fraction as a percentage to one place."""
     return f"{weight * 100:.1f} %"

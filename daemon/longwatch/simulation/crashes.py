@@ -157,4 +157,3 @@ def _narrowed(asked: Asked, outcome: Outcome) -> Asked:
         if isinstance(again, Aborted) or again.broken:
             return tried
     return asked
-

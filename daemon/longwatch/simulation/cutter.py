@@ -72,9 +72,7 @@ class Cutter:
     `told` hears of each cut as it comes.
     """
 
-    def __init__(
-        self, cuts: Iterator[Cut], bench: Bench, *, until: datetime, told: Callable[[Struck], object]
-    ) -> None:
+    def __init__(self, cuts: Iterator[Cut], bench: Bench, *, until: datetime, told: Callable[[Struck], object]) -> None:
         self._cuts = cuts
         self._bench = bench
         self._until = until

@@ -87,9 +87,11 @@ def quiet_positions(evidence: Evidence) -> Found:
         hidden = {fill.con_id for fill in evidence.untellable}
         for con_id in sorted(true.keys() | book.keys()):
             ours, theirs = book.get(con_id, (ZERO, ZERO)), true.get(con_id, (ZERO, ZERO))
-            if not _is_same(ours, theirs) and not (
-                con_id in hidden and (ours[0] == theirs[0] or con_id in evidence.quarantined(at))
-            ) and not (con_id in evidence.adopted and ours[0] == theirs[0]):
+            if (
+                not _is_same(ours, theirs)
+                and not (con_id in hidden and (ours[0] == theirs[0] or con_id in evidence.quarantined(at)))
+                and not (con_id in evidence.adopted and ours[0] == theirs[0])
+            ):
                 yield at, f"contract {con_id}: the book has (shares, paid) {ours}, the account {theirs}"
 
 

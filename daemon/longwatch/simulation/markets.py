@@ -54,9 +54,7 @@ def from_folder(folder: Path, seed: int, symbols: Sequence[str], start: date | N
     assert first is not None
     wanted = first if start is None else market.hours.following(datetime.combine(start, time(), UTC))
     if wanted is None:
-        raise UsageError(
-            f"the bars in {folder} end before {start}; begin with --start {first.date} or a later day"
-        )
+        raise UsageError(f"the bars in {folder} end before {start}; begin with --start {first.date} or a later day")
     begins = wanted.open_at - BEFORE_THE_OPEN
     sessions = ExchangeCalendar("XNYS").sessions(begins.date(), begins.date() + PLANNED)
     return Served(market=market, begins=begins, sessions=sessions)

@@ -222,9 +222,7 @@ def _generated(seed: int, sessions: list[Session], climate: Climate, symbols: tu
     return Market(listed, hours, seed=seed, path_points=78)
 
 
-def _made_up(
-    seed: int, sessions: list[Session], symbols: tuple[str, ...], path_points: int = 26
-) -> Market:
+def _made_up(seed: int, sessions: list[Session], symbols: tuple[str, ...], path_points: int = 26) -> Market:
     """Shares that walk at random over real sessions."""
     sources = [
         Replay(

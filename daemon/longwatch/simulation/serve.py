@@ -114,9 +114,7 @@ async def serve(asked: GatewayOptions) -> None:
         raise JournalError(served.ledger.fault)
 
 
-def _failed(
-    loop: asyncio.AbstractEventLoop, context: dict[str, Any], served: Gateway, stop: asyncio.Event
-) -> None:
+def _failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any], served: Gateway, stop: asyncio.Event) -> None:
     """A gateway whose books are out, or not on the disk, has nothing true to say any more: it ends without a word."""
     if isinstance(context.get("exception"), JournalError):
         for session in list(served.desk.connections):

@@ -35,6 +35,7 @@ class Seen:
     name: str
     values: dict[str, Any]
 
+
 _Kept = tuple[datetime, int, bytes]
 
 
