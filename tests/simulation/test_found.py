@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from longwatch.simulation.plan import Incident
@@ -55,4 +56,16 @@ def test_a_fill_taken_back_before_it_was_heard_does_not_keep_its_order_for_ever(
     )
     (gone,) = outcome.evidence.busted
     assert gone.exec_id not in outcome.evidence.heard_ids
+    assert outcome.broken == (), verdict(outcome)
+
+
+def test_a_purchase_taken_back_takes_no_room_from_then_on_and_may_be_sold_until_that_is_known() -> None:
+    """Buys are judged by the shares there are, sells by those the daemon must believe in (seed 10)."""
+    outcome = played(Incident(at=scene().sessions[0].open_at, fault="bust"))
+    evidence, (gone,) = outcome.evidence, outcome.evidence.busted
+    assert gone.quantity > 0 and gone.busted_at is not None
+    soon = gone.busted_at + timedelta(milliseconds=1)
+    for at, buying, selling in ((gone.at, gone.quantity, gone.quantity), (soon, Decimal(0), gone.quantity)):
+        assert evidence.room_taken(gone.con_id, at, is_buy=True) == buying
+        assert evidence.room_taken(gone.con_id, at, is_buy=False) == selling
     assert outcome.broken == (), verdict(outcome)

@@ -32,6 +32,10 @@ class Fill:
     told_at: datetime
     busted_at: datetime | None = None
 
+    def is_gone(self, at: datetime) -> bool:
+        """Whether it had been taken back by an instant."""
+        return self.busted_at is not None and self.busted_at <= at
+
 
 @dataclass(slots=True, kw_only=True)
 class BookedOrder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -141,6 +141,12 @@ class Evidence:
         """Symbols in which the daemon can't know what it holds."""
         return frozenset(self.symbols[fill.con_id] for fill in self.untellable)
 
+    def room_taken(self, con_id: int, at: datetime, *, is_buy: bool) -> Decimal:
+        """The shares that a buy, or a sell, must reckon with: what was taken back is either until that is known."""
+        there = [one for one in self.busted if one.con_id == con_id and one.at <= at and not one.is_gone(at)]
+        told, true = self.position(con_id, at), self._true(con_id, at, there)
+        return min(told, true) if is_buy else max(told, true)
+
     def position(self, con_id: int, at: datetime) -> Decimal:
         """The account's true shares at an instant; what was taken back is among them until that could be known."""
         hidden = [
@@ -148,6 +154,9 @@ class Evidence:
             for fill, known_at in self.busts_known
             if fill.con_id == con_id and fill.at <= at and (known_at is None or at < known_at)
         ]
+        return self._true(con_id, at, hidden)
+
+    def _true(self, con_id: int, at: datetime, hidden: Sequence[Fill]) -> Decimal:
         events = [one for one in self.events if one.con_id == con_id]
         if events:
             fills = (fill for fill in self.fills if fill.con_id == con_id)

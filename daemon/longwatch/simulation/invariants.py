@@ -154,7 +154,7 @@ def _worst(evidence: Evidence, place: int) -> Decimal:
     seen = evidence.placed[place]
     con_id, is_buy = seen.values["conId"], seen.values["action"] == "BUY"
     sign = 1 if is_buy else -1
-    total = evidence.position(con_id, seen.at) + sign * Decimal(seen.values["totalQuantity"])
+    total = evidence.room_taken(con_id, seen.at, is_buy=is_buy) + sign * Decimal(seen.values["totalQuantity"])
     for order in evidence.live(seen.at):
         if order.con_id == con_id and order.is_buy == is_buy:
             total += sign * order.remaining(seen.at) if order.ref != seen.values["orderRef"] else ZERO
@@ -169,7 +169,7 @@ def _gross(evidence: Evidence, at: datetime, sized: Row) -> Decimal:
     prices = sizing_prices(evidence, sized, at)
     total = ZERO
     for con_id, symbol in evidence.symbols.items():
-        total += evidence.position(con_id, at) * prices.get(symbol, ZERO)
+        total += evidence.room_taken(con_id, at, is_buy=True) * prices.get(symbol, ZERO)
     for order in evidence.live(at):
         if order.is_buy:
             total += order.remaining(at) * prices.get(order.symbol, ZERO)
