@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import SELLS_ENDED, may_go_on
-from longwatch.domain.exposure import worst_shares
+from longwatch.domain.exposure import worst_shares, worst_values
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.state import State
@@ -180,3 +180,30 @@ def test_what_waits_for_a_sell_waits_until_the_account_shows_it() -> None:
     assert not may_go_on(world.state)
     world.positions[1] = D(0)
     assert SELLS_ENDED in [one.reason for one in of_kind(world.snapshot().effects, m.RunJob)]
+
+
+def test_shares_of_others_that_nobody_has_explained_count_beside_our_working_order() -> None:
+    """A transfer, not a fill of the order: both may be held in the end."""
+    world = World.ready()
+    (order,) = world.trade(AAA="0.1")
+    world.handed(order.intent)
+    world.acknowledge(order.intent)
+    world.positions[1] = order.quantity
+    world.snapshot()
+    assert worst_shares(world.state, 1, Side.BUY) == 2 * order.quantity
+    gross, _ = worst_values(world.state, {"AAA": D(100)})
+    assert gross >= 2 * order.quantity * 100
+
+
+def test_what_may_be_the_unheard_fill_of_our_own_order_counts_once() -> None:
+    """The order's outcome is unknown, and the account shows just its shares."""
+    world = World.ready()
+    (order,) = world.trade(AAA="0.1")
+    world.handed(order.intent)
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.wait(5)
+    world.connect()
+    world.positions[1] = order.quantity
+    world.snapshot()
+    assert world.order(order.intent).state is OrderState.UNKNOWN
+    assert worst_shares(world.state, 1, Side.BUY) == order.quantity

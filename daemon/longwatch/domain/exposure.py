@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from longwatch.domain.instruments import Side
 from longwatch.domain.messages import ForeignOrderSet
-from longwatch.domain.orders import Order
+from longwatch.domain.orders import Order, OrderState
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -27,7 +27,7 @@ def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
     for foreign in state.foreign_orders.values():
         if foreign.con_id == con_id and foreign.side is side:
             total += foreign.remaining * side.sign
-    return _or_of_account(state, con_id, side, total, Decimal(1))
+    return total + _unexplained(state, con_id, side)
 
 
 def _told(state: State, con_id: int) -> Decimal:
@@ -36,16 +36,24 @@ def _told(state: State, con_id: int) -> Decimal:
     return told + state.outside[con_id][1] if con_id in state.outside else told
 
 
-def _or_of_account(state: State, con_id: int, side: Side, at_worst: Decimal, unit: Decimal) -> Decimal:
-    """What a side comes to, or the account's shares (at `unit` each) where they are more and nobody knows who is right.
+def _unexplained(state: State, con_id: int, side: Side) -> Decimal:
+    """Signed shares on a side that the account shows beyond the book, while it is in doubt who is right.
 
-    Not both: what the account shows may be the fill of the very order whose outcome is unknown.
+    Not those that may be the unheard fills of our own live orders: these are counted with the orders.
     """
     compared = state.compared.differences if state.compared is not None else ()
     if con_id not in state.quarantines and all(row.con_id != con_id for row in compared):
-        return at_worst
-    account = state.account_positions.get(con_id, ("", ZERO))[1] * unit
-    return max(at_worst, account) if side is Side.BUY else min(at_worst, account)
+        return ZERO
+    account = state.account_positions.get(con_id, ("", ZERO))[1]
+    unheard = (may_be_filled(order) for order in state.live_in(con_id) if order.side is side)
+    return max((account - _told(state, con_id)) * side.sign - sum(unheard, ZERO), ZERO) * side.sign
+
+
+def may_be_filled(order: Order) -> Decimal:
+    """Shares of a live order that may have filled without an execution heard: all, while its outcome is unknown."""
+    if order.state is OrderState.UNKNOWN:
+        return order.remaining
+    return min(max(order.reported - order.told, ZERO), order.remaining)
 
 
 def still_there(state: State, con_id: int) -> Decimal:
@@ -63,7 +71,7 @@ def worst_value(state: State, con_id: int, side: Side, price: Decimal) -> Decima
     for foreign in state.foreign_orders.values():
         if foreign.con_id == con_id and foreign.side is side:
             value += foreign.remaining * side.sign * price
-    return _or_of_account(state, con_id, side, value, price)
+    return value + _unexplained(state, con_id, side) * price
 
 
 def paid_at_worst(order: Order | ForeignOrderSet, price: Decimal) -> Decimal:
@@ -116,9 +124,9 @@ def _sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, Decim
     if state.compared is not None:
         doubts |= {row.con_id: row.symbol for row in state.compared.differences}
     for con_id, symbol in doubts.items():
-        value = state.account_positions.get(con_id, ("", ZERO))[1] * price(con_id, symbol)
-        ups[con_id] = max(ups.get(con_id, ZERO), value)
-        downs[con_id] = min(downs.get(con_id, ZERO), value)
+        for side, values in ((Side.BUY, ups), (Side.SELL, downs)):
+            more = _unexplained(state, con_id, side) * price(con_id, symbol)
+            values[con_id] = values.get(con_id, ZERO) + more
     return ups, downs
 
 
