@@ -20,7 +20,7 @@ from longwatch.journal import checkpoints
 from longwatch.journal.checkpoints import decoded, encoded, recovered, snapshot
 from longwatch.journal.store import CHECKPOINTS_KEPT
 from longwatch.journal.threaded import ThreadedJournal
-from tests.domain.play import A_DAY, Play, played, plays
+from tests.domain.play import A_DAY, played, plays
 from tests.journal.made import (
     ACCOUNT,
     JOURNAL_ID,
@@ -173,9 +173,7 @@ def test_only_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
 
 def test_a_snapshot_stays_what_it_was() -> None:
     """The state goes on while another thread encodes it: nothing it held is changed in place."""
-    play = Play()
-    for act in A_DAY[: len(A_DAY) // 2]:
-        play.act(*act)
+    play = played(A_DAY[: len(A_DAY) // 2])
     then = snapshot(play.state)
     before = fingerprint(then)
     for act in A_DAY[len(A_DAY) // 2 :]:
