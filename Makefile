@@ -1,8 +1,8 @@
 # Everything runs in .venv, built from the hashed constraints; `make PYTHON=python3.13 test` picks another interpreter.
 PYTHON ?= python3
 ARGS ?=
-# What of the simulation `make proof` runs: --seeds 200 --days 20 unless set, about a core-minute a seed. Broken off, it
-# goes on with the runs it has, as long as the code is the same.
+# What of the simulation `make proof` runs: --seeds 200 --days 20 --levels none,some,all unless set, up to a core-minute
+# a run. Broken off, it goes on with the runs it has, as long as the code is the same.
 PROOF ?= --kept .proof.jsonl
 # And of the cuts at crash points: --cuts 10000 unless set, about five cuts a second and core.
 CUTS ?= --kept .proof_cuts.jsonl

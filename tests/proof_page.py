@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "proof.md"
@@ -13,6 +14,15 @@ HEAD = "# Proof\n\nWhat `make proof` last came to, part by part.\n"
 def write_part(page: Path, name: str, text: str) -> None:
     """Put `text` in the place of the part `name` of the page, or at its end."""
     parts = dict(PART.findall(page.read_text())) if page.exists() else {}
-    parts[name] = text.strip("\n")
+    parts[name] = f"{text.strip(chr(10))}\n\nOf the code {code()}."
     written = (f"<!-- part {name} -->\n{part}\n<!-- end of {name} -->\n" for name, part in parts.items())
     page.write_text("\n".join([HEAD, *written]))
+
+
+def code() -> str:
+    """The commit that is checked out and its day, and whether the package was changed since."""
+    root = PAGE.parents[1]
+    asked = ["git", "log", "-1", "--format=at commit %h of %cs"]
+    commit = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "daemon"], cwd=root, check=False).returncode
+    return (commit or "of no repository") + (", with changes" if commit and changed else "")

@@ -41,6 +41,8 @@ SHORT, SLICE = 2, 30
 """In CI every telling of so many letters, and so many longer ones of each story."""
 LONG, SEVERAL, EACH = (400, 300, 60) if IS_PROOF else (10, 10, 10)
 """Seeded tellings of each story; stories of several orders, and tellings of each."""
+DOUBTED = 15
+"""Of each story, to count how many leave a doubt."""
 
 
 @cache
@@ -112,6 +114,27 @@ def test_a_whole_story_in_any_order_with_losses_duplicates_and_resets_ends_in_th
         told = a_telling(stages, Random(f"{name}|{number}"))
         why = tell(daemon_of(world, stages), told)
         assert why is None, f"{number}: {why} after {text_of(told)}"
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_story_told_as_it_was_leaves_no_doubt(name: str) -> None:
+    """Else a daemon that knows nothing, and says so, would be right about every telling."""
+    world, stages = played(name)
+    daemon = daemon_of(world, stages)
+    assert tell(daemon, letters(stages)) is None
+    assert not daemon.is_unsure()
+
+
+def test_doubt_is_the_exception_in_tellings_in_any_order() -> None:
+    """Of most the end is known, though much of what was said is lost."""
+    unsure = 0
+    for name in SINGLE:
+        world, stages = played(name)
+        for number in range(DOUBTED):
+            daemon = daemon_of(world, stages)
+            tell(daemon, a_telling(stages, Random(f"{name}|{number}")))
+            unsure += daemon.is_unsure()
+    assert unsure <= len(SINGLE) * DOUBTED * 0.15
 
 
 @pytest.mark.parametrize("seed", range(SEVERAL))
