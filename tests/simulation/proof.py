@@ -27,10 +27,10 @@ Each run is a whole daemon, built as in production, against the simulated gatewa
 virtual clock: nights with their resets and restarts, faults drawn from the seed, crashes of the daemon, commands by a
 person. At its end the invariants (daemon/longwatch/simulation/invariants.py) are looked for in the gateway's ledger,
 the frames that crossed the wire and the journal. The last day of each run is without trouble: by its end every order's
-outcome must be known and holdings be at target. Other than in production the heartbeat comes every 15 minutes, the account's
-figures are stale after 25 hours and reconciliation comes every 20 to 30 minutes, for else virtual days would go into
-these; orders are at the market or limits; splits and dividends have runs of their own. Any run is done again by the command `longwatch simulate` with its
-seed, days and level.
+outcome must be known and holdings be at target. Other than in production the heartbeat comes every 15 minutes, the
+account's figures are stale after 25 hours and reconciliation comes every 20 to 30 minutes, for else virtual days would
+go into these; orders are at the market or limits; splits and dividends have runs of their own. Any run is done again by
+the command `longwatch simulate` with its seed, days and level.
 """
 
 
