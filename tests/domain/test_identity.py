@@ -251,3 +251,14 @@ def test_a_second_order_is_known_after_a_restart_and_waits_for_a_persons_word() 
     assert world.trade(AAA="0.2") == [] and 1 in world.state.quarantines
     world.hear(m.ControlRequested, command="unquarantine", argument="AAA", by="uid 1000", reason="looked at")
     assert 1 not in world.state.quarantines
+
+
+@pytest.mark.parametrize("number", ["001", "\u0663", "9" * 30, "9" * 5000, "+1", ""])
+def test_a_reference_that_we_would_not_write_is_none_of_ours(number: str) -> None:
+    """It names no order, takes no number, and asks for nobody's cancel."""
+    world = World.ready()
+    world.acknowledge(world.one(AAA="0.1"))
+    before = world.state.next_intent
+    step = world.stranger("BBB", 5, "f1.01", ref=f"lw:{world.state.journal_id}:{number}")
+    assert world.state.next_intent == before and world.order(1).filled == 0
+    assert not of_kind(step.effects, m.CancelOrder)

@@ -11,6 +11,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import gate, next_deadline
 from longwatch.domain.exposure import worst_shares, worst_values
 from longwatch.domain.instruments import Side
+from longwatch.domain.modification import asked
 from longwatch.domain.orders import OrderState
 from longwatch.domain.replies import objection, outcome
 from tests.domain.world import CON_IDS, PRICES, SETTINGS, World, alerts, of_kind, open_order, perm_id
@@ -396,3 +397,21 @@ def test_A02_a_second_permid_after_a_modification_in_an_outage_is_found() -> Non
     assert [world.order(intent).remaining for intent in (1, 2)] == [150, 150]
     assert worst_shares(world.state, CON_IDS["AAA"], Side.BUY) == 300
     assert {effect.intent for effect in of_kind(step.effects, m.CancelOrder)} >= {1}
+
+
+@pytest.mark.parametrize("words", ["{} 5 6 7 8", "", "{} 9" + "9" * 5000, "9" * 5000 + " 5"])
+def test_more_words_or_digits_than_an_order_has_are_refused(words: str) -> None:
+    """Each in one sentence: nothing is dropped, and nothing is read as another field."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    assert isinstance(asked(world.state, words.format(intent), world.now), str)
+
+
+def test_a_price_below_one_step_is_no_price() -> None:
+    """It would be rounded to nothing, and nothing means the market's price to the broker."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    why = asked(world.state, f"{intent} - 0.001 -", world.now)
+    assert isinstance(why, str) and "less than one of them is no price" in why

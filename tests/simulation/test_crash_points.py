@@ -361,3 +361,13 @@ def test_a_broken_run_exits_1_and_is_told_with_the_one_cut_that_shows_it(
     assert told["cuts"] == sum(row["cuts"] for row in told["points"].values()) >= 2
     replays = {one["replay"] for one in told["broken"]}
     assert replays == {f"longwatch simulate --crash-points cancel-sent:1 --seed {SEED} --days 1"}
+
+
+def test_a_cut_that_never_comes_is_not_called_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run goes to its end without it, and says so; a number is written as one."""
+    with pytest.raises(UsageError, match="write all, or POINT:N"):
+        crashes.cut_down(asked=Asked(seed=1, days=1, crash_points="filled:" + "9" * 5000))
+    monkeypatch.setattr(crashes, "account_of", lambda asked, say: crashes.Account(names={"filled:1"}, runs=1))
+    assert crashes.cut_down(asked=Asked(seed=1, days=1, crash_points="filled:1"), as_json=True) == 0
+    with pytest.raises(UsageError, match="has no cut filled:2"):
+        crashes.cut_down(asked=Asked(seed=1, days=1, crash_points="filled:2"), as_json=True)

@@ -19,7 +19,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.causes import Cause
-from longwatch.domain.orders import Evidence, Order, OrderState
+from longwatch.domain.orders import Evidence, Order, OrderState, whole_number
 from longwatch.domain.state import State
 
 Followed = Iterator[m.Fact | m.Effect]
@@ -37,15 +37,21 @@ def intent_of(
     """
     if perm_id and perm_id in state.by_perm_id:
         return state.by_perm_id[perm_id]
-    prefix = f"lw:{state.journal_id}:"
-    if ref.startswith(prefix) and ref[len(prefix) :].isdecimal():
-        intent = int(ref[len(prefix) :])
-        return intent if intent in state.orders else None
+    number = own_number(state, ref)
+    if number is not None:
+        return number if number in state.orders else None
     if replaces is not None and replaces in state.fills:
         return state.fills[replaces].intent
     if ref or order_id <= 0:
         return None
     return state.by_order_id.get((client_id, order_id))
+
+
+def own_number(state: State, ref: str) -> int | None:
+    """The number in an orderRef of this journal's, None in any other: only as we write it ourselves."""
+    prefix = f"lw:{state.journal_id}:"
+    number = whole_number(ref.removeprefix(prefix)) if ref.startswith(prefix) else None
+    return number if number is not None and ref == f"{prefix}{number}" else None
 
 
 def disowned(state: State, event: m.OpenOrderSeen | m.ExecutionSeen | m.CompletedOrderSeen) -> Followed:
@@ -54,12 +60,11 @@ def disowned(state: State, event: m.OpenOrderSeen | m.ExecutionSeen | m.Complete
     What was decided since that copy is lost, so the instrument is quarantined until a person has looked, and the
     number is never given again.
     """
-    prefix = f"lw:{state.journal_id}:"
-    number = event.ref[len(prefix) :] if event.ref.startswith(prefix) else ""
-    if not number.isdecimal() or int(number) in state.orders:
+    number = own_number(state, event.ref)
+    if number is None or number in state.orders:
         return
-    if int(number) >= state.next_intent:
-        yield m.IntentsTaken(up_to=int(number), reason=f"{event.ref} was seen at the broker")
+    if number >= state.next_intent:
+        yield m.IntentsTaken(up_to=number, reason=f"{event.ref} was seen at the broker")
     if event.con_id not in state.quarantines:
         text = f"{event.symbol}: {event.ref} bears this journal's name but is not in it; was an older copy restored?"
         yield m.QuarantineSet(

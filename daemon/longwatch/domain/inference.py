@@ -55,7 +55,7 @@ def _is_unheard(order: Order) -> bool:
 
 def _unheard_part(order: Order) -> Decimal:
     """The shares it must have filled to explain anything: all that was left, or just what the broker reported."""
-    return (order.quantity if order.state is OrderState.UNKNOWN else order.reported) - order.told
+    return (order.at_most if order.state is OrderState.UNKNOWN else order.reported) - order.told
 
 
 def _has_forgotten(state: State, order: Order, event: m.SnapshotSeen) -> bool:
@@ -158,7 +158,7 @@ def _settled(state: State, order: Order, part: Decimal) -> Decided:
     text = f"the account shows {part} that no execution told of; their price is pending at {_pending_price(order)}"
     if order.state is OrderState.UNKNOWN:
         yield from advance(state, order, Evidence.INFERRED, text=text)
-    elif order.told >= order.quantity:
+    elif order.told >= order.at_most:
         yield from advance(state, order, Evidence.ALL_FILLED, text=text, reported=order.told)
     elif order.ending is not None:
         yield from advance(state, order, EVIDENCE_OF_END[order.ending], text=text)

@@ -40,6 +40,7 @@ WHOLE = frozenset({"max_order_shares", "max_order_value"})
 """Caps on an order as a whole; the others are about what it may still fill."""
 ALWAYS = (check_account, check_verbs, check_order_rate)
 ZERO = Decimal(0)
+MOST_WORDS = 4
 FORM = "an order, and at least one of its new quantity, limit price and stop price"
 
 
@@ -59,7 +60,10 @@ class Asked:
 
 def asked(state: State, argument: str, tech: datetime) -> Asked | str:
     """What is asked as `7 100 85.20 -` (quantity, limit, stop; `-`: as it is), or one sentence why it can't be."""
-    words = [*argument.split(), "-", "-", "-"][:4]
+    words = argument.split()
+    if not 1 <= len(words) <= MOST_WORDS:
+        return f"modify needs {FORM}, each a single word"
+    words = [*words, "-", "-", "-"][:MOST_WORDS]
     order = order_called(state, words[0])
     if order is None:
         return f"no order is called {words[0]}; `longwatch orders` lists them by number and reference"
@@ -114,6 +118,8 @@ def _new_terms(
         limit_price=order.limit_price if limit is None else to_tick(limit, instrument.tick, order.side),
         stop_price=order.stop_price if stop is None else beyond_tick(stop, instrument.tick, order.side),
     )
+    if ZERO in (new.limit_price, new.stop_price):
+        return f"{order.symbol} is priced in steps of {instrument.tick}: less than one of them is no price"
     if (new.quantity, new.limit_price, new.stop_price) == order.terms:
         return f"order {order.ref} has these terms already"
     return new

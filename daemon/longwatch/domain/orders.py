@@ -234,3 +234,12 @@ class Order:
         if self.change is not None:
             prices.append(self.change.limit_price or self.change.stop_price or ZERO)
         return max(prices)
+
+
+MOST_DIGITS = 18
+"""Of a number of ours: no journal will ever count further, and Python refuses to read thousands."""
+
+
+def whole_number(text: str) -> int | None:
+    """A number as we write one, in ASCII digits; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None

@@ -16,7 +16,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.evidence import advance
 from longwatch.domain.identity import intent_of
 from longwatch.domain.inference import RESOLVED, VOID, made_up
-from longwatch.domain.orders import Evidence, Order, OrderState
+from longwatch.domain.orders import Evidence, Order, OrderState, whole_number
 from longwatch.domain.state import State
 
 Followed = Iterator[m.Fact | m.Effect]
@@ -85,8 +85,8 @@ def _is_open_to_it(order: Order) -> bool:
 
 def order_called(state: State, name: str) -> Order | None:
     """The order of this number or reference."""
-    number = name.rpartition(":")[2]
-    order = state.orders.get(int(number)) if number.isascii() and number.isdecimal() else None
+    number = whole_number(name.rpartition(":")[2])
+    order = state.orders.get(number) if number is not None else None
     return order if order is not None and name in (str(order.intent), order.ref) else None
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from longwatch.errors import UsageError
 from longwatch.ops.ask import show, tell
 from longwatch.ops.options import AsJson, ConfigOption, Reason, SocketOption, unset
 
@@ -77,7 +78,9 @@ def modify(
 
     Example: longwatch modify 7 --limit 85.20 --reason "the market has moved"
     """
-    words = (order, quantity or "-", limit or "-", stop or "-")
+    words = (order or '""', quantity or "-", limit or "-", stop or "-")
+    if any(len(word.split()) != 1 for word in words):
+        raise UsageError("ORDER, --quantity, --limit and --stop are one word each, like 7, 40 and 85.20")
     tell("modify", socket, config, argument=" ".join(words), reason=reason)
 
 

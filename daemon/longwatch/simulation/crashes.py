@@ -30,6 +30,7 @@ class Account:
     broken: list[dict[str, str]] = field(default_factory=list)
     kinds: set[str] = field(default_factory=set)
     cut_kinds: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
     runs: int = 0
 
     @property
@@ -44,6 +45,7 @@ class Account:
         self.broken += other.broken
         self.kinds |= other.kinds
         self.cut_kinds |= other.cut_kinds
+        self.names |= other.names
         self.runs += other.runs
 
 
@@ -82,12 +84,20 @@ def cut_down(*, asked: Asked, cuts: int = 0, as_json: bool = False) -> int:
         say(f"seed {seed}: {whole.cuts} cuts, {len(whole.broken)} broken")
         seed += 1
     print(json.dumps(told(whole)) if as_json else "\n".join(lines(whole, asked)))
+    if asked.crash_points not in {ALL, *whole.names}:
+        raise UsageError(f"seed {asked.seed} has no cut {asked.crash_points}: it ran to its end without it")
     return 1 if is_broken(whole) else 0
 
 
 def account_of(asked: Asked, say: Callable[[str], object] = lambda line: None) -> Account:
     """One run, and where it is broken the cut that shows it again."""
-    outcome = attempted(asked, told_cut=lambda struck: say(_line(struck)))
+    names: set[str] = set()
+
+    def told_cut(struck: Struck) -> None:
+        names.add(struck.cut.name)
+        say(_line(struck))
+
+    outcome = attempted(asked, told_cut=told_cut)
     if isinstance(outcome, Aborted):
         traceback.print_exception(outcome.error)
         broken = [{"invariant": "run", "at": "", "text": outcome.text, "replay": asked.replay}]
@@ -96,6 +106,7 @@ def account_of(asked: Asked, say: Callable[[str], object] = lambda line: None) -
         table=tallies(outcome.evidence),
         kinds={row.kind for row in outcome.evidence.rows},
         cut_kinds=kinds_cut(outcome.evidence),
+        names=names,
         runs=1,
     )
     if outcome.broken:

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from random import Random
 
+from longwatch.domain.orders import whole_number
 from longwatch.errors import UsageError
 
 
@@ -135,7 +136,7 @@ def cuts_of(seed: int, asked: str) -> Iterator[Cut]:
     if asked == ALL:
         return drawn_cuts(seed)
     point, _, number = asked.partition(":")
-    if point not in list(Point) or not number.isdecimal() or not int(number):
+    if point not in list(Point) or not whole_number(number):
         raise UsageError(f"--crash-points {asked}: write all, or POINT:N with a point of {', '.join(Point)}")
     return _up_to(drawn_cuts(seed), asked)
 

@@ -139,14 +139,15 @@ def _gap(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> Gap | 
     target = _target(evidence, weight, price, sized)
     unfilled = _unfilled(evidence, mine)
     band = Decimal(str(settings["sizing"]["no_trade_band_weight"])) * Decimal(sized.body["equity"]) + 2 * price
-    if min(abs(held - target), abs(held + unfilled - target)) * price <= band:
+    least, sent = sorted((held, held + unfilled))
+    # Of what was left unfilled a part may have been sent again by a later order, and have filled.
+    if max(least - target, target - sent) * price <= band:
         return None
     # The limit on weight holds at the price an order may come to cost, which is not the sizing price.
-    sent = max(held, held + unfilled)
     if weight > Decimal(str(settings["risk"]["max_weight"])) and (1 - PRICE_MOVE) * target <= sent <= target:
         return None
     text = f"{symbol} holds {held} (and {unfilled} left unfilled), wanted {target}"
-    return Gap(text=text, short=max(target - held, ZERO) * price)
+    return Gap(text=text, short=max(target - sent, ZERO) * price)
 
 
 def _held(evidence: Evidence, orders: list[BookedOrder]) -> Decimal:
