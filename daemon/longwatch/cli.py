@@ -6,6 +6,7 @@ error and its exit code.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -50,7 +51,8 @@ def main(command_line: Callable[[], Any] = app) -> None:
 
 
 def _told(*errors: LongwatchError) -> int:
-    """Each error's sentence on standard error; the first one's exit code."""
+    """Each error's sentence on standard error, after all that was logged; the first one's exit code."""
+    logging.shutdown()
     for error in errors:
         print(f"longwatch: {error}", file=sys.stderr)
     return errors[0].exit_code

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import os
+import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from longwatch import cli
 from longwatch.clock import SteppedClock
+from longwatch.errors import UsageError
 from longwatch.ops.log_writer import BackgroundHandler
 from longwatch.ops.logs import is_journal, setup, topic_of
 from tests.ops.made import HandClock
@@ -26,6 +30,14 @@ def logging_as_it_was() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers, root.level = handlers, level
+
+
+class Slow(io.StringIO):
+    """A stream that takes its time."""
+
+    def write(self, text: str) -> int:
+        time.sleep(0.001)
+        return super().write(text)
 
 
 def written(style: Any = "console", level: str = "info", **environ: str) -> io.StringIO:
@@ -181,3 +193,15 @@ def test_closing_writes_what_waits_and_gives_up_on_a_reader_that_is_gone() -> No
         stuck.handle(logging.makeLogRecord({"msg": "x" * 8_000}))
     stuck.close()
     os.close(reading)
+
+
+def test_an_error_that_ends_the_process_is_told_after_all_that_was_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log is written by a thread, which must not go on behind the last sentence, or in its midst."""
+    stream = Slow()
+    monkeypatch.setattr(sys, "stderr", stream)
+    setup(HandClock(), stream=stream, in_background=True)
+    for number in range(50):
+        logging.getLogger("longwatch.start").warning("line %d", number)
+    assert cli._told(UsageError("this is the end")) == UsageError.exit_code
+    assert len(stream.getvalue().splitlines()) == 51
+    assert stream.getvalue().splitlines()[-1] == "longwatch: this is the end"

@@ -172,15 +172,31 @@ def _left(evidence: Evidence, order: BookedOrder) -> Decimal:
 
 
 def _stuck(evidence: Evidence, symbol: str, wanted: Mapping[str, Decimal], sized: Row) -> Decimal:
-    """The value of what an undecided instrument holds beyond its target, by the book or truly, whichever is more."""
+    """The value of what an undecided instrument holds beyond its target, by the book or truly, whichever is more.
+
+    The book's purchases that have not ended there count in full: by it they may still fill.
+    """
     prices, ends = dict(sized.body["prices"]), evidence.scene.ends
     con_id = next(order.con_id for order in evidence.orders if order.symbol == symbol)
     if symbol not in prices:
         return ZERO
     price = Decimal(prices[symbol])
     booked, _ = evidence.booked(ends).get(con_id, (ZERO, ZERO))
-    surplus = max(booked, evidence.position(con_id, ends)) - _target(evidence, wanted[symbol], price, sized)
+    reckoned = max(booked + _still_bought(evidence, symbol), evidence.position(con_id, ends))
+    surplus = reckoned - _target(evidence, wanted[symbol], price, sized)
     return max(surplus, ZERO) * price * (1 + PRICE_MOVE)
+
+
+def _still_bought(evidence: Evidence, symbol: str) -> Decimal:
+    """Shares of the journal's purchases of a symbol that have neither ended nor filled there."""
+    state = {row.body["intent"]: row.body["state"] for row in evidence.facts("OrderMoved")}
+    live = {
+        number: Decimal(order["quantity"])
+        for number, order in evidence.intents.items()
+        if order["symbol"] == symbol and order["side"] == "BUY" and state.get(number, "sending") not in TERMINAL
+    }
+    filled = (row.body for row in evidence.facts("FillBooked") if row.body["intent"] in live)
+    return sum(live.values(), ZERO) - sum((Decimal(one["quantity"]) for one in filled), ZERO)
 
 
 def _unsold(evidence: Evidence, sized: Row) -> Decimal:
