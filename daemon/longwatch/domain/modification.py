@@ -22,14 +22,7 @@ from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import Quote
 from longwatch.domain.readiness import reasons
 from longwatch.domain.resolution import FIGURE, order_called
-from longwatch.domain.risk import (
-    CHECKS,
-    caps_of,
-    check_account,
-    check_order_rate,
-    check_verbs,
-    with_exposure,
-)
+from longwatch.domain.risk import CHECKS, caps_of, check_account, check_order_rate, check_verbs, with_exposure
 from longwatch.domain.state import State
 from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
 from longwatch.domain.wanted import equity_of, lot_of
