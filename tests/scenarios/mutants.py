@@ -117,7 +117,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "A05",
         "an execution is matched by its orderRef",
         "domain/identity.py",
-        "        return intent if intent in state.orders else None\n",
+        "        return number if number in state.orders else None\n",
         "        return None\n",
     ),
     _out(
