@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from longwatch.gateway.app import Gateway
+from longwatch.gateway.faults import Faults
 from longwatch.wire.fields import UnreadableField
 from longwatch.wire.framing import hello
 from tests.gateway.made import JANUARY_3, PlainClient, on_a_gateway, stock, until
@@ -278,3 +279,12 @@ def test_a_gateway_without_faults_is_the_default() -> None:
         assert (faults.silent, faults.lose_fills, faults.withhold, faults.lost_fills) == (False, 0, set(), {"x"})
 
     on_a_gateway(scenario)
+
+
+def test_an_execution_whose_row_can_not_be_read_was_told_to_nobody() -> None:
+    """The judges must know which answer lacked it, as when the row is missing (seed 134, 20 days)."""
+    faults = Faults()
+    faults.spoil["execDetails"] = 1
+    assert faults.spoils("execDetails", {"execId": "a.01", "reqId": 7})
+    assert not faults.spoils("execDetails", {"execId": "b.01", "reqId": 7})
+    assert faults.left_out == {("a.01", 7)}

@@ -126,9 +126,12 @@ class Faults:
             case {"execId": str(exec_id), "reqId": int(req_id)}:
                 self.left_out.add((exec_id, req_id))
 
-    def spoils(self, name: str) -> bool:
-        """Whether this reply is to be made unreadable; counts down."""
-        return self._counts_down("spoil", name)
+    def spoils(self, name: str, values: dict[str, Any]) -> bool:
+        """Whether this reply is to be made unreadable; counts down. A row of a download is as good as left out then."""
+        is_spoiled = self._counts_down("spoil", name)
+        if is_spoiled:
+            self._leave_out(values)
+        return is_spoiled
 
     def figures(self, name: str, values: dict[str, Any]) -> dict[str, Any]:
         """The values of a reply, some of them unset when that is due; counts down."""

@@ -71,7 +71,7 @@ class Session(asyncio.Protocol):
         if name == "error":
             values = {**values, "errorString": values["errorString"].replace(LETTERS, self.desk.letters, 1)}
         packet = encode_reply(name, faults.figures(name, values), self.server_version)
-        return _spoiled(name, packet) if faults.spoils(name) else packet
+        return _spoiled(name, packet) if faults.spoils(name, values) else packet
 
     def send_row(
         self, name: str, of: object, made_of: MadeOf, values: Callable[[], dict[str, Any]], **number: int
