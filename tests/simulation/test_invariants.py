@@ -497,6 +497,26 @@ def test_room_taken_by_an_undecided_instrument_excuses_no_more_than_that(monkeyp
     assert "at target" in {one.invariant for one in broken_by(script)}
 
 
+def test_what_the_book_reckons_with_of_an_undecided_purchase_takes_room_until_it_has_ended_there() -> None:
+    """All of an order whose fill nobody told (seed 90, 20 days); nothing of those that have ended."""
+    evidence = simulated(Asked(seed=SEED, days=DAYS, script=(Incident(at=at(0, 0), fault="lose_fill"),))).evidence
+    (symbol,) = evidence.undecidable
+    (lost,) = [one for one in evidence.orders for fill in one.fills if fill.exec_id in evidence.lost_fills]
+    assert (lost.symbol, liveness._still_bought(evidence, symbol)) == (symbol, lost.quantity)
+    assert {liveness._still_bought(evidence, other) for other in MADE_UP if other != symbol} == {0}
+
+
+def test_a_gap_is_excused_by_no_more_than_the_market_left_unfilled() -> None:
+    """A purchase of the last day that came to nothing excuses its own shares; one share less of it does not."""
+    evidence = simulated(Asked(seed=SEED, days=DAYS, script=())).evidence
+    buy = max((one for one in evidence.orders if one.is_buy and one.at >= opens()[-1]), key=lambda one: one.quantity)
+    for quantity, is_excused in ((buy.quantity, True), (buy.quantity / 2, False)):
+        other = replace(buy, fills=[], status="Cancelled", quantity=quantity)
+        orders_then = tuple(other if one is buy else one for one in evidence.orders)
+        found = [text for _, text in at_target(replace(evidence, orders=orders_then)) if text.startswith(buy.symbol)]
+        assert (not found) == is_excused
+
+
 def test_what_a_child_has_taken_over_is_not_left_unfilled_twice() -> None:
     """A purchase of the last day that was cancelled for its time, and its child that filled no more than it did."""
     evidence = simulated(Asked(seed=SEED, days=DAYS, script=())).evidence
