@@ -243,3 +243,25 @@ def test_terms_that_somebody_sets_in_tws_are_taken_over_and_told(tmp_path: Path)
         assert any("which nobody here has asked for" in text for text in scene.alerts())
 
     played(story, tmp_path)
+
+
+def test_a_stop_is_not_moved_to_where_it_would_be_triggered_at_once(tmp_path: Path) -> None:
+    """stop_side: a buy's stop below the ask is refused by name and the order rests as it was; above it, it moves."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.until(
+            lambda: any(one.state is OrderState.WORKING for one in scene.orders()), what="a working order"
+        )
+        former = order(scene).stop_price
+        low = (order(scene).decision_price * Decimal("0.99")).quantize(Decimal("0.01"))
+        reply = await scene.ask("modify", f"1 - - {low}")
+        assert not reply["ok"] and scene.refused() == {"AAPL": "stop_side"}
+        assert order(scene).stop_price == at_broker(scene).ticket.stop == former
+        high = (order(scene).decision_price * Decimal("1.05")).quantize(Decimal("0.01"))
+        assert (await scene.ask("modify", f"1 - - {high}"))["ok"]
+        await scene.until(lambda: order(scene).change is None, seconds=MINUTE, what="the modification")
+        assert order(scene).stop_price == at_broker(scene).ticket.stop == high
+
+    stop = {"order_type": "STP", "stop_offset_bps": 300}
+    played(story, tmp_path, execution=stop)

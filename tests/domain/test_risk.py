@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.caps import cap_long_only, cap_reversal
 from longwatch.domain.exposure import worst_shares, worst_value, worst_values
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderType, Purpose
 from longwatch.domain.proposal import Proposal
 from longwatch.domain.quotes import Quote
-from longwatch.domain.risk import CHECKS, ENTRY_CAPS, ORDER_CAPS, cap_long_only, cap_reversal
+from longwatch.domain.risk import LIMITS
 from tests.domain.world import DAY, PRICES, SESSION, SETTINGS, SYMBOLS, World, judged, of_kind, open_order
 
 D = Decimal
@@ -113,8 +114,8 @@ NAMED = {"verbs": "pause"}
 
 
 def test_every_check_is_broken_here() -> None:
-    """The table of breaks covers the table of checks, in its order."""
-    assert list(BREAKS) == [check.__name__.removeprefix("check_") for check in CHECKS]
+    """The table of breaks covers the checks of the table of limits."""
+    assert BREAKS.keys() == {row.name for row in LIMITS if row.check is not None}
 
 
 @pytest.mark.parametrize("name", BREAKS)
@@ -233,8 +234,8 @@ HELD_BY_CONSTRUCTION = {"reversal", "long_only"}
 
 
 def test_every_cap_is_broken_here() -> None:
-    """The table covers both tables of caps."""
-    assert set(CAPS) | HELD_BY_CONSTRUCTION == {name for name, _ in ORDER_CAPS + ENTRY_CAPS}
+    """The table covers the caps of the table of limits."""
+    assert set(CAPS) | HELD_BY_CONSTRUCTION == {row.name for row in LIMITS if row.cap is not None}
 
 
 @pytest.mark.parametrize("name", CAPS)

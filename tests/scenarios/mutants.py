@@ -286,7 +286,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "        if not holding.quantity or con_id not in known:\n",
         ),
         (
-            "domain/risk.py",
+            "domain/caps.py",
             "    if proposal.purpose is not Purpose.REDUCE:\n        return None\n    held, con_id",
             "    if True:\n        return None\n    held, con_id",
         ),
@@ -399,7 +399,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "A23",
         "an open breaker refuses",
-        "domain/risk.py",
+        "domain/permits.py",
         "    row = held_by(state, proposal.instrument.con_id, proposal.purpose, proposal.at)\n",
         "    row = None\n",
     ),
@@ -475,7 +475,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "    if _all_fresh(desk):\n        return\n    symbols",
             "    return\n    symbols",
         ),
-        ("domain/risk.py", "    if age is not None and age <= limit:\n", "    if True:\n"),
+        ("domain/pricing.py", "    if age is not None and age <= limit:\n", "    if True:\n"),
     ),
     _out(
         "B28",
@@ -515,7 +515,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "B34",
         "the type of data is checked as it comes",
-        "domain/risk.py",
+        "domain/pricing.py",
         "    if kind == 1 or state.settings.allow_delayed_data:\n",
         "    if True:\n",
     ),

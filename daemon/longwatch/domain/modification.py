@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
+from longwatch.domain.caps import with_exposure
 from longwatch.domain.identity import is_reachable
 from longwatch.domain.instruments import Instrument, beyond_tick, to_tick
 from longwatch.domain.orders import LIMITED, STOPPED, Change, Order, OrderState, Purpose
@@ -22,16 +23,13 @@ from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import Quote
 from longwatch.domain.readiness import reasons
 from longwatch.domain.resolution import FIGURE, order_called
-from longwatch.domain.risk import CHECKS, caps_of, check_account, check_order_rate, check_verbs, with_exposure
+from longwatch.domain.risk import ALWAYS, CHECKS, WHOLE, caps_of
 from longwatch.domain.state import State
 from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
 from longwatch.domain.wanted import equity_of, lot_of
 
 Followed = Iterator[m.Fact | m.Effect]
 
-WHOLE = frozenset({"max_order_shares", "max_order_value"})
-"""Caps on an order as a whole; the others are about what it may still fill."""
-ALWAYS = (check_account, check_verbs, check_order_rate)
 ZERO = Decimal(0)
 MOST_WORDS = 4
 FORM = "an order, and at least one of its new quantity, limit price and stop price"
@@ -174,7 +172,7 @@ def objection(state: State, new: Asked, event: m.ControlRequested) -> Refusal | 
     besides = replace(state, live={intent: None for intent in state.live if intent != new.order.intent})
     proposal = _proposal(state, new, quote, event)
     order = new.order
-    checks = ALWAYS if _stands_back(new) else CHECKS
+    checks = (ALWAYS if _stands_back(new) else CHECKS)[order.purpose]
     refusal = next((found for check in checks if (found := check(besides, proposal)) is not None), None)
     if refusal is not None or (new.quantity <= order.quantity and proposal.worst_price <= order.worst_price):
         return refusal

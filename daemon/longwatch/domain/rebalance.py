@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
+from longwatch.domain.caps import with_exposure
 from longwatch.domain.evidence import Decided
 from longwatch.domain.identity import cancels
 from longwatch.domain.instruments import Instrument, Side, beyond_tick, to_lot, to_tick
@@ -15,7 +16,7 @@ from longwatch.domain.orders import AUCTIONS, LIMITED, STOPPED, Allocation, Orde
 from longwatch.domain.patience import closing_session, is_past_cut_off, parent_of
 from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import Quote
-from longwatch.domain.risk import WAITS_FOR_SELLS, caps_of, first_refusal, with_exposure
+from longwatch.domain.risk import WAITS_FOR_SELLS, caps_of, first_refusal
 from longwatch.domain.sizing import Clamp
 from longwatch.domain.state import State
 from longwatch.domain.wanted import Wanted, equity_of, lot_of, untradable, wanted_trades
