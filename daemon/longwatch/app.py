@@ -19,7 +19,7 @@ from longwatch.config.load import Loaded
 from longwatch.config.schema import Settings
 from longwatch.config.trade import account_of, trade_settings
 from longwatch.data.cache import Cache
-from longwatch.data.factory import provider
+from longwatch.data.factory import provider, windows_of
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.state import State
@@ -216,6 +216,7 @@ class Daemon:
             clock=ports.clock,
             strategies=tasks,
             history_bars=settings.data.history_bars,
+            windows=windows_of(settings.data),
             source_adjusts=settings.data_provider == "ib",
             refresh_deadline_seconds=settings.data.refresh_deadline_seconds,
             quote_warmup_seconds=settings.schedule.quote_warmup_seconds,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from longwatch.backtest.history import History, exact, split_adjusted
 from longwatch.data import demo
+from longwatch.data.statistics import Figures, Windows, measure
 from longwatch.data.validation import Rules, barring, judge
 from longwatch.domain.bars import BarSeries
 from longwatch.engine.jobs.refresh import price_of
@@ -19,6 +20,7 @@ from tests.backtest.made import CALENDAR, days, flat
 
 BARS = 40
 COUNT = 12
+SHORT = Windows(half_life=2, atr=3, volume=4)
 SESSIONS = CALENDAR.sessions(date(2006, 12, 1), date(2007, 6, 30))
 FLAWS = ("low", "jump", "silent", "hole", "infinite")
 
@@ -54,7 +56,7 @@ def flawed(places: dict[int, str]) -> BarSeries:
 def test_every_days_verdict_is_that_of_judging_that_days_bars(places: dict[int, str]) -> None:
     """What is found sound as a whole is not judged again, and that never changes a verdict."""
     series = flawed(places)
-    history = History(series, SESSIONS, count=COUNT, rules=Rules())
+    history = History(series, SESSIONS, count=COUNT, rules=Rules(), windows=SHORT)
     for day in days()[:BARS]:
         window = history.window(day, COUNT)
         found = judge(window, [s for s in SESSIONS if s.date <= day], as_of_session=day, rules=Rules())
@@ -63,11 +65,18 @@ def test_every_days_verdict_is_that_of_judging_that_days_bars(places: dict[int, 
         assert row.warnings == tuple(flaw.text for flaw in found if not flaw.bars_trading)
         assert (row.bars, row.last_session) == (len(window), window.last_session())
         assert (row.close is None) == bool(row.flaws)
+        figures = Figures() if row.flaws else measure(window, SHORT)
+        assert (row.volatility, row.atr, row.average_volume) == (
+            figures.volatility,
+            figures.atr,
+            figures.average_volume,
+        )
 
 
 def test_a_window_ends_with_its_session() -> None:
     """A later bar is never in it, and it is as long as asked or as there is."""
-    history = History(flat("AAA", [float(price) for price in range(1, 11)]), SESSIONS, count=COUNT, rules=Rules())
+    series = flat("AAA", [float(price) for price in range(1, 11)])
+    history = History(series, SESSIONS, count=COUNT, rules=Rules(), windows=Windows())
     assert list(history.window(days()[3], 3).close) == [2.0, 3.0, 4.0]
     assert list(history.window(days()[1], 3).close) == [1.0, 2.0]
     assert len(history.window(days()[0] - timedelta(days=1), 3)) == 0
@@ -75,7 +84,7 @@ def test_a_window_ends_with_its_session() -> None:
 
 def test_before_its_first_bar_a_symbol_is_flawed() -> None:
     """It can't be traded before it existed."""
-    history = History(flat("AAA", [1.0] * 5, first=days()[10]), SESSIONS, count=COUNT, rules=Rules())
+    history = History(flat("AAA", [1.0] * 5, first=days()[10]), SESSIONS, count=COUNT, rules=Rules(), windows=Windows())
     assert history.judged(days()[9]).flaws == (f"AAA: there is no bar up to {days()[9]}",)
     assert history.judged(days()[10]).flaws == ()
 

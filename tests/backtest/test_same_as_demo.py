@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
 from longwatch.backtest.copied import copy_from
-from longwatch.backtest.engine import run
+from longwatch.backtest.engine import Observe, run
 from longwatch.backtest.history import unadjusted
 from longwatch.backtest.result import Result
 from longwatch.data import demo as history
+from longwatch.domain import messages as m
 from longwatch.domain import sizing
 from longwatch.domain.instruments import to_lot
 from longwatch.domain.state import State
-from longwatch.journal.codec import recover
+from longwatch.journal.codec import facts_of, recover
 from longwatch.journal.reading import read_records
 from longwatch.simulation.demo import demo
-from tests.backtest.made import CALENDAR, FIRST, demo_settings, orders_of
+from tests.backtest.made import CALENDAR, FIRST, Heard, demo_settings, orders_of
 
 DAYS = 20
 
@@ -29,12 +31,12 @@ def demo_run(folder: Path) -> State:
     return recover(read_records(folder / "journal.sqlite"))
 
 
-def backtest_of(folder: Path) -> Result:
+def backtest_of(folder: Path, observe: Observe = lambda event, what: None) -> Result:
     """The same days by the backtest, filling as the demo did."""
     series = unadjusted({symbol: history.load(symbol) for symbol in history.symbols()})
     end = CALENDAR.sessions(FIRST, history.LAST_SESSION)[DAYS - 1].date
     copied = copy_from(folder / "journal.sqlite")
-    return run(demo_settings(), series, CALENDAR, start=FIRST, end=end, fills_from=copied)
+    return run(demo_settings(), series, CALENDAR, start=FIRST, end=end, fills_from=copied, observe=observe)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,29 @@ def test_with_the_demos_fills_copied_the_account_agrees_to_the_cent(kept: tuple[
     assert result.days[-1].equity.quantize(Decimal("0.01")) == daemon.valued.net_liquidation
     held = {one.symbol: one.quantity for one in result.state.book.values() if one.quantity}
     assert held == {one.symbol: one.quantity for one in daemon.book.values() if one.quantity}
+
+
+def test_the_figures_of_bars_are_the_same_in_both(kept: tuple[Path, State]) -> None:
+    """Close, volatility, range and volume, to the last digit, though one measures a window and the other all days."""
+    folder, _ = kept
+    theirs = {fact.session: fact for fact in facts_of(read_records(folder / "journal.sqlite")) if _is_verdict(fact)}
+    heard = Heard()
+    backtest_of(folder, heard)
+    ours = {fact.session: fact for fact in heard.facts if _is_verdict(fact)}
+    assert len(ours.keys() & theirs.keys()) >= DAYS - 1
+    for session in ours.keys() & theirs.keys():
+        assert {row.symbol: figures(row) for row in ours[session].judged} == {
+            row.symbol: figures(row) for row in theirs[session].judged
+        }
+        assert None not in {figure for row in ours[session].judged for figure in figures(row)}
+
+
+def _is_verdict(fact: m.Fact) -> TypeGuard[m.DataJudged]:
+    return isinstance(fact, m.DataJudged)
+
+
+def figures(row: m.SeriesJudged) -> tuple[Decimal | None, ...]:
+    return row.close, row.volatility, row.atr, row.average_volume
 
 
 def test_one_change_in_sizing_changes_demo_and_backtest_alike(

@@ -38,7 +38,14 @@ SETTINGS = TradeSettings(
 
 def judged(symbol: str, *flaws: str) -> m.SeriesJudged:
     return m.SeriesJudged(
-        symbol=symbol, bars=250, last_session=YESTERDAY.date, close=PRICES[symbol], flaws=tuple(flaws)
+        symbol=symbol,
+        bars=250,
+        last_session=YESTERDAY.date,
+        close=PRICES[symbol],
+        flaws=tuple(flaws),
+        volatility=D("0.25"),
+        atr=PRICES[symbol] / 50,
+        average_volume=D(1_000_000),
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from longwatch.data import demo
 from longwatch.data.csv import read_symbol
+from longwatch.data.statistics import Measured, Windows
 from longwatch.data.validation import Rules, barring, judge
 from longwatch.domain.bars import BarSeries, session_of, stamp_of
 from longwatch.domain.messages import SeriesJudged
@@ -38,7 +39,9 @@ class History:
     `count` is how many bars a refresh asks for, `sessions` the exchange's, from the first bar on.
     """
 
-    def __init__(self, series: BarSeries, sessions: Sequence[Session], *, count: int, rules: Rules) -> None:
+    def __init__(
+        self, series: BarSeries, sessions: Sequence[Session], *, count: int, rules: Rules, windows: Windows
+    ) -> None:
         self.symbol = series.symbol
         self._series = series
         self._stamps = series.stamps
@@ -50,6 +53,7 @@ class History:
         self._count = count
         self._rules = rules
         self._sound = self._sound_stretches()
+        self._measured = Measured(series, windows, count)
 
     def judged(self, session: date) -> SeriesJudged:
         """The verdict of a refresh after `session`: the same as the daemon's, on the same bars."""
@@ -58,8 +62,7 @@ class History:
             return self._unheard(f"{self.symbol}: there is no bar up to {session}")
         start, last = max(0, stop - self._count), self._days[stop - 1]
         if last == session and any(first <= start and stop <= end for first, end in self._sound):
-            close = exact(self._series.close[stop - 1])
-            return SeriesJudged(symbol=self.symbol, bars=stop - start, last_session=last, close=close)
+            return self._verdict(start, stop)
         return self._judged_anew(start, stop, session)
 
     def window(self, session: date, lookback: int) -> BarSeries:
@@ -84,13 +87,26 @@ class History:
         window = self._series.between(start, stop)
         found = judge(window, self._sessions_of(window, session), as_of_session=session, rules=self._rules)
         flaws = tuple(flaw.text for flaw in barring(found))
+        return self._verdict(start, stop, flaws, tuple(flaw.text for flaw in found if not flaw.bars_trading))
+
+    def _verdict(
+        self, start: int, stop: int, flaws: tuple[str, ...] = (), warnings: tuple[str, ...] = ()
+    ) -> SeriesJudged:
+        last = self._days[stop - 1]
+        if flaws:
+            return SeriesJudged(
+                symbol=self.symbol, bars=stop - start, last_session=last, close=None, flaws=flaws, warnings=warnings
+            )
+        found = self._measured.at(stop - 1)
         return SeriesJudged(
             symbol=self.symbol,
-            bars=len(window),
-            last_session=window.last_session(),
-            close=None if flaws else exact(self._series.close[stop - 1]),
-            flaws=flaws,
-            warnings=tuple(flaw.text for flaw in found if not flaw.bars_trading),
+            bars=stop - start,
+            last_session=last,
+            close=exact(self._series.close[stop - 1]),
+            warnings=warnings,
+            volatility=found.volatility,
+            atr=found.atr,
+            average_volume=found.average_volume,
         )
 
     def _sessions_of(self, window: BarSeries, session: date) -> Sequence[Session]:

@@ -12,6 +12,7 @@ from longwatch.backtest.history import History
 from longwatch.backtest.timeline import Timeline
 from longwatch.broker.exchange import MockExchange
 from longwatch.config.schema import Settings
+from longwatch.data.factory import windows_of
 from longwatch.data.validation import Rules
 from longwatch.domain.bars import BarSeries
 from longwatch.errors import ConfigError
@@ -52,8 +53,9 @@ def histories_of(
         for symbol in needs.universe:
             wanted[symbol] = max(wanted.get(symbol, settings.data.history_bars), needs.lookback + 1)
     rules = Rules(stale_sessions=settings.data.stale_sessions, source_adjusts=settings.data_provider == "ib")
+    windows = windows_of(settings.data)
     return {
-        symbol: History(series[symbol], timeline.known, count=count, rules=rules)
+        symbol: History(series[symbol], timeline.known, count=count, rules=rules, windows=windows)
         for symbol, count in wanted.items()
         if symbol in series and len(series[symbol])
     }

@@ -151,6 +151,11 @@ class DataSettings(Group):
     refresh_deadline_seconds: Seconds = restart(600.0, "Deadline for one refresh of every symbol.")
     stale_sessions: Whole = live(1, "Sessions a symbol's bars may lag behind and still be traded.", ge=0, le=30)
     history_bars: Whole = restart(400, "Bars kept of each symbol; no less than the longest lookback.", ge=2, le=100_000)
+    volatility_half_life_sessions: Whole = restart(
+        12, "Half-life of the exponentially weighted volatility of daily returns.", ge=1, le=1_000
+    )
+    atr_sessions: Whole = restart(14, "Sessions of the average true range, as Wilder smooths it.", ge=1, le=1_000)
+    volume_sessions: Whole = restart(20, "Sessions of the average daily volume.", ge=1, le=1_000)
 
 
 class ClockSettings(Group):

@@ -1,4 +1,4 @@
-"""Makes the provider a configuration names; called by app when the daemon is built."""
+"""Makes what of market data a configuration names; called by app when the daemon is built, and by backtests."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from random import Random
 
+from longwatch.config.schema import DataSettings
 from longwatch.data.csv import CsvProvider
 from longwatch.data.ib import History, IbProvider
+from longwatch.data.statistics import Windows
 from longwatch.errors import ConfigError
 from longwatch.ports import Provider, Workers
 
@@ -41,3 +43,10 @@ def provider(
         case _:
             nearest = get_close_matches(name, NAMES, n=1, cutoff=0.0)[0]
             raise ConfigError(f"data_provider '{name}' is not known; did you mean '{nearest}'?")
+
+
+def windows_of(settings: DataSettings) -> Windows:
+    """How far back the figures of bars look."""
+    return Windows(
+        half_life=settings.volatility_half_life_sessions, atr=settings.atr_sessions, volume=settings.volume_sessions
+    )

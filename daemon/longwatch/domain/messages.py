@@ -313,7 +313,9 @@ class SeriesJudged:
     """What validation says of one symbol's bars; no `flaws` means tradable. `close` is the last completed session's.
 
     `rebased`: the prices kept so far over those fetched now, where one ratio holds for every bar of both: 2 after a
-    split of two new shares for one.
+    split of two new shares for one. As of the last completed session, None where there are too few bars: `volatility`,
+    the annualised EWMA standard deviation of daily returns; `atr`, the average true range in price units;
+    `average_volume` in shares a session.
     """
 
     symbol: str
@@ -323,6 +325,9 @@ class SeriesJudged:
     flaws: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     rebased: Decimal | None = None
+    volatility: Decimal | None = None
+    atr: Decimal | None = None
+    average_volume: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

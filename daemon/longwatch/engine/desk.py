@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 from longwatch.clock import Clock
 from longwatch.data.cache import Cache
+from longwatch.data.statistics import Windows
 from longwatch.domain.bars import BarSeries
 from longwatch.domain.messages import Link
 from longwatch.domain.sessions import Session
@@ -58,6 +59,7 @@ class Desk:
     clock: Clock
     strategies: tuple[StrategyTask, ...]
     history_bars: int
+    windows: Windows
     source_adjusts: bool
     refresh_deadline_seconds: float
     quote_warmup_seconds: float

@@ -157,7 +157,7 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
             "heartbeat_seconds": 900,
             "account_age_seconds": 90_000,
         },
-        "data": {"history_bars": 15},
+        "data": {"history_bars": 15, "volume_sessions": 10},
         "clock": {"source": "gateway"},
         "execution": {
             "paper_account": ACCOUNT,

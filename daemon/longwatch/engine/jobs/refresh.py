@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
+from longwatch.data.statistics import Figures, measure
 from longwatch.data.validation import Flaw, Rules, barring, judge
 from longwatch.domain import messages as m
 from longwatch.domain.bars import BarSeries
@@ -64,7 +65,7 @@ async def _one(
     try:
         async with turns:
             series = await _bars(desk, session, symbol, bar_size, count)
-        flaws, notes, ratio = await _judged(desk, series, session)
+        flaws, notes, ratio, found = await _judged(desk, series, session)
     except LongwatchError as error:
         why = str(error).removeprefix(f"{symbol}: ")
         return m.SeriesJudged(symbol=symbol, bars=0, last_session=None, close=None, flaws=(why,))
@@ -78,6 +79,9 @@ async def _one(
         flaws=tuple(flaw.text for flaw in flaws),
         warnings=notes,
         rebased=None if ratio is None else price_of(ratio),
+        volatility=found.volatility,
+        atr=found.atr,
+        average_volume=found.average_volume,
     )
 
 
@@ -104,22 +108,23 @@ def price_of(close: float) -> Decimal:
 
 async def _judged(
     desk: Desk, series: BarSeries, session: date
-) -> tuple[tuple[Flaw, ...], tuple[str, ...], float | None]:
+) -> tuple[tuple[Flaw, ...], tuple[str, ...], float | None, Figures]:
     first = series.sessions()[0] if len(series) else session
     sessions = desk.calendar.sessions(first - timedelta(days=7), session)
     rules = Rules(stale_sessions=desk.state.settings.stale_sessions, source_adjusts=desk.source_adjusts)
-    found, ratio = await desk.workers.run(
+    found, ratio, figures = await desk.workers.run(
         lambda: _judge_and_cache(desk, series, sessions, session, rules),
         deadline_seconds=desk.refresh_deadline_seconds,
     )
-    return barring(found), tuple(flaw.text for flaw in found if not flaw.bars_trading), ratio
+    return barring(found), tuple(flaw.text for flaw in found if not flaw.bars_trading), ratio, figures
 
 
 def _judge_and_cache(
     desk: Desk, series: BarSeries, sessions: Sequence[Session], session: date, rules: Rules
-) -> tuple[tuple[Flaw, ...], float | None]:
-    """What is wrong with the bars, and the ratio by which what was cached of them is rebased."""
+) -> tuple[tuple[Flaw, ...], float | None, Figures]:
+    """What is wrong with the bars, the ratio by which what was cached of them is rebased, and their figures."""
     found = judge(series, sessions, as_of_session=session, rules=rules)
-    if desk.cache is None or barring(found):
-        return found, None
-    return found, desk.cache.merge(series).ratio
+    if barring(found):
+        return found, None, Figures()
+    ratio = desk.cache.merge(series).ratio if desk.cache is not None else None
+    return found, ratio, measure(series, desk.windows)
