@@ -87,7 +87,7 @@ def test_margins_and_funds_belong_together() -> None:
 
 
 def test_a_new_day_counts_gains_and_equity_from_the_last_close() -> None:
-    """Yesterday's gains are no longer shown, settled cash lags three days, equity of the day before is at its close."""
+    """Yesterday's gains are no longer shown, proceeds settle in three days, equity of the day before is at its close."""
 
     async def scenario(gateway: Gateway) -> None:
         client = await after_two_fills(gateway)
@@ -104,7 +104,11 @@ def test_a_new_day_counts_gains_and_equity_from_the_last_close() -> None:
         cash = gateway.ledger.accounts[ACCOUNT].cash
         close = Decimal(str(PRICES[date(2007, 1, 3)][3]))
         assert summary["PreviousDayEquityWithLoanValue"] == round(cash + 100 * close, 2)
-        assert (summary["SettledCash"], summary["TotalCashValue"]) == (1_000_000, round(cash, 2))
+        sold = next(one for one in gateway.ledger.executions if not one.is_buy)
+        fee = gateway.ledger.commissions[sold.exec_id].amount
+        proceeds = sold.quantity * sold.price - fee
+        assert summary["TotalCashValue"] == round(cash, 2)
+        assert summary["SettledCash"] == round(cash - proceeds, 2)
 
     on_a_gateway(scenario)
 

@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 
 from longwatch.gateway.books import CENT, ZERO, Account
+from longwatch.gateway.day_trades import LEAST_EQUITY
 from longwatch.gateway.margin import Standing
 
 INTRADAY_LEVERAGE = 4
@@ -32,15 +33,20 @@ class Statement:
     """Everything the rows are made from.
 
     `day` is today at the broker; `previous` finds the equity at the last close before it. Not `is_ready` while the
-    figures may not be relied on.
+    figures may not be relied on. `currency` is that of the books, one of which is worth `rate` of the account's own,
+    `base`. `day_trades` may still be made so many business days from now; `ordered` finds the cost of live purchases.
     """
 
     name: str
     currency: str
+    base: str
+    rate: Decimal = Decimal(1)
     books: Account
     standing: Standing
     day: date
     previous: Callable[[], Decimal]
+    day_trades: Callable[[int], int]
+    ordered: Callable[[], Decimal]
     is_ready: bool = True
 
     @property
@@ -55,7 +61,24 @@ class Statement:
 
     @property
     def available(self) -> Decimal:
+        if self.books.is_cash:
+            return self.settled - self.ordered()
         return self.standing.equity - self.standing.initial
+
+    @property
+    def settled(self) -> Decimal:
+        """Cash that may be spent in a cash account."""
+        return self.books.settled(self.day)
+
+    @property
+    def power(self) -> Decimal:
+        """What may be bought with it: in a cash account no more than is there."""
+        return max(self.available, ZERO) * (1 if self.books.is_cash else INTRADAY_LEVERAGE)
+
+    def day_trades_left(self, ahead: int) -> str:
+        """As the account shows it: without a limit for cash accounts, and for margin accounts worth enough."""
+        is_free = self.books.is_cash or self.previous() >= LEAST_EQUITY
+        return UNLIMITED if is_free else str(self.day_trades(ahead))
 
     @property
     def excess(self) -> Decimal:
@@ -87,16 +110,16 @@ TEXTS: dict[str, Callable[[Statement], str]] = {
     "AccountType": lambda s: "INDIVIDUAL",
     "Currency": lambda s: s.currency,
     "Cushion": lambda s: f"{s.cushion:.6f}",
-    "DayTradesRemaining": lambda s: UNLIMITED,
-    "DayTradesRemainingT+1": lambda s: UNLIMITED,
-    "DayTradesRemainingT+2": lambda s: UNLIMITED,
-    "DayTradesRemainingT+3": lambda s: UNLIMITED,
-    "DayTradesRemainingT+4": lambda s: UNLIMITED,
-    "ExchangeRate": lambda s: "1.00",
+    "DayTradesRemaining": lambda s: s.day_trades_left(0),
+    "DayTradesRemainingT+1": lambda s: s.day_trades_left(1),
+    "DayTradesRemainingT+2": lambda s: s.day_trades_left(2),
+    "DayTradesRemainingT+3": lambda s: s.day_trades_left(3),
+    "DayTradesRemainingT+4": lambda s: s.day_trades_left(4),
+    "ExchangeRate": lambda s: f"{s.rate:f}" if s.currency != s.base else "1.00",
     "Leverage-S": lambda s: f"{s.leverage:.2f}",
     "LookAheadNextChange": lambda s: "0",
     "RealCurrency": lambda s: s.currency,
-    "TradingType-S": lambda s: "STKMRGN",
+    "TradingType-S": lambda s: "STKCASH" if s.books.is_cash else "STKMRGN",
 }
 """Values that are not money."""
 
@@ -104,7 +127,7 @@ AMOUNTS: dict[str, Callable[[Statement], Decimal]] = {
     "AccruedCash": lambda s: ZERO,
     "AccruedDividend": lambda s: s.books.accrued,
     "AvailableFunds": lambda s: s.available,
-    "BuyingPower": lambda s: max(s.available, ZERO) * INTRADAY_LEVERAGE,
+    "BuyingPower": lambda s: s.power,
     "CashBalance": lambda s: s.books.cash,
     "EquityWithLoanValue": lambda s: s.equity,
     "ExcessLiquidity": lambda s: s.excess,
@@ -145,7 +168,7 @@ IN_SECURITIES = ("GrossPositionValue", "PreviousDayEquityWithLoanValue", "RegTEq
 AMOUNTS |= {f"{key}-C": lambda s: ZERO for key in IN_SEGMENTS}
 AMOUNTS |= {f"{key}-S": AMOUNTS[key] for key in (*IN_SEGMENTS, *IN_SECURITIES)}
 
-SUMMARY_ONLY: dict[str, Callable[[Statement], Decimal]] = {"SettledCash": lambda s: s.books.settled(s.day)}
+SUMMARY_ONLY: dict[str, Callable[[Statement], Decimal]] = {"SettledCash": lambda s: s.settled}
 """Money that only a summary can be asked for."""
 
 PER_CURRENCY = frozenset(
@@ -197,14 +220,29 @@ def _values(statement: Statement, keys: Iterable[str]) -> list[AccountValue]:
 
 
 def _rows(key: str, statement: Statement) -> list[AccountValue]:
+    """Money of the account in its own currency; what is kept by currency in that, in the books', and nothing else."""
     amount = AMOUNTS.get(key) or SUMMARY_ONLY.get(key)
-    value = TEXTS[key](statement) if amount is None else f"{amount(statement).quantize(CENT)}"
     if key in NO_CURRENCY:
-        return [AccountValue(key=key, value=value, currency="")]
+        return [AccountValue(key=key, value=TEXTS[key](statement), currency="")]
     if key not in PER_CURRENCY:
-        return [AccountValue(key=key, value=value, currency=statement.currency)]
-    base = "BASE" if key in {"Currency", "RealCurrency"} else value
-    return [
-        AccountValue(key=key, value=base, currency="BASE"),
-        AccountValue(key=key, value=value, currency=statement.currency),
-    ]
+        return [AccountValue(key=key, value=_money(amount, statement, statement.rate), currency=statement.base)]
+    rows = [AccountValue(key=key, value=_in_base(key, amount, statement), currency="BASE")]
+    if statement.currency != statement.base:
+        own = "1.00" if key == "ExchangeRate" else "0.00" if amount else _named(key, statement, statement.base)
+        rows.append(AccountValue(key=key, value=own, currency=statement.base))
+    value = TEXTS[key](statement) if amount is None else _money(amount, statement, Decimal(1))
+    return [*rows, AccountValue(key=key, value=value, currency=statement.currency)]
+
+
+def _money(amount: Callable[[Statement], Decimal] | None, statement: Statement, rate: Decimal) -> str:
+    return f"{((amount(statement) if amount else ZERO) * rate).quantize(CENT)}"
+
+
+def _in_base(key: str, amount: Callable[[Statement], Decimal] | None, statement: Statement) -> str:
+    if key == "ExchangeRate":
+        return "1.00"
+    return _named(key, statement, "BASE") if amount is None else _money(amount, statement, statement.rate)
+
+
+def _named(key: str, statement: Statement, currency: str) -> str:
+    return currency if key in {"Currency", "RealCurrency"} else TEXTS[key](statement)

@@ -106,11 +106,12 @@ class Due:
 class Account:
     """One account. `moved` is cash that came by transfers and dividends, `brought` the cost of shares that came so.
 
-    `dues` are dividends not paid yet, no part of cash.
+    `dues` are dividends not paid yet, no part of cash. In a cash account (`is_cash`) nothing is lent.
     """
 
     opening: Decimal
     cash: Decimal
+    is_cash: bool = False
     moved: Decimal = ZERO
     realised: Decimal = ZERO
     brought: dict[int, Decimal] = field(default_factory=dict)
@@ -189,8 +190,8 @@ class Account:
         return sum((due.amount for due in self.dues), ZERO)
 
     def settled(self, day: date) -> Decimal:
-        """Cash without what trades of the last days have still to bring or take."""
-        return self.cash - sum((amount for due, amount in self._unsettled if due > day), ZERO)
+        """Cash without what sales of the last days have still to bring; purchases count at the time of trade."""
+        return self.cash - sum((amount for due, amount in self._unsettled if due > day and amount > 0), ZERO)
 
     def worth(self, prices: Mapping[int, Decimal]) -> Decimal:
         """Cash and positions at these prices, as they are shown."""

@@ -95,7 +95,8 @@ class Changes:
         venue, account = self._venue, ticket.account
         left, orders = replace(ticket, quantity=ticket.quantity - order.filled), list(venue.orders_of(account))
         now = venue.timeline.now()
-        return lack(venue.ledger.accounts[account], orders, left, venue.market, now, instead_of=order)
+        books, day = venue.ledger.accounts[account], venue.ledger.day_of(now)
+        return lack(books, orders, left, venue.market, now, day=day, instead_of=order)
 
     def _trail_anew(self, order: Order, ticket: Ticket) -> None:
         """A trailing stop that is given another price, amount or percentage starts there."""

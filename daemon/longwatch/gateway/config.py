@@ -26,7 +26,9 @@ class GatewayConfig:
     again. `delayed_data` sends quotes of fifteen minutes ago, and only to clients that asked for delayed data. Account
     values that prices have changed are sent at a point of the path, `account_refresh_seconds` after the last time at
     the earliest. An order gets at most `volume_share` of what is traded at a point; the symbols in `hard_to_borrow`
-    can't be sold short at once. `unsubscribed` is the code sent where live quotes are not subscribed: 10168, 354 or
+    can't be sold short at once. `cash_accounts` lend nothing, the others are margin accounts. Accounts are kept in
+    `currency`; with a `base_currency` they are shown in that, one of `currency` being worth `base_rate` of it.
+    `unsubscribed` is the code sent where live quotes are not subscribed: 10168, 354 or
     10089, as builds differ.
     Without `pacing` nobody minds how much is asked. Raises UsageError for a server version it can't speak.
     """
@@ -47,6 +49,9 @@ class GatewayConfig:
     market_data_lines: int = 100
     volume_share: Decimal = VOLUME_SHARE
     hard_to_borrow: frozenset[str] = frozenset()
+    cash_accounts: frozenset[str] = frozenset()
+    base_currency: str = ""
+    base_rate: Decimal = Decimal(1)
     unsubscribed: int = 10168
     pacing: Limits | None = None
 

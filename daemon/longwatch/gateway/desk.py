@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from longwatch.gateway.account_values import Statement
 from longwatch.gateway.config import GatewayConfig
 from longwatch.gateway.corporate import Corporate
 from longwatch.gateway.courier import Courier
+from longwatch.gateway.day_trades import left
 from longwatch.gateway.events import Events
 from longwatch.gateway.exchange import Exchange
 from longwatch.gateway.farms import FARMS, NEED_BACKEND, is_served
@@ -66,6 +68,8 @@ class Desk:
         self.letters = letters_of(config.seed)
         opening = {account: config.cash_of.get(account, config.cash) for account in config.accounts}
         self.ledger = Ledger(opening, config.ledger_path, at=self.timeline.now(), zone=config.zone)
+        for account in config.cash_accounts:
+            self.ledger.accounts[account].is_cash = True
         self.following = Following(self, config.account_refresh_seconds)
         self.events = Events(self)
         self.corporate = Corporate(self, self.events.took_effect)
@@ -176,12 +180,20 @@ class Desk:
         return Statement(
             name=account,
             currency=self.config.currency,
+            base=self.config.base_currency or self.config.currency,
+            rate=self.config.base_rate,
             books=self.books(account),
             standing=self.exchange.standing(account),
             day=self.today().date(),
+            day_trades=partial(self._day_trades_left, account),
+            ordered=partial(self.exchange.ordered, account),
             previous=lambda: value_before(self.books(account), self.market, self.now(), self.today().date()),
             is_ready=not (self.faults.backend_down and self.config.conduct.reset_unready),
         )
+
+    def _day_trades_left(self, account: str, ahead: int) -> int:
+        newest_first = (one for one in reversed(self.ledger.executions) if one.account == account)
+        return left(self.books(account), newest_first, self.ledger.day_of, self.today().date(), ahead)
 
     # -- the beat ------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from longwatch.gateway.floor import CANCELLED_BY_SYSTEM, Floor
 from longwatch.gateway.groups import Untransmitted
 from longwatch.gateway.intake import Intake
 from longwatch.gateway.ledger import ZERO, Execution, Ledger
-from longwatch.gateway.margin import Standing, initial_with, standing
+from longwatch.gateway.margin import Standing, initial_with, spoken_for, standing
 from longwatch.gateway.market import Market
 from longwatch.gateway.orders import Order, Status, Ticket, cause, commission_so_far
 from longwatch.gateway.pulse import Pulse
@@ -159,6 +159,10 @@ class Exchange:
     def standing(self, account: str) -> Standing:
         """Where an account stands now."""
         return self._venue.standing(account)
+
+    def ordered(self, account: str) -> Decimal:
+        """What an account's live purchases would cost."""
+        return spoken_for(self._venue.orders_of(account), self._venue.market, self._venue.timeline.now())
 
     def forget_client(self, client_id: int) -> None:
         """A client has left: orders it has not transmitted are gone."""

@@ -132,9 +132,10 @@ class Floor:
         """A child waits for its parent no longer: it works, if the account can carry it, a moment later."""
         ticket = replace(child.ticket, quantity=child.remaining)
         account, orders = self._ledger.accounts[ticket.account], list(self._book.binding(ticket.account))
-        reason = lack(account, orders, ticket, self._market, self._timeline.now()) if child.is_accepted else ""
+        at = self._timeline.now()
+        reason = lack(account, orders, ticket, self._market, at, day=self._ledger.day_of(at))
         child.is_child_held = False
-        if reason:
+        if child.is_accepted and reason:
             self.reject(child, reason)
             return
         self._note("released", child)

@@ -131,7 +131,7 @@ class Intake:
         if order.is_child_held:
             return ""
         others, account = list(venue.orders_of(ticket.account)), venue.ledger.accounts[ticket.account]
-        return lack(account, others, ticket, venue.market, now)
+        return lack(account, others, ticket, venue.market, now, day=venue.ledger.day_of(now))
 
     def _is_late(self, ticket: Ticket, now: datetime) -> bool:
         """Whether the auction that an order is for takes no more orders."""

@@ -1,13 +1,14 @@
-"""What an account may still buy: a margin account, simplified; asked by the exchange and account replies.
+"""What an account may still buy, simplified; asked by the exchange and account replies.
 
 Initial margin is half of the worst position each instrument could reach (Regulation T, 12 CFR 220.12), at last prices.
+A cash account pays in full, with settled cash, and sells nothing that it has not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from longwatch.gateway.ledger import ZERO, Account
@@ -16,6 +17,7 @@ from longwatch.gateway.orders import Order, Ticket
 
 INITIAL_RATE = Decimal("0.5")
 MAINTENANCE_RATE = Decimal("0.25")
+PAID_IN_FULL = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +40,14 @@ def standing(account: Account, orders: Iterable[Order], market: Market, at: date
         equity=equity,
         gross=gross,
         value=sum(values.values(), ZERO),
-        initial=INITIAL_RATE * _worst(account, _pending(orders), market, at),
-        maintenance=MAINTENANCE_RATE * gross,
+        initial=_initial_rate(account) * _worst(account, _pending(orders), market, at),
+        maintenance=(PAID_IN_FULL if account.is_cash else MAINTENANCE_RATE) * gross,
     )
 
 
 def initial_with(account: Account, orders: Iterable[Order], ticket: Ticket, market: Market, at: datetime) -> Decimal:
     """The initial margin if `ticket` were working too."""
-    return INITIAL_RATE * _worst(account, _pending(orders, ticket), market, at)
+    return _initial_rate(account) * _worst(account, _pending(orders, ticket), market, at)
 
 
 def lack(
@@ -55,14 +57,17 @@ def lack(
     market: Market,
     at: datetime,
     *,
+    day: date,
     instead_of: Order | None = None,
 ) -> str:
     """Why the account can't carry another ticket, or one in the place of an order; empty where it can.
 
-    What binds no more than is bound already is always carried.
+    `day` is the broker's today. What binds no more than is bound already is always carried.
     """
     before = standing(account, orders, market, at)
     others = [order for order in orders if order is not instead_of]
+    if account.is_cash:
+        return _lack_of_cash(account, others, ticket, market, at, account.settled(day))
     needed, currency = initial_with(account, others, ticket, market, at), ticket.instrument.currency
     if needed <= max(before.equity, before.initial):
         return ""
@@ -70,6 +75,40 @@ def lack(
         "YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION YOUR EQUITY WITH LOAN VALUE "
         f"[{before.equity:.2f} {currency}] MUST EXCEED THE INITIAL MARGIN [{needed:.2f} {currency}]"
     )
+
+
+def _initial_rate(account: Account) -> Decimal:
+    return PAID_IN_FULL if account.is_cash else INITIAL_RATE
+
+
+def _lack_of_cash(
+    account: Account, orders: Sequence[Order], ticket: Ticket, market: Market, at: datetime, settled: Decimal
+) -> str:
+    """Why a cash account can't carry a ticket: it would sell what it has not, or spend more than has settled."""
+    number, currency = ticket.instrument.con_id, ticket.instrument.currency
+    pending = _pending(orders, ticket)
+    holding = account.holdings.get(number)
+    held = holding.quantity if holding else ZERO
+    if ticket.action == "SELL":
+        is_short = pending[number, False] > held
+        return "YOUR ORDER IS NOT ACCEPTED. SHORT SALES ARE NOT ALLOWED IN A CASH ACCOUNT." if is_short else ""
+    needed = spoken_for(orders, market, at) + ticket.quantity * _paid(ticket, market, at)
+    if needed <= settled:
+        return ""
+    return (
+        "YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION YOUR SETTLED CASH "
+        f"[{settled:.2f} {currency}] MUST EXCEED THE COST [{needed:.2f} {currency}]"
+    )
+
+
+def spoken_for(orders: Iterable[Order], market: Market, at: datetime) -> Decimal:
+    """What the live purchases would cost."""
+    buys = (order for order in orders if order.ticket.action == "BUY" and not order.is_child_held)
+    return sum((order.remaining * _paid(order.ticket, market, at) for order in buys), ZERO)
+
+
+def _paid(ticket: Ticket, market: Market, at: datetime) -> Decimal:
+    return ticket.limit or ticket.stop or _price(market, ticket.instrument.con_id, at)
 
 
 def _pending(orders: Iterable[Order], another: Ticket | None = None) -> dict[tuple[int, bool], Decimal]:
