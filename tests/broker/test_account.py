@@ -394,3 +394,86 @@ def test_a_spoilt_contract_is_missing_and_the_others_live() -> None:
     assert [one.symbol for one in seen.instruments] == ["MSFT"]
     assert [symbol for symbol, _ in seen.missing] == ["AAPL"]
     assert "could not be decoded" in seen.missing[0][1]
+
+
+def summary_of(*rows: tuple[str, str, str]) -> Script:
+    """An empty account whose summary says these tags, values and currencies."""
+
+    def answer(gateway: Scripted, values: dict[str, object]) -> None:
+        for tag, value, currency in rows:
+            gateway.say(
+                "accountSummary", reqId=values["reqId"], account=ACCOUNT, tag=tag, value=value, currency=currency
+            )
+        gateway.say("accountSummaryEnd", reqId=values["reqId"])
+
+    script = an_empty_account()
+    script.answers["reqAccountSummary"] = answer
+    return script
+
+
+def test_a_snapshot_carries_what_the_account_allows() -> None:
+    """Settled cash, power, liquidity, margins, day trades, cash by currency: as the simulated gateway tells them."""
+
+    async def work(bench: Bench, gateway: Gateway) -> m.SnapshotSeen:
+        await bench.synced()
+        bench.broker.request_snapshot("test")
+        return await bench.inbox.until(m.SnapshotSeen, 2)
+
+    figures = with_gateway(work).figures
+    million = Decimal(1_000_000)
+    assert figures is not None
+    assert (figures.account_type, figures.trading_type) == ("INDIVIDUAL", "STKMRGN")
+    assert (figures.settled_cash, figures.excess_liquidity, figures.buying_power) == (million, million, 4 * million)
+    assert (figures.initial_margin, figures.maintenance_margin) == (0, 0)
+    assert (figures.day_trades_remaining, figures.day_trades_told) == (None, True)
+    assert [(one.currency, one.cash, one.rate) for one in figures.balances] == [("USD", million, 1)]
+
+
+def test_the_kind_of_account_is_asked_for_once_a_connection() -> None:
+    """One request and one cancel of its stream, whatever number of readings; no answer leaves it open."""
+
+    async def work(bench: Bench, script: Script) -> list[m.SnapshotSeen]:
+        await bench.up()
+        await bench.inbox.until(m.SnapshotSeen)
+        bench.broker.request_snapshot("test")
+        await bench.inbox.until(m.SnapshotSeen, 2)
+        await asyncio.sleep(1)
+        return bench.inbox.of(m.SnapshotSeen)
+
+    def kind(gateway: Scripted, values: dict[str, object]) -> None:
+        row = {"account": ACCOUNT, "modelCode": "", "currency": ""}
+        gateway.say("accountUpdateMulti", reqId=values["reqId"], **row, key="TradingType-S", value="STKCASH")
+        gateway.say("accountUpdateMultiEnd", reqId=values["reqId"])
+
+    silent, script = an_empty_account(), an_empty_account()
+    script.answers["reqAccountUpdatesMulti"] = kind
+    told = with_script(work, script)
+    assert told[-1].figures is not None and told[-1].figures.trading_type == "STKCASH"
+    assert [script.names().count(f"{what}AccountUpdatesMulti") for what in ("req", "cancel")] == [1, 1]
+    assert all(one.figures is not None and not one.figures.trading_type for one in with_script(work, silent))
+    assert [silent.names().count(f"{what}AccountUpdatesMulti") for what in ("req", "cancel")] == [1, 0]
+
+
+EURO = (("NetLiquidation", "9000.00", "EUR"), ("TotalCashValue", "4500.00", "EUR"), ("SettledCash", "900", "EUR"))
+
+
+def test_an_account_in_another_currency_counts_at_its_exchange_rate() -> None:
+    """Its money is told in the currency traded in, with the rate by which it was changed."""
+    rate = (("DayTradesRemaining", "2", ""), ("ExchangeRate", "0.90", "USD"), ("ExchangeRate", "1.00", "EUR"))
+    snapshot = snapshot_of(summary_of(*EURO, *rate))
+    assert snapshot.failures == ()
+    assert (snapshot.net_liquidation, snapshot.cash) == (Decimal(10_000), Decimal(5000))
+    assert snapshot.figures is not None
+    assert (snapshot.figures.base_currency, snapshot.figures.rate) == ("EUR", Decimal("0.90"))
+    assert (snapshot.figures.settled_cash, snapshot.figures.day_trades_remaining) == (1000, 2)
+
+
+@pytest.mark.parametrize("rate", ["", "0"])
+def test_without_an_exchange_rate_an_account_in_another_currency_is_not_read(rate: str) -> None:
+    """Refused by name: what is missing stands in the reason."""
+    rows = ((("ExchangeRate", rate, "USD"),) if rate else ()) + EURO
+    snapshot = snapshot_of(summary_of(*rows))
+    assert snapshot.net_liquidation is None and snapshot.figures is None
+    assert snapshot.failures[0][1].startswith(
+        "its NetLiquidation is in EUR; trading.currency says USD, and the broker gave no exchange rate of USD"
+    )

@@ -27,18 +27,26 @@ class AccountSync:
         self._ids: dict[Part, int] = {}
         self._deadline: asyncio.TimerHandle | None = None
         self._complaint = ""
+        self._trading_type = ""
+        self._kind_id: int | None = None
 
     def begin(self, account: str) -> None:
         """The connection is up and has ids: download everything once."""
         self._account = account
         self.request("sync")
+        self._ask_kind()
 
     def request(self, reason: str) -> None:
         """Download once more; joined with a round under way. Before the sync nothing is done: it will download."""
         if self._round is not None or not self._account or self._channel.ids is None:
             return
         self._complaint = ""
-        self._round = Round(reason=reason, account=self._account, started_tech=self._channel.clock.technical())
+        self._round = Round(
+            reason=reason,
+            account=self._account,
+            currency=self._channel.settings.currency,
+            started_tech=self._channel.clock.technical(),
+        )
         self._deadline = self._channel.loop.call_later(self._channel.settings.download_seconds, self._late)
         writer, send = self._channel.writer, partial(self._channel.send, Priority.ACCOUNT)
         send(writer.executions(self._take(Part.EXECUTIONS)))
@@ -52,6 +60,7 @@ class AccountSync:
         self._round = None
         self._account = ""
         self._ids.clear()
+        self._kind_id = None
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -82,14 +91,21 @@ class AccountSync:
         self._round.position(account, row)
         return True
 
-    def value(self, request_id: int, account: str, tag: str, value: Decimal | None, currency: str) -> None:
-        """A row of the account summary; money in another currency than the one we trade in is no figure of ours."""
-        if self._round is None or self._ids.get(Part.ACCOUNT) != request_id:
-            return
-        ours = self._channel.settings.currency
-        if value is not None and currency != ours and account == self._round.account:
-            self._round.fail(Part.ACCOUNT, f"its {tag} is in {currency or 'no currency'}; trading.currency says {ours}")
-        self._round.value(account, tag, value)
+    def value(self, request_id: int, account: str, tag: str, value: Decimal | str | None, currency: str) -> None:
+        """A row of the account summary."""
+        if self._round is not None and self._ids.get(Part.ACCOUNT) == request_id:
+            self._round.value(account, tag, value, currency)
+
+    def trading_type(self, account: str, value: str) -> None:
+        """Whether the account trades on margin: told once a connection, kept for every reading."""
+        if account == self._account:
+            self._trading_type = value
+
+    def trading_type_ended(self, request_id: int) -> None:
+        """All of the account's values have come: their stream is not wanted."""
+        if self._kind_id == request_id:
+            self._kind_over()
+            self._channel.send(Priority.ACCOUNT, self._channel.writer.cancel_account_updates(request_id))
 
     def ended(self, part: Part, request_id: int | None) -> None:
         """An end mark; one of an earlier round's request is ignored."""
@@ -110,6 +126,18 @@ class AccountSync:
         self._complaint = f"; the gateway said: {text} ({code})"
 
     # ── the end of a round ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _ask_kind(self) -> None:
+        """Ask what kind of account it is. No answer leaves that open: the reading is whole without it."""
+        if self._channel.ids is None:
+            return
+        self._kind_id = self._channel.take(Owner(name="kind of account", failed=lambda code, text: self._kind_over()))
+        self._channel.send(Priority.ACCOUNT, self._channel.writer.account_updates(self._kind_id, self._account))
+
+    def _kind_over(self) -> None:
+        if self._kind_id is not None:
+            self._channel.give_back(self._kind_id)
+            self._kind_id = None
 
     def _take(self, part: Part) -> int:
         def failed(code: int, text: str) -> None:
@@ -154,5 +182,5 @@ class AccountSync:
             self._deadline.cancel()
             self._deadline = None
         clock = self._channel.clock
-        self._channel.sink(over.snapshot(at=clock.market(), tech=clock.technical()))
+        self._channel.sink(over.snapshot(at=clock.market(), tech=clock.technical(), trading_type=self._trading_type))
         self._done()

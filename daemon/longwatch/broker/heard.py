@@ -50,8 +50,18 @@ class Heard(Protocol):
         """The end mark of a download."""
         ...
 
-    def account_value(self, request_id: int, account: str, tag: str, value: Decimal | None, currency: str) -> None:
-        """Message 63; `currency` is the account's own."""
+    def account_value(
+        self, request_id: int, account: str, tag: str, value: Decimal | str | None, currency: str
+    ) -> None:
+        """Message 63; a text for tags that are words, and `currency` empty where it has none."""
+        ...
+
+    def trading_type(self, account: str, value: str) -> None:
+        """Message 73 with the key TradingType-S: what the account may trade, and whether on margin."""
+        ...
+
+    def trading_type_ended(self, request_id: int) -> None:
+        """Message 74."""
         ...
 
     def details(self, request_id: int, row: DetailsRow) -> None:

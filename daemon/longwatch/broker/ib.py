@@ -18,7 +18,7 @@ from typing import Any
 from longwatch.broker.contracts import Wanted
 from longwatch.broker.figures import plain
 from longwatch.broker.heard import Heard
-from longwatch.broker.translate import FIGURES, Said, Translator
+from longwatch.broker.translate import ASKED, Said, Translator
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.messages import ModifyOrder, SubmitOrder
 from longwatch.errors import ConfigError
@@ -169,10 +169,17 @@ class Writer:
         return self._encoded(self._client.reqExecutions, request_id, self._library.execution_filter())
 
     def account_summary(self, request_id: int) -> bytes:
-        return self._encoded(self._client.reqAccountSummary, request_id, "All", ",".join(sorted(FIGURES)))
+        return self._encoded(self._client.reqAccountSummary, request_id, "All", ",".join(ASKED))
 
     def cancel_account_summary(self, request_id: int) -> bytes:
         return self._encoded(self._client.cancelAccountSummary, request_id)
+
+    def account_updates(self, request_id: int, account: str) -> bytes:
+        """The values of one account, of which some are in no summary."""
+        return self._encoded(self._client.reqAccountUpdatesMulti, request_id, account, "", False)
+
+    def cancel_account_updates(self, request_id: int) -> bytes:
+        return self._encoded(self._client.cancelAccountUpdatesMulti, request_id)
 
     def contract_details(self, request_id: int, wanted: Wanted) -> bytes:
         contract = self._library.contract(

@@ -220,8 +220,16 @@ class IbBroker:
     def part_ended(self, part: Part, request_id: int | None) -> None:
         self._account.ended(part, request_id)
 
-    def account_value(self, request_id: int, account: str, tag: str, value: Decimal | None, currency: str) -> None:
+    def account_value(
+        self, request_id: int, account: str, tag: str, value: Decimal | str | None, currency: str
+    ) -> None:
         self._account.value(request_id, account, tag, value, currency)
+
+    def trading_type(self, account: str, value: str) -> None:
+        self._account.trading_type(account, value)
+
+    def trading_type_ended(self, request_id: int) -> None:
+        self._account.trading_type_ended(request_id)
 
     def details(self, request_id: int, row: DetailsRow) -> None:
         self._universe.row(request_id, row)

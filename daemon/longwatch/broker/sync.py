@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from longwatch.broker.heard import Part
+from longwatch.broker.summary import Summary
 from longwatch.domain.messages import PositionRow, SnapshotSeen
 
 UNNUMBERED = frozenset({Part.POSITIONS, Part.OPEN_ORDERS, Part.COMPLETED_ORDERS})
@@ -34,9 +35,10 @@ PART_OF_MESSAGE = {
 class Round:
     """Rows are kept for the given account only; a part that failed once stays failed, whatever still comes."""
 
-    def __init__(self, *, reason: str, account: str, started_tech: datetime) -> None:
+    def __init__(self, *, reason: str, account: str, currency: str, started_tech: datetime) -> None:
         self.reason = reason
         self.account = account
+        self._summary = Summary(currency)
         self._started_tech = started_tech
         self.waiting: set[Part] = set(Part)
         self._failures: dict[Part, str] = {}
@@ -45,7 +47,6 @@ class Round:
         self._open: dict[int, None] = {}
         self._completed: dict[int, None] = {}
         self._executions: dict[str, None] = {}
-        self._values: dict[str, Decimal | None] = {}
 
     @property
     def is_over(self) -> bool:
@@ -85,18 +86,18 @@ class Round:
         if account == self.account:
             self._executions[exec_id] = None
 
-    def value(self, account: str, tag: str, value: Decimal | None) -> None:
-        """A figure of the account summary."""
+    def value(self, account: str, tag: str, value: Decimal | str | None, currency: str) -> None:
+        """A row of the account summary."""
         if account == self.account:
-            self._values[tag] = value
+            self._summary.row(tag, value, currency)
 
     def end(self, part: Part) -> None:
         """The end mark of `part` came."""
         self.waiting.discard(part)
         if part is Part.ACCOUNT and part not in self._failures:
-            absent = [tag for tag in ("NetLiquidation", "TotalCashValue") if self._values.get(tag) is None]
-            if absent:
-                self.fail(part, f"the broker gave no {' and no '.join(absent)} for account {self.account}")
+            lacks = self._summary.lacks()
+            if lacks:
+                self.fail(part, f"{lacks} for account {self.account}")
 
     def fail(self, part: Part, reason: str) -> None:
         """A row of `part` could not be used; its end mark is still waited for."""
@@ -107,8 +108,9 @@ class Round:
         self.fail(part, reason)
         self.waiting.discard(part)
 
-    def snapshot(self, *, at: datetime, tech: datetime) -> SnapshotSeen:
+    def snapshot(self, *, at: datetime, tech: datetime, trading_type: str = "") -> SnapshotSeen:
         """What the round amounts to; a failed part is None, never empty."""
+        is_valued = Part.ACCOUNT not in self._failures
         return SnapshotSeen(
             at=at,
             tech=tech,
@@ -117,14 +119,12 @@ class Round:
             open_perm_ids=self._ids(Part.OPEN_ORDERS, self._open),
             completed_perm_ids=self._ids(Part.COMPLETED_ORDERS, self._completed),
             exec_ids=None if Part.EXECUTIONS in self._failures else tuple(self._executions),
-            net_liquidation=self._figure("NetLiquidation"),
-            cash=self._figure("TotalCashValue"),
+            net_liquidation=self._summary.figure("NetLiquidation") if is_valued else None,
+            cash=self._summary.figure("TotalCashValue") if is_valued else None,
             started_tech=self._started_tech,
             failures=tuple((part.value, self._failures[part]) for part in Part if part in self._failures),
+            figures=self._summary.figures(trading_type, self._started_tech) if is_valued else None,
         )
 
     def _ids(self, part: Part, ids: Iterable[int]) -> tuple[int, ...] | None:
         return None if part in self._failures else tuple(ids)
-
-    def _figure(self, tag: str) -> Decimal | None:
-        return None if Part.ACCOUNT in self._failures else self._values.get(tag)

@@ -106,8 +106,15 @@ class Translator:
         self._say(self._heard.part_ended, Part.POSITIONS, None)
 
     def accountSummary(self, reqId: int, account: str, tag: str, value: str, currency: str) -> None:
-        figure = number(value) if tag in FIGURES else None
+        figure = value if tag in WORDS else number(value) if tag in FIGURES or tag in LEDGER else None
         self._say(self._heard.account_value, reqId, account, tag, figure, currency)
+
+    def accountUpdateMulti(self, reqId: int, account: str, modelCode: str, key: str, value: str, currency: str) -> None:
+        if key == TRADING_TYPE:
+            self._say(self._heard.trading_type, account, value)
+
+    def accountUpdateMultiEnd(self, reqId: int) -> None:
+        self._say(self._heard.trading_type_ended, reqId)
 
     def accountSummaryEnd(self, reqId: int) -> None:
         self._say(self._heard.part_ended, Part.ACCOUNT, reqId)
@@ -248,8 +255,18 @@ class Translator:
         self._heard.event(kind(at=self._clock.market(), tech=self._clock.technical(), **fields))
 
 
-FIGURES = frozenset({"NetLiquidation", "TotalCashValue", "AvailableFunds"})
-"""The account summary's tags that are asked for; other tags may hold words."""
+FIGURES = frozenset(
+    {
+        *("NetLiquidation", "TotalCashValue", "AvailableFunds", "SettledCash", "BuyingPower", "ExcessLiquidity"),
+        *("InitMarginReq", "MaintMarginReq", "DayTradesRemaining"),
+    }
+)
+"""The account summary's tags that are asked for and hold numbers."""
+WORDS = frozenset({"AccountType"})
+LEDGER = frozenset({"CashBalance", "ExchangeRate"})
+"""What is heeded of the tags that come once for each currency."""
+ASKED = (*sorted(FIGURES | WORDS), "$LEDGER:ALL")
+TRADING_TYPE = "TradingType-S"
 
 
 def _present(text: str) -> str:

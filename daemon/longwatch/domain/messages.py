@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import get_args
 
+from longwatch.domain.account import AccountFigures
 from longwatch.domain.causes import Cause
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import Absence, Change, Evidence, Order, OrderState, Purpose
@@ -255,6 +256,7 @@ class SnapshotSeen(_Heard):
     cash: Decimal | None
     started_tech: datetime
     failures: tuple[tuple[str, str], ...] = ()
+    figures: AccountFigures | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -544,11 +546,12 @@ class ClockChecked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountValued:
-    """What the account is worth, in the base currency, at `tech`."""
+    """What the account is worth, in the currency traded in, at `tech`, and what else the broker says of it."""
 
     net_liquidation: Decimal
     cash: Decimal
     tech: datetime
+    figures: AccountFigures | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,9 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
         yield m.RequestSnapshot(reason="the backend was away during the last download")
         return
     if event.net_liquidation is not None and event.cash is not None:
-        yield m.AccountValued(net_liquidation=event.net_liquidation, cash=event.cash, tech=event.tech)
+        yield m.AccountValued(
+            net_liquidation=event.net_liquidation, cash=event.cash, tech=event.tech, figures=event.figures
+        )
     parts = (event.positions, event.open_perm_ids, event.completed_perm_ids, event.exec_ids)
     if event.failures or event.positions is None or None in parts:
         failures = event.failures or (("download", "incomplete"),)
