@@ -9,6 +9,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from longwatch.domain import messages as m
+from longwatch.domain.account import AccountFigures, Balance
 from longwatch.domain.decide import Step, decide
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import Order, OrderState
@@ -31,6 +32,19 @@ CON_IDS = {"AAA": 1, "BBB": 2, "CCC": 3}
 SYMBOLS = {con_id: symbol for symbol, con_id in CON_IDS.items()}
 PRICES = {"AAA": D(100), "BBB": D(50), "CCC": D(20)}
 EQUITY = D(100_000)
+MARGIN_ACCOUNT = AccountFigures(
+    account_type="INDIVIDUAL",
+    trading_type="STKMRGN",
+    base_currency="USD",
+    settled_cash=EQUITY,
+    available_funds=EQUITY,
+    buying_power=4 * EQUITY,
+    excess_liquidity=EQUITY,
+    initial_margin=D(0),
+    maintenance_margin=D(0),
+    day_trades_told=True,
+    balances=(Balance(currency="USD", cash=EQUITY, rate=D(1)),),
+)
 SETTINGS = TradeSettings(
     universe=tuple(CON_IDS), allocations=(("trend", D(1)),), max_weight=D("0.4"), no_trade_band_weight=D(0)
 )
@@ -64,6 +78,7 @@ class World:
     executions: list[str] = field(default_factory=list)
     costs: dict[int, Decimal] = field(default_factory=dict)
     cash: Decimal = EQUITY
+    figures: AccountFigures | None = MARGIN_ACCOUNT
     prices: dict[str, Decimal] = field(default_factory=lambda: dict(PRICES))
     runs: int = 0
 
@@ -265,6 +280,7 @@ class World:
             "net_liquidation": EQUITY,
             "cash": self.cash,
             "started_tech": self.now - timedelta(seconds=1),
+            "figures": self.figures and replace(self.figures, asked_at=self.now - timedelta(seconds=1)),
         }
         return self.hear(m.SnapshotSeen, **(whole | fields))
 

@@ -87,7 +87,7 @@ def test_margins_and_funds_belong_together() -> None:
 
 
 def test_a_new_day_counts_gains_and_equity_from_the_last_close() -> None:
-    """Yesterday's gains are no longer shown, proceeds settle in three days, equity of the day before is at its close."""
+    """Yesterday's gains are gone, proceeds settle in three days, equity of the day before is at its close."""
 
     async def scenario(gateway: Gateway) -> None:
         client = await after_two_fills(gateway)

@@ -130,9 +130,8 @@ class Floor:
 
     def release(self, child: Order) -> None:
         """A child waits for its parent no longer: it works, if the account can carry it, a moment later."""
-        ticket = replace(child.ticket, quantity=child.remaining)
+        at, ticket = self._timeline.now(), replace(child.ticket, quantity=child.remaining)
         account, orders = self._ledger.accounts[ticket.account], list(self._book.binding(ticket.account))
-        at = self._timeline.now()
         reason = lack(account, orders, ticket, self._market, at, day=self._ledger.day_of(at))
         child.is_child_held = False
         if child.is_accepted and reason:

@@ -6,7 +6,6 @@ Decimals are texts, times ISO 8601 in UTC, what is not known is null.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -16,9 +15,9 @@ from longwatch.domain.messages import BreakerSet, Link
 from longwatch.domain.orders import Order, OrderState
 from longwatch.domain.state import State
 from longwatch.ops import health
+from longwatch.ops.account import account_value
+from longwatch.ops.plain import Json, iso, plain
 from longwatch.ops.runtime import Reload, RuntimeView
-
-Json = dict[str, Any]
 
 LAST_ORDERS = 50
 LAST_ALERTS = 20
@@ -39,7 +38,7 @@ def status_of(state: State, runtime: RuntimeView) -> Json:
             for con_id, fact in sorted(state.quarantines.items())
         ],
         "breakers": [_breaker(row) for row in state.breakers.values()],
-        "account_value": _account_value(state),
+        "account_value": account_value(state),
         "positions": positions_of(state),
         "orders": orders_of(state),
         "foreign_orders": foreign_orders_of(state),
@@ -112,11 +111,6 @@ READINGS: dict[str, Callable[[State, RuntimeView], Any]] = {
 }
 
 
-def iso(at: datetime | date | None) -> str | None:
-    """A time as ISO 8601 with `Z`, a date as it is."""
-    return None if at is None else at.isoformat().replace("+00:00", "Z")
-
-
 def _identity(state: State, runtime: RuntimeView) -> Json:
     technical = runtime.clock.technical()
     started = runtime.started_at
@@ -147,11 +141,11 @@ def _position(state: State, con_id: int, symbol: str) -> Json:
     return {
         "symbol": symbol,
         "con_id": con_id,
-        "book": _text(holding.quantity if holding else Decimal(0)),
-        "outside": _text(state.outside.get(con_id, ("", Decimal(0)))[1]),
-        "account": _text(state.account_positions.get(con_id, ("", Decimal(0)))[1]),
-        "average_cost": _text(holding.average_cost) if holding and holding.quantity else None,
-        "realized": _text(holding.realized) if holding else None,
+        "book": plain(holding.quantity if holding else Decimal(0)),
+        "outside": plain(state.outside.get(con_id, ("", Decimal(0)))[1]),
+        "account": plain(state.account_positions.get(con_id, ("", Decimal(0)))[1]),
+        "average_cost": plain(holding.average_cost) if holding and holding.quantity else None,
+        "realized": plain(holding.realized) if holding else None,
         "quarantined": con_id in state.quarantines,
     }
 
@@ -162,10 +156,10 @@ def _order(order: Order) -> Json:
         "ref": order.ref,
         "symbol": order.symbol,
         "side": order.side.value,
-        "quantity": _text(order.quantity),
+        "quantity": plain(order.quantity),
         "type": order.order_type.value,
-        "limit_price": _text(order.limit_price),
-        "stop_price": _text(order.stop_price),
+        "limit_price": plain(order.limit_price),
+        "stop_price": plain(order.stop_price),
         "tif": order.tif,
         "purpose": order.purpose.value,
         "state": order.state.value,
@@ -173,19 +167,19 @@ def _order(order: Order) -> Json:
         "evidence": order.evidence or None,
         "proof": order.proof or None,
         "text": order.text or None,
-        "filled": _text(order.filled),
-        "average_price": _text(order.average_price) if order.filled else None,
-        "commission": _text(order.commission),
+        "filled": plain(order.filled),
+        "average_price": plain(order.average_price) if order.filled else None,
+        "commission": plain(order.commission),
         "order_id": order.order_id,
         "perm_ids": list(order.perm_ids),
         "twin_of": order.twin_of,
         "cancel_asked": order.cancel_asked,
         "modifying": None
         if order.change is None
-        else dict(zip(("quantity", "limit_price", "stop_price"), map(_text, order.change.terms), strict=True)),
+        else dict(zip(("quantity", "limit_price", "stop_price"), map(plain, order.change.terms), strict=True)),
         "created_at": iso(order.created_at),
         "sent_at": iso(order.sent_at),
-        "strategies": {part.strategy: _text(part.quantity) for part in order.allocations},
+        "strategies": {part.strategy: plain(part.quantity) for part in order.allocations},
     }
 
 
@@ -217,22 +211,11 @@ def foreign_orders_of(state: State) -> list[Json]:
             "perm_id": perm_id,
             "symbol": fact.symbol,
             "side": fact.side.value,
-            "remaining": _text(fact.remaining),
+            "remaining": plain(fact.remaining),
             "status": fact.status,
         }
         for perm_id, fact in sorted(state.foreign_orders.items())
     ]
-
-
-def _account_value(state: State) -> Json:
-    valued, equity = state.valued, state.equity
-    return {
-        "net_liquidation": _text(valued.net_liquidation) if valued else None,
-        "cash": _text(valued.cash) if valued else None,
-        "at": iso(valued.tech) if valued else None,
-        "sizing_equity": _text(equity.equity) if equity else None,
-        "sizing_session": iso(equity.session) if equity else None,
-    }
 
 
 def _targets(state: State) -> Json:
@@ -240,7 +223,7 @@ def _targets(state: State) -> Json:
         name: {
             "session": iso(fact.session),
             "run_id": fact.run_id,
-            "weights": {symbol: _text(weight) for symbol, weight in fact.weights},
+            "weights": {symbol: plain(weight) for symbol, weight in fact.weights},
         }
         for name, fact in sorted(state.targets.items())
     }
@@ -253,7 +236,7 @@ def _data(state: State) -> Json:
             symbol: {
                 "bars": row.bars,
                 "last_session": iso(row.last_session),
-                "close": _text(row.close),
+                "close": plain(row.close),
                 "flaws": list(row.flaws),
                 "warnings": list(row.warnings),
             }
@@ -293,9 +276,9 @@ def _reconciliation(state: State) -> Json:
         "differences": [
             {
                 "symbol": found.symbol,
-                "book": _text(found.book),
-                "outside": _text(found.outside),
-                "account": _text(found.account),
+                "book": plain(found.book),
+                "outside": plain(found.outside),
+                "account": plain(found.account),
             }
             for found in compared.differences
         ],
@@ -328,7 +311,3 @@ def _alerts(runtime: RuntimeView) -> list[Json]:
         }
         for alert in runtime.alerts.latest(LAST_ALERTS)
     ]
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else format(value, "f")
