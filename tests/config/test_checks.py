@@ -127,6 +127,15 @@ def test_each_mode_has_its_providers_and_executors() -> None:
             ({"strategies": '[{"name":"a","path":"a.py:A"},{"name":"b","path":"b.py:B","allocation":0.1}]'},),
             "strategies: the allocations of enabled strategies add up to 1.1; make it at most 1",
         ),
+        (
+            ({"risk.groups": str([{"name": "a", "symbols": ["X"], "max_weight": 0.1}] * 2).replace("'", '"')},),
+            'risk.groups: two groups are called "a"; rename one',
+        ),
+        (
+            ({"data.volume_sessions": "500"},),
+            "data.history_bars: 400 bars have no average volume of data.volume_sessions, 500; nothing could ever be "
+            "bought",
+        ),
     ],
 )
 def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) -> None:
@@ -136,7 +145,7 @@ def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) 
 
 def test_every_rule_is_shown_above() -> None:
     """A rule without a case here would be a rule nobody has seen refuse."""
-    assert len(checks.MISTAKES) == 2 + 16
+    assert len(checks.MISTAKES) == 2 + 18
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from longwatch.config.load import load, parse
 from longwatch.config.reload import LOOSENED_BY, Accepted, Diff, Refused, classify, prepare
-from longwatch.config.schema import Settings, StrategySettings, every_setting, reload_class
+from longwatch.config.schema import GroupSettings, Settings, StrategySettings, every_setting, reload_class
 
 BASE = "trading:\n  risk: {max_weight: 0.15}\n  ib: {port: 4002}\n"
+TECH = GroupSettings(name="tech", symbols=("AAPL", "MSFT"), max_weight=Decimal("0.3"))
 LIVE = {path for path, field in every_setting() if reload_class(field) == "live"}
 
 
@@ -220,6 +221,9 @@ def test_every_live_limit_has_a_direction() -> None:
         (("ib", "account_age_seconds"), 60.0, 600.0),
         (("data", "stale_sessions"), 0, 5),
         (("sizing", "cash_reserve_fraction"), Decimal("0.5"), Decimal(0)),
+        (("risk", "max_volume_fraction"), Decimal("0.001"), None),
+        (("risk", "max_displayed_fraction"), Decimal(1), None),
+        (("risk", "groups"), (TECH,), ()),
     ],
 )
 def test_each_limit_loosens_in_its_own_direction(path: tuple[str, ...], tighter: Any, looser: Any) -> None:
@@ -233,8 +237,31 @@ def test_each_limit_loosens_in_its_own_direction(path: tuple[str, ...], tighter:
         assert len(classify(with_value(path, tighter), default).loosened) == 1
 
 
-AT_THEIR_LOOSEST = {("risk", "max_capital"), ("execution", "limit_from"), ("execution", "working_seconds")}
+AT_THEIR_LOOSEST = {
+    ("risk", "max_capital"),
+    ("risk", "max_displayed_fraction"),
+    ("risk", "groups"),
+    ("execution", "limit_from"),
+    ("execution", "working_seconds"),
+}
 """Limits whose default is already as loose as it gets."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "loosens"),
+    [
+        ({"max_weight": Decimal("0.4")}, True),
+        ({"max_weight": Decimal("0.2")}, False),
+        ({"symbols": ("AAPL",)}, True),
+        ({"symbols": ("AAPL", "MSFT", "IBM")}, False),
+        ({"name": "software"}, True),
+    ],
+)
+def test_a_group_loosens_with_its_weight_and_with_what_leaves_it(changes: dict[str, Any], loosens: bool) -> None:
+    """More weight, an instrument less, or the group gone under its name: loosening; the opposites are not."""
+    before = with_value(("risk", "groups"), (TECH,))
+    after = with_value(("risk", "groups"), (TECH.model_copy(update=changes),))
+    assert bool(classify(before, after).loosened) is loosens
 
 
 def test_each_direction_is_shown_above() -> None:

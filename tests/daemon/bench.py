@@ -42,7 +42,7 @@ BASE: dict[str, Any] = {
     "executor": "ib_paper",
     "initial_capital": 1_000_000,
     "ib": {"port": 4002, "client_library": installed(), "heartbeat_seconds": 3600, "account_age_seconds": 90_000},
-    "data": {"history_bars": 10},
+    "data": {"history_bars": 10, "volume_sessions": 5},
     "clock": {"source": "gateway"},
     "execution": {"paper_account": ACCOUNT, "limit_offset_bps": 100, "max_position_size": 1_000_000},
     "schedule": {"reconcile": "every 15 min during the session"},

@@ -27,6 +27,9 @@ CLAMPS: dict[str, dict[str, Any]] = {
     "max_weight": {"risk": {"max_weight": 0.1}},
     "max_gross_exposure": {"risk": {"max_gross_exposure": 0.5, "max_net_exposure": 0.5}},
     "max_net_exposure": {"risk": {"max_net_exposure": 0.5}},
+    "max_group_weight": {"risk": {"groups": [{"name": "all", "symbols": ["AAPL", "IBM"], "max_weight": 0.5}]}},
+    "max_volume_fraction": {"risk": {"max_volume_fraction": 0.0001}},
+    "max_displayed_fraction": {"risk": {"max_displayed_fraction": 0.5}},
     "long_only": {"strategies": [plan({"AAPL": -0.2, "IBM": 0.4})]},
 }
 
@@ -89,6 +92,26 @@ def test_without_bid_and_ask_nothing_is_sent(tmp_path: Path) -> None:
         assert not scene.orders()
 
     on_bench(story, tmp_path)
+
+
+def test_without_a_known_volume_nothing_is_bought(tmp_path: Path) -> None:
+    """liquidity: seven bars, as of a young listing, have no average volume of ten sessions; ten have, and it trades."""
+
+    def young(name: str, values: dict[str, Any]) -> bool:
+        if name == "historicalData":
+            values["bars"] = values["bars"][-7:]
+        return True
+
+    async def story(scene: Scene) -> None:
+        scene.gateway.faults.own_messages = young
+        await _first_rebalance(scene)
+        assert scene.refused() == {"AAPL": "liquidity", "IBM": "liquidity"}
+        scene.gateway.faults.clear()
+        await scene.run_job("refresh")
+        await scene.run_job("rebalance")
+        assert len(scene.orders()) == 2
+
+    on_bench(story, tmp_path, {"data": {"volume_sessions": 10}})
 
 
 def test_delayed_quotes_are_traded_on_when_paper_asks_for_them(tmp_path: Path) -> None:

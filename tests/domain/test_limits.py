@@ -55,8 +55,8 @@ NEVER_LOOSER = {"execution.min_order_size", "execution.min_order_value"}
 
 def _plain(value: object) -> object:
     """A default as the file writes it, whatever its type."""
-    if value is None:
-        return "null"
+    if value is None or isinstance(value, tuple | list):
+        return "null" if value is None else str(list(value))
     try:
         return Decimal(str(value))
     except InvalidOperation:

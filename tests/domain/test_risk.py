@@ -93,6 +93,11 @@ def _triggered_at_once(world: World) -> dict[str, Any]:
     return {}
 
 
+def _no_size(world: World) -> dict[str, Any]:
+    _settings(max_displayed_fraction=D(1))(world)
+    return {"quotes": quotes(world, ask_size=None)}
+
+
 BREAKS: dict[str, Break] = {
     "account": _live_account,
     "verbs": _paused,
@@ -104,6 +109,7 @@ BREAKS: dict[str, Break] = {
     "quote_type": lambda world: {"quotes": quotes(world, market_data_type=3)},
     "price_band": _far_off,
     "stop_side": _triggered_at_once,
+    "liquidity": _no_size,
     "min_order_size": _settings(min_order_size=D(101)),
     "min_order_value": _settings(min_order_value=D(10_022)),
     "order_rate": _busy_minute,
@@ -220,10 +226,17 @@ def _outside(symbol: str, quantity: int, **changes: Any) -> World:
     return world
 
 
+GROUPS = (("some", ("AAA", "BBB"), D(1)), ("few", ("BBB", "CCC"), D("0.1")))
 # A limit in money counts each share at the limit price of 100.21, not at the close of 100.
 CAPS: dict[str, tuple[Callable[[], World], str]] = {
     "max_order_shares": (lambda: _held("0.1", max_order_shares=D(50)), "50"),
     "max_order_value": (lambda: _held("0.1", max_order_value=D(1_000)), "9"),
+    "max_volume_fraction": (lambda: _held("0.1", max_volume_fraction=D("0.00019")), "90"),
+    "max_displayed_fraction": (lambda: _held("0.1", max_displayed_fraction=D("0.1875")), "75"),
+    "max_group_weight": (
+        lambda: _outside("BBB", 1800, max_weight=D("0.5"), groups=GROUPS),
+        "99",
+    ),
     "max_position_size": (lambda: _outside("AAA", 300, max_position_size=D(400), max_weight=D("0.5")), "100"),
     "max_weight": (lambda: _outside("AAA", 300), "99"),
     "max_gross_exposure": (lambda: _outside("BBB", 1800, max_weight=D("0.5")), "99"),
@@ -403,3 +416,66 @@ def test_the_order_rate_is_of_the_last_minute() -> None:
     world.now += timedelta(seconds=61)
     world.snapshot()
     assert len(world.trade(AAA="0.2")) == 1
+
+
+def test_modifications_count_towards_the_orders_of_a_minute() -> None:
+    """An order modified in the minute that another was made in: both were sent, also once the first has ended."""
+    world = World.ready(replace(SETTINGS, max_orders_per_minute=2))
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.wait(45)
+    world.snapshot()
+    argument = f"{intent} 90 - -"
+    world.hear(m.ControlRequested, command="modify", argument=argument, by="uid 1000", quotes=world.quotes())
+    world.hear(m.OrderHanded, intent=intent, change=1)
+    world.open_order(intent, quantity=D(90))
+    world.finish(intent)
+    assert [fact.check for fact in of_kind(_refused_of(world, AAA="0.09", BBB="0.1"), m.TradeRefused)] == ["order_rate"]
+    world.wait(20)
+    assert len(world.trade(AAA="0.09", BBB="0.1")) == 1, "the order has left the minute"
+    assert [fact.check for fact in of_kind(_refused_of(world, AAA="0.09", BBB="0.1", CCC="0.1"), m.TradeRefused)] == [
+        "order_rate"
+    ]
+
+
+def _refused_of(world: World, **weights: str) -> tuple[m.Fact, ...]:
+    world.targets(**weights)
+    return world.rebalance().facts
+
+
+def test_a_session_s_orders_share_the_volume_and_the_next_session_has_its_own() -> None:
+    """Two orders of one session come to no more than the part of the volume; tomorrow there is room again."""
+    world = World.ready(replace(SETTINGS, max_volume_fraction=D("0.0002")))
+    world.finish(world.one(AAA="0.15"))
+    world.finish(world.one(AAA="0.4"))
+    assert world.state.held(1) == 200
+    assert [fact.check for fact in of_kind(_refused_of(world, AAA="0.4"), m.TradeRefused)] == ["max_volume_fraction"]
+    world.wait(60)
+    world.rebalance(session=replace(SESSION, open_at=world.now))
+    assert world.state.orders[3].quantity == 199
+
+
+def test_without_a_known_volume_an_entry_is_refused_and_an_exit_is_not() -> None:
+    """Unknown is not unlimited; what is held may always go."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    world.hear(m.ConfigLoaded, settings=replace(SETTINGS, max_volume_fraction=D("0.01")), sha256="decaf")
+    rows = tuple(replace(judged(symbol), average_volume=None) for symbol in ("AAA", "BBB", "CCC"))
+    world.hear(m.DataRefreshed, run_id="refresh@2", session=DAY, judged=rows)
+    refused, orders, _ = rebalanced_to(world, AAA="0", BBB="0.1")
+    assert [(one.symbol, one.check, one.observed) for one in refused] == [("BBB", "liquidity", "no volume")]
+    assert [(one.order.symbol, one.order.purpose) for one in orders] == [("AAA", Purpose.REDUCE)]
+
+
+def rebalanced_to(world: World, **weights: str) -> Any:
+    world.targets(**weights)
+    return rebalanced(world)
+
+
+def test_a_group_counts_what_is_held_ordered_and_others_own_at_worst() -> None:
+    """A holding of others in one instrument leaves the others of its group less; one outside the group does not."""
+    groups = (("pair", ("AAA", "BBB"), D("0.5")),)
+    world = World.ready(replace(SETTINGS, groups=groups), BBB=600)
+    orders = world.trade(AAA="0.4", CCC="0.4")
+    assert {order.symbol: order.quantity for order in orders} == {"AAA": 199, "CCC": 1995}
+    assert [(order.symbol, order.quantity) for order in world.trade(AAA="0.4", BBB="0.1")] == [("BBB", 1)]

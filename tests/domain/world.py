@@ -163,6 +163,8 @@ class World:
                 symbol=symbol,
                 bid=price - D("0.01"),
                 ask=price + D("0.01"),
+                bid_size=D(400),
+                ask_size=D(400),
                 at=self.now - timedelta(seconds=age_seconds),
             )
             for symbol, price in self.prices.items()

@@ -153,6 +153,19 @@ def _allocations_fit(s: Settings) -> Reason:
     return None if total <= 1 else f"the allocations of enabled strategies add up to {total}; make it at most 1"
 
 
+def _group_names_differ(s: Settings) -> Reason:
+    names = [group.name for group in s.risk.groups]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    return None if twice is None else f'two groups are called "{twice}"; rename one'
+
+
+def _volume_can_be_known(s: Settings) -> Reason:
+    bars, sessions = s.data.history_bars, s.data.volume_sessions
+    if s.risk.max_volume_fraction is None or bars >= sessions:
+        return None
+    return f"{bars} bars have no average volume of data.volume_sessions, {sessions}; nothing could ever be bought"
+
+
 MISTAKES: tuple[Rule, ...] = (
     Rule(reads=("data_provider", "mode"), judge=_provider_fits),
     Rule(reads=("executor", "mode"), judge=_executor_fits),
@@ -172,6 +185,8 @@ MISTAKES: tuple[Rule, ...] = (
     Rule(reads=("risk.max_net_exposure", "risk.max_gross_exposure"), judge=_net_within_gross),
     Rule(reads=("strategies",), judge=_strategy_names_differ),
     Rule(reads=("strategies",), judge=_allocations_fit),
+    Rule(reads=("risk.groups",), judge=_group_names_differ),
+    Rule(reads=("data.history_bars", "data.volume_sessions", "risk.max_volume_fraction"), judge=_volume_can_be_known),
 )
 
 

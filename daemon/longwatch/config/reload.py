@@ -17,6 +17,7 @@ from longwatch.config.load import load
 from longwatch.config.mistakes import ConfigErrors
 from longwatch.config.schema import (
     ROOT,
+    GroupSettings,
     ReloadClass,
     Settings,
     StrategySettings,
@@ -127,6 +128,17 @@ def _becomes(*loose: object) -> Callable[[Any, Any], bool]:
     return lambda old, new: new in loose
 
 
+def _let_more_in(old: tuple[GroupSettings, ...], new: tuple[GroupSettings, ...]) -> bool:
+    """Groups are looser when one has gone, has lost an instrument, or has a larger weight."""
+    after = {group.name: group for group in new}
+    return any(
+        group.name not in after
+        or not set(group.symbols) <= set(after[group.name].symbols)
+        or after[group.name].max_weight > group.max_weight
+        for group in old
+    )
+
+
 # Which change of a limit loosens it. Every live setting of `risk` and `execution` stands here.
 LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
     ("ib", "account_age_seconds"): _rises,
@@ -149,11 +161,14 @@ LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
     ("execution", "outside_rth"): _becomes(True),
     ("sizing", "cash_reserve_fraction"): _falls,
     ("risk", "max_weight"): _rises,
+    ("risk", "groups"): _let_more_in,
     ("risk", "max_gross_exposure"): _rises,
     ("risk", "max_net_exposure"): _rises,
     ("risk", "max_order_value"): _rises,
     ("risk", "max_order_shares"): _rises,
     ("risk", "max_orders_per_minute"): _rises,
+    ("risk", "max_volume_fraction"): _rises,
+    ("risk", "max_displayed_fraction"): _rises,
     ("risk", "breaker_strikes"): _rises,
     ("risk", "breaker_window_minutes"): _falls,
     ("risk", "breaker_wait_minutes"): _falls,

@@ -270,15 +270,35 @@ class SizingSettings(Group):
     lot_size: Annotated[Amount, Field(gt=0)] = live(Decimal(1), "Quantities are whole multiples of this many shares.")
 
 
+class GroupSettings(Group):
+    """Instruments whose weights are capped together, as those of one sector."""
+
+    name: Name = live(..., "Its name in refusals; unique.")
+    symbols: Annotated[tuple[Text, ...], Field(min_length=1)] = live(..., "The instruments in it, by symbol.")
+    max_weight: Amount = live(..., "Largest share of the capital in all of them together.", le=10)
+
+
 class RiskSettings(Group):
     """Limits that hold in the worst case; tightened at any time, loosened in a session only by an explicit word."""
 
     max_weight: Fraction = live(Decimal("0.15"), "Largest share of the capital in one instrument.")
+    groups: tuple[GroupSettings, ...] = live(
+        (), "Instruments capped together: a list of groups, each with name, symbols and max_weight."
+    )
     max_gross_exposure: Amount = live(Decimal("1.0"), "Largest sum of absolute positions, in capitals.", le=10)
     max_net_exposure: Amount = live(Decimal("1.0"), "Largest sum of signed positions, in capitals.", le=10)
     max_order_value: Amount = live(Decimal(100_000), "Largest order, in base currency.")
     max_order_shares: Amount = live(Decimal(10_000), "Largest order, in shares.")
-    max_orders_per_minute: Whole = live(60, "Orders that may leave in one minute.", ge=0, le=2_400)
+    max_orders_per_minute: Whole = live(
+        60, "Orders, and modifications of them, that may leave in one minute.", ge=0, le=2_400
+    )
+    max_volume_fraction: Annotated[Amount, Field(gt=0, le=1)] | None = live(
+        Decimal("0.01"),
+        "Share of an instrument's average daily volume that a session's entries may come to; null: any.",
+    )
+    max_displayed_fraction: Annotated[Amount, Field(gt=0, le=1_000)] | None = live(
+        None, "Share of the size displayed on the quote's far side that an entry may come to; null: any."
+    )
     breaker_strikes: Whole = live(
         3, "Rejections or cancels of one kind in an instrument that open its breaker.", ge=1, le=100
     )

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pydantic_core import ErrorDetails
 
 from longwatch.config.mistakes import dotted
-from longwatch.config.schema import ROOT, StrategySettings, every_setting, is_secret
+from longwatch.config.schema import ROOT, GroupSettings, StrategySettings, every_setting, is_secret
 
 _MOST_SHOWN = 60
 
@@ -71,6 +71,8 @@ def nearest(group: tuple[str | int, ...], name: str) -> str:
     paths = [(ROOT, *path) for path, field in every_setting() if not is_secret(field)]
     if group[:2] == (ROOT, "strategies"):
         return did_you_mean(name, StrategySettings.model_fields)
+    if group[:3] == (ROOT, "risk", "groups"):
+        return did_you_mean(name, GroupSettings.model_fields)
     depth = len(group)
     neighbours = {path[depth] for path in paths if path[:depth] == group and len(path) > depth}
     by_name = {path[-1]: dotted(path) for path in reversed(paths)}

@@ -6,10 +6,12 @@ the worst price it may be paid; values are in the base currency.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from longwatch.domain.exposure import still_there, worst_shares, worst_value, worst_values
+from longwatch.domain.exposure import con_ids_of, gross_and_net, still_there, worst_shares, worst_sides, worst_value
 from longwatch.domain.instruments import Side
 from longwatch.domain.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.orders import Purpose
@@ -17,6 +19,7 @@ from longwatch.domain.proposal import Cap, Proposal
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
+DAY = timedelta(days=1)
 CLAMPS = "tests/daemon/test_checks.py::test_a_limit_makes_the_trade_smaller"
 
 
@@ -51,7 +54,26 @@ def with_exposure(state: State, proposal: Proposal) -> Proposal:
     """The proposal with what its caps on exposure are judged by, worked out once for all of them."""
     prices = dict(state.equity.prices) if state.equity else {}
     prices.setdefault(proposal.instrument.symbol, proposal.price)
-    return replace(proposal, exposure=worst_values(state, prices))
+    ups, downs = worst_sides(state, prices)
+    groups = tuple(_groups(state, proposal.instrument.symbol, ups, downs)) if state.settings.groups else ()
+    return replace(proposal, exposure=gross_and_net(ups, downs), groups=groups)
+
+
+def _groups(
+    state: State, symbol: str, ups: Mapping[int, Decimal], downs: Mapping[int, Decimal]
+) -> Iterator[tuple[str, Decimal, Decimal]]:
+    """Each group with `symbol` in it, the weight it is capped at, and its value at worst, each instrument's apart."""
+    for name, symbols, limit in state.settings.groups:
+        if symbol in symbols:
+            yield name, limit, group_value(state, symbols, ups, downs)
+
+
+def group_value(
+    state: State, symbols: Collection[str], ups: Mapping[int, Decimal], downs: Mapping[int, Decimal]
+) -> Decimal:
+    """What the instruments of a group come to at worst, without their signs; `ups` and `downs` of `worst_sides`."""
+    named = sorted(con_ids_of(state, symbols) & ups.keys())
+    return sum((max(ups[con_id], -downs[con_id]) for con_id in named), ZERO)
 
 
 def _room(state: State, proposal: Proposal, *, net: bool) -> Cap:
@@ -72,6 +94,57 @@ def cap_net_exposure(state: State, proposal: Proposal) -> Cap | None:
     if state.settings.max_net_exposure >= state.settings.max_gross_exposure:
         return None
     return _room(state, proposal, net=True)
+
+
+def cap_group_weight(state: State, proposal: Proposal) -> Cap | None:
+    """Sum of the absolute values at worst of the instruments of a group; of several groups the one with least room."""
+    caps = (
+        Cap(
+            allowed=(limit * proposal.equity - now) / proposal.worst_price,
+            observed=(now + proposal.value) / proposal.equity,
+            limit=limit,
+        )
+        for _, limit, now in proposal.groups
+    )
+    return min(caps, key=lambda cap: cap.allowed, default=None)
+
+
+def cap_volume_fraction(state: State, proposal: Proposal) -> Cap | None:
+    """Shares ordered and traded of an instrument in this session, as a part of its average daily volume."""
+    limit, judged = state.settings.max_volume_fraction, state.judged.get(proposal.instrument.symbol)
+    if limit is None or judged is None or not judged.average_volume:
+        return None
+    since = proposal.session.open_at if proposal.session else proposal.at - DAY
+    used = _ordered_since(state, proposal.instrument.con_id, since)
+    volume = judged.average_volume
+    return Cap(allowed=limit * volume - used, observed=(used + proposal.quantity) / volume, limit=limit)
+
+
+def _ordered_since(state: State, con_id: int, since: datetime) -> Decimal:
+    """Shares that the orders made since then have traded, or may still trade."""
+    total = ZERO
+    for order in reversed(state.orders.values()):
+        if order.created_at < since:
+            break
+        if order.con_id == con_id:
+            total += order.filled + order.remaining
+    return total
+
+
+def cap_displayed_fraction(state: State, proposal: Proposal) -> Cap | None:
+    """Shares on one side of an instrument, as a part of those displayed on the far side of the quote."""
+    limit, size = state.settings.max_displayed_fraction, displayed(proposal)
+    if limit is None or not size:
+        return None
+    con_id = proposal.instrument.con_id
+    used = sum((order.remaining for order in state.live_in(con_id) if order.side is proposal.side), ZERO)
+    return Cap(allowed=limit * size - used, observed=(used + proposal.quantity) / size, limit=limit)
+
+
+def displayed(proposal: Proposal) -> Decimal | None:
+    """The size on the side of the quote that the trade would take; None where none is known."""
+    quote = proposal.quote
+    return None if quote is None else (quote.ask_size if proposal.side is Side.BUY else quote.bid_size)
 
 
 def cap_reversal(state: State, proposal: Proposal) -> Cap | None:
@@ -131,6 +204,26 @@ ROWS = (
         whole=True,
     ),
     Limit(
+        name="max_volume_fraction",
+        does=Does.CAPS,
+        unit="of the average daily volume",
+        text="The most of an instrument that one session's entries may trade; orders of that session count together.",
+        test=f"{CLAMPS}[max_volume_fraction]",
+        settings=(Setting("risk.max_volume_fraction", "0.01"),),
+        binds=ENTRIES,
+        cap=cap_volume_fraction,
+    ),
+    Limit(
+        name="max_displayed_fraction",
+        does=Does.CAPS,
+        unit="of the displayed size",
+        text="The most of what is displayed on the far side of the quote that entries on one side may take.",
+        test=f"{CLAMPS}[max_displayed_fraction]",
+        settings=(Setting("risk.max_displayed_fraction", "null"),),
+        binds=ENTRIES,
+        cap=cap_displayed_fraction,
+    ),
+    Limit(
         name="max_position_size",
         does=Does.CAPS,
         unit="shares",
@@ -149,6 +242,16 @@ ROWS = (
         settings=(Setting("risk.max_weight", "0.15"),),
         binds=ENTRIES,
         cap=cap_weight,
+    ),
+    Limit(
+        name="max_group_weight",
+        does=Does.CAPS,
+        unit="of the capital",
+        text="The largest share of the capital in the instruments of one group together, at worst.",
+        test=f"{CLAMPS}[max_group_weight]",
+        settings=(Setting("risk.groups", "[]"),),
+        binds=ENTRIES,
+        cap=cap_group_weight,
     ),
     Limit(
         name="max_gross_exposure",

@@ -6,7 +6,7 @@ that are not ours count too. Where book and account were found to differ, and no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 
 from longwatch.domain.instruments import Side
@@ -86,12 +86,16 @@ def worst_values(state: State, prices: Mapping[str, Decimal]) -> tuple[Decimal, 
 
     What `prices` does not name counts at the price it was last bought, ordered or closed at.
     """
-    ups, downs = _sides(state, prices)
+    return gross_and_net(*worst_sides(state, prices))
+
+
+def gross_and_net(ups: Mapping[int, Decimal], downs: Mapping[int, Decimal]) -> tuple[Decimal, Decimal]:
+    """Gross and net exposure of `worst_sides`."""
     gross = sum((max(ups[con_id], -downs[con_id]) for con_id in ups), ZERO)
     return gross, max(sum(ups.values(), ZERO), -sum(downs.values(), ZERO))
 
 
-def _sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, Decimal], dict[int, Decimal]]:
+def worst_sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, Decimal], dict[int, Decimal]]:
     """Instrument -> its signed value should all buys, or all sells, be filled: `worst_value` of all, in one pass."""
     at: dict[int, Decimal] = {}
 
@@ -128,6 +132,15 @@ def _sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, Decim
             more = _unexplained(state, con_id, side) * price(con_id, symbol)
             values[con_id] = values.get(con_id, ZERO) + more
     return ups, downs
+
+
+def con_ids_of(state: State, symbols: Collection[str]) -> set[int]:
+    """The instruments that bear one of these symbols, wherever they were heard of."""
+    found = {state.instruments[symbol].con_id for symbol in symbols if symbol in state.instruments}
+    found.update(con_id for con_id, holding in state.book.items() if holding.symbol in symbols)
+    found.update(con_id for con_id, (symbol, _) in state.outside.items() if symbol in symbols)
+    found.update(order.con_id for order in state.foreign_orders.values() if order.symbol in symbols)
+    return found
 
 
 def _last_known_price(state: State, con_id: int, symbol: str) -> Decimal:

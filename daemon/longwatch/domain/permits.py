@@ -8,7 +8,7 @@ from longwatch.domain.breaker import held_by, told
 from longwatch.domain.limits import EVERY, Does, Limit, Setting
 from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.readiness import is_ready
-from longwatch.domain.state import State
+from longwatch.domain.state import MINUTE, State
 from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
 
 CHECKS = "tests/daemon/test_checks.py::"
@@ -63,13 +63,9 @@ def check_trading_hours(state: State, proposal: Proposal) -> Refusal | None:
 
 
 def check_order_rate(state: State, proposal: Proposal) -> Refusal | None:
-    """Orders of the last minute; a loop gone wrong ends here."""
-    since, count = proposal.tech - timedelta(seconds=60), 0
-    for order in reversed(state.orders.values()):
-        if order.sent_at is not None and order.sent_at <= since:
-            break
-        count += order.sent_at is not None
-    limit = state.settings.max_orders_per_minute
+    """Orders and modifications of the last minute; a loop gone wrong ends here."""
+    limit, since = state.settings.max_orders_per_minute, proposal.tech - MINUTE
+    count = sum(1 for sent_at in state.sends if sent_at > since)
     if count < limit:
         return None
     text = f"{proposal.instrument.symbol}: {count} orders in the last minute, the limit is {limit}"
@@ -135,7 +131,7 @@ ROWS = (
         name="order_rate",
         does=Does.REFUSES,
         unit="orders a minute",
-        text="The orders sent within the last minute; a loop gone wrong ends here.",
+        text="Orders, and modifications of them, sent within the last minute; a loop gone wrong ends here.",
         test=f"{CHECKS}test_a_setting_refuses_the_trade[order_rate]",
         settings=(Setting("risk.max_orders_per_minute", "60"),),
         check=check_order_rate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from longwatch.domain.caps import displayed
 from longwatch.domain.instruments import Side
 from longwatch.domain.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.messages import Verb
@@ -80,6 +81,19 @@ def check_stop_side(state: State, proposal: Proposal) -> Refusal | None:
     return Refusal(check="stop_side", observed=str(stop), limit=limit, text=text)
 
 
+def check_liquidity(state: State, proposal: Proposal) -> Refusal | None:
+    """What the limits on liquidity rest on is known: an unknown volume is no large one."""
+    settings, symbol = state.settings, proposal.instrument.symbol
+    judged = state.judged.get(symbol)
+    if settings.max_volume_fraction is not None and (judged is None or not judged.average_volume):
+        text = f"{symbol}: its average daily volume is not known, and risk.max_volume_fraction limits a session to it"
+        return Refusal(check="liquidity", observed="no volume", limit="an average daily volume", text=text)
+    if settings.max_displayed_fraction is not None and not displayed(proposal):
+        text = f"{symbol}: the quote displays no size, and risk.max_displayed_fraction limits an order to it"
+        return Refusal(check="liquidity", observed="no size", limit="a displayed size", text=text)
+    return None
+
+
 def check_min_order_size(state: State, proposal: Proposal) -> Refusal | None:
     """Worth sending, in shares; an order that closes a position is let through."""
     limit = state.settings.min_order_size
@@ -152,6 +166,16 @@ ROWS = (
         settings=(Setting("execution.stop_offset_bps", "50"),),
         binds=ENTRIES,
         check=check_stop_side,
+    ),
+    Limit(
+        name="liquidity",
+        does=Does.REFUSES,
+        unit="shares",
+        text="What the limits on liquidity are a part of is known: the average daily volume, the displayed size.",
+        test=f"{CHECKS}test_without_a_known_volume_nothing_is_bought",
+        settings=(Setting("risk.max_volume_fraction", "0.01"), Setting("risk.max_displayed_fraction", "null")),
+        binds=ENTRIES,
+        check=check_liquidity,
     ),
     Limit(
         name="min_order_size",

@@ -18,7 +18,8 @@ ZERO = Decimal(0)
 class Proposal:
     """A trade about to become an order, with all it is judged by.
 
-    `quantity` unsigned shares, `price` the sizing price, `exposure` gross and net at worst without this trade.
+    `quantity` unsigned shares, `price` the sizing price, `exposure` gross and net at worst without this trade, `groups`
+    the name of each group it belongs to, the weight that is capped at, and the group's value at worst without it.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class Proposal:
     tech: datetime
     closes: bool
     exposure: tuple[Decimal, Decimal] | None = None
+    groups: tuple[tuple[str, Decimal, Decimal], ...] = ()
 
     @property
     def worst_price(self) -> Decimal:

@@ -12,7 +12,7 @@ class TradeSettings:
 
     Fractions are of equity; `_value` in the base currency; `_shares` and the two sizes in shares; ages and time-outs in
     technical seconds, the breaker's times in minutes of market time. `universes` are the symbols each strategy asks
-    for; one that could not be loaded has no entry.
+    for; one that could not be loaded has no entry. A group is its name, its symbols and the weight they are capped at.
     """
 
     mode: str = "paper"
@@ -41,9 +41,12 @@ class TradeSettings:
     max_order_value: Decimal | None = None
     max_order_shares: Decimal | None = None
     max_weight: Decimal = Decimal("0.15")
+    groups: tuple[tuple[str, tuple[str, ...], Decimal], ...] = ()
     max_gross_exposure: Decimal = Decimal(1)
     max_net_exposure: Decimal = Decimal(1)
     max_orders_per_minute: int = 60
+    max_volume_fraction: Decimal | None = None
+    max_displayed_fraction: Decimal | None = None
     breaker_strikes: int = 3
     breaker_window_minutes: float = 10_080.0
     breaker_wait_minutes: float = 60.0

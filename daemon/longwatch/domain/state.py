@@ -23,6 +23,7 @@ from longwatch.domain.settings import TradeSettings
 from longwatch.quick import changed, quick
 
 ZERO = Decimal(0)
+MINUTE = timedelta(minutes=1)
 DONE_KEPT = timedelta(days=1)
 """Runs stay known as done for so long past their validity, which a new configuration may have made longer."""
 
@@ -57,7 +58,8 @@ class State:
 
     `rebased`: symbol -> how its kept prices were last found to stand to those fetched, as of a session.
     `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of. `jobs_done`: run id of a
-    finished job -> when that run ceases to be valid; kept for a day longer.
+    finished job -> when that run ceases to be valid; kept for a day longer. `sends`: technical times of the orders and
+    modifications sent in the last minute.
     """
 
     journal_id: str = ""
@@ -92,6 +94,7 @@ class State:
     book: dict[int, Holding] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     live: dict[int, None] = field(default_factory=dict)
+    sends: tuple[datetime, ...] = ()
     resolved: dict[int, m.OrderResolved] = field(default_factory=dict)
     next_intent: int = 1
     by_perm_id: dict[int, int] = field(default_factory=dict)
@@ -362,6 +365,10 @@ def _order_intended(state: State, fact: m.OrderIntended) -> None:
     state.next_intent = fact.order.intent + 1
 
 
+def _sent(state: State, at: datetime) -> None:
+    state.sends = (*(one for one in state.sends if at - one < MINUTE), at)
+
+
 def _order_sending(state: State, fact: m.OrderSending) -> None:
     order = changed(
         state.orders[fact.intent],
@@ -373,6 +380,7 @@ def _order_sending(state: State, fact: m.OrderSending) -> None:
         deadline=fact.deadline,
     )
     put_order(state, order)
+    _sent(state, fact.sent_at)
     state.by_order_id[(fact.client_id, fact.order_id)] = fact.intent
     state.next_id = max(state.next_id, fact.order_id + 1)
     state.activity += 1
@@ -431,6 +439,7 @@ def _order_cancel_asked(state: State, fact: m.OrderCancelAsked) -> None:
 def _order_change_asked(state: State, fact: m.OrderChangeAsked) -> None:
     order, change = state.orders[fact.intent], fact.change
     put_order(state, changed(order, change=change, changed=change.number, changed_at=change.asked_at))
+    _sent(state, change.asked_at)
 
 
 def _order_change_awaited(state: State, fact: m.OrderChangeAwaited) -> None:
