@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.domain.instruments import Side, to_lot, to_tick
-from longwatch.domain.sizing import combine, delta, not_through_zero, size
+from longwatch.domain.portfolio import Caps, capped
+from longwatch.domain.sizing import combine, not_through_zero, size
 
 D = Decimal
 
@@ -23,8 +24,18 @@ sides = st.sampled_from(Side)
 
 
 def sized(weight, equity, price, lot, cap, most, *, allow_short=False):
+    """One symbol alone, through its caps to shares."""
+    caps = Caps(allow_short=allow_short, max_weight=cap, max_net=D(10), max_gross=D(10))
+    left, cuts = capped({"AAA": weight}, caps)
     return size(
-        "AAA", weight, equity=equity, price=price, lot=lot, allow_short=allow_short, max_weight=cap, max_shares=most
+        "AAA",
+        left["AAA"],
+        cuts.get("AAA", ()),
+        equity=equity,
+        price=price,
+        lot=lot,
+        max_weight=cap,
+        max_shares=most,
     )
 
 
@@ -64,12 +75,6 @@ def test_a_clamp_tells_a_smaller_size_and_the_limit_it_passed(weight, equity, pr
         assert abs(clamp.observed) > clamp.limit
     if target.clamps:
         assert target.clamps[-1].allowed == target.shares
-
-
-@given(shares, shares, shares)
-def test_the_delta_leads_to_the_target_once_everything_has_filled(target, held, pending) -> None:
-    """Held, pending and the trade add up to the target."""
-    assert held + pending + delta(target, held, pending) == target
 
 
 @given(shares, shares)

@@ -20,6 +20,7 @@ from longwatch.domain.orders import Absence, Change, Evidence, Order, OrderState
 from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
+from longwatch.domain.sizing import Part
 from longwatch.quick import quick
 
 Weights = tuple[tuple[str, Decimal], ...]
@@ -775,6 +776,33 @@ class RebalanceDecided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSized:
+    """How a symbol came from weights to a trade, where there is one or a clamp; what the trade came to follows.
+
+    The parts' sum is `weight`, `capped` what caps leave of it, both fractions of `equity`; `shares` that at `price`,
+    the close of `session`, in whole `lot`s. With `held` and `pending` (what live orders may still do) outside of `low`
+    to `high`, `trade` leads to the nearer edge. Shares are signed.
+    """
+
+    run_id: str
+    con_id: int
+    symbol: str
+    session: date
+    parts: tuple[Part, ...]
+    weight: Decimal
+    capped: Decimal
+    equity: Decimal
+    price: Decimal
+    lot: Decimal
+    shares: Decimal
+    low: Decimal
+    high: Decimal
+    held: Decimal
+    pending: Decimal
+    trade: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradeClamped:
     """A wanted trade was made smaller: `wanted`, `allowed` signed shares; `observed`, `limit` as the check counts."""
 
@@ -1007,6 +1035,7 @@ Fact = (
     | StrategyFaulted
     | EquitySet
     | RebalanceDecided
+    | TargetSized
     | TradeClamped
     | TradeRefused
     | IntentsTaken

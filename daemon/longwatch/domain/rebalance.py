@@ -19,7 +19,8 @@ from longwatch.domain.quotes import Quote
 from longwatch.domain.risk import WAITS_FOR_SELLS, caps_of, first_refusal
 from longwatch.domain.sizing import Clamp
 from longwatch.domain.state import State
-from longwatch.domain.wanted import Wanted, equity_of, lot_of, untradable, wanted_trades
+from longwatch.domain.targets import Weighed, weighed
+from longwatch.domain.wanted import Wanted, equity_of, lot_of, sized, untradable, wanted_trades
 
 ZERO = Decimal(0)
 BPS = Decimal("0.0001")
@@ -37,11 +38,14 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         yield m.RebalanceDecided(run_id=event.run_id, intended=0, refused=0, clamped=0, waiting=0, at=event.at)
         return
     yield from _left_open(state)
-    for refused in _without_a_price(state, event.run_id):
+    found = weighed(state)
+    for refused in _not_sized(state, event.run_id, found):
         tally[m.TradeRefused] += 1
         yield refused
     quotes = {quote.symbol: quote for quote in event.quotes}
-    for wanted in sorted(wanted_trades(state, event), key=lambda w: (w.trade > 0, w.instrument.symbol)):
+    for wanted in sorted(wanted_trades(state, event, found), key=lambda w: (w.trade > 0, w.instrument.symbol)):
+        if (how := sized(state, event.run_id, found, wanted)) is not None:
+            yield how
         for item in _trade(state, event, wanted, quotes.get(wanted.instrument.symbol)):
             if type(item) in tally:
                 tally[type(item)] += 1
@@ -59,13 +63,16 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
     )
 
 
-def _without_a_price(state: State, run_id: str) -> Iterator[m.TradeRefused]:
-    """A symbol with flawed bars, or without a contract, is neither bought nor sold, and says so."""
+UNTRADABLE = {"data": "sound bars", "instrument": "a known contract", "size": "the figures its method sizes by"}
+
+
+def _not_sized(state: State, run_id: str, found: Weighed) -> Iterator[m.TradeRefused]:
+    """A symbol with flawed bars, without a contract or a size, is neither bought nor sold, and says so."""
     if state.is_on(m.Verb.FLATTEN):
         return
-    for symbol, shares, check, why in untradable(state):
+    for symbol, shares, check, why in untradable(state, found):
         text = why if why.startswith(symbol) else f"{symbol}: {why}"
-        limit = "sound bars" if check == "data" else "a known contract"
+        limit = UNTRADABLE[check]
         yield m.TradeRefused(
             run_id=run_id, symbol=symbol, check=check, wanted=shares, observed=why, limit=limit, text=text
         )

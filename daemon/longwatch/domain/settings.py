@@ -7,12 +7,30 @@ from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SizingRules:
+    """How a strategy's weights become fractions of its capital; methods.py has the formulas.
+
+    `method`: `weights` as they are, `volatility` or `portfolio` to reach `target_volatility` (annual, of the strategy's
+    capital), `risk` to lose `risk_fraction` of it at a stop `stop_atr_multiple` average true ranges away.
+    """
+
+    method: str = "weights"
+    target_volatility: Decimal = Decimal("0.10")
+    volatility_floor: Decimal = Decimal("0.02")
+    correlation: Decimal = Decimal("0.5")
+    max_leverage: Decimal = Decimal(1)
+    risk_fraction: Decimal = Decimal("0.005")
+    stop_atr_multiple: Decimal = Decimal(3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradeSettings:
     """Everything `decide` may ask of the configuration.
 
     Fractions are of equity; `_value` in the base currency; `_shares` and the two sizes in shares; ages and time-outs in
     technical seconds, the breaker's times in minutes of market time. `universes` are the symbols each strategy asks
     for; one that could not be loaded has no entry. A group is its name, its symbols and the weight they are capped at.
+    `sizing_of` holds for the strategies it names, `sizing` for the others.
     """
 
     mode: str = "paper"
@@ -57,6 +75,9 @@ class TradeSettings:
     trading_hours_only: bool = True
     cash_reserve_fraction: Decimal = Decimal(0)
     no_trade_band_weight: Decimal = Decimal(0)
+    buffer_fraction: Decimal = Decimal(0)
+    sizing: SizingRules = SizingRules()
+    sizing_of: tuple[tuple[str, SizingRules], ...] = ()
     stale_sessions: int = 1
     clock_skew_seconds: float = 5.0
     account_age_seconds: float = 180.0

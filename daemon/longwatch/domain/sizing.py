@@ -1,4 +1,7 @@
-"""From target weights to wanted shares: the same arithmetic for backtest, demo, paper and live; called by rebalance."""
+"""From target weights to wanted shares: the same arithmetic for backtest, demo, paper and live; called by wanted.
+
+How a target came about, and why the trade is what it is, is told by the fact `TargetSized` with all its figures.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from longwatch.domain.instruments import to_lot
+from longwatch.domain.portfolio import Cut
 
 ZERO = Decimal(0)
 
@@ -23,12 +27,36 @@ class Clamp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One strategy's part of a target: `weight` x what the method makes of it → `scaled` x `leverage` x `capital`.
+
+    `weight` and `scaled` are fractions of the strategy's capital, `capital` is its share of equity, less the cash
+    reserve, and `sized` what comes of it: a fraction of equity. `volatility` (annual) and `stop_distance` (price units)
+    stand where the method used them.
+    """
+
+    strategy: str
+    method: str
+    weight: Decimal
+    scaled: Decimal
+    leverage: Decimal
+    capital: Decimal
+    sized: Decimal
+    volatility: Decimal | None = None
+    stop_distance: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What one symbol is meant to hold, in signed shares, and how it came to be less than the weight alone gives."""
+    """What one symbol is meant to hold, in signed shares, and how it came to be less than the weight alone gives.
+
+    `ceiling`: the most shares, of either sign, that its caps allow.
+    """
 
     symbol: str
     weight: Decimal
     shares: Decimal
+    ceiling: Decimal
     clamps: tuple[Clamp, ...] = ()
 
 
@@ -52,53 +80,47 @@ def shares_of(weight: Decimal, equity: Decimal, price: Decimal, lot: Decimal) ->
 def size(
     symbol: str,
     weight: Decimal,
+    cuts: Iterable[Cut] = (),
     *,
     equity: Decimal,
     price: Decimal,
     lot: Decimal,
-    allow_short: bool,
     max_weight: Decimal,
     max_shares: Decimal,
 ) -> Target:
-    """The shares a weight stands for after the caps per instrument: long only, weight, shares."""
-    clamps: list[Clamp] = []
-    capped = weight
-    if weight < 0 and not allow_short:
-        capped = ZERO
-        clamps.append(_clamp("long_only", weight, capped, weight, ZERO, equity, price, lot))
-    if abs(capped) > max_weight:
-        former, capped = capped, max_weight.copy_sign(capped)
-        clamps.append(_clamp("max_weight", former, capped, former, max_weight, equity, price, lot))
-    shares = shares_of(capped, equity, price, lot)
+    """The shares that a weight stands for once it has been cut, and never more than `max_shares`."""
+    clamps = [
+        Clamp(
+            check=cut.check,
+            wanted=shares_of(cut.before, equity, price, lot),
+            allowed=shares_of(cut.after, equity, price, lot),
+            observed=cut.observed,
+            limit=cut.limit,
+        )
+        for cut in cuts
+    ]
+    shares = shares_of(weight, equity, price, lot)
     if abs(shares) > max_shares:
         fewer = to_lot(max_shares, lot).copy_sign(shares)
         clamps.append(Clamp(check="max_position_size", wanted=shares, allowed=fewer, observed=shares, limit=max_shares))
         shares = fewer
-    return Target(symbol=symbol, weight=weight, shares=shares, clamps=tuple(clamps))
+    ceiling = abs(shares) if clamps else min(max_weight * equity / price, max_shares)
+    return Target(symbol=symbol, weight=weight, shares=shares, ceiling=ceiling, clamps=tuple(clamps))
 
 
-def _clamp(
-    check: str,
-    former: Decimal,
-    capped: Decimal,
-    observed: Decimal,
-    limit: Decimal,
-    equity: Decimal,
-    price: Decimal,
-    lot: Decimal,
-) -> Clamp:
-    return Clamp(
-        check=check,
-        wanted=shares_of(former, equity, price, lot),
-        allowed=shares_of(capped, equity, price, lot),
-        observed=observed,
-        limit=limit,
-    )
+def edges(target: Target, fraction: Decimal) -> tuple[Decimal, Decimal]:
+    """Between which positions nothing is traded: `fraction` of the target about it, and never beyond its ceiling."""
+    if not fraction:
+        return target.shares, target.shares
+    size = abs(target.shares)
+    inner = (size * (1 - fraction)).copy_sign(target.shares)
+    outer = max(size, min(size * (1 + fraction), target.ceiling)).copy_sign(target.shares)
+    return min(inner, outer), max(inner, outer)
 
 
-def delta(target: Decimal, held: Decimal, pending: Decimal) -> Decimal:
-    """The trade that leads from what is held and what live orders may still do (both signed) to the target."""
-    return target - held - pending
+def to_edge(low: Decimal, high: Decimal, position: Decimal) -> Decimal:
+    """The trade that leads from a position to the nearer edge; none where it lies between them."""
+    return low - position if position < low else min(high - position, ZERO)
 
 
 def not_through_zero(trade: Decimal, held: Decimal) -> Decimal:

@@ -348,6 +348,10 @@ def _rebalance_decided(state: State, fact: m.RebalanceDecided) -> None:
     state.rebalance = fact
 
 
+def _target_sized(state: State, fact: m.TargetSized) -> None:
+    _count(state, "sized")
+
+
 def _trade_clamped(state: State, fact: m.TradeClamped) -> None:
     _count(state, f"clamped:{fact.check}")
 
@@ -575,6 +579,7 @@ _FOLDS = cast(
         m.StrategyFaulted: _strategy_faulted,
         m.EquitySet: _equity_set,
         m.RebalanceDecided: _rebalance_decided,
+        m.TargetSized: _target_sized,
         m.TradeClamped: _trade_clamped,
         m.TradeRefused: _trade_refused,
         m.IntentsTaken: _intents_taken,

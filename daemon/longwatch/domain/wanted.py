@@ -1,22 +1,33 @@
-"""What a rebalance wants, symbol by symbol, before any check: targets sized, netted with what is held and under way."""
+"""What a rebalance wants, symbol by symbol, before any check: targets sized, netted with what is held and under way.
+
+Each symbol's way from weights to trade is a fact of its own, `TargetSized`, with every figure that it went by.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
+from math import lcm
 
 from longwatch.domain import messages as m
-from longwatch.domain.instruments import Instrument
-from longwatch.domain.sizing import Clamp, combine, delta, not_through_zero, size
+from longwatch.domain.instruments import Instrument, to_lot
+from longwatch.domain.portfolio import over
+from longwatch.domain.sizing import Clamp, Target, edges, not_through_zero, size, to_edge
 from longwatch.domain.state import State
+from longwatch.domain.targets import Weighed, caps_of, parts_of
 
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """One symbol's way from weight to trade; `trade` signed shares, `price` the sizing price."""
+    """One symbol's way from weight to trade; `trade` signed shares, `price` the sizing price.
+
+    `low` and `high` are the edges of the buffer, `pending` what live orders may still do. `target` is None where a
+    flatten closes.
+    """
 
     instrument: Instrument
     held: Decimal
@@ -25,93 +36,135 @@ class Wanted:
     weight: Decimal
     clamps: tuple[Clamp, ...] = ()
     flat: bool = False
+    target: Target | None = None
+    low: Decimal = ZERO
+    high: Decimal = ZERO
+    pending: Decimal = ZERO
 
 
-def wanted_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
+def wanted_trades(state: State, event: m.RebalanceDue, found: Weighed) -> list[Wanted]:
     """Every symbol with something to do, netted with what is held and what live orders may still do."""
     if state.is_on(m.Verb.FLATTEN):
-        yield from _closing_trades(state, event)
-        return
+        return list(_closing_trades(state, event))
     prices = dict(state.equity.prices) if state.equity else {}
-    for symbol, weight in _weights(state).items():
-        instrument, price = state.instruments.get(symbol), prices.get(symbol)
-        if instrument is None or price is None or price <= 0:
-            continue
-        yield _wanted(state, instrument, weight, price)
+    wanted = [
+        _wanted(state, instrument, found, symbol, price)
+        for symbol in found.weights
+        if (instrument := state.instruments.get(symbol)) is not None and (price := prices.get(symbol, ZERO)) > 0
+    ]
+    return _within_caps(state, wanted) if state.settings.buffer_fraction else wanted
 
 
-def untradable(state: State) -> Iterator[tuple[str, Decimal, str, str]]:
-    """Symbols that are wanted or held but have no contract or no sound price: (symbol, signed shares, check, why).
+def sized(state: State, run_id: str, found: Weighed, wanted: Wanted) -> m.TargetSized | None:
+    """How a symbol came to its trade; None where it is at its target and no cap has cut it, or in a flatten."""
+    target = wanted.target
+    if target is None or state.equity is None:
+        return None
+    if not wanted.clamps and wanted.held + wanted.pending == target.shares:
+        return None
+    symbol = wanted.instrument.symbol
+    return m.TargetSized(
+        run_id=run_id,
+        con_id=wanted.instrument.con_id,
+        symbol=symbol,
+        session=state.equity.session,
+        parts=parts_of(state, found, symbol),
+        weight=found.weights[symbol],
+        capped=target.weight,
+        equity=equity_of(state),
+        price=wanted.price,
+        lot=lot_of(state, wanted.instrument),
+        shares=target.shares,
+        low=wanted.low,
+        high=wanted.high,
+        held=wanted.held,
+        pending=wanted.pending,
+        trade=wanted.trade,
+    )
 
-    The shares are those of a position that was to go; what else is wanted of such a symbol can't be put in shares.
+
+def untradable(state: State, found: Weighed) -> Iterator[tuple[str, Decimal, str, str]]:
+    """Symbols that are wanted or held but have no contract, no sound price or no size: (symbol, shares, check, why).
+
+    The shares, signed, are those of a position that was to go; what else is wanted of such a symbol can't be put in
+    shares.
     """
     prices = dict(state.equity.prices) if state.equity else {}
-    for symbol, weight in _weights(state).items():
+    named = dict.fromkeys(found.lacking, True) | {symbol: bool(weight) for symbol, weight in found.weights.items()}
+    for symbol, is_wanted in sorted(named.items()):
         instrument, judged = state.instruments.get(symbol), state.judged.get(symbol)
         held = state.held(instrument.con_id) if instrument else ZERO
-        if not weight and not held:
+        if not is_wanted and not held:
             continue
         if instrument is None:
             yield symbol, ZERO, "instrument", state.missing.get(symbol, "its contract is not known")
         elif prices.get(symbol, ZERO) <= 0:
             why = judged.flaws[0] if judged and judged.flaws else "it has no validated close"
-            yield symbol, ZERO if weight else -held, "data", why
+            yield symbol, ZERO if is_wanted else -held, "data", why
+        elif symbol in found.lacking:
+            yield symbol, ZERO, "size", found.lacking[symbol]
 
 
-def _weights(state: State) -> dict[str, Decimal]:
-    """Combined weights, without the symbols to be left as they are; held symbols that nobody names go to zero."""
-    settings, allocations = state.settings, dict(state.settings.allocations)
-    sound = [
-        (name, dict(targets.weights))
-        for name, targets in sorted(state.targets.items())
-        if name in allocations and name not in state.faults
-    ]
-    silent = allocations.keys() - {name for name, _ in sound}
-    combined = combine(sound, allocations, settings.cash_reserve_fraction)
-    # Whatever is held may be that of a strategy which nobody could ask for its universe.
-    if sound and silent <= dict(settings.universes).keys():
-        for holding in state.book.values():
-            if holding.quantity and holding.symbol in settings.universe:
-                combined.setdefault(holding.symbol, ZERO)
-    frozen = _frozen(state, silent)
-    return {symbol: weight for symbol, weight in sorted(combined.items()) if symbol not in frozen}
-
-
-def _frozen(state: State, silent: Set[str]) -> set[str]:
-    """The symbols of strategies at fault, or without any targets yet: those they ask for and those they had named."""
-    asked_for = {symbol for name, universe in state.settings.universes if name in silent for symbol in universe}
-    named = {symbol for name in silent if name in state.targets for symbol, _ in state.targets[name].weights}
-    return asked_for | named
-
-
-def _wanted(state: State, instrument: Instrument, weight: Decimal, price: Decimal) -> Wanted:
-    settings = state.settings
+def _wanted(state: State, instrument: Instrument, found: Weighed, symbol: str, price: Decimal) -> Wanted:
+    settings, lot = state.settings, lot_of(state, instrument)
     target = size(
-        instrument.symbol,
-        weight,
+        symbol,
+        found.capped[symbol],
+        found.cuts.get(symbol, ()),
         equity=equity_of(state),
         price=price,
-        lot=lot_of(state, instrument),
-        allow_short=settings.allow_short,
+        lot=lot,
         max_weight=settings.max_weight,
         max_shares=settings.max_position_size,
     )
-    held = state.held(instrument.con_id)
-    trade = not_through_zero(delta(target.shares, held, _pending(state, instrument.con_id)), held)
+    held, pending = state.held(instrument.con_id), _pending(state, instrument.con_id)
+    low, high = edges(target, settings.buffer_fraction)
+    flat = target.shares == 0
     return Wanted(
         instrument=instrument,
         held=held,
-        trade=trade,
+        trade=_trade(low, high, held, pending, instrument.lot if flat else lot),
         price=price,
-        weight=weight,
+        weight=found.weights[symbol],
         clamps=target.clamps,
-        flat=target.shares == 0,
+        flat=flat,
+        target=target,
+        low=low,
+        high=high,
+        pending=pending,
     )
 
 
+def _trade(low: Decimal, high: Decimal, held: Decimal, pending: Decimal, lot: Decimal) -> Decimal:
+    """The trade to the buffer's nearer edge, in whole lots; what a position is left with is never of the other sign."""
+    return to_lot(not_through_zero(to_edge(low, high, held + pending), held), lot)
+
+
+def _within_caps(state: State, wanted: list[Wanted]) -> list[Wanted]:
+    """Where positions left within their buffers pass a cap together, those above their targets go down to them."""
+    values = {one.instrument.symbol: (one.held + one.pending + one.trade) * one.price for one in wanted}
+    beyond = set(over(values, caps_of(state.settings), equity_of(state)))
+    return [_without_buffer(state, one) if one.instrument.symbol in beyond else one for one in wanted]
+
+
+def _without_buffer(state: State, one: Wanted) -> Wanted:
+    """The same with a buffer that ends at the target, away from zero."""
+    shares = one.target.shares if one.target else ZERO
+    low, high = (max(one.low, shares), one.high) if shares < 0 else (one.low, min(one.high, shares))
+    lot = one.instrument.lot if one.flat else lot_of(state, one.instrument)
+    return replace(one, low=low, high=high, trade=_trade(low, high, one.held, one.pending, lot))
+
+
 def lot_of(state: State, instrument: Instrument) -> Decimal:
-    """Whole lots are those of the instrument or of the settings, whichever are larger."""
-    return max(instrument.lot, state.settings.lot_size)
+    """Whole lots are whole multiples both of the instrument's and of the settings'."""
+    larger, smaller = max(instrument.lot, state.settings.lot_size), min(instrument.lot, state.settings.lot_size)
+    return larger if not larger % smaller else _common(larger, smaller)
+
+
+def _common(one: Decimal, other: Decimal) -> Decimal:
+    """The least common multiple."""
+    (a, b), (c, d) = Fraction(one).as_integer_ratio(), Fraction(other).as_integer_ratio()
+    return Decimal(lcm(a * d, c * b)) / (b * d)
 
 
 def _closing_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:

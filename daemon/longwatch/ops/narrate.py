@@ -334,6 +334,7 @@ SILENT: frozenset[type] = frozenset(
         m.ClockChecked,
         m.AccountValued,
         m.AccountPositionSet,
+        m.TargetSized,
         m.OrderSending,
         m.OrderIdentified,
         m.OrderChangeAwaited,
