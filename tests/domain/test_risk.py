@@ -12,9 +12,10 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.caps import cap_long_only, cap_reversal
+from longwatch.domain.decide import gate
 from longwatch.domain.exposure import worst_shares, worst_value, worst_values
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import OrderType, Purpose
+from longwatch.domain.orders import OrderState, OrderType, Purpose
 from longwatch.domain.proposal import Proposal
 from longwatch.domain.quotes import Quote
 from longwatch.domain.risk import LIMITS
@@ -479,3 +480,56 @@ def test_a_group_counts_what_is_held_ordered_and_others_own_at_worst() -> None:
     orders = world.trade(AAA="0.4", CCC="0.4")
     assert {order.symbol: order.quantity for order in orders} == {"AAA": 199, "CCC": 1995}
     assert [(order.symbol, order.quantity) for order in world.trade(AAA="0.4", BBB="0.1")] == [("BBB", 1)]
+
+
+# ── at the write ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_others_have_ordered_since_an_entry_was_intended_withholds_it() -> None:
+    """An order waits in the budget; a stranger's order and holding are told: at worst it would pass the weight."""
+    world = World.ready()
+    (order,) = world.trade(AAA="0.4")
+    assert gate(world.state, order.intent, world.now) is None
+    stranger = {"perm_id": 77, "ref": "", "order_id": 0, "client_id": 0, "quantity": D(5)}
+    world.take(open_order(order, world.now, **stranger))
+    withheld = gate(world.state, order.intent, world.now)
+    assert withheld == "max_weight 0.4048 would pass the limit 0.4 by now"
+    world.hear(m.OrderWithheld, intent=order.intent, reason=withheld)
+    assert world.order(order.intent).state is OrderState.UNSENT
+
+
+def test_a_limit_tightened_while_an_order_waits_withholds_it_and_an_exit_goes() -> None:
+    """Entries are held against what is in force when they leave; what reduces is held against the position alone."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.3"))
+    orders = {order.symbol: order for order in world.trade(AAA="0.1", BBB="0.3")}
+    tight = replace(SETTINGS, max_weight=D("0.2"), max_gross_exposure=D("0.1"))
+    world.hear(m.ConfigLoaded, settings=tight, sha256="decaf")
+    assert "max_weight" in str(gate(world.state, orders["BBB"].intent, world.now))
+    assert gate(world.state, orders["AAA"].intent, world.now) is None
+
+
+def test_an_exit_whose_shares_others_have_sold_since_is_withheld() -> None:
+    """Sent, it would turn the account short."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.3"))
+    (order,) = world.trade(AAA="0")
+    assert gate(world.state, order.intent, world.now) is None
+    world.positions[1] = D(100)
+    world.stranger("AAA", 200, "f.01", Side.SELL)
+    assert gate(world.state, order.intent, world.now) == "reversal 300.0000 would pass the limit 100 by now"
+
+
+def test_a_modification_that_grows_is_held_against_what_was_told_while_it_waited() -> None:
+    """Larger terms are withheld as a larger order is; smaller ones never are."""
+    world = World.ready()
+    intent = world.one(AAA="0.2")
+    world.acknowledge(intent)
+    for quantity, held in ((350, "max_weight"), (150, "None")):
+        argument = f"{intent} {quantity} - -"
+        world.hear(m.ControlRequested, command="modify", argument=argument, by="uid 1000", quotes=world.quotes())
+        assert gate(world.state, intent, world.now) is None
+        stranger = {"perm_id": 77, "ref": "", "order_id": 0, "client_id": 0, "quantity": D(150)}
+        world.take(open_order(world.order(intent), world.now, **stranger))
+        assert held in str(gate(world.state, intent, world.now))
+        world.hear(m.OrderWithheld, intent=intent, reason="limits", change=world.order(intent).changed)

@@ -172,6 +172,7 @@ ROWS = (
         test="tests/daemon/test_checks.py::test_a_sale_under_way_and_another_never_add_up_to_a_reversal",
         binds=frozenset({Purpose.REDUCE}),
         cap=cap_reversal,
+        at_the_write=True,
     ),
     Limit(
         name="long_only",
@@ -232,6 +233,7 @@ ROWS = (
         settings=(Setting("execution.max_position_size", "10000"),),
         binds=ENTRIES,
         cap=cap_position_size,
+        at_the_write=True,
     ),
     Limit(
         name="max_weight",
@@ -242,6 +244,7 @@ ROWS = (
         settings=(Setting("risk.max_weight", "0.15"),),
         binds=ENTRIES,
         cap=cap_weight,
+        at_the_write=True,
     ),
     Limit(
         name="max_group_weight",
@@ -252,6 +255,7 @@ ROWS = (
         settings=(Setting("risk.groups", "[]"),),
         binds=ENTRIES,
         cap=cap_group_weight,
+        at_the_write=True,
     ),
     Limit(
         name="max_gross_exposure",
@@ -263,6 +267,7 @@ ROWS = (
         binds=ENTRIES,
         cap=cap_gross_exposure,
         waits_for_sells=True,
+        at_the_write=True,
     ),
     Limit(
         name="max_net_exposure",
@@ -274,5 +279,6 @@ ROWS = (
         binds=ENTRIES,
         cap=cap_net_exposure,
         waits_for_sells=True,
+        at_the_write=True,
     ),
 )

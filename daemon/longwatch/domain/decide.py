@@ -31,6 +31,7 @@ from longwatch.domain.identity import ids_began_again
 from longwatch.domain.orders import Evidence, OrderState
 from longwatch.domain.readiness import is_ready, reasons
 from longwatch.domain.rebalance import rebalance
+from longwatch.domain.risk import passed_by_now
 from longwatch.domain.state import State, evolve, is_fact
 from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
 from longwatch.quick import changed
@@ -125,7 +126,7 @@ def gate(state: State, intent: int, tech: datetime) -> str | None:
     held_by = forbidden_by(state, order.con_id, ACTIONS[order.purpose], ready=not why, besides=intent)
     if held_by is Condition.NOT_READY:
         return f"{held_by.value}: {why[0]}"
-    return None if held_by is None else held_by.value
+    return passed_by_now(state, order) if held_by is None else held_by.value
 
 
 def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:

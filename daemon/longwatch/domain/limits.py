@@ -69,7 +69,7 @@ class Limit:
 
     A modification that stands back from the market is asked only the checks that are `always`. `whole`: the cap is
     about the whole quantity of a modified order, not about what it may still fill. `waits_for_sells`: its room grows
-    once the sells under way have filled.
+    once the sells under way have filled. `at_the_write`: the cap is asked once more when the bytes are about to leave.
     """
 
     name: str
@@ -86,3 +86,4 @@ class Limit:
     always: bool = False
     whole: bool = False
     waits_for_sells: bool = False
+    at_the_write: bool = False

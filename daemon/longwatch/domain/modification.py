@@ -23,7 +23,7 @@ from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import Quote
 from longwatch.domain.readiness import reasons
 from longwatch.domain.resolution import FIGURE, order_called
-from longwatch.domain.risk import ALWAYS, CHECKS, WHOLE, caps_of
+from longwatch.domain.risk import ALWAYS, CHECKS, WHOLE, caps_of, passed_by_now
 from longwatch.domain.state import State
 from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
 from longwatch.domain.wanted import equity_of, lot_of
@@ -228,7 +228,11 @@ def gate(state: State, order: Order, tech: datetime) -> str | None:
     if why_not is not None:
         return why_not
     held_by = forbidden_by(state, order.con_id, ACTIONS[order.purpose], ready=True, besides=order.intent)
-    return None if held_by is None or held_by is Condition.NOT_READY else held_by.value
+    if held_by is not None and held_by is not Condition.NOT_READY:
+        return held_by.value
+    former = replace(order, change=None)
+    grows = order.at_most > former.at_most or order.worst_price > former.worst_price
+    return passed_by_now(state, order) if grows else None
 
 
 def handed(state: State, event: m.OrderHanded) -> Followed:
