@@ -17,6 +17,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step, gate, next_deadline
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState
+from longwatch.domain.settings import StopRule
 from longwatch.journal.codec import encode
 from longwatch.journal.records import Record
 from tests.domain.world import (
@@ -156,7 +157,8 @@ def _change(play: Play, number: int) -> None:
         row = {"order_id": order.order_id, "code": 104, "text": "too late"}
         play.hear(m.OrderErrorSeen, verdict="unchanged", **row)
         return
-    one.order = replace(one.order, quantity=order.quantity, limit_price=order.limit_price)
+    terms = {"quantity": order.quantity, "limit_price": order.limit_price, "stop_price": order.stop_price}
+    one.order = replace(one.order, **terms)
     if number % 3:
         play.take(open_order(one.order, play.now))
 
@@ -183,10 +185,31 @@ def _fill(play: Play, number: int) -> None:
     play.told.append(row)
     if not one.remaining:
         one.ended = "Filled"
+    smaller = _shrink_group(play, one, quantity)
     if number % 3:
         play.take(row)
         play.take(commission(name, play.now))
         play.take(order_status(one.order, play.now, one.ended or "Submitted", one.filled))
+    for other in smaller if number % 5 else ():
+        if other.ended:
+            play.take(order_status(other.order, play.now, other.ended, other.filled))
+        else:
+            play.take(open_order(other.order, play.now))
+
+
+def _shrink_group(play: Play, one: AtBroker, quantity: Decimal) -> list[AtBroker]:
+    """What one order of an OCA group fills is taken from the others, in proportion."""
+    group = [
+        other
+        for other in play.book.values()
+        if other is not one and not other.ended and one.order.oca_group and other.order.oca_group == one.order.oca_group
+    ]
+    for other in group:
+        left = other.remaining * one.remaining // (one.remaining + quantity)
+        other.order = replace(other.order, quantity=other.filled + left)
+        if not left:
+            other.ended = "Cancelled"
+    return group
 
 
 def _correct(play: Play, number: int) -> None:
@@ -376,7 +399,10 @@ def _unreadable(play: Play, number: int) -> None:
 
 
 def _reload(play: Play, number: int) -> None:
-    settings = replace(play.settings, max_weight=D(1 + number % 4) / 10, max_gross_exposure=D(5 + number % 6) / 10)
+    stop = StopRule(fraction=D(3 + number % 5) / 100, trails=number % 4 == 1) if number % 2 else play.settings.stop
+    settings = replace(
+        play.settings, stop=stop, max_weight=D(1 + number % 4) / 10, max_gross_exposure=D(5 + number % 6) / 10
+    )
     play.hear(m.ConfigLoaded, settings=settings, sha256=str(number))
 
 
@@ -495,6 +521,11 @@ A_DAY: tuple[tuple[str, int], ...] = (
     ("snapshot", 4),
     ("snapshot", 8),
     ("split", 0),
+    ("reload", 7),
+    ("snapshot", 4),
+    ("write", 1),
+    ("acknowledge", 0),
+    ("acknowledge", 1),
 )
 """A day with something of everything: the golden journal's."""
 

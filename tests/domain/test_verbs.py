@@ -100,7 +100,8 @@ def test_the_gate_asks_the_matrix_again_at_the_write(condition: Condition, purpo
         intent = world.one(AAA="0.15", BBB="0.05", CCC="0.1")
     else:
         intent = world.one(AAA="0.2", CCC="0.1")
-    world.state.orders[intent] = replace(world.order(intent), purpose=purpose, con_id=1, symbol="AAA")
+    changes = {"purpose": purpose, "con_id": 1, "symbol": "AAA", "quantity": D(1)}
+    world.state.orders[intent] = replace(world.order(intent), **changes)
     if condition is not C.UNKNOWN:
         assert gate(world.state, intent, world.now) is None
         HOLD[condition](world)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -14,17 +15,28 @@ from longwatch.domain.evidence import SELLS_ENDED, may_go_on
 from longwatch.domain.exposure import worst_shares, worst_values
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.settings import StopRule
 from longwatch.domain.state import State
 from tests.domain.play import Play, long_play, played, plays
 from tests.domain.world import EQUITY, SETTINGS, SYMBOLS, World, of_kind
 
 D = Decimal
+STOP = StopRule(fraction=D("0.05"))
+
+
+def counted(orders: list[Order], worth: Callable[[Order], Decimal]) -> Decimal:
+    """What orders come to; of an OCA group, which the broker fills once, the most that one of it comes to."""
+    alone = [order for order in orders if not order.oca_group or order.twin_of]
+    grouped = {order.oca_group: order for order in orders if order not in alone}
+    largest = [max(worth(o) for o in orders if o not in alone and o.oca_group == name) for name in grouped]
+    return sum(map(worth, alone), D(0)) + sum(largest, D(0))
 
 
 def at_worst(state: State, con_id: int, side: Side) -> Decimal:
     """Signed shares in the account with every live order of one side filled: counted here on its own."""
     total = state.held(con_id) + state.outside.get(con_id, ("", D(0)))[1]
-    total += sum(o.remaining * side.sign for o in state.orders.values() if o.con_id == con_id and o.side is side)
+    ours = [o for o in state.orders.values() if o.con_id == con_id and o.side is side]
+    total += counted(ours, lambda order: order.remaining) * side.sign
     total += sum(
         o.remaining * side.sign for o in state.foreign_orders.values() if o.con_id == con_id and o.side is side
     )
@@ -34,9 +46,8 @@ def at_worst(state: State, con_id: int, side: Side) -> Decimal:
 def value_at_worst(state: State, con_id: int, side: Side, price: Decimal) -> Decimal:
     """The same in money: what is held at the close, an order at its limit or the market where that is above it."""
     ours = [o for o in state.orders.values() if o.con_id == con_id and o.side is side]
-    resting = sum(o.remaining for o in ours)
-    held = at_worst(state, con_id, side) - resting * side.sign
-    paid = sum(o.remaining * max(price, o.limit_price or o.decision_price) for o in ours)
+    held = at_worst(state, con_id, side) - counted(ours, lambda order: order.remaining) * side.sign
+    paid = counted(ours, lambda order: order.remaining * max(price, order.limit_price or order.decision_price))
     return held * price + paid * side.sign
 
 
@@ -53,8 +64,8 @@ class Limited(Play):
     def within_limits(self, order: Order) -> None:
         state, limits = self.state, self.state.settings
         prices = dict(state.equity.prices)  # type: ignore[union-attr]
-        if order.purpose is Purpose.REDUCE:
-            sold = sum(o.remaining for o in state.live_in(order.con_id) if o.side is order.side)
+        if order.purpose is not Purpose.ENTRY:
+            sold = counted([o for o in state.live_in(order.con_id) if o.side is order.side], lambda one: one.remaining)
             assert sold <= abs(state.held(order.con_id)), "a reduction turns the position round"
             return
         worst = abs(at_worst(state, order.con_id, order.side))
@@ -82,10 +93,10 @@ def limited(acts, **changes) -> Limited:
     return played(acts, play)  # type: ignore[return-value]
 
 
-@given(plays, st.booleans(), st.sampled_from([D("0.1"), D("0.25"), D("0.4")]))
-def test_no_order_is_intended_that_could_pass_a_limit(acts, short, weight) -> None:
+@given(plays, st.booleans(), st.sampled_from([D("0.1"), D("0.25"), D("0.4")]), st.sampled_from([None, STOP]))
+def test_no_order_is_intended_that_could_pass_a_limit(acts, short, weight, stop) -> None:
     """Position, working, unknown, foreign and outside together, each side apart, within weight, size and gross."""
-    limited(acts, allow_short=short, max_weight=weight, max_position_size=D(900))
+    limited(acts, allow_short=short, max_weight=weight, max_position_size=D(900), stop=stop)
 
 
 @given(plays)
@@ -138,11 +149,12 @@ def test_the_plays_do_trade() -> None:
     """A property over plays without orders would show nothing: these have entries, reductions and every end."""
     seen, ends = Counter[str](), Counter[OrderState]()
     for seed in range(150):
-        play = limited(long_play(seed))
+        play = limited(long_play(seed), stop=STOP if seed % 2 else None)
         seen += play.seen
         ends.update(order.state for order in play.state.orders.values())
     assert seen[Purpose.ENTRY] > 100
     assert seen[Purpose.REDUCE] > 20
+    assert seen[Purpose.STOP] > 40
     assert set(ends) >= set(OrderState) - {
         OrderState.INTENDED,
         OrderState.REFUSED,

@@ -34,6 +34,8 @@ ROWS = frozenset({EXECUTION, 59, 61, 101})
 """Executions, commissions, positions and completed orders: what a reading of the account repeats."""
 ROWS_KEPT = 2000
 EPOCH_SECONDS = 2
+REDUCE_WITH_BLOCK = 2
+"""IB's OCA type: a fill makes the others of the group smaller, of which only one is at the exchange at a time."""
 """The form of dates of bars within a day: plain numbers, which need no zone. Daily ones are `yyyymmdd` all the same."""
 
 EXTRAS = {"ib_insync": "ib", "ib_async": "ib-async"}
@@ -236,6 +238,8 @@ class Writer:
             outsideRth=wanted.outside_rth,
             openClose="",
         )
+        if wanted.oca_group:
+            order.ocaGroup, order.ocaType = wanted.oca_group, REDUCE_WITH_BLOCK
         if wanted.limit_price is not None:
             order.lmtPrice = plain(wanted.limit_price)
         if wanted.stop_price is not None:

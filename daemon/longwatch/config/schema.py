@@ -24,6 +24,7 @@ from pydantic import (
     Strict,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
@@ -248,6 +249,40 @@ class ScheduleSettings(Group):
 JOBS = frozenset(name for name, info in ScheduleSettings.model_fields.items() if info.annotation is JobSettings)
 
 
+class StopRuleSettings(Group):
+    """How far behind a price a protective stop lies: a fraction, an amount, or a multiple of the average true range."""
+
+    fraction: Annotated[Amount, Field(gt=0, lt=1)] | None = live(
+        None, "Part of the price; with atr_multiple: until one."
+    )
+    amount: Annotated[Amount, Field(gt=0)] | None = live(None, "Distance in the instrument's currency.")
+    atr_multiple: Annotated[Amount, Field(gt=0, le=100)] | None = live(None, "Average true ranges; needs a fraction.")
+    trails: Flag = live(False, "Behind the best close since the holding was opened, not only behind what was paid.")
+
+    @model_validator(mode="after")
+    def _is_one_distance(self) -> StopRuleSettings:
+        """A fraction may stand beside a multiple of the average true range, for which it stands in."""
+        given = [name for name in ("fraction", "amount", "atr_multiple") if getattr(self, name) is not None]
+        if "amount" in given and len(given) > 1:
+            raise refuse("names two distances for one stop", "give an amount alone, or a fraction")
+        if given == ["atr_multiple"]:
+            raise refuse("has no distance while no average true range is known", "give a fraction beside atr_multiple")
+        return self
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it names any distance."""
+        return self.fraction is not None or self.amount is not None
+
+
+class StopSettings(StopRuleSettings):
+    """Protective stops at the broker; without a distance only those of strategies and instruments."""
+
+    instruments: dict[str, StopRuleSettings] = live({}, "Rules of single symbols, before those of strategies.")
+    reenter: Flag = live(False, "Whether what was stopped out may be bought again in the same session.")
+    unprotected_alert_seconds: Seconds = live(60.0, "Time without a stop after which an alert is raised.")
+
+
 class StrategySettings(Group):
     """One strategy, its parameters and its share of the capital."""
 
@@ -259,6 +294,7 @@ class StrategySettings(Group):
     allocation: Fraction = live(Decimal(1), "Its share of the capital, 0 to 1; together at most 1.")
     deadline_seconds: Seconds = restart(60.0, "How long it may compute before it is killed.")
     enabled: Flag = live(True, "Whether it runs; false holds its targets at nothing.")
+    stop: StopRuleSettings | None = live(None, "Its protective stops, as under stops; null for those.")
 
 
 class SizingSettings(Group):
@@ -362,6 +398,7 @@ class Settings(Group):
     strategies: tuple[StrategySettings, ...] = restart((_MOMENTUM,), "The strategies.")
     sizing: SizingSettings = SizingSettings()
     risk: RiskSettings = RiskSettings()
+    stops: StopSettings = StopSettings()
     journal: JournalSettings = JournalSettings()
     ops: OpsSettings = OpsSettings()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from longwatch.config.schema import Settings
-from longwatch.domain.settings import TradeSettings
+from collections.abc import Mapping
+
+from longwatch.config.schema import Settings, StopRuleSettings
+from longwatch.domain.settings import StopRule, TradeSettings
 
 _DELAYED = (3, 4)
 
@@ -67,4 +69,19 @@ def trade_settings(
         account_age_seconds=settings.ib.account_age_seconds,
         clock_skew_seconds=settings.ib.clock_skew_seconds,
         backend_alert_seconds=settings.ib.backend_alert_minutes * 60,
+        stop=_rule(settings.stops),
+        stops_of_strategies=_rules({one.name: one.stop for one in settings.strategies if one.enabled and one.stop}),
+        stops_of_symbols=_rules(settings.stops.instruments),
+        reenter_after_stop=settings.stops.reenter,
+        unprotected_alert_seconds=settings.stops.unprotected_alert_seconds,
     )
+
+
+def _rule(rule: StopRuleSettings) -> StopRule | None:
+    if not rule.is_on:
+        return None
+    return StopRule(fraction=rule.fraction, amount=rule.amount, atr_multiple=rule.atr_multiple, trails=rule.trails)
+
+
+def _rules(named: Mapping[str, StopRuleSettings]) -> tuple[tuple[str, StopRule], ...]:
+    return tuple((name, rule) for name, one in sorted(named.items()) if (rule := _rule(one)) is not None)

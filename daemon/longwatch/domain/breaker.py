@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from longwatch.domain import messages as m
+from longwatch.domain.oca import has_traded
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.state import State
 
@@ -28,6 +29,8 @@ def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Ev
     order = state.orders[fact.intent]
     if fact.state is former or isinstance(event, m.ControlRequested):
         return
+    if fact.state is OrderState.CANCELLED and has_traded(state, order):
+        return  # with its OCA group
     if fact.state is OrderState.REJECTED:
         code = f" ({event.code})" if isinstance(event, m.OrderErrorSeen) else ""
         yield from _struck(state, order, f"rejected{code}", event.at, until=None)
@@ -62,13 +65,14 @@ def lifted(row: m.BreakerSet, because: str) -> m.BreakerLifted:
 def held_by(state: State, con_id: int, purpose: Purpose, at: datetime | None) -> m.BreakerSet | None:
     """The breaker that forbids an order now, or None; a protective stop is never held. Without `at`: at any time.
 
-    What can't be reduced must not be added to either. A flatten is a person's later word than a cancel: only a breaker
-    that has opened binds it.
+    What can't be reduced, or protected, must not be added to either. A flatten is a person's later word than a cancel:
+    only a breaker that has opened binds it.
     """
     for row in state.breakers.values():
         if row.con_id != con_id or row.until is None or (at is not None and row.until <= at):
             continue
-        same = row.purpose is purpose or (purpose is Purpose.ENTRY and row.trips > 0 and row.purpose is Purpose.REDUCE)
+        closes = row.purpose is not Purpose.ENTRY
+        same = row.purpose is purpose or (purpose is Purpose.ENTRY and row.trips > 0 and closes)
         if same and (row.trips or not state.is_on(m.Verb.FLATTEN)):
             return row
     return None

@@ -14,6 +14,7 @@ from decimal import Decimal
 from longwatch.domain.exposure import con_ids_of, gross_and_net, still_there, worst_shares, worst_sides, worst_value
 from longwatch.domain.instruments import Side
 from longwatch.domain.limits import ENTRIES, Does, Limit, Setting
+from longwatch.domain.oca import at_most, joined
 from longwatch.domain.orders import Purpose
 from longwatch.domain.proposal import Cap, Proposal
 from longwatch.domain.state import State
@@ -148,11 +149,15 @@ def displayed(proposal: Proposal) -> Decimal | None:
 
 
 def cap_reversal(state: State, proposal: Proposal) -> Cap | None:
-    """A reducing order, with every live order on its side, turns neither our position round nor the account's."""
+    """A reducing order, with every live order on its side, turns neither our position round nor the account's.
+
+    The stop whose OCA group it enters is none of these: what one of them fills is taken from the other.
+    """
     if proposal.purpose is not Purpose.REDUCE:
         return None
     held, con_id = still_there(state, proposal.instrument.con_id), proposal.instrument.con_id
-    same_side = sum((o.remaining for o in state.live_in(con_id) if o.side is proposal.side), ZERO)
+    stop = joined(state, con_id, proposal.side)
+    same_side = at_most(o for o in state.live_in(con_id) if o.side is proposal.side and o is not stop)
     return Cap(allowed=held - same_side, observed=same_side + proposal.quantity, limit=held)
 
 

@@ -23,6 +23,7 @@ from longwatch.domain import (
     reconcile,
     resolution,
     splits,
+    stops,
 )
 from longwatch.domain import messages as m
 from longwatch.domain.breaks import UNREADABLE
@@ -94,8 +95,13 @@ def decide(state: State, event: m.Event) -> Decided:
         elif type(item) is m.FillBooked:
             yield item
             yield from breaker.after_fill(state, item)
+            yield from stops.after_fill(state, item, event)
+        elif type(item) is m.OrderTermsSet:
+            yield item
+            yield from stops.after_terms(state, item, event)
         else:
             yield item
+    yield from stops.protect(state, event)
 
 
 def next_deadline(state: State) -> datetime | None:
@@ -126,7 +132,9 @@ def gate(state: State, intent: int, tech: datetime) -> str | None:
     held_by = forbidden_by(state, order.con_id, ACTIONS[order.purpose], ready=not why, besides=intent)
     if held_by is Condition.NOT_READY:
         return f"{held_by.value}: {why[0]}"
-    return passed_by_now(state, order) if held_by is None else held_by.value
+    if held_by is not None:
+        return held_by.value
+    return passed_by_now(state, order) or stops.overtaken(state, order)
 
 
 def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:

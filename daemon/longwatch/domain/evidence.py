@@ -156,7 +156,9 @@ def may_go_on(state: State) -> bool:
     if any(row.con_id not in state.quarantines for row in found):
         return False
     under_way = (order for order in state.live_orders() if order.ending is None)
-    return waiting and not any(order.side is Side.SELL or order.cancel_asked for order in under_way)
+    return waiting and not any(
+        (order.side is Side.SELL and order.purpose is not Purpose.STOP) or order.cancel_asked for order in under_way
+    )
 
 
 def has_room(state: State) -> bool:

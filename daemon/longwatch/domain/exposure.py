@@ -1,7 +1,7 @@
 """What the account could come to hold at worst, and what that is worth; called by risk.
 
-At worst every live order of one side (working, sending or unknown) fills and none of the other. Positions and orders
-that are not ours count too. Where book and account were found to differ, and nobody knows why yet, the worse counts.
+At worst every live order of one side (working, sending or unknown) fills and none of the other; of orders of one OCA
+group only the largest (oca.py). Positions and orders that are not ours count too. Where book and account were found to differ, and nobody knows why yet, the worse counts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from longwatch.domain.instruments import Side
 from longwatch.domain.messages import ForeignOrderSet
+from longwatch.domain.oca import at_most, group_of, summed
 from longwatch.domain.orders import Order, OrderState
 from longwatch.domain.state import State
 
@@ -19,11 +20,8 @@ ZERO = Decimal(0)
 
 def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
     """Signed shares of the account should every live order on `side`, ours or not, fill and none on the other side."""
-    total, orders = _told(state, con_id), state.orders
-    for intent in state.live:
-        order = orders[intent]
-        if order.con_id == con_id and order.side is side:
-            total += order.remaining * side.sign
+    total, orders = _told(state, con_id), (state.orders[intent] for intent in state.live)
+    total += at_most(order for order in orders if order.con_id == con_id and order.side is side) * side.sign
     for foreign in state.foreign_orders.values():
         if foreign.con_id == con_id and foreign.side is side:
             total += foreign.remaining * side.sign
@@ -65,9 +63,8 @@ def still_there(state: State, con_id: int) -> Decimal:
 def worst_value(state: State, con_id: int, side: Side, price: Decimal) -> Decimal:
     """Signed value of `worst_shares`: what is held at `price`, each live order at the worst it may be paid."""
     value = _told(state, con_id) * price
-    for order in state.live_in(con_id):
-        if order.side is side:
-            value += order.remaining * side.sign * paid_at_worst(order, price)
+    ours = (order for order in state.live_in(con_id) if order.side is side)
+    value += summed((group_of(order), order.remaining * paid_at_worst(order, price)) for order in ours) * side.sign
     for foreign in state.foreign_orders.values():
         if foreign.con_id == con_id and foreign.side is side:
             value += foreign.remaining * side.sign * price
@@ -115,11 +112,15 @@ def worst_sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, 
     downs = dict(ups)
     orders: list[Order | ForeignOrderSet] = [state.orders[intent] for intent in state.live]
     orders.extend(state.foreign_orders.values())
+    counted: dict[str, Decimal] = {}
     for order in orders:
         con_id = order.con_id
         value = order.remaining * paid_at_worst(order, price(con_id, order.symbol))
         ups.setdefault(con_id, ZERO)
         downs.setdefault(con_id, ZERO)
+        if isinstance(order, Order) and (group := group_of(order)):
+            # Of a group only what is more than its largest so far; its orders are of one instrument and side.
+            value, counted[group] = max(value - counted.get(group, ZERO), ZERO), max(value, counted.get(group, ZERO))
         if order.side is Side.BUY:
             ups[con_id] += value
         else:

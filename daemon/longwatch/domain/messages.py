@@ -956,6 +956,40 @@ class AbsenceNoted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopLevelSet:
+    """Where the protective stop of a holding is to lie from market time `at` on; `level` None when it is gone.
+
+    `is_long` and `opened_at` are of the holding; `because` says what the level comes from, with its numbers.
+    """
+
+    con_id: int
+    symbol: str
+    level: Decimal | None
+    is_long: bool
+    opened_at: datetime
+    at: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectionSet:
+    """Of a holding that is to have a stop, so many shares rest behind none at the broker since `since` (technical).
+
+    `price` is what a share is worth. `accrued` is what has been gathered of notional times seconds of open market
+    since the last such fact, market time `at`. `told`: a person was told.
+    """
+
+    con_id: int
+    symbol: str
+    unprotected: Decimal
+    price: Decimal
+    since: datetime
+    at: datetime
+    accrued: Decimal
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FillBooked:
     """An execution is in the book (`intent` None: not ours, kept so that it is never counted twice).
 
@@ -1050,6 +1084,8 @@ Fact = (
     | OrderChangeAwaited
     | OrderTermsSet
     | AbsenceNoted
+    | StopLevelSet
+    | ProtectionSet
     | FillBooked
     | CommissionBooked
     | JobNoted

@@ -18,13 +18,15 @@ from longwatch.domain import messages as m
 from longwatch.domain.caps import with_exposure
 from longwatch.domain.identity import is_reachable
 from longwatch.domain.instruments import Instrument, beyond_tick, to_tick
-from longwatch.domain.orders import LIMITED, STOPPED, Change, Order, OrderState, Purpose
+from longwatch.domain.oca import group_of, has_traded
+from longwatch.domain.orders import LIMITED, STOPPED, Order, OrderState, Purpose
 from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import Quote
 from longwatch.domain.readiness import reasons
 from longwatch.domain.resolution import FIGURE, order_called
 from longwatch.domain.risk import ALWAYS, CHECKS, WHOLE, caps_of, passed_by_now
 from longwatch.domain.state import State
+from longwatch.domain.submission import Terms, asking
 from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
 from longwatch.domain.wanted import equity_of, lot_of
 
@@ -32,6 +34,7 @@ Followed = Iterator[m.Fact | m.Effect]
 
 ZERO = Decimal(0)
 MOST_WORDS = 4
+BY_SOMEBODY = "set by somebody else"
 FORM = "an order, and at least one of its new quantity, limit price and stop price"
 
 
@@ -58,7 +61,9 @@ def asked(state: State, argument: str, tech: datetime) -> Asked | str:
     order = order_called(state, words[0])
     if order is None:
         return f"no order is called {words[0]}; `longwatch orders` lists them by number and reference"
-    why_not = _not_modifiable(state, order, tech)
+    if order.purpose is Purpose.STOP:
+        return f"order {order.ref} is the protective stop of {order.symbol}: the settings of stops say where it lies"
+    why_not = not_modifiable(state, order, tech)
     if why_not is not None:
         return why_not
     instrument = state.instruments.get(order.symbol)
@@ -69,7 +74,7 @@ def asked(state: State, argument: str, tech: datetime) -> Asked | str:
     return _new_terms(state, order, instrument, *(None if word == "-" else Decimal(word) for word in words[1:]))
 
 
-def _not_modifiable(state: State, order: Order, tech: datetime) -> str | None:
+def not_modifiable(state: State, order: Order, tech: datetime) -> str | None:
     """Why no terms of this order can be changed now, whatever they are."""
     if order.state is not OrderState.WORKING or order.ending is not None:
         said = order.state.value if order.ending is None else f"{order.ending.value} by the broker's word"
@@ -135,23 +140,8 @@ def obey(state: State, event: m.ControlRequested) -> Followed:
             intent=order.intent,
         )
         return
-    change = Change(
-        number=order.changed + 1,
-        quantity=new.quantity,
-        limit_price=new.limit_price,
-        stop_price=new.stop_price,
-        asked_at=event.tech,
-        reason=f"{event.by}: {event.reason}",
-        deadline=event.tech + timedelta(seconds=2 * state.settings.acknowledge_seconds),
-    )
-    yield m.OrderChangeAsked(intent=order.intent, change=change)
-    wanted = replace(
-        state.orders[order.intent],
-        quantity=new.quantity,
-        limit_price=new.limit_price,
-        stop_price=new.stop_price,
-    )
-    yield m.ModifyOrder(order=wanted, instrument=new.instrument)
+    terms = (new.quantity, new.limit_price, new.stop_price)
+    yield from asking(state, order, new.instrument, terms, f"{event.by}: {event.reason}", event.tech)
 
 
 def _run(order: Order) -> str:
@@ -224,7 +214,7 @@ def gate(state: State, order: Order, tech: datetime) -> str | None:
     """Asked when the bytes of a modification are about to be written: None lets them pass, a reason withholds them."""
     if order.change is None or order.change.handed:
         return "no modification waits to be sent"
-    why_not = _not_modifiable(state, replace(order, change=None), tech)
+    why_not = not_modifiable(state, replace(order, change=None), tech)
     if why_not is not None:
         return why_not
     held_by = forbidden_by(state, order.con_id, ACTIONS[order.purpose], ready=True, besides=order.intent)
@@ -295,8 +285,12 @@ def shown(state: State, order: Order, event: m.OpenOrderSeen) -> Followed:
         return
     if change is not None and seen == change.terms:
         yield _set(order, seen, "shown so by the broker")
+    elif group_of(order) and event.quantity < order.at_most and has_traded(state, order):
+        # Its group has taken from it; shown larger than before, or at the new price, it was modified as well.
+        is_new = change is not None and (event.quantity > order.quantity or seen[1:] != order.terms[1:])
+        yield replace(_set(order, seen, "another order of its group has traded"), change=None if is_new else change)
     elif seen != order.terms:
-        yield replace(_set(order, seen, "set by somebody else"), change=change)
+        yield replace(_set(order, seen, BY_SOMEBODY), change=change)
         yield m.RaiseAlert(
             key="order_changed_elsewhere",
             text=f"order {order.ref} was {_told(order.terms)}; the broker shows it {_told(seen)}, which nobody here "
@@ -338,11 +332,11 @@ def listed(state: State, event: m.SnapshotSeen) -> Followed:
             yield m.RaiseAlert(key="modification_refused", text=text)
 
 
-def _set(order: Order, terms: tuple[Decimal, Decimal | None, Decimal | None], text: str) -> m.OrderTermsSet:
+def _set(order: Order, terms: Terms, text: str) -> m.OrderTermsSet:
     quantity, limit, stop = terms
     return m.OrderTermsSet(intent=order.intent, quantity=quantity, limit_price=limit, stop_price=stop, text=text)
 
 
-def _told(terms: tuple[Decimal, Decimal | None, Decimal | None]) -> str:
+def _told(terms: Terms) -> str:
     quantity, limit, stop = terms
     return f"{quantity}" + (f" limit {limit}" if limit else "") + (f" stop {stop}" if stop else "")

@@ -145,7 +145,8 @@ class Order:
     `taken_back` shares whose execution was heard and undone, which a status goes on counting;
     an order that the broker says has ended is `ending` until the executions have caught up. A child is the rest of the
     intent that it `replaces`, the `replacement`th of its family. A twin is a second order that the broker holds for
-    the intent `twin_of`, under the same `ref`; it was never sent. While a `change` is under way either terms may be in
+    the intent `twin_of`, under the same `ref`; it was never sent. What one order of an `oca_group` fills, the broker
+    takes from the others; a twin is counted as if it were in none. While a `change` is under way either terms may be in
     force, and both count; `changed` is how often a modification was asked for.
     """
 
@@ -183,6 +184,7 @@ class Order:
     cancel_reason: str = ""
     replaces: int | None = None
     replacement: int = 0
+    oca_group: str = ""
     twin_of: int | None = None
     filled: Decimal = ZERO
     reported: Decimal = ZERO

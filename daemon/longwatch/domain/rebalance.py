@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
@@ -12,6 +11,7 @@ from longwatch.domain.caps import with_exposure
 from longwatch.domain.evidence import Decided
 from longwatch.domain.identity import cancels
 from longwatch.domain.instruments import Instrument, Side, beyond_tick, to_lot, to_tick
+from longwatch.domain.oca import joined
 from longwatch.domain.orders import AUCTIONS, LIMITED, STOPPED, Allocation, Order, OrderType, Purpose
 from longwatch.domain.patience import closing_session, is_past_cut_off, parent_of
 from longwatch.domain.proposal import Proposal, Refusal
@@ -19,6 +19,8 @@ from longwatch.domain.quotes import Quote
 from longwatch.domain.risk import WAITS_FOR_SELLS, caps_of, first_refusal
 from longwatch.domain.sizing import Clamp
 from longwatch.domain.state import State
+from longwatch.domain.stops import in_the_way
+from longwatch.domain.submission import submitted
 from longwatch.domain.targets import Weighed, weighed
 from longwatch.domain.wanted import Wanted, equity_of, lot_of, sized, untradable, wanted_trades
 
@@ -111,8 +113,8 @@ def _trade(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | N
         yield _clamped(event.run_id, wanted.instrument.symbol, clamp)
     if not wanted.trade or _within_band(state, wanted):
         return
-    live = state.live_in(wanted.instrument.con_id)
-    against = [order for order in live if (order.side is Side.BUY) != (wanted.trade > 0)]
+    side = Side.BUY if wanted.trade > 0 else Side.SELL
+    against = in_the_way(state, wanted.instrument.con_id, side, reduces=_reduces(wanted))
     # What has ended and whose fills are never told is waited for no more once that is a quarantine.
     is_over = wanted.instrument.con_id in state.quarantines and all(order.ending is not None for order in against)
     if against and not is_over:
@@ -131,14 +133,22 @@ def _trade(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | N
 
 
 def _other_side_works(state: State, side: Side) -> bool:
-    """Whether an order on the other side may still fill; one that has ended, and whose fills are untold, can't."""
-    return any(order.side is not side and order.ending is None for order in state.live_orders())
+    """Whether an order on the other side may still fill; one that has ended, and whose fills are untold, can't.
+
+    A stop is meant not to: nobody waits for it.
+    """
+    trades = (order for order in state.live_orders() if order.purpose is not Purpose.STOP)
+    return any(order.side is not side and order.ending is None for order in trades)
 
 
 def _withdraw(state: State, run_id: str, wanted: Wanted, against: list[Order]) -> Decided:
-    """What works in the other direction is cancelled first: two sides at once could end in a reversal."""
+    """What works in the other direction is cancelled first: two sides at once could end in a reversal.
+
+    A stop that has been triggered is let end by itself: it sells what is held.
+    """
     for order in against:
-        if not order.cancel_asked and order.order_id is not None:
+        is_at_work = order.purpose is Purpose.STOP and (order.side is Side.BUY) == (wanted.trade > 0)
+        if not order.cancel_asked and order.order_id is not None and not is_at_work:
             yield m.OrderCancelAsked(intent=order.intent, reason="the target has turned")
             yield from cancels(state, order)
     symbol, refs = wanted.instrument.symbol, ", ".join(order.ref for order in against)
@@ -149,7 +159,7 @@ def _withdraw(state: State, run_id: str, wanted: Wanted, against: list[Order]) -
         wanted=wanted.trade,
         observed=refs,
         limit=WAITING,
-        text=f"{symbol}: {refs} works the other way and is cancelled first",
+        text=f"{symbol}: {refs} could add up to a reversal with it and has to end first",
     )
 
 
@@ -159,10 +169,13 @@ def _within_band(state: State, wanted: Wanted) -> bool:
     return not wanted.flat and value < max(settings.no_trade_band_weight * equity_of(state), settings.min_trade_value)
 
 
+def _reduces(wanted: Wanted) -> bool:
+    return bool(wanted.held) and (wanted.held > 0) != (wanted.trade > 0)
+
+
 def _proposal(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | None) -> Proposal:
     side = Side.BUY if wanted.trade > 0 else Side.SELL
-    reduces = bool(wanted.held) and (wanted.held > 0) != (wanted.trade > 0)
-    purpose = Purpose.REDUCE if reduces else Purpose.ENTRY
+    purpose = Purpose.REDUCE if _reduces(wanted) else Purpose.ENTRY
     order_type = _order_type(state, event, purpose)
     stop = _stop(state, wanted.instrument, side, quote) if order_type in STOPPED else None
     return Proposal(
@@ -254,7 +267,8 @@ def _fit(state: State, proposal: Proposal) -> Iterator[Proposal | m.TradeClamped
 
 
 def _order(state: State, proposal: Proposal) -> Decided:
-    intent, order_id = state.next_intent, state.next_id
+    intent = state.next_intent
+    stop = joined(state, proposal.instrument.con_id, proposal.side) if proposal.purpose is Purpose.REDUCE else None
     parent = parent_of(state, proposal.instrument.con_id, proposal.side, proposal.session)
     order = Order(
         intent=intent,
@@ -277,17 +291,9 @@ def _order(state: State, proposal: Proposal) -> Decided:
         created_at=proposal.at,
         replaces=parent.intent if parent else None,
         replacement=parent.replacement + 1 if parent else 0,
+        oca_group=stop.oca_group if stop else "",
     )
-    yield m.OrderIntended(order=order)
-    yield m.OrderSending(
-        intent=intent,
-        order_id=order_id,
-        client_id=state.client_id,
-        epoch=state.epoch,
-        sent_at=proposal.tech,
-        deadline=proposal.tech + timedelta(seconds=2 * state.settings.acknowledge_seconds),
-    )
-    yield m.SubmitOrder(order=state.orders[intent], instrument=proposal.instrument)
+    yield from submitted(state, order, proposal.instrument, proposal.tech)
 
 
 def _tif(state: State, proposal: Proposal) -> str:

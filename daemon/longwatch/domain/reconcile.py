@@ -16,7 +16,7 @@ from longwatch.domain.breaks import compare, differences
 from longwatch.domain.evidence import Decided, advance, left_undone, rested, session_of
 from longwatch.domain.identity import cancels, is_reachable
 from longwatch.domain.inference import EXCHANGE_ZONE, same_gateway
-from longwatch.domain.orders import Absence, Evidence, Order, OrderState
+from longwatch.domain.orders import Absence, Evidence, Order, OrderState, Purpose
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -251,6 +251,9 @@ def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Abse
         return "its order id names nothing at this gateway any more"
     if not absence.cancel_not_found:
         return "its cancel is not yet answered"
+    if order.purpose is Purpose.STOP and order.perm_ids:
+        # It worked once and rests for weeks: that it is gone is proven, and what it had filled would be missing.
+        return None
     sent = order.created_at.astimezone(EXCHANGE_ZONE).date()
     if sent != event.at.astimezone(EXCHANGE_ZONE).date():
         return "midnight has passed"

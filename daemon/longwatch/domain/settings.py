@@ -24,13 +24,29 @@ class SizingRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopRule:
+    """How far behind a price the protective stop of a holding lies: one of the three distances.
+
+    `fraction` of that price, `amount` in the instrument's currency, or `atr_multiple` times the average true range,
+    for which `fraction` stands in while none is known. `trails`: the price is the best close since the holding was
+    opened, else it is what was paid.
+    """
+
+    fraction: Decimal | None = None
+    amount: Decimal | None = None
+    atr_multiple: Decimal | None = None
+    trails: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradeSettings:
     """Everything `decide` may ask of the configuration.
 
     Fractions are of equity; `_value` in the base currency; `_shares` and the two sizes in shares; ages and time-outs in
     technical seconds, the breaker's times in minutes of market time. `universes` are the symbols each strategy asks
     for; one that could not be loaded has no entry. A group is its name, its symbols and the weight they are capped at.
-    `sizing_of` holds for the strategies it names, `sizing` for the others.
+    `sizing_of` holds for the strategies it names, `sizing` for the others. The stop of an instrument is that
+    named for it, else the tightest of the strategies that ask for it, else `stop`.
     """
 
     mode: str = "paper"
@@ -84,3 +100,8 @@ class TradeSettings:
     backend_alert_seconds: float = 300.0
     absence_quiet_seconds: float = 60.0
     absence_round_seconds: float = 30.0
+    stop: StopRule | None = None
+    stops_of_strategies: tuple[tuple[str, StopRule], ...] = ()
+    stops_of_symbols: tuple[tuple[str, StopRule], ...] = ()
+    reenter_after_stop: bool = False
+    unprotected_alert_seconds: float = 60.0

@@ -56,6 +56,8 @@ class Moved:
 class State:
     """All that the daemon knows and has decided; every field is explained by the fact that sets it.
 
+    `oca_groups`: name -> the intents of its orders. `last_stops`: con_id -> the intent of
+    its latest protective stop. `unprotected_seconds`: notional times seconds, all told.
     `rebased`: symbol -> how its kept prices were last found to stand to those fetched, as of a session.
     `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of. `jobs_done`: run id of a
     finished job -> when that run ceases to be valid; kept for a day longer. `sends`: technical times of the orders and
@@ -105,6 +107,11 @@ class State:
     foreign_seen: dict[int, int] = field(default_factory=dict)
     quarantines: dict[int, m.QuarantineSet] = field(default_factory=dict)
     breakers: dict[tuple[int, Purpose, str], m.BreakerSet] = field(default_factory=dict)
+    oca_groups: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    last_stops: dict[int, int] = field(default_factory=dict)
+    stop_levels: dict[int, m.StopLevelSet] = field(default_factory=dict)
+    unprotected: dict[int, m.ProtectionSet] = field(default_factory=dict)
+    unprotected_seconds: Decimal = ZERO
     verbs: dict[m.Verb, m.VerbSet] = field(default_factory=dict)
     judged_session: date | None = None
     judged: dict[str, m.SeriesJudged] = field(default_factory=dict)
@@ -367,9 +374,17 @@ def _intents_taken(state: State, fact: m.IntentsTaken) -> None:
 def _order_intended(state: State, fact: m.OrderIntended) -> None:
     put_order(state, fact.order)
     state.next_intent = fact.order.intent + 1
+    if fact.order.oca_group:
+        members = state.oca_groups.get(fact.order.oca_group, ())
+        state.oca_groups[fact.order.oca_group] = (*members, fact.order.intent)
+    if fact.order.purpose is Purpose.STOP:
+        state.last_stops[fact.order.con_id] = fact.order.intent
 
 
-def _sent(state: State, at: datetime) -> None:
+def _sent(state: State, order: Order, at: datetime) -> None:
+    """A protective stop follows from fills, and is never held up by what else was sent."""
+    if order.purpose is Purpose.STOP:
+        return
     state.sends = (*(one for one in state.sends if at - one < MINUTE), at)
 
 
@@ -384,7 +399,7 @@ def _order_sending(state: State, fact: m.OrderSending) -> None:
         deadline=fact.deadline,
     )
     put_order(state, order)
-    _sent(state, fact.sent_at)
+    _sent(state, order, fact.sent_at)
     state.by_order_id[(fact.client_id, fact.order_id)] = fact.intent
     state.next_id = max(state.next_id, fact.order_id + 1)
     state.activity += 1
@@ -443,7 +458,7 @@ def _order_cancel_asked(state: State, fact: m.OrderCancelAsked) -> None:
 def _order_change_asked(state: State, fact: m.OrderChangeAsked) -> None:
     order, change = state.orders[fact.intent], fact.change
     put_order(state, changed(order, change=change, changed=change.number, changed_at=change.asked_at))
-    _sent(state, change.asked_at)
+    _sent(state, order, change.asked_at)
 
 
 def _order_change_awaited(state: State, fact: m.OrderChangeAwaited) -> None:
@@ -466,6 +481,21 @@ def _order_terms_set(state: State, fact: m.OrderTermsSet) -> None:
 
 def _absence_noted(state: State, fact: m.AbsenceNoted) -> None:
     put_order(state, changed(state.orders[fact.intent], absence=fact.absence))
+
+
+def _stop_level_set(state: State, fact: m.StopLevelSet) -> None:
+    if fact.level is None:
+        state.stop_levels.pop(fact.con_id, None)
+    else:
+        state.stop_levels[fact.con_id] = fact
+
+
+def _protection_set(state: State, fact: m.ProtectionSet) -> None:
+    state.unprotected_seconds += fact.accrued
+    if fact.unprotected:
+        state.unprotected[fact.con_id] = fact
+    else:
+        state.unprotected.pop(fact.con_id, None)
 
 
 def _fill_booked(state: State, fact: m.FillBooked) -> None:
@@ -594,6 +624,8 @@ _FOLDS = cast(
         m.OrderChangeAwaited: _order_change_awaited,
         m.OrderTermsSet: _order_terms_set,
         m.AbsenceNoted: _absence_noted,
+        m.StopLevelSet: _stop_level_set,
+        m.ProtectionSet: _protection_set,
         m.FillBooked: _fill_booked,
         m.CommissionBooked: _commission_booked,
         m.JobNoted: _job_noted,

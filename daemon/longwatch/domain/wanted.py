@@ -13,6 +13,7 @@ from math import lcm
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, to_lot
+from longwatch.domain.orders import Purpose
 from longwatch.domain.portfolio import over
 from longwatch.domain.sizing import Clamp, Target, edges, not_through_zero, size, to_edge
 from longwatch.domain.state import State
@@ -193,4 +194,6 @@ def equity_of(state: State) -> Decimal:
 
 
 def _pending(state: State, con_id: int) -> Decimal:
-    return sum((order.remaining * order.side.sign for order in state.live_in(con_id)), ZERO)
+    """Signed shares that live orders may still trade; a protective stop is meant not to."""
+    trades = (order for order in state.live_in(con_id) if order.purpose is not Purpose.STOP)
+    return sum((order.remaining * order.side.sign for order in trades), ZERO)

@@ -67,3 +67,17 @@ def order_resolved(fact: m.OrderResolved, state: State) -> Line:
 def resolution_contradicted(fact: m.ResolutionContradicted, state: State) -> Line:
     """Quiet: an alert tells it."""
     return quiet("orders", f"{state.orders[fact.intent].ref} is unknown again, the broker says: {fact.says}")
+
+
+def stop_level_set(fact: m.StopLevelSet, state: State) -> Line | None:
+    """Where a stop is to lie, and by what; its orders have lines of their own."""
+    if fact.level is None:
+        return None
+    return Line(topic="stops", text=f"{fact.symbol}: stop at {number(fact.level)}: {fact.because}")
+
+
+def protection_set(fact: m.ProtectionSet, state: State) -> Line | None:
+    """Quiet: it comes with every fill; an alert tells when it lasts."""
+    if not fact.unprotected:
+        return quiet("stops", f"{fact.symbol}: all that is held has its stop")
+    return quiet("stops", f"{fact.symbol}: {number(fact.unprotected)} held without a stop")

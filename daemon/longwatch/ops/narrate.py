@@ -20,10 +20,12 @@ from longwatch.ops.held_back import (
     holding_adopted,
     order_resolved,
     outside_set,
+    protection_set,
     quarantine_lifted,
     quarantine_set,
     resolution_contradicted,
     split_booked,
+    stop_level_set,
     verb_set,
 )
 from longwatch.ops.lines import Line
@@ -317,6 +319,8 @@ TELLERS = cast(
         m.OrderCancelAsked: _order_cancel_asked,
         m.OrderChangeAsked: _order_change_asked,
         m.OrderTermsSet: _order_terms_set,
+        m.StopLevelSet: stop_level_set,
+        m.ProtectionSet: protection_set,
         m.OrderResolved: order_resolved,
         m.ResolutionContradicted: resolution_contradicted,
         m.FillBooked: _fill_booked,

@@ -1,0 +1,71 @@
+"""What is held behind no stop, for how long, and when a person is told; called by stops after each event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.state import State
+
+ZERO = Decimal(0)
+
+
+def metered(
+    state: State, con_id: int, symbol: str, wanted: Decimal, event: m.Event
+) -> Iterator[m.ProtectionSet | m.RaiseAlert]:
+    """Note how many of `wanted` (unsigned) shares rest behind no stop, where that is news or time has passed."""
+    former = state.unprotected.get(con_id)
+    missing = max(wanted - protected(state, con_id), ZERO)
+    if former is None and not missing:
+        return
+    accrued = _accrued(state, former, event.at) if former is not None else ZERO
+    since = former.since if former is not None else event.tech
+    told, is_open = former is not None and former.told, any(one.is_open(event.at) for one in state.sessions)
+    is_due = (event.tech - since).total_seconds() >= state.settings.unprotected_alert_seconds
+    tells = bool(missing) and is_due and is_open and not told
+    if former is not None and former.unprotected == missing and not accrued and not tells:
+        return
+    price = _price(state, con_id, symbol)
+    yield m.ProtectionSet(
+        con_id=con_id,
+        symbol=symbol,
+        unprotected=missing,
+        price=price,
+        since=since,
+        at=event.at,
+        accrued=accrued,
+        told=told or tells,
+    )
+    if tells:
+        waited = (event.tech - since).total_seconds()
+        text = f"{missing} {symbol}, worth {missing * price:.2f}, have had no stop at the broker for {waited:.0f} s"
+        yield m.RaiseAlert(key="unprotected", text=text, severity="critical")
+
+
+def protected(state: State, con_id: int) -> Decimal:
+    """Shares for which a stop is known to work at the broker."""
+    return sum((_at_least(order) for order in state.live_in(con_id) if order.purpose is Purpose.STOP), ZERO)
+
+
+def _at_least(order: Order) -> Decimal:
+    if order.state is not OrderState.WORKING or order.ending is not None:
+        return ZERO
+    return max(order.at_least - max(order.told, order.reported), ZERO)
+
+
+def _accrued(state: State, former: m.ProtectionSet, at: datetime) -> Decimal:
+    """Notional times the seconds of open market since a former fact."""
+    seconds = ZERO
+    for session in state.sessions:
+        inside = (min(at, session.close_at) - max(former.at, session.open_at)).total_seconds()
+        seconds += Decimal(repr(inside)) if inside > 0 else ZERO
+    return former.unprotected * former.price * seconds
+
+
+def _price(state: State, con_id: int, symbol: str) -> Decimal:
+    judged, holding = state.judged.get(symbol), state.book.get(con_id)
+    close = judged.close if judged is not None else None
+    return close or (holding.average_cost if holding is not None else ZERO)

@@ -1,0 +1,313 @@
+"""Protective stops: what rests at the broker against what is held, after every event that may change either.
+
+Called by decide. One stop a holding, good till cancelled, in an OCA group of its own, for the shares in the book that
+no other order of ours may sell. While the outcome of a stop, of its cancel or of its modification is open, nothing is
+sent beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from longwatch.domain import breaker, modification, protection, stop_levels
+from longwatch.domain import messages as m
+from longwatch.domain.causes import Cause
+from longwatch.domain.evidence import Decided
+from longwatch.domain.exposure import still_there
+from longwatch.domain.identity import cancels, instrument_of
+from longwatch.domain.instruments import Instrument, Side, to_lot
+from longwatch.domain.oca import at_most, group_of, has_traded, is_intact, is_spent, others
+from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.readiness import is_ready
+from longwatch.domain.state import State
+from longwatch.domain.submission import asking, submitted
+from longwatch.domain.verbs import Action, forbidden_by
+from longwatch.quick import changed
+
+ZERO = Decimal(0)
+RUN = "stop"
+STOPPED_OUT = "stopped out"
+FROZEN = frozenset({Cause.SPLIT, Cause.OURS_UNKNOWN})
+"""Quarantines under which stops stay as they are: prices, or orders of ours, are not what we know them to be."""
+LONGEST_PAUSE = timedelta(minutes=15)
+
+ACTS_ON = frozenset(
+    {
+        m.ExecutionSeen,
+        m.OpenOrderSeen,
+        m.OrderStatusSeen,
+        m.CompletedOrderSeen,
+        m.SnapshotSeen,
+        m.DataRefreshed,
+        m.ConfigLoaded,
+        m.ControlRequested,
+    }
+)
+"""What may change a holding, a stop, or what is wanted of it. A refusal is not among them: the next reading is."""
+LOOKS_AT = ACTS_ON | {m.OrderErrorSeen, m.OrderWithheld, m.JobSeen, m.LinkLost, m.TimeReached}
+"""After these what is unprotected is noted."""
+
+
+def protect(state: State, event: m.Event) -> Decided:
+    """The stops of every holding that an event may be about."""
+    if type(event) not in LOOKS_AT or not _is_any_matter(state):
+        return
+    about = instrument_of(state, event) if type(event) in ACTS_ON else None
+    for con_id in [about[0]] if about is not None else _concerned(state):
+        if type(event) in ACTS_ON:
+            yield from _acted(state, con_id, event)
+        yield from _metered(state, con_id, event)
+
+
+def _is_any_matter(state: State) -> bool:
+    return bool(stop_levels.any_rule(state.settings) or state.stop_levels or state.unprotected)
+
+
+def _concerned(state: State) -> list[int]:
+    held = {con_id for con_id, holding in state.book.items() if holding.quantity}
+    ordered = {order.con_id for order in state.live_orders() if order.purpose is Purpose.STOP}
+    return sorted(held | ordered | state.stop_levels.keys() | state.unprotected.keys())
+
+
+def known_held(state: State, con_id: int) -> Decimal:
+    """Signed shares of ours that a stop may sell: those of the book, and where that is in doubt no more than there are.
+
+    A difference that does not stand yet is no doubt: fills and positions arrive seconds apart.
+    """
+    sign = 1 if state.held(con_id) > 0 else -1
+    there = still_there(state, con_id)
+    if con_id in state.quarantines:
+        account = state.account_positions.get(con_id, ("", ZERO))[1] - state.outside.get(con_id, ("", ZERO))[1]
+        there = min(there, max(account * sign, ZERO))
+    return there * sign
+
+
+def _acted(state: State, con_id: int, event: m.Event) -> Decided:
+    quarantine = state.quarantines.get(con_id)
+    instrument = _instrument(state, con_id)
+    if instrument is None or (quarantine is not None and quarantine.cause in FROZEN):
+        return
+    held, row = known_held(state, con_id), state.stop_levels.get(con_id)
+    is_wanted = bool(stop_levels.rules_of(state, instrument.symbol))
+    if is_wanted and held:
+        yield from stop_levels.levelled(state, instrument, held, event)
+    elif row is not None and not (is_wanted and state.held(con_id)):
+        because = "nothing is held any more" if is_wanted else "no rule asks for a stop any more"
+        yield stop_levels.gone(row, event.at, because)
+    yield from _adjusted(state, instrument, held if is_wanted else ZERO, event)
+
+
+def _instrument(state: State, con_id: int) -> Instrument | None:
+    return next((one for one in state.instruments.values() if one.con_id == con_id), None)
+
+
+def _adjusted(state: State, instrument: Instrument, held: Decimal, event: m.Event) -> Decided:
+    """Bring what rests at the broker to what is wanted, one step at a time."""
+    side = Side.SELL if held > 0 else Side.BUY
+    stops = [order for order in state.live_in(instrument.con_id) if order.purpose is Purpose.STOP]
+    waiting = [order for order in stops if order.cancel_asked or order.ending is not None]
+    standing = [order for order in stops if not order.cancel_asked and order.ending is None]
+    useless = [order for order in standing if not held or order.side is not side]
+    keep = max((one for one in standing if one not in useless), key=lambda one: one.remaining, default=None)
+    for order in standing:
+        if order is not keep and not _ends_by_itself(state, order, event.tech):
+            reason = "nothing is held any more" if order in useless else "another stop rests for these shares"
+            yield m.OrderCancelAsked(intent=order.intent, reason=reason)
+            yield from cancels(state, order)
+    if not held or waiting or len(standing) > 1 or useless:
+        return
+    if keep is not None:
+        yield from _changed(state, keep, instrument, abs(held), event)
+    else:
+        yield from _placed(state, instrument, held, event)
+
+
+def _ends_by_itself(state: State, order: Order, tech: datetime) -> bool:
+    """Whether the broker is ending, or shrinking, a stop because another order of its group has just filled."""
+    patience = timedelta(seconds=state.settings.acknowledge_seconds)
+    return any(
+        (one.told or one.reported) and one.moved_at is not None and tech - one.moved_at < patience
+        for one in others(state, order)
+    )
+
+
+def _free(state: State, con_id: int, side: Side, besides: Order | None) -> Decimal:
+    """Shares that other orders of ours on this side may still sell, or buy back, beside a stop and its group."""
+    group = group_of(besides) if besides is not None else ""
+    rest = (one for one in state.live_in(con_id) if one.side is side and one is not besides)
+    return at_most(one for one in rest if not group or group_of(one) != group)
+
+
+# ── a stop that works ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, event: m.Event) -> Decided:
+    """New terms for a working stop; what its group takes from it, the broker takes by itself."""
+    row = state.stop_levels.get(order.con_id)
+    if row is None or row.level is None or _ends_by_itself(state, order, event.tech):
+        return
+    free = to_lot(held - _free(state, order.con_id, order.side, order), instrument.lot)
+    quantity = order.filled + max(free, ZERO)
+    if (quantity, row.level) == (order.quantity, order.stop_price) or any(map(is_spent, others(state, order))):
+        return
+    if row.because == stop_levels.BY_HAND and row.at == event.at:
+        return  # a reading will say first whether that was a split
+    if modification.not_modifiable(state, order, event.tech) is not None:
+        return
+    if forbidden_by(state, order.con_id, Action.STOP, ready=True, besides=order.intent) is not None:
+        return
+    if quantity <= order.filled:
+        yield m.OrderCancelAsked(intent=order.intent, reason="other orders sell all that is held")
+        yield from cancels(state, order)
+        return
+    why = f"{quantity} behind {row.level} ({row.because})"
+    yield from asking(state, order, instrument, (quantity, None, row.level), why, event.tech)
+
+
+# ── a new one ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event) -> Decided:
+    con_id, side = instrument.con_id, Side.SELL if held > 0 else Side.BUY
+    row = state.stop_levels.get(con_id)
+    quantity = to_lot(abs(held) - _free(state, con_id, side, None), instrument.lot)
+    if row is None or row.level is None or quantity <= 0:
+        return
+    if forbidden_by(state, con_id, Action.STOP, ready=is_ready(state, event.tech)) is not None:
+        return
+    last = state.orders.get(state.last_stops.get(con_id, 0))
+    if _is_held_back(state, con_id, event.at):
+        return
+    if last is not None and _was_ended(state, last) and not _is_read_since(state, last, event):
+        # A stop that lapsed may have done so with a split that nobody has told of yet.
+        if not isinstance(event, m.SnapshotSeen):
+            yield m.RequestSnapshot(reason=f"the stop of {instrument.symbol} was ended at the broker")
+        return
+    intent = state.next_intent
+    ref = f"lw:{state.journal_id}:{intent}"
+    order = Order(
+        intent=intent,
+        ref=ref,
+        run_id=f"{RUN}:{instrument.symbol}",
+        con_id=con_id,
+        symbol=instrument.symbol,
+        side=side,
+        quantity=quantity,
+        order_type=OrderType.STOP,
+        limit_price=None,
+        stop_price=row.level,
+        tif="GTC",
+        account=state.account,
+        mode=state.mode,
+        purpose=Purpose.STOP,
+        decision_price=row.level,
+        created_at=event.at,
+        oca_group=ref,
+    )
+    yield from submitted(state, order, instrument, event.tech)
+
+
+def _is_held_back(state: State, con_id: int, at: datetime) -> bool:
+    """A person has cancelled it for this session, or the broker keeps refusing it: then less and less often."""
+    for row in state.breakers.values():
+        if (row.con_id, row.purpose) != (con_id, Purpose.STOP):
+            continue
+        if row.reason == breaker.BY_A_PERSON and row.until is not None and at < row.until:
+            return True
+        if len(row.strikes) > 1 or (row.strikes and row.reason != breaker.CANCELLED):
+            pause = timedelta(seconds=10) * (1 << min(len(row.strikes) + 3 * row.trips, 10))
+            if at < row.strikes[-1] + min(pause, LONGEST_PAUSE):
+                return True
+    return False
+
+
+def _was_ended(state: State, last: Order) -> bool:
+    """Whether the last stop was ended by the broker, neither for us nor because its group had traded."""
+    is_over = last.state in (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.ABSENT)
+    return is_over and not last.cancel_asked and not has_traded(state, last)
+
+
+def _is_read_since(state: State, last: Order, event: m.Event) -> bool:
+    """Whether this is a reading of the account, in an open session, begun after the stop had ended."""
+    if not isinstance(event, m.SnapshotSeen) or last.moved_at is None or event.started_tech < last.moved_at:
+        return False
+    began_at = event.at - (event.tech - event.started_tech)
+    return any(session.is_open(began_at) for session in state.sessions)
+
+
+# ── fills ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def after_fill(state: State, fact: m.FillBooked, event: m.Event) -> Decided:
+    """A stop has traded: what would buy the shares back is cancelled, and not sent again in this session."""
+    order = state.orders.get(fact.intent) if fact.intent is not None else None
+    if order is None or order.purpose is not Purpose.STOP or not fact.quantity:
+        return
+    row = state.breakers.get((order.con_id, Purpose.ENTRY, STOPPED_OUT))
+    if row is None or row.until is None or row.until <= event.at:
+        text = f"{order.symbol}: its stop at {order.stop_price} was triggered, {fact.quantity} at {fact.price} so far"
+        yield m.RaiseAlert(key="stopped_out", text=text)
+    if state.settings.reenter_after_stop:
+        return
+    yield from breaker.hold(state, [changed(order, purpose=Purpose.ENTRY)], STOPPED_OUT, event.at)
+    for entry in _entries(state.live_in(order.con_id)):
+        yield m.OrderCancelAsked(intent=entry.intent, reason=STOPPED_OUT)
+        yield from cancels(state, entry)
+
+
+def _entries(orders: Iterable[Order]) -> list[Order]:
+    return [order for order in orders if order.purpose is Purpose.ENTRY and not order.cancel_asked]
+
+
+def after_terms(state: State, fact: m.OrderTermsSet, event: m.Event) -> Decided:
+    """Somebody has moved a stop at the broker: nobody moves it back."""
+    order, row = state.orders[fact.intent], state.stop_levels.get(state.orders[fact.intent].con_id)
+    if order.purpose is not Purpose.STOP or fact.text != modification.BY_SOMEBODY or row is None:
+        return
+    if fact.stop_price is not None and fact.stop_price != row.level:
+        yield stop_levels.by_hand(row, fact.stop_price, event.at)
+
+
+# ── beside other orders ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_the_way(state: State, con_id: int, side: Side, *, reduces: bool) -> list[Order]:
+    """The live orders that must have ended before a trade on `side`: with them it could turn a position round.
+
+    An untouched stop is none of these: an exit enters its group, and what adds to the holding is on its other side. An
+    exit in the group is: a second one would be shrunk by the first.
+    """
+    held = still_there(state, con_id)
+    found = []
+    for order in state.live_in(con_id):
+        if order.purpose is not Purpose.STOP:
+            is_in_the_way = order.side is not side or (reduces and bool(group_of(order)))
+        elif order.side is side:
+            is_in_the_way = not (reduces and is_intact(state, order))
+        else:
+            is_in_the_way = order.remaining > held
+        if is_in_the_way:
+            found.append(order)
+    return found
+
+
+# ── at the write ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def overtaken(state: State, order: Order) -> str | None:
+    """Asked when an order's bytes are about to be written: why it would now sell, or buy back, more than is held."""
+    if order.purpose is Purpose.STOP and order.quantity > abs(known_held(state, order.con_id)):
+        return "less is held than it would sell"
+    if order.purpose is Purpose.REDUCE and has_traded(state, order):
+        return "the stop of these shares has been triggered"
+    return None
+
+
+def _metered(state: State, con_id: int, event: m.Event) -> Decided:
+    instrument = _instrument(state, con_id)
+    symbol = instrument.symbol if instrument is not None else state.book[con_id].symbol if con_id in state.book else ""
+    is_wanted = bool(stop_levels.rules_of(state, symbol))
+    wanted = abs(known_held(state, con_id)) if is_wanted else ZERO
+    yield from protection.metered(state, con_id, symbol, wanted, event)

@@ -1,0 +1,48 @@
+"""The steps by which an order, or its new terms, leave: decided, durable, handed over; for rebalance and stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.instruments import Instrument
+from longwatch.domain.orders import Change, Order
+from longwatch.domain.state import State
+
+Followed = Iterator[m.Fact | m.Effect]
+Terms = tuple[Decimal, Decimal | None, Decimal | None]
+"""Quantity, limit and stop price."""
+
+
+def submitted(state: State, order: Order, instrument: Instrument, tech: datetime) -> Followed:
+    """Both facts are durable before the bytes leave."""
+    yield m.OrderIntended(order=order)
+    yield m.OrderSending(
+        intent=order.intent,
+        order_id=state.next_id,
+        client_id=state.client_id,
+        epoch=state.epoch,
+        sent_at=tech,
+        deadline=tech + timedelta(seconds=2 * state.settings.acknowledge_seconds),
+    )
+    yield m.SubmitOrder(order=state.orders[order.intent], instrument=instrument)
+
+
+def asking(state: State, order: Order, instrument: Instrument, terms: Terms, reason: str, tech: datetime) -> Followed:
+    """Ask the broker for new terms of a working order; whoever calls this has seen that it can be modified."""
+    quantity, limit, stop = terms
+    change = Change(
+        number=order.changed + 1,
+        quantity=quantity,
+        limit_price=limit,
+        stop_price=stop,
+        asked_at=tech,
+        reason=reason,
+        deadline=tech + timedelta(seconds=2 * state.settings.acknowledge_seconds),
+    )
+    yield m.OrderChangeAsked(intent=order.intent, change=change)
+    wanted = replace(state.orders[order.intent], quantity=quantity, limit_price=limit, stop_price=stop)
+    yield m.ModifyOrder(order=wanted, instrument=instrument)
