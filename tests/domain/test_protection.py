@@ -521,7 +521,7 @@ def test_a_short_holding_has_its_stop_above() -> None:
     assert (stop.side, stop.stop_price, stop.quantity) == (Side.BUY, D("105.00"), D(200))
 
 
-def test_fractional_holdings_are_protected_in_whole_lots() -> None:
-    """What is less than one is left, and told as unprotected."""
+def test_a_stop_is_for_all_that_is_held_whatever_the_lots_of_entries() -> None:
+    """Only the instrument's own lot binds it."""
     _, stop = holding(replace(FIXED, lot_size=D(7)), filled=100)
-    assert stop.quantity == D(98)
+    assert stop.quantity == D(100)

@@ -134,7 +134,7 @@ def gate(state: State, intent: int, tech: datetime) -> str | None:
         return f"{held_by.value}: {why[0]}"
     if held_by is not None:
         return held_by.value
-    return passed_by_now(state, order) or stops.overtaken(state, order)
+    return stops.overtaken(state, order) or passed_by_now(state, order)
 
 
 def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:

@@ -1,7 +1,8 @@
 """What the account could come to hold at worst, and what that is worth; called by risk.
 
 At worst every live order of one side (working, sending or unknown) fills and none of the other; of orders of one OCA
-group only the largest (oca.py). Positions and orders that are not ours count too. Where book and account were found to differ, and nobody knows why yet, the worse counts.
+group only the largest (oca.py). Positions and orders that are not ours count too. Where book and account were found to
+differ, and nobody knows why yet, the worse counts.
 """
 
 from __future__ import annotations
