@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 
@@ -20,7 +21,9 @@ from tests.gateway.junk import Nonsense
 ROUNDS = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "proof" else 300
 
 
-def test_nonsense_ends_nothing_and_leaves_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_nonsense_ends_nothing_and_leaves_nothing(
+    caplog: pytest.LogCaptureFixture, counted: Callable[[str, int], None]
+) -> None:
     """While it lasts nothing is raised and the link is found again each time; afterwards the account is read whole."""
     nonsense, raised = Nonsense("nonsense|1", share=0.2), []
 
@@ -60,6 +63,7 @@ def test_nonsense_ends_nothing_and_leaves_nothing(caplog: pytest.LogCaptureFixtu
         with_gateway(work)
     assert raised == []
     assert caplog.records == []
+    counted("messages of nonsense to the broker's side", nonsense.spoilt)
     assert nonsense.spoilt > ROUNDS
 
 

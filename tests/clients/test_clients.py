@@ -84,7 +84,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Report]:
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda one: f"{one}-of-{one.offered}")
-async def test_a_client_decodes_what_the_exchange_holds(client: Client, told: list[Report]) -> None:
+async def test_a_client_decodes_what_the_exchange_holds(
+    client: Client, told: list[Report], counted: Callable[[str, int], None]
+) -> None:
     """Accounts, contracts, history, quotes, orders, fills, positions, values: every field and the order of all."""
     python = await asyncio.to_thread(python_of, client.library)
     loop = asyncio.get_running_loop()
@@ -98,6 +100,7 @@ async def test_a_client_decodes_what_the_exchange_holds(client: Client, told: li
         own = [one for one in told if _client_of(one) == CLIENT_ID]
         model = Model(gateway=gateway, told=own, version=client.spoken, client_id=CLIENT_ID, began=NOON)
         assert heard["server_version"] == client.spoken
+        counted(f"callbacks of {client} of {client.offered} offered", len(heard["events"]))
         assert "\n".join(compared(model, heard)) == ""
         if "facade" in heard:
             look_through_the_facade(heard["facade"], gateway)

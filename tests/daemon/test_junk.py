@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ DAYS = 40 if os.environ.get("HYPOTHESIS_PROFILE") == "proof" else 4
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_a_daemon_lives_through_nonsense(seed: int, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_daemon_lives_through_nonsense(
+    seed: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, counted: Callable[[str, int], None]
+) -> None:
     """Nothing is raised anywhere; afterwards each instrument agrees with the gateway's books, or is quarantined."""
     nonsense = Nonsense(f"daemon|{seed}", share=0.02)
     raised: list[dict[str, Any]] = []
@@ -45,4 +48,5 @@ def test_a_daemon_lives_through_nonsense(seed: int, tmp_path: Path, caplog: pyte
         on_bench(story, tmp_path, {"strategies": [plan(*weights)]})
     assert raised == []
     assert [record for record in caplog.records if record.exc_info] == []
+    counted("messages of nonsense to a whole daemon", nonsense.spoilt)
     assert nonsense.spoilt > 10

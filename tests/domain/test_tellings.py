@@ -7,7 +7,7 @@ proof`; here a seeded slice of them. Longer tellings, with duplicates and of ord
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from random import Random
@@ -73,14 +73,17 @@ def _details(letter: Letter) -> list[object]:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", SINGLE)
-def test_no_order_or_loss_of_up_to_six_messages_makes_the_daemon_claim_what_is_not_so(name: str) -> None:
+def test_no_order_or_loss_of_up_to_six_messages_makes_the_daemon_claim_what_is_not_so(
+    name: str, counted: Callable[[str, int], None]
+) -> None:
     """Every choice of that many, in every order, at every prefix; then, after an honest reading, it knows the truth."""
     daemon, alphabet = daemon_and_alphabet(name)
-    found = [
-        (path, why)
-        for path, why in every_telling(daemon, alphabet, most_of(alphabet) if IS_PROOF else SHORT)
-        if why is not None
-    ]
+    told, found = 0, []
+    for path, why in every_telling(daemon, alphabet, most_of(alphabet) if IS_PROOF else SHORT):
+        told += 1
+        if why is not None:
+            found.append((path, why))
+    counted(f"tellings, every one of the story *{name}*", told)
     random = Random(f"{name}|slice")
     for _ in range(0 if IS_PROOF else SLICE):
         path = tuple(random.sample(range(len(alphabet)), min(random.randint(SHORT + 1, MOST), len(alphabet))))
@@ -107,8 +110,11 @@ def a_telling(stages: Sequence[Stage], random: Random) -> list[Letter]:
 
 
 @pytest.mark.parametrize("name", SINGLE)
-def test_a_whole_story_in_any_order_with_losses_duplicates_and_resets_ends_in_the_truth(name: str) -> None:
+def test_a_whole_story_in_any_order_with_losses_duplicates_and_resets_ends_in_the_truth(
+    name: str, counted: Callable[[str, int], None]
+) -> None:
     """Beyond six messages the tellings are drawn from a seed."""
+    counted("tellings of whole stories, drawn from seeds", LONG)
     world, stages = played(name)
     for number in range(LONG):
         told = a_telling(stages, Random(f"{name}|{number}"))
@@ -138,8 +144,11 @@ def test_doubt_is_the_exception_in_tellings_in_any_order() -> None:
 
 
 @pytest.mark.parametrize("seed", range(SEVERAL))
-def test_orders_side_by_side_are_told_apart_whatever_order_their_messages_come_in(seed: int) -> None:
+def test_orders_side_by_side_are_told_apart_whatever_order_their_messages_come_in(
+    seed: int, counted: Callable[[str, int], None]
+) -> None:
     """Up to three, two of them in one instrument, each to an end of its own on one gateway."""
+    counted("tellings of orders side by side, drawn from seeds", EACH)
     random = Random(f"{seed}|several")
     world = sent(random.choice((1, 2, 3, 3)), cancel=random.random() < 0.4)
     share, conduct = random.choice(("0.25", "0.003", "0.002")), random.choice((REVISED, Conduct()))

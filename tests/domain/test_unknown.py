@@ -239,7 +239,7 @@ def walks() -> tuple[tuple[World, int], ...]:
     return tuple(walk(seed) for seed in range(WALKS))
 
 
-def test_an_unknown_order_is_absent_only_when_every_proof_is_there() -> None:
+def test_an_unknown_order_is_absent_only_when_every_proof_is_there(counted: Callable[[str, int], None]) -> None:
     """Each time that a walk came out absent, the events alone prove it."""
     absent = 0
     for seed, (world, _) in enumerate(walks()):
@@ -248,10 +248,14 @@ def test_an_unknown_order_is_absent_only_when_every_proof_is_there() -> None:
                 absent += 1
                 assert evidence == Evidence.PROVEN_ABSENT.value
                 assert unproven(world, number, intent) is None, seed
+    counted("walks of an unknown order", WALKS)
+    counted("walks of an unknown order that came out absent, proven", absent)
     assert absent > WALKS // 8
 
 
-def test_an_unknown_order_is_inferred_only_from_a_standing_difference_over_a_restart() -> None:
+def test_an_unknown_order_is_inferred_only_from_a_standing_difference_over_a_restart(
+    counted: Callable[[str, int], None],
+) -> None:
     """All it was for stands in two downloads of a later connection that no longer shows the executions of before."""
     inferred = 0
     for seed, (world, intent) in enumerate(walks()):
@@ -267,6 +271,7 @@ def test_an_unknown_order_is_inferred_only_from_a_standing_difference_over_a_res
             assert before and not set(before) & set(event.exec_ids or ()), seed
             standing = [one for one in history.whole_rounds(since) if _held(one, 1) == world.order(intent).quantity]
             assert len(standing) >= 2 and standing[-1] is event, seed
+    counted("walks of an unknown order that came out inferred, proven", inferred)
     assert inferred > WALKS // 80
 
 

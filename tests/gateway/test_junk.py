@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -286,7 +287,9 @@ def test_what_follows_in_the_same_segment_as_a_refusal_is_not_heard() -> None:
 
 
 @pytest.mark.parametrize("pacing", [None, Limits()], ids=["unpaced", "paced as served"])
-def test_junk_by_the_thousand_disturbs_nobody(caplog: pytest.LogCaptureFixture, pacing: Limits | None) -> None:
+def test_junk_by_the_thousand_disturbs_nobody(
+    caplog: pytest.LogCaptureFixture, pacing: Limits | None, counted: Callable[[str, int], None]
+) -> None:
     """No exception, no log line, no slow round, no growth; another client's orders and answers stay complete."""
     messages = MESSAGES // (5 if pacing else 1)
     raised: list[dict[str, Any]] = []
@@ -309,6 +312,7 @@ def test_junk_by_the_thousand_disturbs_nobody(caplog: pytest.LogCaptureFixture, 
             quotes += regular.quotes()
             assert spent < CPU_SECONDS
             sizes.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        counted(f"messages of junk to the gateway, {'paced' if pacing else 'unpaced'}", crowd.sent)
         assert crowd.sent >= messages and crowd.answered > messages / 2
         assert quotes > messages // A_ROUND / 20
         assert sizes[-1] - sizes[len(sizes) // 5] < MEGABYTES * 1024
