@@ -18,8 +18,8 @@ PART_NAME = "suites"
 ROW = re.compile(r"^\| (?P<what>[^|]+) \| [^|]+ \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
 HEAD = """## Suites
 
-What the tests of `make proof` went through (`HYPOTHESIS_PROFILE=proof`), as they counted it themselves. *Failed* are the
-tests among them that failed; what those went through is not in the count.
+What the tests of `make proof` went through (`HYPOTHESIS_PROFILE=proof`), as they counted it themselves. *Failed* are
+the tests among them that failed; what those went through is not in the count.
 
 | | counted | failed | of the code |
 |---|---|---|---|
