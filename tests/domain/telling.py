@@ -177,9 +177,16 @@ class Daemon:
             fills = self.told_fills(order)
             if isinstance(fills, str):
                 return fills
-            if wrong := _differ(order, Truth(ends=truth.ends, fills=fills)):
+            if wrong := self._differs_from(order, truth, fills):
                 return wrong
         return None
+
+    def _differs_from(self, order: Order, truth: Truth, fills: dict[str, tuple[Decimal, Decimal]]) -> str | None:
+        """Told executions count, but those the exchange has since taken back without a word may be left out."""
+        wrong = _differ(order, Truth(ends=truth.ends, fills=fills))
+        books = self.stages[max(self.stage, 0)].truths[order.intent].fills
+        still = {stem: fill for stem, fill in fills.items() if stem in books}
+        return wrong and _differ(order, Truth(ends=truth.ends, fills=still)) and wrong
 
     def is_pending(self, order: Order) -> bool:
         """Whether shares of it were concluded from the account: their price is said to be pending, not their number."""

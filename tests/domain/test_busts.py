@@ -221,6 +221,20 @@ def test_a_fill_taken_back_before_it_was_heard_of_ends_with_its_session() -> Non
     assert "fill_taken_back" in told(world)
 
 
+def test_a_cancel_told_before_the_close_stays_one_when_its_row_is_told_again_after_it() -> None:
+    """Killed at the broker in the morning, a part filled and taken back unheard: the evening's rows are no expiry."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.end(intent)
+    world.take(completed(world.order(intent), world.now, "Cancelled", 60))
+    assert (world.order(intent).state, world.order(intent).ending) == (OrderState.WORKING, OrderState.CANCELLED)
+    world.wait(7 * 3600)
+    world.take(completed(world.order(intent), world.now, "Cancelled", 60))
+    world.reconcile()
+    assert (world.order(intent).state, world.order(intent).reported) == (OrderState.CANCELLED, 60)
+
+
 def test_a_fill_unheard_of_that_the_account_has_is_waited_for_beyond_its_session() -> None:
     """The difference stands: that is no order that came to nothing."""
     world = held_two()

@@ -202,8 +202,13 @@ def ended(state: State, order: Order, ending: OrderState, filled: Decimal, text:
 
 
 def ending_at(state: State, order: Order, at: datetime) -> OrderState:
-    """A cancel that nobody asked for at or after the close of a DAY order's session is its expiry."""
+    """A cancel that nobody asked for at or after the close of a DAY order's session is its expiry.
+
+    One that was told before the close is told again after it while its fills are awaited, and stays a cancel.
+    """
     session = session_of(state, order)
+    if order.ending is OrderState.CANCELLED:
+        return order.ending
     expired = order.tif == "DAY" and not order.cancel_asked and session is not None and at >= session.close_at
     return OrderState.EXPIRED if expired else OrderState.CANCELLED
 
