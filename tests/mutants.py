@@ -1,83 +1,271 @@
-"""Runs mutmut over modules of the domain with the domain's own fast tests: `make mutants MODULES="lifecycle evidence"`.
+"""Which changes of the domain's code its tests would notice: `make mutants MODULES="lifecycle evidence"`.
 
-mutmut takes a module's path for its name, so it works in a folder of its own where the package stands at the top. What
-it left there is used again: a run that was broken off goes on.
+mutmut makes the changes, all of a module into one copy of it, where a name in the environment picks one. The tests are
+collected once for each module, and every change is asked of a fork of that process: first the tests that noticed the
+changes before it, then those of the module's own file, then the others, of each the quickest first, until one fails.
+What was noticed is kept in .mutants, and not asked again while the module stays as it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import importlib
+import json
+import math
+import os
+import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
-from collections import Counter
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+from hypothesis import Phase, Verbosity, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / ".mutants"
-MODULES = ("orders", "transitions", "lifecycle", "evidence", "identity")
-LONGEST = ("test_tellings", "test_unknown", "test_undecidable", "test_worst_case")
-"""Asked only of what the others have let pass, by a second run with `--all-tests`."""
-NEVER = ("test_fold",)
-"""Runs other processes, which find no mutant."""
+PAGE = ROOT / "docs" / "mutants.md"
+DOMAIN = Path("longwatch", "domain")
+MODULES = ("positions", "orders", "identity", "evidence", "reconcile", "breaks", "causes", "others", "inference")
+NEVER = ("test_fold.py",)
+"""Runs other processes, which find no change."""
+COPIES = (
+    *(("daemon/longwatch", "longwatch"), ("docs", "docs"), ("config", "config"), ("README.md", "README.md")),
+    *((f"tests/{name}", f"tests/{name}") for name in ("domain", "gateway", "__init__.py", "conftest.py")),
+    *((f"tests/{name}", f"tests/{name}") for name in ("mutants.py", "proof_counts.py", "proof_page.py")),
+)
 CONFIG = """
 [tool.mutmut]
 source_paths = ["longwatch"]
-only_mutate = [{mutated}]
-also_copy = ["docs", "config", "README.md"]
-pytest_add_cli_args = ["-x", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-o", "asyncio_mode=auto"]
-pytest_add_cli_args_test_selection = [{tests}]
-mutate_only_covered_lines = false
-use_git_change_detection = false
 
 [tool.pytest.ini_options]
-pythonpath = ["."]
 asyncio_mode = "auto"
+markers = ["timeout: has no meaning here"]
 """
+CHOSEN = "MUTANT_UNDER_TEST"
+PATIENCE = 10.0
+"""How many times its usual time a fork may take, and that many seconds: what takes longer goes round for ever."""
+MEMORY = 3 * 2**30
+QUICK = 0.03
+"""Seconds; what takes longer is asked after all else, as are the tests that hypothesis feeds."""
+LATEST = 12
+"""So many of the tests that noticed the changes before are asked first."""
 
 
 def main() -> int:
-    """Make the place, run mutmut in it with one process, and print what it counted."""
+    """Ask for one module after the other, print what was not noticed, and count it in docs/mutants.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", default=list(MODULES))
-    parser.add_argument("--mutmut", default=str(Path(sys.executable).with_name("mutmut")))
-    parser.add_argument("--all-tests", action="store_true")
+    parser.add_argument("--only", default="", help="only changes whose name, as it is printed, matches this")
+    parser.add_argument("--quick", action="store_true", help="leave out tests that take long, for a first look")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    prepare(asked.modules, all_tests=asked.all_tests)
-    ran = subprocess.run([asked.mutmut, "run", "--max-children", "1"], cwd=PLACE, check=False)
-    told = subprocess.run([asked.mutmut, "results", "--all", "true"], cwd=PLACE, check=False, capture_output=True)
-    lines = [line.strip().rsplit(": ", 1) for line in told.stdout.decode().splitlines() if ": " in line]
-    for outcome, count in Counter(outcome for _, outcome in lines).most_common():
-        print(f"{count:>6} {outcome}")
-    for name, outcome in lines:
-        if outcome not in ("killed", "timeout", "not checked"):
-            print(f"{outcome}: {name}")
-    return ran.returncode
+    if asked.inside:
+        return inside(asked.modules[0], re.compile(asked.only), is_quick=asked.quick)
+    options = ["--only", asked.only, *(["--quick"] if asked.quick else [])]
+    for module in asked.modules:
+        prepare(module)
+        command = [sys.executable, "-m", "tests.mutants", "--inside", module, *options]
+        subprocess.run(command, cwd=PLACE, env=os.environ | {"PYTHONPATH": str(PLACE)}, check=True)
+        if not asked.quick:
+            write_row(PAGE, module, json.loads((PLACE / f"{module}.json").read_text())["outcomes"])
+    return 0
 
 
-def prepare(modules: list[str], *, all_tests: bool) -> None:
-    """Copy package, tests and pages, and say what is mutated and asked. Raises FileNotFoundError for no such module."""
-    for module in modules:
-        if not (ROOT / "daemon" / "longwatch" / "domain" / f"{module}.py").is_file():
-            raise FileNotFoundError(f"there is no module {module} in daemon/longwatch/domain")
-    ignore = shutil.ignore_patterns("__pycache__")
-    copies = [("daemon/longwatch", "longwatch"), ("docs", "docs"), ("config", "config")]
-    copies += [(f"tests/{name}", f"tests/{name}") for name in ("domain", "gateway")]
-    for source, target in copies:
-        shutil.rmtree(PLACE / target, ignore_errors=True)
-        shutil.copytree(ROOT / source, PLACE / target, ignore=ignore)
-    for name in ("__init__.py", "conftest.py"):
-        shutil.copy(ROOT / "tests" / name, PLACE / "tests" / name)
-    shutil.copy(ROOT / "README.md", PLACE / "README.md")
-    left_out = NEVER if all_tests else NEVER + LONGEST
-    chosen = (path for path in sorted((ROOT / "tests" / "domain").glob("test_*.py")) if path.stem not in left_out)
-    tests = [f"tests/domain/{path.name}" for path in chosen]
-    mutated = [f"longwatch/domain/{module}.py" for module in modules]
-    (PLACE / "pyproject.toml").write_text(CONFIG.format(mutated=_quoted(mutated), tests=_quoted(tests)))
+def prepare(module: str) -> None:
+    """Copy package, tests and pages to a place of their own. Raises FileNotFoundError when there is no such module."""
+    if not (ROOT / "daemon" / DOMAIN / f"{module}.py").is_file():
+        raise FileNotFoundError(f"there is no module {module} in daemon/longwatch/domain")
+    for source, target in COPIES:
+        place = PLACE / target
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / source).is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / source, place)
+    (PLACE / "pyproject.toml").write_text(CONFIG)
 
 
-def _quoted(names: list[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
+def write_row(page: Path, module: str, outcomes: dict[str, str]) -> None:
+    """The module's row of the table in docs/mutants.md: asked, noticed, not noticed, and its share."""
+    asked, noticed = len(outcomes), sum(outcome in NOTICED for outcome in outcomes.values())
+    row = f"| {module} | {asked} | {noticed} | {asked - noticed} | {noticed / max(asked, 1):.1%} |"
+    text = page.read_text()
+    former = re.compile(rf"^\| {module} \|.*$", re.MULTILINE)
+    if former.search(text):
+        text = former.sub(row, text)
+    else:
+        heads = list(re.finditer(r"^\| .*\|$", text, re.MULTILINE))
+        text = f"{text[: heads[-1].end()]}\n{row}{text[heads[-1].end() :]}"
+    page.write_text(text)
+
+
+# ── in the place of its own ─────────────────────────────────────────────────────────────────────────────────────────
+
+NOTICED = ("noticed", "endless", "died")
+
+
+def inside(module: str, only: re.Pattern[str], *, is_quick: bool) -> int:
+    """Make the changes, collect the tests, ask of what is not known to be noticed, and keep the outcomes."""
+    source = hashlib.sha256((DOMAIN / f"{module}.py").read_bytes()).hexdigest()
+    kept = Path(f"{module}.json")
+    former = json.loads(kept.read_text()) if kept.exists() else {}
+    outcomes = former["outcomes"] if former.get("source") == source else {}
+    names = [name for name in mutate(module) if outcomes.setdefault(name, "not asked") not in NOTICED]
+    asker = Asker(module, [name for name in names if only.search(name)], is_quick=is_quick)
+    tests = [f"tests/domain/{path.name}" for path in sorted(Path("tests/domain").glob("test_*.py"))]
+    ignored = [f"--deselect=tests/domain/{name}" for name in NEVER]
+    options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:timeout", "--import-mode=importlib", "--tb=native"]
+    importlib.import_module("tests.conftest")
+    usual, quick = settings.get_profile("default"), (Phase.explicit, Phase.generate)
+    profile = {"phases": quick, "report_multiple_bugs": False, "verbosity": Verbosity.quiet}
+    settings.register_profile("mutants", usual, **profile)
+    os.environ["HYPOTHESIS_PROFILE"] = "mutants"
+    code = pytest.main([*options, *ignored, *tests], plugins=[asker])
+    kept.write_text(json.dumps({"source": source, "outcomes": outcomes | asker.outcomes}))
+    return int(code) if not asker.is_done else 0
+
+
+def mutate(module: str) -> list[str]:
+    """Put the copy with all changes in the module's place; the changes' names."""
+    path = DOMAIN / f"{module}.py"
+    made = importlib.import_module("mutmut.mutation.file_mutation").mutate_file_contents(str(path), path.read_text())
+    path.write_text(made.code)
+    return list(made.mutant_names)
+
+
+class Asker:
+    """Takes the place of pytest's loop over the tests it has collected. A plugin of pytest."""
+
+    def __init__(self, module: str, names: Sequence[str], *, is_quick: bool) -> None:
+        self.module, self.names, self.is_quick = module, names, is_quick
+        self.outcomes: dict[str, str] = {}
+        self.is_done = False
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Learn which tests reach which function, then ask of each change those that reach it."""
+        items = {item.nodeid: item for item in session.items}
+        reached = self._learned(list(items.values()))
+        own = f"test_{self.module}.py"
+        order = {}
+        for nodeid, (seconds, _) in reached.items():
+            is_long = seconds > QUICK or hasattr(items[nodeid].obj, "is_hypothesis_test")
+            if not (self.is_quick and is_long):
+                order[nodeid] = (is_long, own not in nodeid, seconds)
+        killers: list[str] = []
+        for number, name in enumerate(self.names, 1):
+            function = name.partition("__mutmut_")[0]
+            tests = sorted((one for one in order if function in reached[one][1]), key=order.__getitem__)
+            chosen = [one for one in killers if one in set(tests)][:LATEST]
+            chosen += [one for one in tests if one not in chosen]
+            outcome, killer = self._asked(name, [items[one] for one in chosen], sum(order[one][2] for one in chosen))
+            if killer is not None and not order[chosen[killer]][0]:
+                killers = [chosen[killer], *(one for one in killers if one != chosen[killer])]
+            self.outcomes[name] = outcome
+            if outcome not in NOTICED:
+                print(f"{outcome}: {name}\n{difference(self.module, name)}\n", flush=True)
+            if number % 100 == 0 or number == len(self.names):
+                told = {one: list(self.outcomes.values()).count(one) for one in {*self.outcomes.values()}}
+                print(f"{self.module}: {number} of {len(self.names)}: {told}", file=sys.stderr, flush=True)
+        self.is_done = True
+        return True
+
+    def _learned(self, items: Sequence[pytest.Item]) -> dict[str, tuple[float, set[str]]]:
+        """By test: its seconds and the functions it reaches, in a fork, so that nothing it leaves is found later."""
+
+        def learn() -> list[Any]:
+            hits = importlib.import_module("mutmut.state").state()._stats
+            os.environ[CHOSEN] = "stats"
+            found: list[Any] = []
+            for item in items:
+                forget()
+                hits.clear()
+                reports = runtestprotocol(item, log=False)
+                for report in reports:
+                    if report.failed:
+                        raise RuntimeError(f"{item.nodeid} fails on the code as it is: {report.longreprtext}")
+                seconds = sum(report.duration for report in reports)
+                found.append((item.nodeid, seconds, [name.rpartition(".")[2] for name in hits]))
+            return found
+
+        status, found = forked(learn, None)
+        if status != 0:
+            raise RuntimeError("the tests could not be run on the code as it is")
+        return {nodeid: (seconds, set(names)) for nodeid, seconds, names in found}
+
+    def _asked(self, name: str, items: Sequence[pytest.Item], seconds: float) -> tuple[str, int | None]:
+        """What became of a change, and the number of the test that noticed."""
+        if not items:
+            return "not reached", None
+
+        def ask() -> int | None:
+            os.environ[CHOSEN] = f"longwatch.domain.{self.module}.{name}"
+            forget()
+            return next((number for number, item in enumerate(items) if fails(item)), None)
+
+        status, killer = forked(ask, PATIENCE * (seconds + 1))
+        if status in (-signal.SIGXCPU, -signal.SIGKILL):
+            return "endless", None
+        if status != 0:
+            return "died", None
+        return ("not noticed" if killer is None else "noticed"), killer
+
+
+def fails(item: pytest.Item) -> bool:
+    return any(report.failed for report in runtestprotocol(item, log=False))
+
+
+def forget() -> None:
+    """What was worked out once for several tests is worked out anew."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("tests.", "longwatch.")):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
+
+
+def forked(work: Callable[[], Any], seconds: float | None) -> tuple[int, Any]:
+    """What the work comes to in a fork, and the fork's exit status; None where it died, of its own or after so long."""
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reads)
+        if seconds is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(1, 2)
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds), math.ceil(seconds) + 1))
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        status = 70
+        try:
+            with open(writes, "w") as pipe:
+                json.dump(work(), pipe)
+            status = 0
+        except Exception:  # noqa: BLE001 - whatever ends a fork, it must never go on as its parent
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    os.close(writes)
+    with open(reads) as pipe:
+        told = pipe.read()
+    _, ended = os.waitpid(child, 0)
+    status = os.waitstatus_to_exitcode(ended)
+    return status, json.loads(told) if status == 0 else None
+
+
+def difference(module: str, name: str) -> str:
+    """The change, as a diff of its function."""
+    apply = importlib.import_module("mutmut.mutation.diff_apply")
+    source = (DOMAIN / f"{module}.py").read_text()
+    diff = apply.get_diff_for_mutant(f"longwatch.domain.{module}.{name}", source=source, path=f"{module}.py")
+    return "\n".join(line for line in diff.splitlines()[2:] if line[:1] in "+-@")
 
 
 if __name__ == "__main__":
