@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from longwatch.domain.bars import BarSeries
+from longwatch.quick import quick
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +37,7 @@ class Windows:
     volume: int = 20
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What one symbol's bars come to; None where there are too few of them, or they are not daily.

@@ -311,6 +311,7 @@ class MessageUndecodable(_Heard):
     con_id: int | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesJudged:
     """What validation says of one symbol's bars; no `flaws` means tradable. `close` is the last completed session's.

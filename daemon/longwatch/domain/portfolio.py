@@ -43,6 +43,8 @@ def capped(weights: Mapping[str, Decimal], caps: Caps) -> tuple[dict[str, Decima
     """What the caps leave of every weight, and the cuts of those they made smaller, in order."""
     found, cuts = dict(weights), Cuts()
     for symbol, weight in weights.items():
+        if not weight:
+            continue
         if weight < 0 and not caps.allow_short:
             _cut(
                 found,

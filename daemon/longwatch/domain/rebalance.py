@@ -46,9 +46,7 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         yield refused
     quotes = {quote.symbol: quote for quote in event.quotes}
     for wanted in sorted(wanted_trades(state, event, found), key=lambda w: (w.trade > 0, w.instrument.symbol)):
-        if (how := sized(state, event.run_id, found, wanted)) is not None:
-            yield how
-        for item in _trade(state, event, wanted, quotes.get(wanted.instrument.symbol)):
+        for item in _trade(state, event, found, wanted, quotes.get(wanted.instrument.symbol)):
             if type(item) in tally:
                 tally[type(item)] += 1
             yield item
@@ -108,10 +106,13 @@ def _unusable(state: State, event: m.RebalanceDue) -> str | None:
     return "equity is not positive" if state.equity.equity <= 0 else None
 
 
-def _trade(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | None) -> Decided:
+def _trade(state: State, event: m.RebalanceDue, found: Weighed, wanted: Wanted, quote: Quote | None) -> Decided:
+    is_kept = not wanted.trade or _within_band(state, wanted)
+    if wanted.clamps or not is_kept:
+        yield from sized(state, event.run_id, found, wanted)
     for clamp in wanted.clamps:
         yield _clamped(event.run_id, wanted.instrument.symbol, clamp)
-    if not wanted.trade or _within_band(state, wanted):
+    if is_kept:
         return
     side = Side.BUY if wanted.trade > 0 else Side.SELL
     against = in_the_way(state, wanted.instrument.con_id, side, reduces=_reduces(wanted))

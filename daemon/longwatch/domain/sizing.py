@@ -11,10 +11,12 @@ from decimal import Decimal
 
 from longwatch.domain.instruments import to_lot
 from longwatch.domain.portfolio import Cut
+from longwatch.quick import quick
 
 ZERO = Decimal(0)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clamp:
     """A wanted quantity made smaller: signed shares before and after; `observed` and `limit` in the check's unit."""
@@ -26,6 +28,7 @@ class Clamp:
     limit: Decimal
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One strategy's part of a target: `weight` x what the method makes of it → `scaled` x `leverage` x `capital`.
@@ -46,6 +49,7 @@ class Part:
     stop_distance: Decimal | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """What one symbol is meant to hold, in signed shares, and how it came to be less than the weight alone gives.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from longwatch.domain.messages import SeriesJudged
 from longwatch.domain.methods import NOTHING, Measures, Scaled, scale, stop_distance_of
 from longwatch.domain.portfolio import Caps, Cuts, capped
 from longwatch.domain.settings import SizingRules, TradeSettings
@@ -71,41 +72,32 @@ def caps_of(settings: TradeSettings) -> Caps:
 
 def parts_of(state: State, found: Weighed, symbol: str) -> tuple[Part, ...]:
     """Each strategy's part in a symbol's weight."""
-    settings, measured = state.settings, _measures(state).get(symbol, NOTHING)
-    return tuple(_parts(settings, dict(settings.allocations), found, symbol, measured, state))
+    return tuple(_part(state, name, one, symbol) for name, one in found.scaled.items() if symbol in one.weights)
 
 
-def _parts(
-    settings: TradeSettings,
-    allocations: Mapping[str, Decimal],
-    found: Weighed,
-    symbol: str,
-    measured: Measures,
-    state: State,
-) -> Iterable[Part]:
-    for name, one in found.scaled.items():
-        if symbol not in one.weights:
-            continue
-        rules = rules_of(settings, name)
-        capital = allocations[name] * (1 - settings.cash_reserve_fraction)
-        yield Part(
-            strategy=name,
-            method=rules.method,
-            weight=dict(state.targets[name].weights)[symbol],
-            scaled=one.scaled[symbol],
-            leverage=one.leverage,
-            capital=capital,
-            sized=one.weights[symbol] * capital,
-            volatility=measured.volatility if rules.method in ("volatility", "portfolio") else None,
-            stop_distance=stop_distance_of(measured, rules) if rules.method == "risk" else None,
-        )
+def _part(state: State, strategy: str, one: Scaled, symbol: str) -> Part:
+    rules, judged = rules_of(state.settings, strategy), state.judged.get(symbol)
+    measured = _measures_of(judged) if judged else NOTHING
+    capital = dict(state.settings.allocations)[strategy] * (1 - state.settings.cash_reserve_fraction)
+    return Part(
+        strategy=strategy,
+        method=rules.method,
+        weight=dict(state.targets[strategy].weights)[symbol],
+        scaled=one.scaled[symbol],
+        leverage=one.leverage,
+        capital=capital,
+        sized=one.weights[symbol] * capital,
+        volatility=measured.volatility if rules.method in ("volatility", "portfolio") else None,
+        stop_distance=stop_distance_of(measured, rules) if rules.method == "risk" else None,
+    )
 
 
 def _measures(state: State) -> dict[str, Measures]:
-    return {
-        symbol: Measures(volatility=row.volatility, atr=row.atr, close=row.close)
-        for symbol, row in state.judged.items()
-    }
+    return {symbol: _measures_of(row) for symbol, row in state.judged.items()}
+
+
+def _measures_of(row: SeriesJudged) -> Measures:
+    return Measures(volatility=row.volatility, atr=row.atr, close=row.close)
 
 
 def _frozen(state: State, silent: Set[str]) -> set[str]:

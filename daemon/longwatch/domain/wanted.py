@@ -18,10 +18,12 @@ from longwatch.domain.portfolio import over
 from longwatch.domain.sizing import Clamp, Target, edges, not_through_zero, size, to_edge
 from longwatch.domain.state import State
 from longwatch.domain.targets import Weighed, caps_of, parts_of
+from longwatch.quick import quick
 
 ZERO = Decimal(0)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """One symbol's way from weight to trade; `trade` signed shares, `price` the sizing price.
@@ -48,23 +50,22 @@ def wanted_trades(state: State, event: m.RebalanceDue, found: Weighed) -> list[W
     if state.is_on(m.Verb.FLATTEN):
         return list(_closing_trades(state, event))
     prices = dict(state.equity.prices) if state.equity else {}
-    wanted = [
-        _wanted(state, instrument, found, symbol, price)
-        for symbol in found.weights
-        if (instrument := state.instruments.get(symbol)) is not None and (price := prices.get(symbol, ZERO)) > 0
-    ]
+    wanted: list[Wanted] = []
+    for symbol, weight in found.weights.items():
+        instrument, price = state.instruments.get(symbol), prices.get(symbol, ZERO)
+        if instrument is None or price <= 0 or not (weight or state.live or state.held(instrument.con_id)):
+            continue
+        wanted.append(_wanted(state, instrument, found, symbol, price))
     return _within_caps(state, wanted) if state.settings.buffer_fraction else wanted
 
 
-def sized(state: State, run_id: str, found: Weighed, wanted: Wanted) -> m.TargetSized | None:
-    """How a symbol came to its trade; None where it is at its target and no cap has cut it, or in a flatten."""
+def sized(state: State, run_id: str, found: Weighed, wanted: Wanted) -> Iterator[m.TargetSized]:
+    """How a symbol came to its trade; nothing in a flatten, which has no target."""
     target = wanted.target
     if target is None or state.equity is None:
-        return None
-    if not wanted.clamps and wanted.held + wanted.pending == target.shares:
-        return None
+        return
     symbol = wanted.instrument.symbol
-    return m.TargetSized(
+    yield m.TargetSized(
         run_id=run_id,
         con_id=wanted.instrument.con_id,
         symbol=symbol,
