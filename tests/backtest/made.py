@@ -22,7 +22,12 @@ FIRST, LAST = date(2007, 1, 3), date(2007, 3, 30)
 
 
 def demo_settings(**trading: Any) -> Settings:
-    """The demo's settings, some groups of them changed: `risk={"max_weight": Decimal("0.2")}`."""
+    """The demo's settings, some groups of them changed: `risk={"max_weight": Decimal("0.2")}`.
+
+    A strategy of the tests trades a market of a few bars, which have an average volume from the first one on.
+    """
+    if "strategies" in trading:
+        trading.setdefault("data", {"volume_sessions": 1})
     settings = load(demo_path(), {}).settings
     changed = {
         name: getattr(settings, name).model_copy(update=value) if isinstance(value, dict) else value
@@ -53,7 +58,7 @@ def flat(symbol: str, prices: Sequence[float], first: date = FIRST) -> BarSeries
         high=column,
         low=column,
         close=column,
-        volume=array("d", [1000.0]) * len(prices),
+        volume=array("d", [10_000_000.0]) * len(prices),
         adjusted=column,
     )
 

@@ -38,7 +38,7 @@ def bars(*special: Row) -> BarSeries:
         high=columns[1],
         low=columns[2],
         close=columns[3],
-        volume=array("d", [1000.0]) * len(rows),
+        volume=array("d", [10_000_000.0]) * len(rows),
         adjusted=columns[3],
     )
 

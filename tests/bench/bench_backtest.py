@@ -38,6 +38,7 @@ SETTINGS = Settings(
         max_weight=Decimal(1),
         max_order_value=Decimal(1_000_000_000_000),
         max_order_shares=Decimal(1_000_000_000),
+        max_volume_fraction=None,
         price_band_fraction=Decimal("0.5"),
     ),
     strategies=(
