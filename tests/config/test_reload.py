@@ -179,10 +179,10 @@ def test_a_changed_secret_is_named_but_not_shown(tmp_path: Path) -> None:
 
 
 def test_every_live_limit_has_a_direction() -> None:
-    """The table is total over the live settings of risk and execution, and names no setting that isn't live."""
-    limits = {path for path in LIVE if path[0] in ("risk", "execution")}
+    """The table is total over the live settings of risk, holds and execution, and names no setting that isn't live."""
+    limits = {path for path in LIVE if path[0] in ("risk", "holds", "execution")}
     assert limits <= set(LOOSENED_BY) <= LIVE
-    assert {path for path, _ in every_setting() if path[0] == "risk"} <= set(LOOSENED_BY)
+    assert {path for path, _ in every_setting() if path[0] in ("risk", "holds")} <= set(LOOSENED_BY)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +202,21 @@ def test_every_live_limit_has_a_direction() -> None:
         (("risk", "allow_short"), None, True),
         (("risk", "trading_hours_only"), None, False),
         (("risk", "max_capital"), Decimal(5), None),
+        (("holds", "daily_loss"), Decimal("0.01"), None),
+        (("holds", "drawdown"), Decimal("0.1"), None),
+        (("holds", "strategy_daily_loss"), Decimal("0.1"), None),
+        (("holds", "strategy_drawdown"), Decimal("0.1"), None),
+        (("holds", "rejections"), 3, 20),
+        (("holds", "order_slippage_bps"), Decimal(100), None),
+        (("holds", "session_slippage_bps"), Decimal(100), None),
+        (("holds", "strategy_slippage_bps"), Decimal(100), None),
+        *((("holds", f"{loss}_sets"), "halted", "reducing") for loss in ("daily_loss", "strategy_daily_loss")),
+        *((("holds", f"{loss}_sets"), None, "reducing") for loss in ("drawdown", "strategy_drawdown", "rejections")),
+        (("holds", "order_slippage_sets"), "halted", "reducing"),
+        (("holds", "session_slippage_sets"), "halted", "reducing"),
+        (("holds", "strategy_slippage_sets"), "halted", "reducing"),
+        (("holds", "until"), "resumed", "next session"),
+        (("execution", "flatten_order_type"), None, "MKT"),
         (("execution", "min_order_size"), Decimal(2), Decimal("0.1")),
         (("execution", "max_position_size"), Decimal(2), Decimal(10**6)),
         (("execution", "min_order_value"), Decimal(200), Decimal(-1)),
@@ -243,6 +258,9 @@ AT_THEIR_LOOSEST = {
     ("risk", "groups"),
     ("execution", "limit_from"),
     ("execution", "working_seconds"),
+    *(("holds", f"strategy_{one}") for one in ("daily_loss", "drawdown", "slippage_bps", "daily_loss_sets")),
+    *(("holds", one) for one in ("drawdown", "order_slippage_bps", "session_slippage_bps", "until")),
+    *(("holds", f"{one}_sets") for one in ("daily_loss", "order_slippage", "session_slippage", "strategy_slippage")),
 }
 """Limits whose default is already as loose as it gets."""
 

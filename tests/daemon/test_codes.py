@@ -93,7 +93,8 @@ def test_every_code_that_rejects_ends_its_order_and_no_other_whether_it_works_ye
         await scene.run_job("rebalance")
         assert [order.symbol for order in scene.orders()].count(spared.symbol) == 1
 
-    on_bench(story, tmp_path, RESTING | {"strategies": [plan(dict.fromkeys(symbols, 0.02))]}, market=market_of(symbols))
+    many = {"strategies": [plan(dict.fromkeys(symbols, 0.02))], "holds": {"rejections": None}}
+    on_bench(story, tmp_path, RESTING | many, market=market_of(symbols))
 
 
 @pytest.mark.parametrize("asked", Asked)

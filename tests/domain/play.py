@@ -418,6 +418,24 @@ def _missing(play: Play, number: int) -> None:
     play.hear(m.InstrumentsSeen, instruments=(), missing=(("DDD", f"no security definition ({number % 2})"),))
 
 
+def _loss(play: Play, number: int) -> None:
+    """Two readings show a tenth of the equity lost, and a person says that some of it was taken out."""
+    for _ in range(2):
+        play.wait(31)
+        play.rows()
+        play.snapshot(net_liquidation=D(90_000))
+    play.hear(m.ControlRequested, command="flow", argument=f"-{number}.50", by="uid 1000", reason="rent")
+
+
+def _rivals(play: Play, number: int) -> None:
+    """One strategy wants of AAA what the other has had of it."""
+    halves = (("other", D("0.5")), ("trend", D("0.5")))
+    play.hear(m.ConfigLoaded, settings=replace(play.settings, allocations=halves), sha256="halves")
+    play.targets(AAA="0")
+    play.targets("other", AAA="0.5")
+    play.rebalance()
+
+
 ACTS: dict[str, Callable[[Play, int], None]] = {
     "rebalance": _rebalance,
     "again": _again,
@@ -450,7 +468,13 @@ ACTS: dict[str, Callable[[Play, int], None]] = {
 }
 # Told of once, in the golden day: splits have tests of their own, in every play a restored journal would leave little
 # to trade, and a person's wrong word on an order would be the truth of a book that has no other.
-ONCE: dict[str, Callable[[Play, int], None]] = {"restored": _restored, "resolve": _resolve, "split": _split}
+ONCE: dict[str, Callable[[Play, int], None]] = {
+    "restored": _restored,
+    "resolve": _resolve,
+    "split": _split,
+    "loss": _loss,
+    "rivals": _rivals,
+}
 TRADING = ("rebalance", "write", "write", "acknowledge", "fill", "fill", "snapshot", "silence", "cancel")
 
 acts = st.one_of(st.sampled_from(TRADING), st.sampled_from(sorted(ACTS)))
@@ -526,6 +550,9 @@ A_DAY: tuple[tuple[str, int], ...] = (
     ("write", 1),
     ("acknowledge", 0),
     ("acknowledge", 1),
+    ("loss", 100),
+    ("command", 9),
+    ("rivals", 0),
 )
 """A day with something of everything: the golden journal's."""
 

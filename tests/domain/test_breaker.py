@@ -10,6 +10,7 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.breaker import BY_A_PERSON, CANCELLED, LONGEST_WAIT
+from longwatch.domain.levels import HoldLimits
 from longwatch.domain.orders import OrderState, Purpose
 from longwatch.journal.codec import recover
 from tests.domain.play import Play, played
@@ -88,6 +89,7 @@ def test_A23_another_instrument_and_another_code_are_not_held_against_it() -> No
 def test_A23_the_wait_doubles_with_every_further_time() -> None:
     """One order may try when it is over; rejected again, it waits twice as long, and never longer than a week."""
     world = rejected_thrice()
+    endless = replace(INTRADAY, trading_hours_only=False, stale_sessions=9, holds=HoldLimits(rejections=None))
     waits = []
     for _ in range(12):
         (row,) = world.state.breakers.values()
@@ -95,7 +97,7 @@ def test_A23_the_wait_doubles_with_every_further_time() -> None:
         waits.append(row.until - row.strikes[-1])
         assert wants(world, AAA="0.1") == []
         world.now = row.until
-        world.hear(m.ConfigLoaded, settings=replace(INTRADAY, trading_hours_only=False, stale_sessions=9), sha256="0ff")
+        world.hear(m.ConfigLoaded, settings=endless, sha256="0ff")
         (intent,) = wants(world, AAA="0.1")
         world.now = row.until + timedelta(minutes=1)
         rejected(world, intent)

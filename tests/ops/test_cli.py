@@ -118,7 +118,7 @@ def test_all_the_commands_are_there() -> None:
     """Those that people were promised."""
     promised = (
         "demo run gateway check status orders positions reload halt pause resume flatten reconcile backtest version "
-        "adopt cancel drain unquarantine modify resolve simulate"
+        "adopt cancel drain unquarantine modify resolve simulate flow"
     )
     assert sorted(_commands()) == sorted(promised.split())
 

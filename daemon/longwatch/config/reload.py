@@ -139,7 +139,19 @@ def _let_more_in(old: tuple[GroupSettings, ...], new: tuple[GroupSettings, ...])
     )
 
 
-# Which change of a limit loosens it. Every live setting of `risk` and `execution` stands here.
+_HELD_BY = (
+    "daily_loss",
+    "drawdown",
+    "strategy_daily_loss",
+    "strategy_drawdown",
+    "rejections",
+    "order_slippage",
+    "session_slippage",
+    "strategy_slippage",
+)
+_HELD_AT = tuple(f"{rule}_bps" if rule.endswith("slippage") else rule for rule in _HELD_BY)
+
+# Which change of a limit loosens it. Every live setting of `risk`, `holds` and `execution` stands here.
 LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
     ("ib", "account_age_seconds"): _rises,
     ("data", "stale_sessions"): _rises,
@@ -160,6 +172,7 @@ LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
     ("execution", "absence_round_seconds"): _falls,
     ("execution", "outside_rth"): _becomes(True),
     ("sizing", "cash_reserve_fraction"): _falls,
+    ("execution", "flatten_order_type"): _becomes("MKT"),
     ("risk", "max_weight"): _rises,
     ("risk", "groups"): _let_more_in,
     ("risk", "max_gross_exposure"): _rises,
@@ -177,6 +190,9 @@ LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
     ("risk", "max_capital"): _rises,
     ("risk", "allow_short"): _becomes(True),
     ("risk", "trading_hours_only"): _becomes(False),
+    **{("holds", limit): _rises for limit in _HELD_AT},
+    **{("holds", f"{rule}_sets"): _becomes("reducing") for rule in _HELD_BY},
+    ("holds", "until"): _becomes("next session"),
 }
 
 _ABSENT = "(absent)"

@@ -40,6 +40,7 @@ ExecutorName = Literal["mock", "ib_paper", "ib_live"]
 OrderType = Literal["MKT", "LMT", "STP", "STP LMT", "MOC", "LOC"]
 TimeInForce = Literal["DAY", "GTC"]
 ClientLibrary = Literal["ib_insync", "ib_async"]
+GradeName = Literal["reducing", "halted"]
 ReloadClass = Literal["live", "restart"]
 
 
@@ -197,6 +198,9 @@ class ExecutionSettings(Group):
         60.0, "How long backend and farms must be up before silence proves that an unknown order is absent."
     )
     absence_round_seconds: Seconds = live(30.0, "Time between the two downloads that must both not show such an order.")
+    flatten_order_type: Literal["LMT", "MKT"] = live(
+        "LMT", "What a flatten closes with: a limit beyond the quote's far side, or MKT."
+    )
     outside_rth: Flag = live(False, "Let orders fill outside regular trading hours.")
     adopt_existing: Literal["none", "all"] = restart(
         "none", "Of holdings found at the first start, none or all are ours."
@@ -347,6 +351,30 @@ class RiskSettings(Group):
     trading_hours_only: Flag = live(True, "Send orders only while the session is open.")
 
 
+class HoldSettings(Group):
+    """Limits on what has already happened; null switches one off. What each sets stays until lifted."""
+
+    daily_loss: Fraction | None = live(Decimal("0.05"), "Loss since the session's start, of the equity then.")
+    daily_loss_sets: GradeName = live("reducing", "What it sets for the account: reducing or halted.")
+    drawdown: Fraction | None = live(None, "Loss since the highest equity, as a fraction of it.")
+    drawdown_sets: GradeName = live("halted", "What it sets for the account.")
+    strategy_daily_loss: Fraction | None = live(None, "A strategy's loss since the session's start, of its capital.")
+    strategy_daily_loss_sets: GradeName = live("reducing", "What it sets for the strategy.")
+    strategy_drawdown: Fraction | None = live(None, "A strategy's loss since its best, of its capital.")
+    strategy_drawdown_sets: GradeName = live("halted", "What it sets for the strategy.")
+    rejections: Annotated[Whole, Field(ge=2, le=100)] | None = live(10, "Orders rejected in a row.")
+    rejections_sets: GradeName = live("halted", "What they set for the account.")
+    order_slippage_bps: Amount | None = live(None, "Slippage of one order against its decision price.")
+    order_slippage_sets: GradeName = live("reducing", "What it sets for the instrument.")
+    session_slippage_bps: Amount | None = live(None, "Slippage of the session's orders, by value.")
+    session_slippage_sets: GradeName = live("reducing", "What it sets for the account.")
+    strategy_slippage_bps: Amount | None = live(None, "Slippage of a strategy's parts of them.")
+    strategy_slippage_sets: GradeName = live("reducing", "What it sets for the strategy.")
+    until: Literal["next session", "resumed"] = live(
+        "next session", "What ends a hold about one session: the next one, or only `longwatch resume`."
+    )
+
+
 class JournalSettings(Group):
     """Where what happened is kept."""
 
@@ -399,6 +427,7 @@ class Settings(Group):
     sizing: SizingSettings = SizingSettings()
     risk: RiskSettings = RiskSettings()
     stops: StopSettings = StopSettings()
+    holds: HoldSettings = HoldSettings()
     journal: JournalSettings = JournalSettings()
     ops: OpsSettings = OpsSettings()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from longwatch.config.schema import Settings, StopRuleSettings
+from longwatch.config.schema import HoldSettings, Settings, StopRuleSettings
+from longwatch.domain.levels import Grade, HoldLimits
 from longwatch.domain.settings import StopRule, TradeSettings
 
 _DELAYED = (3, 4)
@@ -63,18 +65,26 @@ def trade_settings(
         allow_delayed_data=settings.mode == "paper" and settings.ib.market_data_type in _DELAYED,
         allow_short=risk.allow_short,
         trading_hours_only=risk.trading_hours_only,
+        holds=_holds(settings.holds),
+        flatten_order_type=execution.flatten_order_type,
         cash_reserve_fraction=sizing.cash_reserve_fraction,
         no_trade_band_weight=sizing.no_trade_band_weight,
         stale_sessions=settings.data.stale_sessions,
         account_age_seconds=settings.ib.account_age_seconds,
         clock_skew_seconds=settings.ib.clock_skew_seconds,
         backend_alert_seconds=settings.ib.backend_alert_minutes * 60,
-        stop=_rule(settings.stops),
-        stops_of_strategies=_rules({one.name: one.stop for one in settings.strategies if one.enabled and one.stop}),
-        stops_of_symbols=_rules(settings.stops.instruments),
-        reenter_after_stop=settings.stops.reenter,
-        unprotected_alert_seconds=settings.stops.unprotected_alert_seconds,
+        **_stops(settings),
     )
+
+
+def _stops(settings: Settings) -> dict[str, Any]:
+    return {
+        "stop": _rule(settings.stops),
+        "stops_of_strategies": _rules({one.name: one.stop for one in settings.strategies if one.enabled and one.stop}),
+        "stops_of_symbols": _rules(settings.stops.instruments),
+        "reenter_after_stop": settings.stops.reenter,
+        "unprotected_alert_seconds": settings.stops.unprotected_alert_seconds,
+    }
 
 
 def _rule(rule: StopRuleSettings) -> StopRule | None:
@@ -85,3 +95,9 @@ def _rule(rule: StopRuleSettings) -> StopRule | None:
 
 def _rules(named: Mapping[str, StopRuleSettings]) -> tuple[tuple[str, StopRule], ...]:
     return tuple((name, rule) for name, one in sorted(named.items()) if (rule := _rule(one)) is not None)
+
+
+def _holds(settings: HoldSettings) -> HoldLimits:
+    """The same names, with each grade as one."""
+    given: dict[str, Any] = {name: Grade(value) if name.endswith("_sets") else value for name, value in settings}
+    return HoldLimits(**given)

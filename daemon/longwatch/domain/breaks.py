@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import takewhile
 
 from longwatch.domain import busts, splits
 from longwatch.domain import messages as m
@@ -88,7 +89,7 @@ def _looked_at(state: State, event: m.SnapshotSeen) -> tuple[m.Difference, ...]:
 
 def _again(state: State, row: m.Difference, former: m.Difference | None, event: m.SnapshotSeen) -> m.Difference:
     if former is None:
-        cause = likely_cause(state, row, _cash_moved(state, event))
+        cause = likely_cause(state, row, cash_moved(state, event, state.compared))
         return replace(row, since=event.tech, first=event.tech, cause=cause)
     is_same = _figures(row) == _figures(former)
     return replace(
@@ -168,13 +169,11 @@ def _is_taken_back(state: State, row: m.Difference, price: Decimal) -> bool:
     return False
 
 
-def _cash_moved(state: State, event: m.SnapshotSeen) -> Decimal | None:
-    """What cash changed by since the last comparison, beyond the executions heard since then and their commissions."""
-    former = state.compared
+def cash_moved(state: State, event: m.SnapshotSeen, former: m.BookCompared | None) -> Decimal | None:
+    """What cash changed by since a comparison, beyond the executions heard since then and their commissions."""
     if former is None or former.cash is None or event.cash is None:
         return None
     moved = event.cash - former.cash
-    for exec_id, fill in state.fills.items():
-        if fill.tech > former.tech:
-            moved += fill.quantity * fill.price + state.commissions.get(exec_id, ZERO)
+    for exec_id, fill in takewhile(lambda item: item[1].tech > former.tech, reversed(state.fills.items())):
+        moved += fill.quantity * fill.price + state.commissions.get(exec_id, ZERO)
     return moved

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from longwatch.domain import breaker, modification, resolution
+from longwatch.domain import breaker, holds, modification, resolution
 from longwatch.domain import messages as m
 from longwatch.domain.breaks import differences
 from longwatch.domain.causes import Cause
@@ -26,7 +26,7 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
             yield from _verb(state, event, m.Verb.HALT)
             yield from _cancel(state, [o for o in state.live_orders() if o.purpose is not Purpose.STOP], "halt")
         case "flatten":
-            yield from _verb(state, event, m.Verb.FLATTEN)
+            yield from _verb(state, event, m.Verb.FLATTEN, event.argument if event.argument in FLATTEN_TYPES else "")
             yield from _cancel(state, list(state.live_orders()), "flatten")
             if may_close_more(state, event.at):
                 yield m.RunJob(job="rebalance", reason=FLATTEN)
@@ -44,6 +44,8 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
             yield from _unquarantine(state, event)
         case "resolve":
             yield from resolution.resolve(state, event)
+        case "flow":
+            yield m.FlowBooked(amount=Decimal(event.argument), reason=f"{event.by}: {event.reason}", at=event.at)
         case "reconcile":
             yield m.RequestSnapshot(reason="asked for by a person")
 
@@ -53,15 +55,17 @@ def named(state: State, name: str) -> list[Order]:
     return [order for order in state.live_orders() if name in ("all", str(order.intent), order.ref, order.symbol)]
 
 
-def _verb(state: State, event: m.ControlRequested, verb: m.Verb) -> Decided:
-    if not state.is_on(verb):
-        yield m.VerbSet(verb=verb, on=True, by=event.by, reason=event.reason)
+def _verb(state: State, event: m.ControlRequested, verb: m.Verb, choice: str = "") -> Decided:
+    known = state.verbs.get(verb)
+    if known is None or (choice and known.choice != choice):
+        yield m.VerbSet(verb=verb, on=True, by=event.by, reason=event.reason, choice=choice)
 
 
 def _resume(state: State, event: m.ControlRequested) -> Decided:
-    """Without an argument every verb is lifted; with a symbol its breakers are, with `all` both."""
+    """Without an argument verbs and the account's holds are lifted; with a name what is on it, with `all` all."""
     for verb in list(state.verbs) if event.argument in ("", "all") else ():
         yield m.VerbSet(verb=verb, on=False, by=event.by, reason=event.reason)
+    yield from holds.resumed(state, event.argument, f"{event.by}: {event.reason}", event.at)
     for row in list(state.breakers.values()):
         if event.argument in ("all", row.symbol):
             yield breaker.lifted(row, f"{event.by}: {event.reason}")
@@ -111,6 +115,8 @@ def _adopt(state: State, event: m.ControlRequested) -> Decided:
             yield m.QuarantineLifted(con_id=con_id, reason=by)
 
 
+FLATTEN_TYPES = ("LMT", "MKT")
+"""What a flatten can close with: a limit beyond the far side of the quote, or the market."""
 ADOPTED = frozenset({Cause.LIQUIDATION, Cause.OURS_UNKNOWN})
 """Trades by others whose quarantine ends when a person takes them as ours."""
 

@@ -16,7 +16,9 @@ from typing import Any, cast
 from longwatch.domain import (
     breaker,
     commands,
+    holds,
     lifecycle,
+    links,
     modification,
     outage,
     patience,
@@ -28,17 +30,13 @@ from longwatch.domain import (
 from longwatch.domain import messages as m
 from longwatch.domain.breaks import UNREADABLE
 from longwatch.domain.evidence import Decided
-from longwatch.domain.identity import ids_began_again
 from longwatch.domain.orders import Evidence, OrderState
 from longwatch.domain.readiness import is_ready, reasons
 from longwatch.domain.rebalance import rebalance
 from longwatch.domain.risk import passed_by_now
 from longwatch.domain.state import State, evolve, is_fact
-from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
+from longwatch.domain.verbs import ACTIONS, Condition, because, forbidden_by, forbidden_for
 from longwatch.quick import changed
-
-REQUEST_IDS = 2_000
-"""Ids set aside for requests at each connection; an order's id is never among them."""
 
 SYNC_AGAIN = timedelta(seconds=30)
 """After this long a first account download that failed is asked for once more; later ones have their job."""
@@ -85,6 +83,8 @@ def decide(state: State, event: m.Event) -> Decided:
     """The facts and effects that follow from an event, in order; each end of an order, and each fill, has its own."""
     if state.resolved:
         yield from resolution.reviewed(state, event)
+    if state.holds:
+        yield from holds.lapsed(state, event.at)
     for item in DECIDERS[type(event)](state, event):
         if type(item) is m.OrderMoved:
             former = state.orders[item.intent].state
@@ -92,6 +92,7 @@ def decide(state: State, event: m.Event) -> Decided:
             yield moved
             yield from breaker.after_move(state, moved, former, event)
             yield from patience.after_move(state, moved, former, event)
+            yield from holds.after_move(state, moved, former, event)
         elif type(item) is m.FillBooked:
             yield item
             yield from breaker.after_fill(state, item)
@@ -133,8 +134,9 @@ def gate(state: State, intent: int, tech: datetime) -> str | None:
     if held_by is Condition.NOT_READY:
         return f"{held_by.value}: {why[0]}"
     if held_by is not None:
-        return held_by.value
-    return stops.overtaken(state, order) or passed_by_now(state, order)
+        return f"{held_by.value}{because(state, order.con_id, held_by)}"
+    held = forbidden_for(state, order.con_id, ACTIONS[order.purpose], order.allocations, besides=intent)
+    return held or stops.overtaken(state, order) or passed_by_now(state, order)
 
 
 def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:
@@ -164,63 +166,6 @@ def _config_loaded(state: State, event: m.ConfigLoaded) -> Decided:
 def _calendar_loaded(state: State, event: m.CalendarLoaded) -> Decided:
     if event.sessions != state.sessions:
         yield m.SessionsKnown(sessions=event.sessions)
-
-
-def _link_opening(state: State, event: m.LinkOpening) -> Decided:
-    if state.link is not m.Link.CONNECTING:
-        yield m.LinkMoved(link=m.Link.CONNECTING, reason=state.link_reason, tech=event.tech)
-
-
-def _link_up(state: State, event: m.LinkUp) -> Decided:
-    wrong = _wrong_account(state, event)
-    if wrong is not None:
-        yield m.LinkMoved(link=m.Link.CONNECTING, reason=wrong, tech=event.tech)
-        yield m.RaiseAlert(key="wrong_account", text=wrong, severity="critical")
-        yield m.DropLink(reason=wrong)
-        return
-    first = max(state.next_id, event.next_order_id)
-    anew = ids_began_again(state, event)
-    yield m.IdsReserved(first=first, count=REQUEST_IDS, epoch=state.epoch + 1, anew=anew)
-    yield m.BackendMoved(up=True, tech=event.tech)
-    yield m.LinkMoved(link=m.Link.SYNCING, reason="", tech=event.tech)
-    yield m.BeginSync(epoch=state.epoch, first_request_id=first, count=REQUEST_IDS, account=state.account)
-
-
-def _wrong_account(state: State, event: m.LinkUp) -> str | None:
-    if state.account not in event.accounts:
-        return f"the gateway serves {', '.join(event.accounts) or 'no account'}, not {state.account}"
-    paper = state.account.startswith("D")
-    if state.mode in ("paper", "live") and paper != (state.mode == "paper"):
-        return f"account {state.account} contradicts mode {state.mode}"
-    return None
-
-
-def _link_lost(state: State, event: m.LinkLost) -> Decided:
-    yield m.LinkMoved(link=m.Link.DISCONNECTED, reason=event.reason, tech=event.tech)
-    text = f"no link to the gateway, no orders until it is back: {event.reason}{outage.window(event.at)}"
-    yield m.RaiseAlert(key="link_lost", text=text)
-    yield from lifecycle.orphaned(state, event.tech, Evidence.LINK_LOST, event.reason, only_handed=True)
-
-
-def _backend_seen(state: State, event: m.BackendSeen) -> Decided:
-    if event.up != state.backend_up:
-        yield m.BackendMoved(up=event.up, tech=event.tech)
-        what = "back" if event.up else "down, no orders until it is back"
-        yield m.RaiseAlert(key="backend", text=f"the gateway's link to IB is {what}")
-        if event.up:
-            yield m.RequestSnapshot(reason="the backend is back")
-
-
-def _farm_seen(state: State, event: m.FarmSeen) -> Decided:
-    known = state.farms.get(event.farm)
-    if known is None or known.up != event.up:
-        yield m.FarmMoved(farm=event.farm, up=event.up, tech=event.tech, history=event.history)
-
-
-def _clock_seen(state: State, event: m.ClockSeen) -> Decided:
-    yield m.ClockChecked(skew_seconds=event.skew_seconds, tech=event.tech)
-    if abs(event.skew_seconds) > state.settings.clock_skew_seconds:
-        yield m.RaiseAlert(key="clock_skew", text=f"the gateway's clock is {event.skew_seconds:+.1f} s off ours")
 
 
 def _instruments_seen(state: State, event: m.InstrumentsSeen) -> Decided:
@@ -272,6 +217,7 @@ def _signals_ended(state: State, event: m.SignalsEnded) -> Decided:
         yield m.RaiseAlert(key="no_equity", text="signals are in, but the account's value is not known")
         return
     yield m.EquitySet(session=event.session, equity=state.valued.net_liquidation, prices=event.prices)
+    yield from holds.strategies_valued(state, dict(event.prices), event.at)
 
 
 def _job_seen(state: State, event: m.JobSeen) -> Decided:
@@ -305,6 +251,10 @@ def _notice(state: State, event: m.NoticeSeen) -> Decided:
 def _rebalance_due(state: State, event: m.RebalanceDue) -> Decided:
     if not is_ready(state, event.tech):
         yield m.RaiseAlert(key="gate_shut", text=f"{GATE_ALERT}: {'; '.join(reasons(state, event.tech))}")
+    prices = dict(state.equity.prices) if state.equity else {}
+    quoted = {quote.symbol: quote.mid for quote in event.quotes}
+    now = prices | {symbol: mid for symbol, mid in quoted.items() if mid is not None}
+    yield from holds.strategies_valued(state, now, event.at)
     yield from rebalance(state, event)
 
 
@@ -314,12 +264,12 @@ DECIDERS = cast(
         m.DaemonStarted: _daemon_started,
         m.ConfigLoaded: _config_loaded,
         m.CalendarLoaded: _calendar_loaded,
-        m.LinkOpening: _link_opening,
-        m.LinkUp: _link_up,
-        m.LinkLost: _link_lost,
-        m.BackendSeen: _backend_seen,
-        m.FarmSeen: _farm_seen,
-        m.ClockSeen: _clock_seen,
+        m.LinkOpening: links.opening,
+        m.LinkUp: links.up,
+        m.LinkLost: links.lost,
+        m.BackendSeen: links.backend,
+        m.FarmSeen: links.farm,
+        m.ClockSeen: links.clock,
         m.InstrumentsSeen: _instruments_seen,
         m.OpenOrderSeen: lifecycle.open_order,
         m.OrderStatusSeen: lifecycle.order_status,

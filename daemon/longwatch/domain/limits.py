@@ -24,6 +24,7 @@ class Does(StrEnum):
     CAPS = "makes the order smaller"
     REFUSES = "refuses the order"
     HOLDS = "holds orders back until it is over"
+    LATCHES = "holds instrument, strategy or account from then on"
     ALERTS = "tells a person"
 
 

@@ -16,6 +16,7 @@ from typing import get_args
 from longwatch.domain.account import AccountFigures
 from longwatch.domain.causes import Cause
 from longwatch.domain.instruments import Instrument, Side
+from longwatch.domain.levels import Grade, Level
 from longwatch.domain.orders import Absence, Change, Evidence, Order, OrderState, Purpose
 from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
@@ -548,12 +549,13 @@ class ClockChecked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountValued:
-    """What the account is worth, in the currency traded in, at `tech`, and what else the broker says of it."""
+    """What the account is worth at `tech`, market time `at`, in the currency traded in, and what else is said of it."""
 
     net_liquidation: Decimal
     cash: Decimal
     tech: datetime
     figures: AccountFigures | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -718,13 +720,79 @@ class BreakerLifted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldSet:
+    """A limit was passed: at its level only reducing orders leave, or none, until it is lifted.
+
+    `name` is the symbol, the strategy or the account; `until` (market time) ends it by its own rule, None: a person.
+    """
+
+    level: Level
+    name: str
+    rule: str
+    grade: Grade
+    observed: Decimal
+    limit: Decimal
+    since: datetime
+    until: datetime | None = None
+    con_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldLifted:
+    """The hold has ended, by its own rule or a person's word; what came before `at` is not held against it any more."""
+
+    level: Level
+    name: str
+    rule: str
+    because: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquityMarked:
+    """What losses are measured from, in the base currency: the value at the `session`'s start, and the highest one.
+
+    `value` is the one of market time `at`. An account's is its equity; a strategy's what its fills have made or lost.
+    """
+
+    level: Level
+    name: str
+    session: date | None
+    start: Decimal
+    peak: Decimal
+    value: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowBooked:
+    """Money came into the account (or left it, negative) that no trade explains: no gain and no loss."""
+
+    amount: Decimal
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartsCrossed:
+    """What one strategy wants to sell another wants to buy: these signed shares changed hands among them, no order."""
+
+    con_id: int
+    symbol: str
+    moves: tuple[tuple[str, Decimal], ...]
+    price: Decimal
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerbSet:
-    """A verb holds, or no longer."""
+    """A verb holds, or no longer; `choice` is the order type that a flatten closes with, where one was named."""
 
     verb: Verb
     on: bool
     by: str
     reason: str
+    choice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1064,6 +1132,11 @@ Fact = (
     | QuarantineLifted
     | BreakerSet
     | BreakerLifted
+    | HoldSet
+    | HoldLifted
+    | EquityMarked
+    | FlowBooked
+    | PartsCrossed
     | VerbSet
     | DataJudged
     | TargetsSet

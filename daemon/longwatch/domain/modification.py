@@ -20,6 +20,7 @@ from longwatch.domain.identity import is_reachable
 from longwatch.domain.instruments import Instrument, beyond_tick, to_tick
 from longwatch.domain.oca import group_of, has_traded
 from longwatch.domain.orders import LIMITED, STOPPED, Order, OrderState, Purpose
+from longwatch.domain.parts import equity_of
 from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import Quote
 from longwatch.domain.readiness import reasons
@@ -28,7 +29,7 @@ from longwatch.domain.risk import ALWAYS, CHECKS, WHOLE, caps_of, passed_by_now
 from longwatch.domain.state import State
 from longwatch.domain.submission import Terms, asking
 from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
-from longwatch.domain.wanted import equity_of, lot_of
+from longwatch.domain.wanted import lot_of
 
 Followed = Iterator[m.Fact | m.Effect]
 

@@ -9,7 +9,7 @@ from longwatch.domain.limits import EVERY, Does, Limit, Setting
 from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.readiness import is_ready
 from longwatch.domain.state import MINUTE, State
-from longwatch.domain.verbs import ACTIONS, Condition, forbidden_by
+from longwatch.domain.verbs import ACTIONS, Condition, because, forbidden_by
 
 CHECKS = "tests/daemon/test_checks.py::"
 RUN_LASTS = timedelta(days=7)
@@ -36,7 +36,8 @@ def check_verbs(state: State, proposal: Proposal) -> Refusal | None:
         check=held_by.name.lower(),
         observed=held_by.value,
         limit=f"{action.value} allowed",
-        text=f"{proposal.instrument.symbol}: no {action.value} while {held_by.value}",
+        text=f"{proposal.instrument.symbol}: no {action.value} while {held_by.value}"
+        f"{because(state, proposal.instrument.con_id, held_by)}",
     )
 
 

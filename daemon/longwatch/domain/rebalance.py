@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -12,7 +12,8 @@ from longwatch.domain.evidence import Decided
 from longwatch.domain.identity import cancels
 from longwatch.domain.instruments import Instrument, Side, beyond_tick, to_lot, to_tick
 from longwatch.domain.oca import joined
-from longwatch.domain.orders import AUCTIONS, LIMITED, STOPPED, Allocation, Order, OrderType, Purpose
+from longwatch.domain.orders import AUCTIONS, LIMITED, STOPPED, Order, OrderType, Purpose
+from longwatch.domain.parts import allocate, crossed, equity_of, gaps
 from longwatch.domain.patience import closing_session, is_past_cut_off, parent_of
 from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import Quote
@@ -22,7 +23,8 @@ from longwatch.domain.state import State
 from longwatch.domain.stops import in_the_way
 from longwatch.domain.submission import submitted
 from longwatch.domain.targets import Weighed, weighed
-from longwatch.domain.wanted import Wanted, equity_of, lot_of, sized, untradable, wanted_trades
+from longwatch.domain.verbs import ACTIONS, forbidden_for
+from longwatch.domain.wanted import Wanted, lot_of, sized, untradable, wanted_trades
 
 ZERO = Decimal(0)
 BPS = Decimal("0.0001")
@@ -112,6 +114,10 @@ def _trade(state: State, event: m.RebalanceDue, found: Weighed, wanted: Wanted, 
         yield from sized(state, event.run_id, found, wanted)
     for clamp in wanted.clamps:
         yield _clamped(event.run_id, wanted.instrument.symbol, clamp)
+    if len(found.scaled) > 1:
+        instrument = wanted.instrument
+        apart = _gaps(state, found, wanted)
+        yield from crossed(instrument.con_id, instrument.symbol, wanted.price, apart, event.run_id)
     if is_kept:
         return
     side = Side.BUY if wanted.trade > 0 else Side.SELL
@@ -128,7 +134,7 @@ def _trade(state: State, event: m.RebalanceDue, found: Weighed, wanted: Wanted, 
         return
     for item in _fit(state, proposal):
         if isinstance(item, Proposal):
-            yield from _order(state, item)
+            yield from _order(state, item, _gaps(state, found, wanted))
         else:
             yield item
 
@@ -201,15 +207,18 @@ def _proposal(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote 
 def _order_type(state: State, event: m.RebalanceDue, purpose: Purpose) -> OrderType:
     """As the settings say; shortly before the close everything goes into its auction, where they say so.
 
-    A flatten does not wait for an auction, and an auction takes nothing after its cut-off: a limit that can fill now.
+    A flatten closes with its own type. An auction takes nothing after its cut-off: a limit that can fill now instead.
     So is what reduces: a stop waits for a price that may never come.
     """
     wanted = OrderType(state.settings.order_type)
+    flattens = state.verbs.get(m.Verb.FLATTEN)
+    if flattens is not None:
+        return OrderType(flattens.choice or state.settings.flatten_order_type)
     if wanted in STOPPED:
-        return wanted if purpose is Purpose.ENTRY and not state.is_on(m.Verb.FLATTEN) else OrderType.LIMIT
+        return wanted if purpose is Purpose.ENTRY else OrderType.LIMIT
     if state.settings.at_close == "moc" and closing_session(state, event.at) is not None:
         wanted = OrderType.AT_CLOSE
-    if wanted in AUCTIONS and (state.is_on(m.Verb.FLATTEN) or is_past_cut_off(state, event.at)):
+    if wanted in AUCTIONS and is_past_cut_off(state, event.at):
         return OrderType.LIMIT
     return wanted
 
@@ -267,9 +276,21 @@ def _fit(state: State, proposal: Proposal) -> Iterator[Proposal | m.TradeClamped
     yield proposal
 
 
-def _order(state: State, proposal: Proposal) -> Decided:
+def _gaps(state: State, found: Weighed, wanted: Wanted) -> dict[str, Decimal]:
+    weights = {name: one.weights for name, one in found.scaled.items()}
+    return gaps(state, wanted.instrument.con_id, wanted.instrument.symbol, wanted.price, weights)
+
+
+def _order(state: State, proposal: Proposal, apart: Mapping[str, Decimal]) -> Decided:
     intent = state.next_intent
     stop = joined(state, proposal.instrument.con_id, proposal.side) if proposal.purpose is Purpose.REDUCE else None
+    signed = proposal.quantity * proposal.side.sign
+    allocations = allocate(state, proposal.instrument.symbol, signed, apart)
+    held = forbidden_for(state, proposal.instrument.con_id, ACTIONS[proposal.purpose], allocations)
+    if held is not None:
+        text = f"{proposal.instrument.symbol}: {held}"
+        yield _refused(proposal, Refusal(check="strategy_hold", observed=held, limit="its part shrinks", text=text))
+        return
     parent = parent_of(state, proposal.instrument.con_id, proposal.side, proposal.session)
     order = Order(
         intent=intent,
@@ -288,7 +309,7 @@ def _order(state: State, proposal: Proposal) -> Decided:
         purpose=proposal.purpose,
         outside_rth=state.settings.outside_rth,
         decision_price=(proposal.quote.mid if proposal.quote else None) or proposal.price,
-        allocations=_allocate(state, proposal),
+        allocations=allocations,
         created_at=proposal.at,
         replaces=parent.intent if parent else None,
         replacement=parent.replacement + 1 if parent else 0,
@@ -301,26 +322,6 @@ def _tif(state: State, proposal: Proposal) -> str:
     """What is for an auction, or would be but for its cut-off, is for the day."""
     is_for_today = AUCTIONS & {proposal.order_type, OrderType(state.settings.order_type)}
     return "DAY" if is_for_today else state.settings.tif
-
-
-def _allocate(state: State, proposal: Proposal) -> tuple[Allocation, ...]:
-    """Each strategy's part of an order, by its weight in the symbol, evenly where all are zero; the last has the rest.
-
-    In signed shares at 1e-6.
-    """
-    symbol, left = proposal.instrument.symbol, proposal.quantity * proposal.side.sign
-    named: dict[str, Decimal] = {}
-    for strategy, share in sorted(state.settings.allocations):
-        weights = dict(state.targets[strategy].weights) if strategy in state.targets else {}
-        if symbol in weights:
-            named[strategy] = abs(weights[symbol]) * share
-    total, parts = sum(named.values(), ZERO), []
-    for behind, (strategy, weight) in enumerate(named.items(), 1 - len(named)):
-        part = weight / total if total else 1 / Decimal(len(named))
-        quantity = (proposal.quantity * proposal.side.sign * part).quantize(SHARE_PART) if behind else left
-        parts.append(Allocation(strategy=strategy, quantity=quantity))
-        left -= quantity
-    return tuple(parts)
 
 
 def _clamped(run_id: str, symbol: str, clamp: Clamp, sign: int = 1) -> m.TradeClamped:

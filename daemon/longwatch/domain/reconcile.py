@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from longwatch.domain import busts, modification, patience, splits
+from longwatch.domain import busts, holds, modification, patience, splits
 from longwatch.domain import messages as m
 from longwatch.domain.breaks import compare, differences
 from longwatch.domain.evidence import Decided, advance, left_undone, rested, session_of
@@ -29,9 +29,14 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     if state.backend_up and state.backend_since is not None and event.started_tech < state.backend_since:
         yield m.RequestSnapshot(reason="the backend was away during the last download")
         return
+    valued, compared = state.valued, state.compared
     if event.net_liquidation is not None and event.cash is not None:
         yield m.AccountValued(
-            net_liquidation=event.net_liquidation, cash=event.cash, tech=event.tech, figures=event.figures
+            net_liquidation=event.net_liquidation,
+            cash=event.cash,
+            tech=event.tech,
+            figures=event.figures,
+            at=event.at,
         )
     parts = (event.positions, event.open_perm_ids, event.completed_perm_ids, event.exec_ids)
     if event.failures or event.positions is None or None in parts:
@@ -50,6 +55,7 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     yield from _listed_orders(state, event)
     yield from modification.listed(state, event)
     yield from compare(state, event)
+    yield from holds.account_read(state, event, valued, compared)
     yield from _settle_unknown(state, event)
     if state.link is m.Link.SYNCING:
         yield m.LinkMoved(link=m.Link.READY, reason="", tech=event.tech)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain import modification
 from longwatch.domain.breaker import held_by, told
 from longwatch.domain.breaks import differences
-from longwatch.domain.commands import named
+from longwatch.domain.commands import FLATTEN_TYPES, named
+from longwatch.domain.levels import Level
 from longwatch.domain.orders import Purpose
 from longwatch.domain.readiness import reasons
 from longwatch.domain.resolution import order_called, said
 from longwatch.domain.state import State
+from longwatch.domain.verbs import is_halted
+
+AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?")
 
 
 def objection(state: State, event: m.ControlRequested) -> str | None:
@@ -32,8 +38,9 @@ def outcome(state: State, event: m.ControlRequested) -> tuple[bool, str]:
         return _flattening(state, event.at, event.tech)
     if command == "modify":
         return _modifying(state, event)
-    if command == "resume" and argument and state.verbs:
-        return True, f"resume {argument}: done and journalled; still on: {', '.join(sorted(state.verbs))}"
+    left = [*sorted(state.verbs), *(f"{hold.rule} of {hold.name}" for hold in state.holds.values())]
+    if command == "resume" and left:
+        return True, f"resume {argument}".rstrip() + f": done and journalled; still on: {', '.join(left)}"
     if command == "resolve":
         order = order_called(state, argument.split(maxsplit=1)[0])
         return True, f"order {order.ref} is {order.state.value}, {order.filled} filled; journalled" if order else ""
@@ -79,11 +86,24 @@ def _no_quarantine(state: State, name: str, reason: str) -> str | None:
 
 
 def _nothing_held(state: State, name: str, reason: str) -> str | None:
-    if name in ("", "all") or any(name == row.symbol for row in state.breakers.values()):
+    held = {row.symbol for row in state.breakers.values()} | {hold.name for hold in state.holds.values()}
+    if name in ("", "all") or name in held:
         return None
     if any(name == held.symbol for held in state.quarantines.values()):
         return f"{name} is quarantined: `longwatch unquarantine {name}` lifts that"
     return f"no order in {name} is held back; `longwatch status` lists what is"
+
+
+def _no_such_type(state: State, name: str, reason: str) -> str | None:
+    return None if name in ("", *FLATTEN_TYPES) else f"flatten closes with {' or '.join(FLATTEN_TYPES)}, not {name}"
+
+
+def _no_amount(state: State, argument: str, reason: str) -> str | None:
+    if not AMOUNT.fullmatch(argument) or not Decimal(argument):
+        return f"an amount is a number like 10000 or -2500.50, not {argument}"
+    if (Level.ACCOUNT, state.account) not in state.marks:
+        return "the account has not been read yet: there is nothing that the amount would be left out of"
+    return None
 
 
 def _no_resolution(state: State, argument: str, reason: str) -> str | None:
@@ -98,6 +118,8 @@ OBJECTIONS: dict[str, Callable[[State, str, str], str | None]] = {
     "adopt": _no_holding,
     "unquarantine": _no_quarantine,
     "resume": _nothing_held,
+    "flatten": _no_such_type,
+    "flow": _no_amount,
     "resolve": _no_resolution,
 }
 
@@ -115,7 +137,7 @@ def _modifying(state: State, event: m.ControlRequested) -> tuple[bool, str]:
 def _flattening(state: State, at: datetime, tech: datetime) -> tuple[bool, str]:
     """What a flatten will close, what waits, and what stays; False when nothing of ours can go."""
     left = [holding for holding in state.book.values() if holding.quantity]
-    if m.Verb.HALT in state.verbs and (left or state.live):
+    if is_halted(state) and (left or state.live):
         return False, (
             "flatten is journalled, but a halt is on and lets no closing order out: "
             "`longwatch resume`, then flatten again"

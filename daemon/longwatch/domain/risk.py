@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from longwatch.domain import caps, certificate, permits, pricing
+from longwatch.domain import caps, certificate, held_at, permits, pricing
 from longwatch.domain.caps import with_exposure
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.limits import CapRule, CheckRule, Limit
 from longwatch.domain.orders import Order, Purpose
+from longwatch.domain.parts import equity_of
 from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.state import State
-from longwatch.domain.wanted import equity_of
 
-LIMITS: tuple[Limit, ...] = (*certificate.ROWS, *permits.ROWS, *pricing.ROWS, *caps.ROWS)
+LIMITS: tuple[Limit, ...] = (
+    *certificate.ROWS,
+    *permits.ROWS,
+    *pricing.ROWS,
+    *caps.ROWS,
+    *held_at.ROWS,
+)
 """Every limit there is; checks and caps are asked in this order."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+
+from longwatch.domain.levels import HoldLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,8 @@ class TradeSettings:
     allow_delayed_data: bool = False
     allow_short: bool = False
     trading_hours_only: bool = True
+    holds: HoldLimits = field(default_factory=HoldLimits)
+    flatten_order_type: str = "LMT"
     cash_reserve_fraction: Decimal = Decimal(0)
     no_trade_band_weight: Decimal = Decimal(0)
     buffer_fraction: Decimal = Decimal(0)

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument
+from longwatch.domain.levels import Level
 from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose
 from longwatch.domain.positions import Holding, after_fill
 from longwatch.domain.sessions import Session
@@ -24,6 +25,7 @@ from longwatch.quick import changed, quick
 
 ZERO = Decimal(0)
 MINUTE = timedelta(minutes=1)
+BILLIONTH = Decimal("1E-9")
 DONE_KEPT = timedelta(days=1)
 """Runs stay known as done for so long past their validity, which a new configuration may have made longer."""
 
@@ -61,7 +63,8 @@ class State:
     `rebased`: symbol -> how its kept prices were last found to stand to those fetched, as of a session.
     `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of. `jobs_done`: run id of a
     finished job -> when that run ceases to be valid; kept for a day longer. `sends`: technical times of the orders and
-    modifications sent in the last minute.
+    modifications sent in the last minute. `lifted`: the last end of each hold there was. `parts`: (strategy, con_id) ->
+    what its parts of our orders have come to; `part_costs` their commissions.
     """
 
     journal_id: str = ""
@@ -112,6 +115,11 @@ class State:
     stop_levels: dict[int, m.StopLevelSet] = field(default_factory=dict)
     unprotected: dict[int, m.ProtectionSet] = field(default_factory=dict)
     unprotected_seconds: Decimal = ZERO
+    holds: dict[tuple[Level, str, str], m.HoldSet] = field(default_factory=dict)
+    lifted: dict[tuple[Level, str, str], m.HoldLifted] = field(default_factory=dict)
+    marks: dict[tuple[Level, str], m.EquityMarked] = field(default_factory=dict)
+    parts: dict[tuple[str, int], Holding] = field(default_factory=dict)
+    part_costs: dict[str, Decimal] = field(default_factory=dict)
     verbs: dict[m.Verb, m.VerbSet] = field(default_factory=dict)
     judged_session: date | None = None
     judged: dict[str, m.SeriesJudged] = field(default_factory=dict)
@@ -183,6 +191,33 @@ def put_order(state: State, order: Order) -> None:
         state.live.pop(order.intent, None)
     else:
         state.live[order.intent] = None
+
+
+def shares_of(order: Order) -> dict[str, Decimal]:
+    """Each strategy's share of an order, together 1; none where no strategy asked for it."""
+    whole = sum((part.quantity for part in order.allocations), ZERO)
+    return {part.strategy: part.quantity / whole for part in order.allocations if part.quantity} if whole else {}
+
+
+def _off_parts(state: State, con_id: int, shares: Decimal) -> Iterator[tuple[str, Decimal]]:
+    """Shares of an order that no strategy asked for, a protective stop, come off the parts there are, by their size."""
+    held = {
+        name: part.quantity for (name, at), part in state.parts.items() if at == con_id and part.quantity * shares < 0
+    }
+    whole = sum(held.values(), ZERO)
+    for name, quantity in held.items():
+        yield name, (shares * quantity / whole).quantize(BILLIONTH)
+
+
+def _among(order: Order, amount: Decimal) -> Iterator[tuple[str, Decimal]]:
+    """An amount among an order's strategies, to a billionth; the last has the rest."""
+    left, shares = amount, shares_of(order)
+    whole = sum((part.quantity for part in order.allocations), ZERO)
+    parts = [part for part in order.allocations if part.strategy in shares]
+    for behind, part in enumerate(parts, 1 - len(parts)):
+        mine = (amount * part.quantity / whole).quantize(BILLIONTH) if behind else left
+        yield part.strategy, mine
+        left -= mine
 
 
 def _count(state: State, name: str) -> None:
@@ -271,6 +306,10 @@ def _split_booked(state: State, fact: m.SplitBooked) -> None:
     """Fills keep the figures they were told with: `_in_todays_shares` reads them; so do orders, which have ended."""
     holding = state.book.get(fact.con_id) or Holding(con_id=fact.con_id, symbol=fact.symbol)
     state.book[fact.con_id] = changed(holding, quantity=fact.book, average_cost=fact.average_cost)
+    for key, part in state.parts.items():
+        if key[1] == fact.con_id:
+            more = part.quantity * fact.new / fact.old
+            state.parts[key] = changed(part, quantity=more, average_cost=part.average_cost * fact.old / fact.new)
     if fact.outside:
         state.outside[fact.con_id] = (fact.symbol, fact.outside)
     else:
@@ -323,6 +362,38 @@ def _breaker_set(state: State, fact: m.BreakerSet) -> None:
 
 def _breaker_lifted(state: State, fact: m.BreakerLifted) -> None:
     state.breakers.pop((fact.con_id, fact.purpose, fact.reason), None)
+
+
+def _hold_set(state: State, fact: m.HoldSet) -> None:
+    state.holds[(fact.level, fact.name, fact.rule)] = fact
+
+
+def _hold_lifted(state: State, fact: m.HoldLifted) -> None:
+    key = (fact.level, fact.name, fact.rule)
+    state.holds.pop(key, None)
+    state.lifted[key] = fact
+
+
+def _equity_marked(state: State, fact: m.EquityMarked) -> None:
+    state.marks[(fact.level, fact.name)] = fact
+
+
+def _flow_booked(state: State, fact: m.FlowBooked) -> None:
+    """What is measured from moves with the money; the readings have it in them already."""
+    key = (Level.ACCOUNT, state.account)
+    mark = state.marks.get(key)
+    if mark is not None:
+        state.marks[key] = changed(mark, start=mark.start + fact.amount, peak=mark.peak + fact.amount)
+
+
+def _parts_crossed(state: State, fact: m.PartsCrossed) -> None:
+    for strategy, signed in fact.moves:
+        _part_traded(state, strategy, fact.con_id, fact.symbol, signed, fact.price)
+
+
+def _part_traded(state: State, strategy: str, con_id: int, symbol: str, signed: Decimal, price: Decimal) -> None:
+    part = state.parts.get((strategy, con_id)) or Holding(con_id=con_id, symbol=symbol)
+    state.parts[(strategy, con_id)] = after_fill(part, signed, price)
 
 
 def _verb_set(state: State, fact: m.VerbSet) -> None:
@@ -544,8 +615,11 @@ def _book(
     if intent is None:
         return
     holding = state.book.get(con_id) or Holding(con_id=con_id, symbol=symbol)
-    state.book[con_id] = after_fill(holding, *_in_todays_shares(state, con_id, signed, price, at))
+    shares, todays_price = _in_todays_shares(state, con_id, signed, price, at)
+    state.book[con_id] = after_fill(holding, shares, todays_price)
     order = state.orders[intent]
+    for strategy, part in _among(order, shares) if order.allocations else _off_parts(state, con_id, shares):
+        _part_traded(state, strategy, con_id, symbol, part, todays_price)
     change = signed * order.side.sign
     filled = order.filled + change
     value = order.average_price * order.filled + price * change
@@ -562,6 +636,8 @@ def _commission_booked(state: State, fact: m.CommissionBooked) -> None:
 def _charge(state: State, intent: int, commission: Decimal) -> None:
     order = state.orders[intent]
     put_order(state, changed(order, commission=order.commission + commission))
+    for strategy, cost in _among(order, commission):
+        state.part_costs[strategy] = state.part_costs.get(strategy, ZERO) + cost
 
 
 def _job_noted(state: State, fact: m.JobNoted) -> None:
@@ -603,6 +679,11 @@ _FOLDS = cast(
         m.QuarantineLifted: _quarantine_lifted,
         m.BreakerSet: _breaker_set,
         m.BreakerLifted: _breaker_lifted,
+        m.HoldSet: _hold_set,
+        m.HoldLifted: _hold_lifted,
+        m.EquityMarked: _equity_marked,
+        m.FlowBooked: _flow_booked,
+        m.PartsCrossed: _parts_crossed,
         m.VerbSet: _verb_set,
         m.DataJudged: _data_judged,
         m.TargetsSet: _targets_set,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from longwatch.domain.messages import SeriesJudged
 from longwatch.domain.methods import NOTHING, Measures, Scaled, scale, stop_distance_of
+from longwatch.domain.parts import within_part
 from longwatch.domain.portfolio import Caps, Cuts, capped
 from longwatch.domain.settings import SizingRules, TradeSettings
 from longwatch.domain.sizing import Part, combine
@@ -38,6 +39,10 @@ def weighed(state: State) -> Weighed:
         for name, targets in sorted(state.targets.items())
         if name in allocations and name not in state.faults
         for rules in [rules_of(settings, name)]
+    }
+    scaled = {
+        name: replace(one, weights=within_part(state, name, one.weights, allocations[name]))
+        for name, one in scaled.items()
     }
     silent = allocations.keys() - scaled.keys()
     sound = ((name, one.weights) for name, one in scaled.items())
@@ -82,8 +87,8 @@ def _part(state: State, strategy: str, one: Scaled, symbol: str) -> Part:
     return Part(
         strategy=strategy,
         method=rules.method,
-        weight=dict(state.targets[strategy].weights)[symbol],
-        scaled=one.scaled[symbol],
+        weight=dict(state.targets[strategy].weights).get(symbol, ZERO),
+        scaled=one.scaled.get(symbol, ZERO),
         leverage=one.leverage,
         capital=capital,
         sized=one.weights[symbol] * capital,

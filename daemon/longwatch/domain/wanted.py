@@ -14,6 +14,7 @@ from math import lcm
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, to_lot
 from longwatch.domain.orders import Purpose
+from longwatch.domain.parts import equity_of
 from longwatch.domain.portfolio import over
 from longwatch.domain.sizing import Clamp, Target, edges, not_through_zero, size, to_edge
 from longwatch.domain.state import State
@@ -185,13 +186,6 @@ def _closing_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
             weight=ZERO,
             flat=True,
         )
-
-
-def equity_of(state: State) -> Decimal:
-    """The capital that weights are fractions of: the account's value, capped by risk.max_capital_value."""
-    equity = state.equity.equity if state.equity else ZERO
-    cap = state.settings.max_capital_value
-    return equity if cap is None else min(equity, cap)
 
 
 def _pending(state: State, con_id: int) -> Decimal:

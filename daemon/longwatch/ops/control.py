@@ -49,10 +49,12 @@ COMMANDS: dict[str, Command] = {
     "halt": Command(text="no orders at all"),
     "pause": Command(text="no new positions"),
     "resume": Command(
-        text="lift halt, pause and flatten; with an argument, what holds one instrument's orders back",
-        argument="a symbol to allow it again after rejections or cancels, or `all` for verbs and every symbol",
+        text="lift halt, pause, flatten and the account's limits; with an argument, what holds one name back",
+        argument="a symbol or a strategy to allow it again, or `all` for everything that holds orders back",
     ),
-    "flatten": Command(text="cancel what works, close what is ours"),
+    "flatten": Command(
+        text="cancel what works, close what is ours", argument="the order type to close with, MKT or LMT"
+    ),
     "cancel": Command(
         text="cancel working orders", argument="a symbol, an order's number or reference, or `all`", needed=True
     ),
@@ -62,6 +64,11 @@ COMMANDS: dict[str, Command] = {
         needed=True,
     ),
     "drain": Command(text="finish what is under way, then stop"),
+    "flow": Command(
+        text="money came into the account, or left it: neither a gain nor a loss",
+        argument="the amount in the base currency, negative when it left",
+        needed=True,
+    ),
     "reconcile": Command(text="compare the book with the broker now, and show what differs"),
     "adopt": Command(text="take a holding of the account as ours", argument="a symbol", needed=True),
     "resolve": Command(

@@ -114,6 +114,12 @@ def _verb_on(state: State, runtime: RuntimeView) -> Iterator[Sample]:
         yield (verb.value,), verb in state.verbs
 
 
+@_family("hold_on", "1 while a limit on losses, rejections or slippage holds orders back.", "level", "name", "rule")
+def _hold_on(state: State, runtime: RuntimeView) -> Iterator[Sample]:
+    for hold in state.holds.values():
+        yield (hold.level.value, hold.name, hold.rule), 1
+
+
 @_family("quarantined_instruments", "Instruments in quarantine.")
 def _quarantined(state: State, runtime: RuntimeView) -> Iterable[Sample]:
     return _one(len(state.quarantines))

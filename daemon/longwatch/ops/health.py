@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from longwatch.domain import readiness
+from longwatch.domain.held_at import told
+from longwatch.domain.levels import Grade, Level
 from longwatch.domain.messages import Verb
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
+from longwatch.domain.verbs import is_halted
 from longwatch.engine.inbox import HIGH_WATER
 from longwatch.ops.runtime import RuntimeView
 
@@ -76,7 +79,10 @@ def something_is_tradable(state: State, runtime: RuntimeView) -> str | None:
 def nothing_is_halted(state: State, runtime: RuntimeView) -> str | None:
     """No person and no limit has halted trading."""
     held = state.verbs.get(Verb.HALT)
-    return f"verb: halted by {held.by}" + (f" ({held.reason})" if held.reason else "") if held else None
+    if held is not None:
+        return f"verb: halted by {held.by}" + (f" ({held.reason})" if held.reason else "")
+    limits = [hold for hold in state.holds.values() if hold.level is Level.ACCOUNT and hold.grade is Grade.HALTED]
+    return f"limit: {told(limits[0])}" if limits and is_halted(state) else None
 
 
 LIVENESS: tuple[Check, ...] = (loop_turns, journal_is_writable)

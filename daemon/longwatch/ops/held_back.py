@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 from longwatch.domain import messages as m
 from longwatch.domain.causes import Cause
+from longwatch.domain.held_at import told
 from longwatch.domain.state import State
 from longwatch.ops.lines import Line, quiet, warning
 from longwatch.ops.phrases import number, symbol_of
@@ -50,6 +54,28 @@ def breaker_lifted(fact: m.BreakerLifted, state: State) -> Line:
     return Line(topic="risk", text=f"{fact.symbol}: {fact.purpose.value} allowed again: {fact.because}")
 
 
+def hold_set(fact: m.HoldSet, state: State) -> Line:
+    """Quiet: an alert tells it."""
+    return quiet("risk", f"held: {told(fact)}")
+
+
+def hold_lifted(fact: m.HoldLifted, state: State) -> Line:
+    """The rule's own end, or a person's word."""
+    return Line(topic="risk", text=f"{fact.level.value} {fact.name}: {fact.rule} no longer holds: {fact.because}")
+
+
+def flow_booked(fact: m.FlowBooked, state: State) -> Line:
+    """Money that is neither gain nor loss, and by what that is known."""
+    way = "into" if fact.amount > 0 else "out of"
+    return Line(topic="account", text=f"{number(abs(fact.amount))} {way} the account without a trade: {fact.reason}")
+
+
+def parts_crossed(fact: m.PartsCrossed, state: State) -> Line:
+    """Who took over from whom."""
+    moves = ", ".join(f"{name} {number(quantity)}" for name, quantity in fact.moves)
+    return Line(topic="sizing", text=f"{fact.symbol} between strategies at {number(fact.price)}: {moves}")
+
+
 def verb_set(fact: m.VerbSet, state: State) -> Line:
     """Loud while it holds, and once when it no longer does."""
     text = f"{fact.verb.value} {'on' if fact.on else 'off'}, by {fact.by}" + (f": {fact.reason}" if fact.reason else "")
@@ -81,3 +107,27 @@ def protection_set(fact: m.ProtectionSet, state: State) -> Line | None:
     if not fact.unprotected:
         return quiet("stops", f"{fact.symbol}: all that is held has its stop")
     return quiet("stops", f"{fact.symbol}: {number(fact.unprotected)} held without a stop")
+
+
+HELD_BACK = cast(
+    "dict[type, Callable[[Any, State], Line | None]]",
+    {
+        m.QuarantineSet: quarantine_set,
+        m.QuarantineLifted: quarantine_lifted,
+        m.OutsideSet: outside_set,
+        m.HoldingAdopted: holding_adopted,
+        m.SplitBooked: split_booked,
+        m.BreakerSet: breaker_set,
+        m.BreakerLifted: breaker_lifted,
+        m.HoldSet: hold_set,
+        m.HoldLifted: hold_lifted,
+        m.FlowBooked: flow_booked,
+        m.PartsCrossed: parts_crossed,
+        m.VerbSet: verb_set,
+        m.StopLevelSet: stop_level_set,
+        m.ProtectionSet: protection_set,
+        m.OrderResolved: order_resolved,
+        m.ResolutionContradicted: resolution_contradicted,
+    },
+)
+"""Of the narrator's table, the facts of this module."""

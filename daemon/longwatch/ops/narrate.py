@@ -14,20 +14,7 @@ from typing import Any, cast
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
 from longwatch.domain.state import State
-from longwatch.ops.held_back import (
-    breaker_lifted,
-    breaker_set,
-    holding_adopted,
-    order_resolved,
-    outside_set,
-    protection_set,
-    quarantine_lifted,
-    quarantine_set,
-    resolution_contradicted,
-    split_booked,
-    stop_level_set,
-    verb_set,
-)
+from longwatch.ops.held_back import HELD_BACK
 from longwatch.ops.lines import Line
 from longwatch.ops.lines import quiet as _quiet
 from longwatch.ops.lines import warning as _warning
@@ -297,16 +284,8 @@ TELLERS = cast(
         m.BackendMoved: _backend_moved,
         m.FarmMoved: _farm_moved,
         m.SnapshotFailed: _snapshot_failed,
-        m.OutsideSet: outside_set,
-        m.HoldingAdopted: holding_adopted,
-        m.SplitBooked: split_booked,
         m.ForeignOrderSet: _foreign_order_set,
         m.BookCompared: _book_compared,
-        m.QuarantineSet: quarantine_set,
-        m.QuarantineLifted: quarantine_lifted,
-        m.BreakerSet: breaker_set,
-        m.BreakerLifted: breaker_lifted,
-        m.VerbSet: verb_set,
         m.DataJudged: _data_judged,
         m.TargetsSet: _targets_set,
         m.StrategyFaulted: _strategy_faulted,
@@ -319,14 +298,11 @@ TELLERS = cast(
         m.OrderCancelAsked: _order_cancel_asked,
         m.OrderChangeAsked: _order_change_asked,
         m.OrderTermsSet: _order_terms_set,
-        m.StopLevelSet: stop_level_set,
-        m.ProtectionSet: protection_set,
-        m.OrderResolved: order_resolved,
-        m.ResolutionContradicted: resolution_contradicted,
         m.FillBooked: _fill_booked,
         m.CommissionBooked: _commission_booked,
         m.JobNoted: _job_noted,
         m.EventKept: _event_kept,
+        **HELD_BACK,
     },
 )
 
@@ -336,7 +312,7 @@ SILENT: frozenset[type] = frozenset(
         m.InstrumentKnown,
         *(m.IdsReserved, m.IntentsTaken),
         m.ClockChecked,
-        m.AccountValued,
+        *(m.AccountValued, m.EquityMarked),
         m.AccountPositionSet,
         m.TargetSized,
         m.OrderSending,

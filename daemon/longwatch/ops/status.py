@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from longwatch.domain.breaker import NEXT_DECISION, held_by, told
-from longwatch.domain.messages import BreakerSet, Link
+from longwatch.domain.held_at import told as hold_told
+from longwatch.domain.messages import BreakerSet, HoldSet, Link
 from longwatch.domain.orders import Order, OrderState
 from longwatch.domain.state import State
 from longwatch.ops import health
@@ -37,6 +38,7 @@ def status_of(state: State, runtime: RuntimeView) -> Json:
             {"symbol": fact.symbol, "con_id": con_id, "reason": fact.reason, "since": iso(fact.tech)}
             for con_id, fact in sorted(state.quarantines.items())
         ],
+        "holds": [_hold(hold) for hold in state.holds.values()],
         "breakers": [_breaker(row) for row in state.breakers.values()],
         "account_value": account_value(state),
         "positions": positions_of(state),
@@ -189,6 +191,12 @@ def _next(state: State, order: Order) -> str | None:
         return None
     row = held_by(state, order.con_id, order.purpose, None)
     return told(row) if row else NEXT_DECISION
+
+
+def _hold(hold: HoldSet) -> Json:
+    figures = {"observed": plain(hold.observed), "limit": plain(hold.limit), "text": hold_told(hold)}
+    named = {"level": hold.level.value, "name": hold.name, "rule": hold.rule, "grade": hold.grade.value}
+    return {**named, **figures, "since": iso(hold.since), "until": iso(hold.until)}
 
 
 def _breaker(row: BreakerSet) -> Json:

@@ -149,7 +149,8 @@ def _held_back(status: Json) -> list[str]:
     quarantined = [
         f"{row['symbol']} quarantined since {row['since']}{_because(row['reason'])}" for row in status["quarantines"]
     ]
-    return verbs + quarantined + [row["text"] for row in status["breakers"] if row["until"]]
+    holds = [row["text"] for row in status["holds"]]
+    return verbs + holds + quarantined + [row["text"] for row in status["breakers"] if row["until"]]
 
 
 def _strategies(status: Json) -> list[str]:

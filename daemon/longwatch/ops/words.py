@@ -12,12 +12,12 @@ from longwatch.ops.ask import show, tell
 from longwatch.ops.options import AsJson, ConfigOption, Reason, SocketOption, unset
 
 Subject = Annotated[str, typer.Argument(metavar="WHICH", help="A symbol; for orders also a number or reference.")]
-Symbol = Annotated[str, typer.Argument(metavar="[SYMBOL]", help="Allow this symbol's orders again, or all.")]
+Name = Annotated[str, typer.Argument(metavar="[NAME]", help="Allow this symbol or strategy again, or all.")]
 
 
 def enter(app: typer.Typer) -> None:
     """Enter every command of this module, in the order that help shows."""
-    for command in (reload, resume, flatten, modify, resolve, reconcile):
+    for command in (reload, resume, flatten, flow, modify, resolve, reconcile):
         app.command()(command)
     for name, (text, example) in VERBS.items():
         _verb(app, name, text, example)
@@ -38,12 +38,12 @@ def reload(
 
 
 def resume(
-    which: Symbol = "",
+    which: Name = "",
     reason: Reason = "",
     socket: SocketOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Lift halt, pause and flatten; or what holds back one symbol's orders after rejections or cancels.
+    """Lift halt, pause, flatten and limits on the account; or what holds back one symbol's or strategy's orders.
 
     Example: longwatch resume AAPL --reason "the permission is there"
     """
@@ -51,6 +51,7 @@ def resume(
 
 
 def flatten(
+    order_type: Annotated[str, unset("MKT, or LMT: beyond the quote's far side.", "TYPE", "--type")] = "",
     reason: Reason = "",
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     socket: SocketOption = None,
@@ -62,7 +63,20 @@ def flatten(
     """
     if not yes and sys.stdin.isatty():
         typer.confirm("Close every position of ours?", abort=True)
-    tell("flatten", socket, config, reason=reason)
+    tell("flatten", socket, config, argument=order_type, reason=reason)
+
+
+def flow(
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="In the base currency; negative when it left.")],
+    reason: Reason = "",
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say that money came into the account or left it: losses and peaks are measured without it.
+
+    Example: longwatch flow 10000 --reason "deposit of 5 January"; a withdrawal: longwatch flow -- -2500
+    """
+    tell("flow", socket, config, argument=amount, reason=reason)
 
 
 def modify(
