@@ -1,26 +1,29 @@
 """Cuts the daemon down at its crash points, seed after seed, and writes what came of it into docs/proof.md.
 
-`python -m tests.simulation.proof_cuts --cuts 10000`. A full proof, of FULL_CUTS cuts, fails too when a point of an
-order's way has fewer than FULL_EACH of them.
+`python -m tests.simulation.proof_cuts --cuts 10000`. A full proof, of FULL_CUTS cuts, fails too when a point has fewer
+than FULL_EACH of them, or a kind of journal record, of those a run meets, stood in fewer than FULL_EACH_KIND.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
+from longwatch.journal.codec import EVENTS, FACTS
 from longwatch.simulation.crashes import Account, account_of, is_broken, told
 from longwatch.simulation.cut_judge import COLUMNS, Tally
-from longwatch.simulation.cuts import IN_AN_ORDERS_WAY
+from longwatch.simulation.cuts import SELDOM_KINDS, Point
 from longwatch.simulation.simulate import Asked
 from tests.proof_page import PAGE, write_part
 from tests.simulation.proof import code_digest
 
-FULL_CUTS, FULL_EACH = 10_000, 500
+FULL_CUTS, FULL_EACH, FULL_EACH_KIND = 10_000, 500, 20
+KINDS = sorted((EVENTS.keys() | FACTS.keys()) - SELDOM_KINDS.keys())
 
 
 def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
@@ -75,7 +78,7 @@ def account_from(run: dict[str, Any]) -> Account:
         table={point: Tally(**row) for point, row in run["points"].items()},
         broken=list(run["broken"]),
         kinds={*run["kinds_cut"], *run["kinds_not_cut"]},
-        cut_kinds=set(run["kinds_cut"]),
+        cut_kinds=Counter(run["kinds_cut"]),
         runs=run["runs"],
     )
 
@@ -94,12 +97,18 @@ def keep(path: Path | None, seed: int, run: dict[str, Any]) -> None:
 
 
 def failures(whole: Account, *, is_full: bool) -> list[str]:
-    """Each broken promise with its command; of a full proof also each point with too few cuts."""
+    """Each broken promise with its command; of a full proof also each point and kind of record with too few cuts."""
     found = [f"broken: {one['invariant']}: {one['replay']}" for one in whole.broken]
     if is_broken(whole) and not found:
         found = ["broken: an order was duplicated or lost"]
-    few = {point: whole.table[point].cuts for point in IN_AN_ORDERS_WAY}
+    few = {point: whole.table[point].cuts for point in Point}
     found += [f"too few cuts: {point}: {cuts} of {FULL_EACH}" for point, cuts in few.items() if cuts < FULL_EACH]
+    few_kinds = {kind: whole.cut_kinds[kind] for kind in sorted({*KINDS, *whole.kinds})}
+    found += [
+        f"too few cuts of commits with a {kind}: {cuts} of {FULL_EACH_KIND}"
+        for kind, cuts in few_kinds.items()
+        if cuts < (FULL_EACH_KIND if kind in KINDS else 1)
+    ]
     return found if is_full else [line for line in found if line.startswith("broken")]
 
 
@@ -114,14 +123,19 @@ def section(whole: Account) -> Iterator[str]:
     yield "|---" * (len(COLUMNS) + 1) + "|"
     for point, tally in whole.table.items():
         yield f"| `{point}` | " + " | ".join(f"{getattr(tally, name):,}" for name in COLUMNS) + " |"
-    missed = sorted(whole.kinds - whole.cut_kinds)
-    named = f": never {', '.join(f'`{kind}`' for kind in missed)}" if missed else ""
-    cut, seen = len(whole.cut_kinds & whole.kinds), len(whole.kinds)
-    yield f"\nCommits with {cut} of the {seen} kinds of record that were written at all have been cut{named}."
+    yield from kinds_of(whole)
     if whole.broken:
         yield "\nBroken:\n"
     for one in whole.broken:
         yield f"- {one['invariant']}: `{one['replay']}`"
+
+
+def kinds_of(whole: Account) -> Iterator[str]:
+    """How often each kind of journal record stood in a commit that was cut, the seldom first."""
+    cut, seen = len(whole.cut_kinds), len(whole.kinds)
+    yield f"\nCommits with {cut} of the {seen} kinds of record that were written at all have been cut, each so often:\n"
+    often = sorted(whole.kinds, key=lambda kind: (whole.cut_kinds[kind], kind))
+    yield ", ".join(f"`{kind}` {whole.cut_kinds[kind]:,}" for kind in often) + "."
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,8 @@ def test_a_proof_broken_off_goes_on_with_the_runs_it_has_and_not_with_those_of_o
 def account_with(cuts: int, **changed: Any) -> Account:
     """So many cuts of every point."""
     table = {str(point): Tally(cuts=cuts, restarts=cuts, orders=cuts, settled=cuts) for point in Point}
-    return Account(**{"table": table, "kinds": {"FillBooked", "TimeReached"}, "cut_kinds": {"FillBooked"}, **changed})
+    kinds = {kind: max(cuts, proof_cuts.FULL_EACH_KIND) for kind in proof_cuts.KINDS}
+    return Account(**{"table": table, "kinds": set(kinds), "cut_kinds": Counter(kinds), **changed})
 
 
 def ending_cuts(monkeypatch: pytest.MonkeyPatch, page: Path, account: Account, cuts: int = 10_000) -> Any:
@@ -109,12 +111,25 @@ def ending_cuts(monkeypatch: pytest.MonkeyPatch, page: Path, account: Account, c
 def test_a_full_proof_of_cuts_fails_by_name_where_a_point_has_too_few(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each point of an order's way has 500; a smaller proof, of fewer cuts, is not asked for them."""
+    """Each point has 500; a smaller proof, of fewer cuts, is not asked for them."""
     page, account = tmp_path / "proof.md", account_with(500)
     assert ending_cuts(monkeypatch, page, account) is None
     account.table["queued"].cuts = 499
     assert ending_cuts(monkeypatch, page, account) == "too few cuts: queued: 499 of 500"
     assert ending_cuts(monkeypatch, page, account, cuts=4_999) is None
+
+
+def test_a_full_proof_of_cuts_fails_by_name_where_a_kind_of_record_has_too_few(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each kind that a run meets has its share; one that it does not is asked for only once it was written."""
+    page, account = tmp_path / "proof.md", account_with(500)
+    account.cut_kinds["FillBooked"] = 19
+    assert ending_cuts(monkeypatch, page, account) == "too few cuts of commits with a FillBooked: 19 of 20"
+    assert ending_cuts(monkeypatch, page, account, cuts=4_999) is None
+    account.cut_kinds["FillBooked"] = 20
+    account.kinds.add("LinkLost")
+    assert ending_cuts(monkeypatch, page, account) == "too few cuts of commits with a LinkLost: 0 of 20"
 
 
 def test_a_lost_order_or_a_broken_promise_fails_the_proof_of_cuts(
@@ -130,12 +145,13 @@ def test_a_lost_order_or_a_broken_promise_fails_the_proof_of_cuts(
 
 
 def test_the_table_of_cuts_is_a_part_of_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It stays where it is when the seeds are run anew; kinds of record that were never in a commit cut are named."""
+    """It stays where it is when the seeds are run anew; the kinds of record in the commits cut are counted."""
     page = tmp_path / "proof.md"
-    ending_cuts(monkeypatch, page, account_with(7))
+    account = account_with(7, kinds={"FillBooked", "TimeReached"}, cut_kinds=Counter(FillBooked=7))
+    ending_cuts(monkeypatch, page, account)
     part = page.read_text()
     assert "| `filled` | 7 | 7 | 0 | 7 | 0 | 0 | 7 | 0 |" in part
-    assert "1 of the 2 kinds of record" in part and "never `TimeReached`" in part
+    assert "1 of the 2 kinds of record" in part and "`TimeReached` 0, `FillBooked` 7." in part
     ending(monkeypatch, page, ("--seeds", "1"), [run_of(1)])
     assert page.read_text().startswith(part)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -24,12 +25,15 @@ MOST_TRIED = 4
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """What the cuts of one run, or of several, came to; `kinds` and `cut_kinds` are those of journal records."""
+    """What the cuts of one run, or of several, came to.
+
+    `kinds` are those of journal records that were written, `cut_kinds` in how many of the commits cut each one stood.
+    """
 
     table: dict[str, Tally] = field(default_factory=lambda: {str(point): Tally() for point in Point})
     broken: list[dict[str, str]] = field(default_factory=list)
     kinds: set[str] = field(default_factory=set)
-    cut_kinds: set[str] = field(default_factory=set)
+    cut_kinds: Counter[str] = field(default_factory=Counter)
     names: set[str] = field(default_factory=set)
     runs: int = 0
 
@@ -44,7 +48,7 @@ class Account:
             self.table[point] += tally
         self.broken += other.broken
         self.kinds |= other.kinds
-        self.cut_kinds |= other.cut_kinds
+        self.cut_kinds += other.cut_kinds
         self.names |= other.names
         self.runs += other.runs
 
@@ -102,10 +106,11 @@ def account_of(asked: Asked, say: Callable[[str], object] = lambda line: None) -
         traceback.print_exception(outcome.error)
         broken = [{"invariant": "run", "at": "", "text": outcome.text, "replay": asked.replay}]
         return Account(broken=broken, runs=1)
+    cut = kinds_cut(outcome.evidence)
     account = Account(
         table=tallies(outcome.evidence),
-        kinds={row.kind for row in outcome.evidence.rows},
-        cut_kinds=kinds_cut(outcome.evidence),
+        kinds={row.kind for row in outcome.evidence.rows} | cut.keys(),
+        cut_kinds=cut,
         names=names,
         runs=1,
     )
@@ -130,8 +135,8 @@ def told(account: Account) -> dict[str, Any]:
         "runs": account.runs,
         "cuts": account.cuts,
         "points": {point: asdict(tally) for point, tally in account.table.items()},
-        "kinds_cut": sorted(account.cut_kinds & account.kinds),
-        "kinds_not_cut": sorted(account.kinds - account.cut_kinds),
+        "kinds_cut": dict(sorted(account.cut_kinds.items())),
+        "kinds_not_cut": sorted(account.kinds - account.cut_kinds.keys()),
         "broken": account.broken,
     }
 
@@ -142,7 +147,7 @@ def lines(account: Account, asked: Asked) -> Iterable[str]:
     yield f"{'point':<15}" + "".join(f"{name:>12}" for name in COLUMNS)
     for point, tally in account.table.items():
         yield f"{point:<15}" + "".join(f"{getattr(tally, name):>12,}" for name in COLUMNS)
-    seen, cut = len(account.kinds), len(account.cut_kinds & account.kinds)
+    seen, cut = len(account.kinds), len(account.cut_kinds)
     yield f"{account.cuts:,} cuts in {account.runs} runs; commits with {cut} of {seen} kinds of record were cut"
     for one in account.broken:
         yield f"broken: {one['at']} {one['invariant']}: {one['text']}\nagain: {one['replay']}"

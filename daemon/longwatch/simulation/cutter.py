@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -42,7 +43,10 @@ UNANSWERED = frozenset({"PendingSubmit", "Inactive"})
 HALF_A_CANCEL = 0.3
 PATIENCE = timedelta(minutes=4)
 """How long a cut waits for its occurrence, and that of a queued order for one that had to wait; then any will do."""
-GIVE_UP_SECONDS = 480.0
+PATIENCE_FOR_A_KIND, PATIENCE_AT_ONCE = timedelta(seconds=130), timedelta(seconds=75)
+"""How long the cut of a commit waits for its kind of record, in trading and from a start; then one will do that has a
+kind which has not been cut in this run."""
+GIVE_UP_SECONDS, GIVE_UP_TIMES = 300.0, 2
 SIDES: Mapping[Point, tuple[Side, ...]] = {
     Point.BEFORE_COMMIT: (Side.BEFORE,),
     Point.TORN_COMMIT: (Side.TORN,),
@@ -85,6 +89,8 @@ class Cutter:
         self._left = 0
         self._about: tuple[tuple[int, ...], tuple[str, ...], Side | None] = ((), (), None)
         self._orders = _Orders({}, {}, set())
+        self._given_up: Counter[Point] = Counter()
+        self._kinds_cut: set[str] = set()
         self.struck: list[Struck] = []
         bench.journal_of, bench.ports_of = self._journal, self._ports
         self._tapped = bench.network.on_link
@@ -99,8 +105,12 @@ class Cutter:
 
     def _next(self) -> None:
         cut = next(self._cuts, None)
-        if cut is not None:
+        while cut is not None and cut.point not in COMMITS and self._given_up[cut.point] >= GIVE_UP_TIMES:
+            cut = next(self._cuts, None)
+        if cut is not None and cut.wait:
             self._loop.call_later(cut.wait, self._arm, cut)
+        elif cut is not None:
+            self._arm(cut)
 
     def _arm(self, cut: Cut) -> None:
         if self._bench.clock.market() < self._until:
@@ -111,6 +121,7 @@ class Cutter:
         """What has not occurred for long, as a cancel where orders fill, is left to another seed."""
         if self._cut is cut:
             self._cut = None
+            self._given_up[cut.point] += 1
             self._next()
 
     def _is_due(self, *points: Point) -> bool:
@@ -145,6 +156,7 @@ class Cutter:
             cut=cut, armed=self._armed_at, at=now, way=way, intents=tuple(sorted(set(intents))), kinds=tuple(kinds)
         )
         self.struck.append(struck)
+        self._kinds_cut.update(kinds)
         self._told(struck)
         life.fell()
         self._loop.call_later(cut.down, self._revive)
@@ -194,7 +206,8 @@ class Cutter:
         if cut is not None and cut.point in SIDES and not self._is_elsewhere(cut):
             sides = SIDES[cut.point]
             chosen = sides[int(cut.part * len(sides))]
-            if (cut.point in COMMITS or _concerns(cut.point, facts)) and self._is_due(cut.point):
+            is_one = self._is_of_kind(cut, records) if cut.point in COMMITS else _concerns(cut.point, facts)
+            if is_one and self._is_due(cut.point):
                 side = chosen
         if side is not None:
             intents = [found for _, body in facts if (found := _intent(body)) is not None]
@@ -202,6 +215,15 @@ class Cutter:
         if side is None or side is Side.AFTER:
             self._note(facts)
         return side
+
+    def _is_of_kind(self, cut: Cut, records: Sequence[Record]) -> bool:
+        """Whether a commit has the kind of record that the cut of one waits for."""
+        kinds = {record.kind for record in records}
+        if not cut.kind or cut.kind in kinds or self._is_late():
+            return True
+        waited = self._bench.clock.market() - self._armed_at
+        patience = PATIENCE_FOR_A_KIND if cut.wait else PATIENCE_AT_ONCE
+        return waited >= patience and not kinds <= self._kinds_cut
 
     def part(self) -> float:
         return 0.0 if self._cut is None else self._cut.way

@@ -184,7 +184,7 @@ def settled_by_its_deadline(evidence: Evidence) -> Found:
 
     A daemon that was dead then has the time until it lives again.
     """
-    dead = [(one.began, one.ended or evidence.scene.ends) for one in evidence.played if one.incident.fault == "crash"]
+    dead = _deaths(evidence)
     due: dict[int, Row] = {}
     deadline: dict[int, datetime] = {}
     last = evidence.rows[-1]
@@ -202,6 +202,17 @@ def settled_by_its_deadline(evidence: Evidence) -> Found:
     for intent, row in due.items():
         if last.tech > deadline[intent] + SLACK:
             yield row.at, f"intent {intent} was never looked at again"
+
+
+def _deaths(evidence: Evidence) -> list[tuple[datetime, datetime]]:
+    """When no daemon lived; one that was killed again before it had time to look at anything did not."""
+    found: list[tuple[datetime, datetime]] = []
+    for one in sorted(evidence.played, key=lambda played: played.began):
+        if one.incident.fault == "crash":
+            ended = one.ended or evidence.scene.ends
+            is_next = not found or one.began > found[-1][1] + SLACK
+            found.append((one.began, ended) if is_next else (found.pop()[0], ended))
+    return found
 
 
 def nothing_undigested(evidence: Evidence) -> Found:

@@ -19,7 +19,8 @@ LEAST_AT_TARGET = Decimal("0.99")
 """Share of the instruments that hold what was wanted at the end."""
 PRICE_MOVE = Decimal("0.10")
 A_PERIOD = timedelta(minutes=30)
-"""Of a rebalance where a run trades all day long."""
+A_BRISK_PERIOD = timedelta(minutes=2)
+"""How often a run rebalances: one of several days at most, and one of much trading."""
 
 
 def no_unknown_remains(evidence: Evidence) -> Found:
@@ -159,10 +160,16 @@ def _held(evidence: Evidence, orders: list[BookedOrder]) -> Decimal:
 
 
 def _unfilled(evidence: Evidence, orders: list[BookedOrder]) -> Decimal:
-    """Signed shares that the market left of the last day's orders."""
-    opened, ends = evidence.scene.sessions[-1].open_at, evidence.scene.ends
-    left = (order for order in orders if (order.at >= opened or order.is_live(ends)) and order.status != "Inactive")
+    """Signed shares that the market left of the last orders."""
+    since, ends = _last_orders_from(evidence), evidence.scene.ends
+    left = (order for order in orders if (order.at >= since or order.is_live(ends)) and order.status != "Inactive")
     return sum((_left(evidence, order) * (1 if order.is_buy else -1) for order in left), ZERO)
+
+
+def _last_orders_from(evidence: Evidence) -> datetime:
+    """The last day's open; where a decision comes every two minutes and undoes the former, when the last is due."""
+    last = evidence.scene.sessions[-1]
+    return last.close_at - A_BRISK_PERIOD if evidence.scene.is_brisk else last.open_at
 
 
 def _left(evidence: Evidence, order: BookedOrder) -> Decimal:
@@ -200,8 +207,8 @@ def _still_bought(evidence: Evidence, symbol: str) -> Decimal:
 
 
 def _unsold(evidence: Evidence, sized: Row) -> Decimal:
-    """The value that the market left of the last day's sells: buys wait for its room."""
-    opened, prices = evidence.scene.sessions[-1].open_at, dict(sized.body["prices"])
-    sells = (order for order in evidence.orders if not order.is_buy and order.at >= opened)
+    """The value that the market left of the last sells: buys wait for its room."""
+    since, prices = _last_orders_from(evidence), dict(sized.body["prices"])
+    sells = (order for order in evidence.orders if not order.is_buy and order.at >= since)
     left = (_left(evidence, one) * Decimal(prices.get(one.symbol, 0)) for one in sells if one.status != "Inactive")
     return sum(left, ZERO) * (1 + PRICE_MOVE)

@@ -45,8 +45,10 @@ BRISK = {
     "reconcile": "every 30 min during the session",
     "quote_warmup_seconds": 5.0,
 }
-BRISK_SHARES, BRISK_POINTS = 4, 400
-BRISK_HOURS, BRISK_CALM = timedelta(hours=3), timedelta(minutes=45)
+BRISK_SHARES, BRISK_POINTS = 6, 400
+BRISK_LIMITS = (("mid", 0), ("mid", 0), ("mid", 0), ("far", 2))
+"""At the mid most orders wait for the market, and are withdrawn when it does not come; beyond the quote they fill."""
+BRISK_HOURS, BRISK_CALM = timedelta(hours=2, minutes=30), timedelta(minutes=30)
 """A run that trades all the time in a few shares, by orders that are withdrawn and replaced when they do not fill; each
 reading of the account brings all that there was since midnight, so that short runs are cheap ones."""
 
@@ -183,10 +185,12 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
 def _brisk(seed: int, settings: dict[str, Any]) -> dict[str, Any]:
     """The same with much trading, and with orders that wait: to be written, and to be filled."""
     random = Random(f"{seed}|brisk")
+    limit_from, limit_offset = random.choice(BRISK_LIMITS)
     execution = {
         "order_type": "LMT",
-        "limit_offset_bps": random.choice([0, 2, 5]),
-        "working_seconds": float(random.choice([12, 16, 20])),
+        "limit_from": limit_from,
+        "limit_offset_bps": limit_offset,
+        "working_seconds": float(random.choice([25, 35, 45])),
         "replacements": 100,
         "acknowledge_seconds": 5.0,
         "absence_quiet_seconds": 20.0,
