@@ -19,13 +19,26 @@ from longwatch.domain.orders import Evidence, OrderState
 from longwatch.domain.state import State
 from longwatch.engine.loop import Engine
 from longwatch.errors import UsageError
+from longwatch.journal.codec import EVENTS, FACTS
 from longwatch.journal.reading import read_records, verify
 from longwatch.journal.records import Record
 from longwatch.journal.store import Store, open_store
 from longwatch.simulation import crashes, cutter, mortal, scenery
 from longwatch.simulation import simulate as simulate_module
 from longwatch.simulation.cut_judge import AT_REST
-from longwatch.simulation.cuts import IN_AN_ORDERS_WAY, POINTS, Cut, Point, cuts_of, drawn_cuts
+from longwatch.simulation.cuts import (
+    COMMITS,
+    FIRST_KINDS,
+    IN_AN_ORDERS_WAY,
+    POINTS,
+    SELDOM_KINDS,
+    STARTING_KINDS,
+    TRADING_KINDS,
+    Cut,
+    Point,
+    cuts_of,
+    drawn_cuts,
+)
 from longwatch.simulation.cutter import Cutter
 from longwatch.simulation.mortal import Killed, MortalStore, Side
 from longwatch.simulation.simulate import Asked, Outcome, simulated
@@ -82,11 +95,36 @@ def test_a_seed_is_cut_the_same_way_again_and_up_to_any_cut() -> None:
     assert run(crash_points=last.cut.name).evidence.cuts == whole[:2]
 
 
-def test_every_point_is_drawn_as_often_as_every_other() -> None:
-    """And each one is numbered within its seed."""
-    drawn = [cut for _, cut in zip(range(40 * len(Point)), drawn_cuts(7), strict=False)]
+def test_every_step_of_an_orders_way_is_drawn_as_often_as_every_other_and_commits_twice_as_often() -> None:
+    """Each is numbered within its seed; half of the cuts of commits are armed with the daemon's start."""
+    drawn = [cut for _, cut in zip(range(3 + 13 * 40), drawn_cuts(7), strict=False)]
     for point in Point:
-        assert [cut.number for cut in drawn if cut.point is point] == list(range(1, 41))
+        count = 81 if point in COMMITS else 40
+        assert [cut.number for cut in drawn if cut.point is point] == list(range(1, count + 1))
+    assert {cut.point for cut in drawn[:3]} == set(COMMITS)
+    at_once = [cut for cut in drawn if cut.point in COMMITS and not cut.wait]
+    assert len(at_once) >= 3 * 40
+    assert max(cut.skip for cut in at_once) <= 8
+    assert {cut.kind for cut in drawn[:3]} <= {"", *FIRST_KINDS}
+
+
+def test_cuts_of_commits_are_drawn_for_every_kind_of_record_but_those_a_run_does_not_meet() -> None:
+    drawn = [cut for _, cut in zip(range(13 * 60), drawn_cuts(7), strict=False)]
+    assert {cut.kind for cut in drawn} - {""} >= set(STARTING_KINDS) | set(TRADING_KINDS)
+    assert {*FIRST_KINDS, *STARTING_KINDS, *TRADING_KINDS, *SELDOM_KINDS} == EVENTS.keys() | FACTS.keys()
+
+
+@pytest.mark.usefixtures("shortly")
+@pytest.mark.parametrize("side", COMMITS)
+def test_a_daemon_is_cut_at_its_very_first_commit_and_at_one_with_a_certain_record(
+    monkeypatch: pytest.MonkeyPatch, side: Point
+) -> None:
+    """The first that a new journal has; then, two daemons later, the one with the reserved order ids."""
+    cut_at(monkeypatch, cut(side, wait=0.0, rests=False), cut(side, 2, wait=0.0, rests=False, kind="IdsReserved"))
+    outcome = run()
+    first, second = outcome.evidence.cuts
+    assert "DaemonStarted" in first.kinds and "IdsReserved" in second.kinds
+    assert outcome.broken == ()
 
 
 def test_the_page_has_every_point(root: Path) -> None:

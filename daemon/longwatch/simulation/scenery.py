@@ -204,7 +204,8 @@ def _brisk(seed: int, settings: dict[str, Any]) -> dict[str, Any]:
         "ib": settings["ib"] | connection,
         # A twentieth of the capital is little to this market: what is not filled at once is by its replacements.
         "sizing": settings["sizing"] | {"cash_reserve_fraction": 0.95},
-        "risk": settings["risk"] | {"max_orders_per_minute": 1_000},
+        # The same shares go to and fro all day: more of them than a day's trading would do.
+        "risk": settings["risk"] | {"max_orders_per_minute": 1_000, "max_volume_fraction": None},
     }
 
 
