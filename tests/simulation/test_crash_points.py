@@ -350,13 +350,13 @@ def sends_before_it_is_durable(patch: pytest.MonkeyPatch) -> None:
 
 PLANTED: dict[str, tuple[Plant, Cut, set[str]]] = {
     "before-commit": (sends_before_it_is_durable, cut(Point.INTENDED, part=0.1), {"one order an intent"}),
-    "torn-commit": (forgets_fills, cut(Point.FILLED, part=0.9), {"quiet positions"}),
+    "torn-commit": (forgets_fills, cut(Point.FILLED, part=0.9), {"books agree"}),
     "intended": (never_settles_an_unknown, cut(Point.INTENDED, part=0.9), {AT_REST, "no unknown remains"}),
     "queued": (never_settles_an_unknown, cut(Point.QUEUED), {AT_REST, "no unknown remains"}),
     "sending": (sends_again_after_a_restart, cut(Point.SENDING, way=0.1), {"one order an intent"}),
     "half-written": (takes_it_for_unsent, cut(Point.HALF_WRITTEN), {"ends by evidence"}),
     "acknowledged": (takes_it_for_unsent, cut(Point.ACKNOWLEDGED, way=0.1), {"ends by evidence"}),
-    "filled": (forgets_fills, cut(Point.FILLED, way=0.1), {"quiet positions"}),
+    "filled": (forgets_fills, cut(Point.FILLED, way=0.1), {"books agree"}),
     "cancel-sent": (loses_the_cancel, cut(Point.CANCEL_SENT, way=0.1), {AT_REST}),
 }
 
