@@ -133,6 +133,12 @@ def test_the_page_has_every_point(root: Path) -> None:
     assert [f"| `{point}` | {text} |" in page for point, text in POINTS.items()] == [True] * len(Point)
 
 
+def test_the_page_has_every_kind_of_record_that_is_not_waited_for_and_why(root: Path) -> None:
+    rows = [line for line in (root / "docs/crashes.md").read_text().splitlines() if line.startswith("| `")]
+    for kind, why in SELDOM_KINDS.items():
+        assert any(f"`{kind}`" in row and row.endswith(f"| {why} |") for row in rows), kind
+
+
 @pytest.mark.parametrize("asked", ["every", "queued", "queued:0", "queued:x", ":3"])
 def test_a_point_there_is_not_is_refused_in_one_sentence(asked: str) -> None:
     with pytest.raises(UsageError, match=r"--crash-points .*: write all, or POINT:N with a point of before-commit, "):
