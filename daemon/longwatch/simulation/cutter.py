@@ -22,6 +22,7 @@ from longwatch.ports import Broker, BrokerNeeds, OrderGate
 from longwatch.simulation.bench import Bench
 from longwatch.simulation.cuts import COMMITS, Cut, Point, Struck
 from longwatch.simulation.life import Life
+from longwatch.simulation.met import concerns
 from longwatch.simulation.mortal import MortalStore, Side
 from longwatch.simulation.tap import SERVER_VERSION, Stream
 from longwatch.simulation.transport import MemoryLink
@@ -206,7 +207,7 @@ class Cutter:
         if cut is not None and cut.point in SIDES and not self._is_elsewhere(cut):
             sides = SIDES[cut.point]
             chosen = sides[int(cut.part * len(sides))]
-            is_one = self._is_of_kind(cut, records) if cut.point in COMMITS else _concerns(cut.point, facts)
+            is_one = self._is_of_kind(cut, records) if cut.point in COMMITS else concerns(cut.point, facts)
             if is_one and self._is_due(cut.point):
                 side = chosen
         if side is not None:
@@ -314,35 +315,6 @@ class Cutter:
         is_news = cut.point is Point.FILLED or (intent in self._orders.unanswered and is_open)
         if intent is not None and is_news and self._is_due(cut.point):
             self._strike("unread", (intent,))
-
-
-def _concerns(point: Point, facts: Sequence[tuple[str, Mapping[str, Any]]]) -> bool:
-    """Whether a commit is an occurrence of a point of an order's way."""
-    return any(CONCERNED[point](kind, body) for kind, body in facts)
-
-
-def _is_intended(kind: str, body: Mapping[str, Any]) -> bool:
-    return kind == "OrderIntended"
-
-
-def _is_handed(kind: str, body: Mapping[str, Any]) -> bool:
-    return kind == "OrderMoved" and body["state"] == "sending"
-
-
-def _is_acknowledged(kind: str, body: Mapping[str, Any]) -> bool:
-    return kind == "OrderMoved" and body["evidence"] == "acknowledged by the broker"
-
-
-def _is_filled(kind: str, body: Mapping[str, Any]) -> bool:
-    return kind == "FillBooked" and body["intent"] is not None
-
-
-CONCERNED: Mapping[Point, Callable[[str, Mapping[str, Any]], bool]] = {
-    Point.INTENDED: _is_intended,
-    Point.SENDING: _is_handed,
-    Point.ACKNOWLEDGED: _is_acknowledged,
-    Point.FILLED: _is_filled,
-}
 
 
 def _intent(body: Mapping[str, Any]) -> int | None:
