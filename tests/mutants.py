@@ -9,6 +9,7 @@ What was noticed is kept in .mutants, and not asked again while the module stays
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import importlib
 import json
@@ -20,8 +21,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -32,29 +35,29 @@ from hypothesis import Phase, Verbosity, settings
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / ".mutants"
 PAGE = ROOT / "docs" / "mutants.md"
-DOMAIN = Path("longwatch", "domain")
+DOMAIN = Path("daemon", "longwatch", "domain")
 MODULES = ("positions", "orders", "identity", "evidence", "reconcile", "breaks", "causes", "others", "inference")
 NEVER = ("test_fold.py",)
 """Runs other processes, which find no change."""
-COPIES = (
-    *(("daemon/longwatch", "longwatch"), ("docs", "docs"), ("config", "config"), ("README.md", "README.md")),
-    *((f"tests/{name}", f"tests/{name}") for name in ("domain", "gateway", "__init__.py", "conftest.py")),
-    *((f"tests/{name}", f"tests/{name}") for name in ("mutants.py", "proof_counts.py", "proof_page.py")),
-)
+COPIES = ("daemon", "tests", "docs", "config", "README.md")
 CONFIG = """
 [tool.mutmut]
-source_paths = ["longwatch"]
+source_paths = ["daemon"]
 
 [tool.pytest.ini_options]
 asyncio_mode = "auto"
+asyncio_default_fixture_loop_scope = "function"
 markers = ["timeout: has no meaning here"]
 """
+TOOK = Path("seconds.json")
 CHOSEN = "MUTANT_UNDER_TEST"
 PATIENCE = 10.0
 """How many times its usual time a fork may take, and that many seconds: what takes longer goes round for ever."""
 MEMORY = 3 * 2**30
 QUICK = 0.03
 """Seconds; what takes longer is asked after all else, as are the tests that hypothesis feeds."""
+FIRST_LOOK = 1.0
+"""Seconds of tests that a first look asks of each change."""
 LATEST = 12
 """So many of the tests that noticed the changes before are asked first."""
 
@@ -73,7 +76,8 @@ def main() -> int:
     for module in asked.modules:
         prepare(module)
         command = [sys.executable, "-m", "tests.mutants", "--inside", module, *options]
-        subprocess.run(command, cwd=PLACE, env=os.environ | {"PYTHONPATH": str(PLACE)}, check=True)
+        paths = {"PYTHONPATH": f"{PLACE}{os.pathsep}{PLACE / 'daemon'}"}
+        subprocess.run(command, cwd=PLACE, env=os.environ | paths, check=True)
         if not asked.quick:
             write_row(PAGE, module, json.loads((PLACE / f"{module}.json").read_text())["outcomes"])
     return 0
@@ -81,16 +85,15 @@ def main() -> int:
 
 def prepare(module: str) -> None:
     """Copy package, tests and pages to a place of their own. Raises FileNotFoundError when there is no such module."""
-    if not (ROOT / "daemon" / DOMAIN / f"{module}.py").is_file():
+    if not (ROOT / DOMAIN / f"{module}.py").is_file():
         raise FileNotFoundError(f"there is no module {module} in daemon/longwatch/domain")
-    for source, target in COPIES:
-        place = PLACE / target
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / source).is_dir():
-            shutil.rmtree(place, ignore_errors=True)
-            shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
+    PLACE.mkdir(exist_ok=True)
+    for name in COPIES:
+        if (ROOT / name).is_dir():
+            shutil.rmtree(PLACE / name, ignore_errors=True)
+            shutil.copytree(ROOT / name, PLACE / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(ROOT / source, place)
+            shutil.copy(ROOT / name, PLACE)
     (PLACE / "pyproject.toml").write_text(CONFIG)
 
 
@@ -149,21 +152,28 @@ class Asker:
         self.module, self.names, self.is_quick = module, names, is_quick
         self.outcomes: dict[str, str] = {}
         self.is_done = False
+        self._caches: list[Any] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Learn which tests reach which function, then ask of each change those that reach it."""
-        items = {item.nodeid: item for item in session.items}
+        took = json.loads(TOOK.read_text()) if TOOK.exists() else {}
+        items = {item.nodeid: item for item in session.items if not (self.is_quick and is_long(item, took))}
         reached = self._learned(list(items.values()))
+        TOOK.write_text(json.dumps(took | {nodeid: seconds for nodeid, (seconds, _) in reached.items()}))
+        self._caches = caches()
+        gc.freeze()
         own = f"test_{self.module}.py"
-        order = {}
-        for nodeid, (seconds, _) in reached.items():
-            is_long = seconds > QUICK or hasattr(items[nodeid].obj, "is_hypothesis_test")
-            if not (self.is_quick and is_long):
-                order[nodeid] = (is_long, own not in nodeid, seconds)
+        order = {
+            nodeid: (is_long(items[nodeid], {nodeid: seconds}), own not in nodeid, seconds)
+            for nodeid, (seconds, _) in reached.items()
+        }
         killers: list[str] = []
         for number, name in enumerate(self.names, 1):
             function = name.partition("__mutmut_")[0]
             tests = sorted((one for one in order if function in reached[one][1]), key=order.__getitem__)
+            if self.is_quick:
+                spent = accumulate(order[one][2] for one in tests)
+                tests = [one for one, seconds in zip(tests, spent, strict=True) if seconds < FIRST_LOOK]
             chosen = [one for one in killers if one in set(tests)][:LATEST]
             chosen += [one for one in tests if one not in chosen]
             outcome, killer = self._asked(name, [items[one] for one in chosen], sum(order[one][2] for one in chosen))
@@ -185,14 +195,16 @@ class Asker:
             hits = importlib.import_module("mutmut.state").state()._stats
             os.environ[CHOSEN] = "stats"
             found: list[Any] = []
+            cached = caches()
             for item in items:
-                forget()
+                for one in cached:
+                    one.cache_clear()
                 hits.clear()
-                reports = runtestprotocol(item, log=False)
-                for report in reports:
-                    if report.failed:
-                        raise RuntimeError(f"{item.nodeid} fails on the code as it is: {report.longreprtext}")
-                seconds = sum(report.duration for report in reports)
+                began = time.process_time()
+                if fails(item):
+                    print(f"left out, for it fails on the code as it is: {item.nodeid}", flush=True)
+                    continue
+                seconds = time.process_time() - began
                 found.append((item.nodeid, seconds, [name.rpartition(".")[2] for name in hits]))
             return found
 
@@ -208,7 +220,8 @@ class Asker:
 
         def ask() -> int | None:
             os.environ[CHOSEN] = f"longwatch.domain.{self.module}.{name}"
-            forget()
+            for one in self._caches:
+                one.cache_clear()
             return next((number for number, item in enumerate(items) if fails(item)), None)
 
         status, killer = forked(ask, PATIENCE * (seconds + 1))
@@ -219,17 +232,19 @@ class Asker:
         return ("not noticed" if killer is None else "noticed"), killer
 
 
+def is_long(item: Any, took: dict[str, float]) -> bool:
+    """Whether a test takes long, or as long as hypothesis has more for it."""
+    return took.get(item.nodeid, 0.0) > QUICK or hasattr(item.obj, "is_hypothesis_test")
+
+
 def fails(item: pytest.Item) -> bool:
     return any(report.failed for report in runtestprotocol(item, log=False))
 
 
-def forget() -> None:
-    """What was worked out once for several tests is worked out anew."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(("tests.", "longwatch.")):
-            for value in list(vars(module).values()):
-                if hasattr(value, "cache_clear"):
-                    value.cache_clear()
+def caches() -> list[Any]:
+    """What works something out once for several tests: in a fork it must do so anew."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(("tests.", "longwatch."))]
+    return [value for module in modules for value in vars(module).values() if hasattr(value, "cache_clear")]
 
 
 def forked(work: Callable[[], Any], seconds: float | None) -> tuple[int, Any]:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.causes import Cause
 from longwatch.domain.exposure import worst_shares
-from longwatch.domain.identity import TWO_ORDERS, intent_of, is_reachable
+from longwatch.domain.identity import (
+    TWO_ORDERS,
+    disowned,
+    identify,
+    ids_began_again,
+    instrument_of,
+    intent_of,
+    is_reachable,
+    own_number,
+)
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import OrderState
+from longwatch.domain.orders import Absence, Change, Order, OrderState, whole_number
+from longwatch.domain.state import put_order
 from tests.domain.world import (
     ACCOUNT,
     CLIENT,
@@ -262,3 +274,262 @@ def test_a_reference_that_we_would_not_write_is_none_of_ours(number: str) -> Non
     step = world.stranger("BBB", 5, "f1.01", ref=f"lw:{world.state.journal_id}:{number}")
     assert world.state.next_intent == before and world.order(1).filled == 0
     assert not of_kind(step.effects, m.CancelOrder)
+
+
+# ── every field of what is noted ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_number_of_ours_has_up_to_eighteen_digits() -> None:
+    """The longest that is read, and the shortest that is not."""
+    assert whole_number("9" * 18) == 10**18 - 1
+    assert whole_number("9" * 19) is None
+
+
+def test_a_row_without_a_name_is_nobodys() -> None:
+    """Not even where the journal, by a mistake, knows an order under no number."""
+    world, intent = working()
+    for number in (0, 1):
+        world.state.by_perm_id[number] = world.state.by_order_id[(number, 1)] = intent
+    world.state.by_order_id[(0, 0)] = world.state.by_order_id[(1, 5)] = intent
+    assert intent_of(world.state) is None
+    assert intent_of(world.state, order_id=5) is None
+    assert intent_of(world.state, client_id=CLIENT, order_id=1) == intent
+    assert own_number(world.state, "") is None and own_number(world.state, f"lw:{world.state.journal_id}:7") == 7
+
+
+def test_a_correction_of_somebody_elses_execution_is_somebody_elses() -> None:
+    """Its order id may be the number of one of ours: the execution decides."""
+    world, intent = working()
+    world.stranger("AAA", 5, "0000f.01.01")
+    order_id = world.order(intent).order_id or 0
+    assert intent_of(world.state, client_id=CLIENT, order_id=order_id, replaces="0000f.01.01") is None
+    assert intent_of(world.state, client_id=CLIENT, order_id=order_id, replaces="0000f.02.01") == intent
+
+
+def of_a_lost_copy(world: World, number: int) -> m.OpenOrderSeen:
+    """A row that bears this journal's name and a number it has not given."""
+    order = world.order(1)
+    row = open_order(order, world.now, ref=f"lw:{world.state.journal_id}:{number}")
+    return replace(row, perm_id=OTHER, order_id=2777, con_id=2, symbol="BBB")
+
+
+@pytest.mark.parametrize(("beyond", "is_taken"), [(0, True), (5, True), (-1, False)])
+def test_a_number_of_a_lost_copy_is_never_given_again(beyond: int, is_taken: bool) -> None:
+    """It quarantines the instrument with its cause, and tells a person at once; what is known is not disowned."""
+    world, _ = working()
+    number = world.state.next_intent + beyond
+    row = of_a_lost_copy(world, number)
+    found = list(disowned(world.state, row))
+    if not is_taken:
+        assert found == []
+        return
+    text = f"BBB: {row.ref} bears this journal's name but is not in it; was an older copy restored?"
+    assert found == [
+        m.IntentsTaken(up_to=number, reason=f"{row.ref} was seen at the broker"),
+        m.QuarantineSet(con_id=2, symbol="BBB", reason=text, tech=row.tech, cause=Cause.OURS_UNKNOWN),
+        m.RaiseAlert(key="ours_but_unknown", text=text, severity="critical"),
+    ]
+    world.take(row)
+    assert list(disowned(world.state, row)) == []
+
+
+def test_a_number_that_was_given_and_is_known_no_more_is_not_taken_twice() -> None:
+    """It lies before the next one; the instrument is quarantined all the same."""
+    world, _ = working()
+    row = of_a_lost_copy(world, world.state.next_intent)
+    world.hear(m.OpenOrderSeen, **{name: getattr(row, name) for name in row.__dataclass_fields__})
+    world.state.quarantines.clear()
+    assert [type(one) for one in disowned(world.state, row)] == [m.QuarantineSet, m.RaiseAlert]
+
+
+def test_the_instrument_of_each_kind_of_event() -> None:
+    """Of what no order or fill of ours is behind, and of what speaks of all, none."""
+    world, intent = working()
+    order = world.order(intent)
+    fill = world.fill(intent, 40, exec_id="00018.01.01")
+    assert fill.facts
+    stamp = {"at": world.now, "tech": world.now}
+    status = order_status(order, world.now, "Submitted", D(0))
+    error = m.OrderErrorSeen(**stamp, order_id=order.order_id, code=201, text="no", verdict="rejected")
+    paid = m.CommissionSeen(**stamp, exec_id="00018.01.01", commission=D(1), currency="USD")
+    ours = (
+        *(status, replace(status, perm_id=0), replace(status, order_id=0, client_id=0)),
+        *(error, m.OrderHanded(**stamp, intent=intent), m.OrderWithheld(**stamp, intent=intent, reason="closed")),
+        *(paid, open_order(order, world.now)),
+    )
+    assert [instrument_of(world.state, one) for one in ours] == [(1, "AAA")] * len(ours)
+    nobodys = (
+        *(replace(status, perm_id=0, order_id=77), replace(status, perm_id=0, client_id=CLIENT + 1)),
+        *(replace(error, order_id=77), m.OrderHanded(**stamp, intent=99)),
+        *(replace(paid, exec_id="00019.01.01"), m.TimeReached(**stamp)),
+    )
+    assert [instrument_of(world.state, one) for one in nobodys] == [None] * len(nobodys)
+    raw = m.MessageUndecodable(**stamp, message_id=11, raw=("11",), reason="a field is missing", con_id=3)
+    assert instrument_of(world.state, raw) == (3, "3")
+
+
+def handed() -> tuple[World, Order]:
+    """One that is sent, and that the broker has not named yet."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    return world, world.order(intent)
+
+
+def identified(world: World, order: Order, row) -> list[m.OrderIdentified]:
+    return of_kind(list(identify(world.state, order.intent, row)), m.OrderIdentified)
+
+
+def test_the_first_row_with_a_perm_id_names_the_order_with_the_address_it_has_now() -> None:
+    """An execution and a completed row tell no address; a row without a permId names nothing."""
+    world, order = handed()
+    number = order.order_id or 0
+    named = {"intent": order.intent, "perm_id": perm_id(1)}
+    at_the_gateway = m.OrderIdentified(**named, client_id=CLIENT, order_id=number)
+    assert identified(world, order, open_order(order, world.now)) == [at_the_gateway]
+    assert identified(world, order, order_status(order, world.now, "Submitted", D(0))) == [at_the_gateway]
+    without = m.OrderIdentified(**named, client_id=0, order_id=0)
+    assert identified(world, order, execution(order, world.now, "1.01", 5, "100")) == [without]
+    assert identified(world, order, completed(order, world.now, "Filled", 100)) == [without]
+    assert identified(world, order, open_order(order, world.now, perm_id=0)) == []
+
+
+def test_an_order_is_named_again_only_by_an_address_that_names_nothing_yet() -> None:
+    """By whatever row; one without a number says nothing of it."""
+    world, intent = working()
+    order = world.order(intent)
+    row = open_order(order, world.now)
+    assert identified(world, order, row) == []
+    assert identified(world, order, replace(row, order_id=2777)) == [
+        m.OrderIdentified(intent=1, perm_id=perm_id(1), client_id=CLIENT, order_id=2777)
+    ]
+    assert identified(world, order, replace(row, client_id=9)) == [
+        m.OrderIdentified(intent=1, perm_id=perm_id(1), client_id=9, order_id=order.order_id or 0)
+    ]
+    assert identified(world, order, replace(row, order_id=0)) == []
+    assert len(identified(world, order, replace(row, order_id=1))) == 1
+    put_order(world.state, replace(order, order_id=None))
+    assert len(identified(world, world.order(1), row)) == 1
+    assert identified(world, world.order(1), replace(row, order_id=-1)) == []
+
+
+def test_a_twin_is_an_order_of_its_own_that_has_only_its_terms_from_the_first() -> None:
+    """Nothing that was heard of the first, asked of it or noted on it is the second one's."""
+    world, intent = working()
+    former = world.order(intent)
+    change = Change(number=1, quantity=D(120), limit_price=None, stop_price=None, asked_at=world.now)
+    heard_of = {
+        "cancel_reason": "a person's",
+        "cancel_asked": True,
+        "replaces": 7,
+        "replacement": 2,
+        "filled": D(40),
+        "reported": D(50),
+        "ending": S.CANCELLED,
+        "average_price": D(99),
+        "commission": D(1),
+        "absence": Absence(since=world.now),
+        "change": change,
+        "changed": 1,
+        "changed_at": world.now,
+        "deadline": world.now,
+        "evidence": "handed to the transport",
+        "proof": "TimeReached",
+        "handed": False,
+        "epoch": 7,
+        "text": "told",
+    }
+    put_order(world.state, replace(former, **heard_of))
+    world.wait(5)
+    row = open_order(former, world.now, perm_id=OTHER, client_id=9, order_id=2777)
+    made, named = islice(identify(world.state, intent, row), 2)
+    terms = ("ref", "run_id", "con_id", "symbol", "side", "order_type", "limit_price", "stop_price", "tif", "account")
+    terms += ("mode", "purpose", "outside_rth", "decision_price", "allocations", "oca_group", "sent_at")
+    assert isinstance(made, m.OrderIntended)
+    assert made.order == Order(
+        **{name: getattr(former, name) for name in terms},
+        intent=2,
+        twin_of=intent,
+        quantity=D(120),
+        created_at=world.now,
+        state=S.WORKING,
+        evidence="acknowledged by the broker",
+        proof="OpenOrderSeen",
+        text="two orders at the broker for one intent",
+        order_id=2777,
+        client_id=9,
+        epoch=world.state.epoch,
+        handed=True,
+        moved_at=world.now,
+    )
+    assert named == m.OrderIdentified(intent=2, perm_id=OTHER, client_id=9, order_id=2777)
+
+
+@pytest.mark.parametrize(
+    ("row", "quantity"),
+    [
+        (lambda order, at: open_order(order, at, quantity=D(130)), 130),
+        (lambda order, at: replace(order_status(order, at, "Submitted", D(60)), remaining=D(70)), 130),
+        (lambda order, at: replace(execution(order, at, "1.01", 30, "100"), cumulative=D(130)), 130),
+        (lambda order, at: replace(execution(order, at, "1.01", 130, "100"), cumulative=D(0)), 130),
+        (lambda order, at: completed(order, at, "Filled", 130), 130),
+        (lambda order, at: completed(order, at, "Cancelled", 0), 100),
+    ],
+)
+def test_a_twin_is_as_large_as_the_first_or_as_what_told_of_it(row, quantity: int) -> None:
+    """Whichever is more."""
+    world, intent = working()
+    made = next(iter(identify(world.state, intent, replace(row(world.order(intent), world.now), perm_id=OTHER))))
+    assert isinstance(made, m.OrderIntended) and made.order.quantity == quantity
+
+
+def test_what_is_said_and_done_about_two_orders_of_one_intent() -> None:
+    """One sentence for the quarantine and the alert; a cancel that was asked for is not asked for anew, only sent."""
+    world, intent = working()
+    number = world.order(intent).order_id
+    step = world.open_order(intent, perm_id=OTHER, order_id=2777)
+    text = f"AAA: two orders at the broker for one intent: lw:k7q2:1 is permId {perm_id(1)} and #2, permId {OTHER}"
+    text += "; both are cancelled"
+    assert of_kind(step.facts, m.QuarantineSet) == [
+        m.QuarantineSet(con_id=1, symbol="AAA", reason=text, tech=world.now)
+    ]
+    assert of_kind(step.effects, m.RaiseAlert) == [
+        m.RaiseAlert(key="two_orders_one_intent", text=text, severity="critical")
+    ]
+    assert of_kind(step.facts, m.OrderCancelAsked) == [
+        m.OrderCancelAsked(intent=one, reason="two orders at the broker for one intent") for one in (1, 2)
+    ]
+    third = world.open_order(intent, perm_id=OTHER + 1, order_id=2778, client_id=9)
+    assert [one.intent for one in of_kind(third.facts, m.OrderCancelAsked)] == [3]
+    assert of_kind(third.effects, m.CancelOrder) == [m.CancelOrder(intent=1, order_id=number)]
+    assert not of_kind(third.facts, m.QuarantineSet)
+    (told,) = of_kind(third.effects, m.RaiseAlert)
+    assert told.text.endswith(
+        f"and #3, permId {OTHER + 1} of client 9, which this daemon can't cancel: cancel it by hand in TWS"
+    )
+
+
+@pytest.mark.parametrize(("next_id", "anew"), [(-1, True), (0, True), (1, False)])
+def test_ids_begin_again_with_one_that_the_broker_has_named_of_ours(next_id: int, anew: bool) -> None:
+    """By this client; a number of ours that it never spoke of may not have arrived."""
+    world, intent = working()
+    number = world.order(intent).order_id or 0
+    (unnamed,) = (order for order in world.trade(AAA="0.1", BBB="0.1"))
+    assert (unnamed.order_id or 0) > number
+    fields = {"client_id": CLIENT, "accounts": (ACCOUNT,), "server_version": 176, "next_order_id": number + next_id}
+    event = m.LinkUp(at=world.now, tech=world.now, **fields)
+    assert ids_began_again(world.state, event) is anew
+    assert not ids_began_again(world.state, replace(event, client_id=2))
+    assert ids_began_again(World.ready().state, replace(event, next_order_id=0))
+    assert not ids_began_again(World.ready().state, replace(event, next_order_id=1))
+
+
+def test_an_order_without_an_id_or_under_one_that_names_another_is_out_of_reach() -> None:
+    """A cancel by it would hit nothing, or somebody."""
+    world, intent = working()
+    order = world.order(intent)
+    assert is_reachable(world.state, order)
+    assert not is_reachable(world.state, replace(order, order_id=None))
+    assert not is_reachable(world.state, replace(order, client_id=None))
+    assert not is_reachable(world.state, replace(order, order_id=77))
+    assert not is_reachable(world.state, replace(order, ref="lw:k7q2:9"))

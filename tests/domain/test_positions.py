@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +62,27 @@ def test_crossing_zero_realises_the_old_side_and_prices_the_new() -> None:
     """100 bought at 10, 150 sold at 12: 200 realised, 50 short at 12."""
     turned = after_fill(after_fill(NOTHING, D(100), D(10)), D(-150), D(12))
     assert (turned.quantity, turned.average_cost, turned.realized) == (D(-50), D(12), D(200))
+
+
+@pytest.mark.parametrize(
+    ("held", "signed", "price", "after"),
+    [
+        ((0, 0), 1, 10, (1, 10, 0)),
+        ((0, 0), -1, 10, (-1, 10, 0)),
+        ((1, 10), 1, 12, (2, 11, 0)),
+        ((-1, 10), -3, 12, (-4, "11.5", 0)),
+        ((2, 10), -1, 12, (1, 10, 2)),
+        ((-2, 10), 1, 8, (-1, 10, 2)),
+        ((1, 10), -1, 12, (0, 0, 2)),
+        ((-1, 10), 1, 12, (0, 0, -2)),
+        ((1, 10), -2, 12, (-1, 12, 2)),
+        ((-1, 10), 3, 8, (2, 8, 2)),
+        ((0, 0), 0, 10, (0, 0, 0)),
+    ],
+    ids=lambda one: str(one),
+)
+def test_each_way_a_fill_can_meet_a_holding(held, signed, price, after) -> None:
+    """Opened, added to, reduced, closed, and turned round, long and short, by single shares; and a fill of none."""
+    quantity, cost = held
+    holding = after_fill(Holding(con_id=1, symbol="AAA", quantity=D(quantity), average_cost=D(cost)), D(signed), D(price))
+    assert (holding.quantity, holding.average_cost, holding.realized) == tuple(map(D, after))

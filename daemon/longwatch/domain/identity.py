@@ -50,7 +50,7 @@ def intent_of(
 def own_number(state: State, ref: str) -> int | None:
     """The number in an orderRef of this journal's, None in any other: only as we write it ourselves."""
     prefix = f"lw:{state.journal_id}:"
-    number = whole_number(ref.removeprefix(prefix)) if ref.startswith(prefix) else None
+    number = whole_number(ref.removeprefix(prefix))
     return number if number is not None and ref == f"{prefix}{number}" else None
 
 
@@ -179,7 +179,7 @@ def _both_cancelled(state: State, order: Order, twin: Order, tech: datetime) -> 
 
 def _name_of(state: State, twin: Order) -> str:
     twin = state.orders[twin.intent]
-    name = f"#{twin.intent}, permId {', '.join(map(str, twin.perm_ids))}"
+    name = f"#{twin.intent}, permId {twin.perm_ids[0]}"
     if is_reachable(state, twin):
         return f"{name}; both are cancelled"
     return f"{name} of client {twin.client_id}, which this daemon can't cancel: cancel it by hand in TWS"
