@@ -79,10 +79,12 @@ def test_crossing_zero_realises_the_old_side_and_prices_the_new() -> None:
         ((-1, 10), 3, 8, (2, 8, 2)),
         ((0, 0), 0, 10, (0, 0, 0)),
     ],
-    ids=lambda one: str(one),
+    ids=str,
 )
 def test_each_way_a_fill_can_meet_a_holding(held, signed, price, after) -> None:
     """Opened, added to, reduced, closed, and turned round, long and short, by single shares; and a fill of none."""
     quantity, cost = held
-    holding = after_fill(Holding(con_id=1, symbol="AAA", quantity=D(quantity), average_cost=D(cost)), D(signed), D(price))
+    holding = after_fill(
+        Holding(con_id=1, symbol="AAA", quantity=D(quantity), average_cost=D(cost)), D(signed), D(price)
+    )
     assert (holding.quantity, holding.average_cost, holding.realized) == tuple(map(D, after))
