@@ -136,6 +136,18 @@ def test_each_mode_has_its_providers_and_executors() -> None:
             "data.history_bars: 400 bars have no average volume of data.volume_sessions, 500; nothing could ever be "
             "bought",
         ),
+        (
+            ({"sizing.method": "volatility", "data.volatility_half_life_sessions": "400"},),
+            "data.history_bars: 400 bars are too few to size momentum by volatility; 401 are needed",
+        ),
+        (
+            ({"sizing.method": "portfolio", "data.volatility_half_life_sessions": "500"},),
+            "data.history_bars: 400 bars are too few to size momentum by portfolio; 501 are needed",
+        ),
+        (
+            ({"sizing.method": "risk", "data.atr_sessions": "400"},),
+            "data.history_bars: 400 bars are too few to size momentum by risk; 401 are needed",
+        ),
     ],
 )
 def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) -> None:
@@ -145,7 +157,7 @@ def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) 
 
 def test_every_rule_is_shown_above() -> None:
     """A rule without a case here would be a rule nobody has seen refuse."""
-    assert len(checks.MISTAKES) == 2 + 18
+    assert len(checks.MISTAKES) == 2 + 20
 
 
 @pytest.mark.parametrize(
@@ -222,3 +234,89 @@ def test_a_rule_is_not_asked_while_a_setting_it_reads_is_mistaken() -> None:
     """A misspelt mode is one mistake, not three."""
     assert [line.split(":")[0] for line in judged(PAPER, {"mode": "papr"})] == ["mode"]
     assert list(checks.broken(checks.MISTAKES, Settings(mode="live"), [("mode",)])) == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sizing.method": "volatility", "data.volatility_half_life_sessions": "399"},
+        {"sizing.method": "risk", "data.atr_sessions": "399"},
+        {"sizing.method": "risk", "data.atr_sessions": "500", "stops.fraction": "0.08"},
+        {"sizing.method": "weights", "data.atr_sessions": "500", "data.volatility_half_life_sessions": "500"},
+    ],
+)
+def test_a_size_that_can_be_known_is_no_mistake(settings: dict[str, str]) -> None:
+    """Just enough bars; a stop that needs none; a method that needs none."""
+    assert judged(settings) == []
+
+
+STRATEGY = """trading:
+  mode: backtest
+  {sizing}
+  strategies:
+    - name: momentum
+      path: longwatch.strategies.momentum:Momentum
+      {own}
+"""
+
+
+@pytest.mark.parametrize(
+    ("sizing", "own", "said"),
+    [
+        (
+            "sizing: {method: risk}",
+            "target_volatility: 0.2",
+            "f:4: trading.strategies: target_volatility of momentum is not used by sizing.method risk; take it out",
+        ),
+        (
+            "sizing: {method: volatility}",
+            "risk_fraction: 0.01",
+            "f:4: trading.strategies: risk_fraction of momentum is not used by sizing.method volatility; take it out",
+        ),
+        (
+            "sizing: {method: volatility}",
+            "{sizing_method: weights, target_volatility: 0.2}",
+            "f:8: trading.strategies[0].target_volatility: is not used by sizing_method weights; "
+            "take it out, or use volatility or portfolio",
+        ),
+        (
+            "sizing: {method: risk}",
+            "{sizing_method: portfolio, risk_fraction: 0.2}",
+            "f:8: trading.strategies[0].risk_fraction: is not used by sizing_method portfolio; "
+            "take it out, or use risk",
+        ),
+        (
+            "sizing: {volatility_floor: 0}",
+            "enabled: true",
+            "f:3: trading.sizing.volatility_floor: must be above 0, found 0",
+        ),
+        (
+            "sizing: {method: kelly}",
+            "enabled: true",
+            "f:3: trading.sizing.method: must be 'weights', 'volatility', 'portfolio' or 'risk', found \"kelly\"",
+        ),
+    ],
+)
+def test_sizing_that_contradicts_itself_is_refused_by_line(sizing: str, own: str, said: str) -> None:
+    """Each with the line to change, and what to do."""
+    own = "\n      ".join(part.strip() for part in own.strip("{}").split(","))
+    with pytest.raises(ConfigErrors) as caught:
+        parse(STRATEGY.format(sizing=sizing, own=own), name="f", environ={})
+    assert caught.value.lines() == [said]
+
+
+def test_figures_of_a_strategys_own_are_taken_beside_the_method_that_uses_them() -> None:
+    """Its own method, or the general one."""
+    for sizing, own in [
+        ("sizing: {method: portfolio}", "target_volatility: 0.2"),
+        ("sizing: {method: risk}", "risk_fraction: 0.01"),
+        ("sizing: {}", "sizing_method: volatility\n      target_volatility: 0.2"),
+    ]:
+        parse(STRATEGY.format(sizing=sizing, own=own), name="f", environ={})
+
+
+def test_leverage_that_a_limit_cuts_is_worth_a_word() -> None:
+    """Only where a method is in use that knows leverage."""
+    (said,) = judged({"sizing.method": "risk", "sizing.max_leverage": "2"})
+    assert "2 is cut to risk.max_gross_exposure, 1.0" in said
+    assert judged({"sizing.max_leverage": "2"}) == []

@@ -166,6 +166,34 @@ def _volume_can_be_known(s: Settings) -> Reason:
     return f"{bars} bars have no average volume of data.volume_sessions, {sessions}; nothing could ever be bought"
 
 
+def _figures_can_be_known(s: Settings) -> Reason:
+    """A size that is never known is never traded."""
+    data = s.data
+    needed = {"volatility": data.volatility_half_life_sessions, "portfolio": data.volatility_half_life_sessions}
+    # Where stops have a rule that needs no bars, that is what a size goes by.
+    needed["risk"] = 0 if s.stops.is_on and s.stops.atr_multiple is None else data.atr_sessions
+    asked = [(one.name, one.sizing_method or s.sizing.method) for one in s.strategies if one.enabled]
+    for strategy, method in asked:
+        if data.history_bars <= needed.get(method, 0):
+            return (
+                f"{data.history_bars} bars are too few to size {strategy} by {method}; {needed[method] + 1} are needed"
+            )
+    return None
+
+
+def _own_figures_are_used(s: Settings) -> Reason:
+    """Where a strategy goes by the general method, a figure of its own that the method does not know."""
+    for one in s.strategies:
+        figures = (("target_volatility", one.target_volatility, TARGETED), ("risk_fraction", one.risk_fraction, RISKED))
+        for name, value, methods in figures:
+            if value is not None and one.sizing_method is None and s.sizing.method not in methods:
+                return f"{name} of {one.name} is not used by sizing.method {s.sizing.method}; take it out"
+    return None
+
+
+TARGETED, RISKED = ("volatility", "portfolio"), ("risk",)
+
+
 MISTAKES: tuple[Rule, ...] = (
     Rule(reads=("data_provider", "mode"), judge=_provider_fits),
     Rule(reads=("executor", "mode"), judge=_executor_fits),
@@ -186,6 +214,19 @@ MISTAKES: tuple[Rule, ...] = (
     Rule(reads=("strategies",), judge=_strategy_names_differ),
     Rule(reads=("strategies",), judge=_allocations_fit),
     Rule(reads=("risk.groups",), judge=_group_names_differ),
+    Rule(reads=("strategies", "sizing.method"), judge=_own_figures_are_used),
+    Rule(
+        reads=(
+            "data.history_bars",
+            "data.volatility_half_life_sessions",
+            "data.atr_sessions",
+            "sizing.method",
+            "strategies",
+            "stops.fraction",
+            "stops.atr_multiple",
+        ),
+        judge=_figures_can_be_known,
+    ),
     Rule(reads=("data.history_bars", "data.volume_sessions", "risk.max_volume_fraction"), judge=_volume_can_be_known),
 )
 
@@ -244,7 +285,14 @@ def _orders_outlive_their_decision(s: Settings) -> Reason:
     return f"orders of the rebalance, {before:g} minutes before the close, would be cancelled at once; make it smaller"
 
 
+def _leverage_is_reached(s: Settings) -> Reason:
+    most, gross = s.sizing.max_leverage, s.risk.max_gross_exposure
+    methods = {one.sizing_method or s.sizing.method for one in s.strategies if one.enabled}
+    return f"{most} is cut to risk.max_gross_exposure, {gross}" if most > gross and methods != {"weights"} else None
+
+
 WARNINGS: tuple[Rule, ...] = (
+    Rule(reads=("sizing.max_leverage", "risk.max_gross_exposure", "strategies"), judge=_leverage_is_reached),
     Rule(reads=("ib.port", "mode"), judge=_port_is_usual),
     Rule(reads=("ops.http_host",), judge=_http_stays_home),
     Rule(reads=("strategies",), judge=_something_runs),

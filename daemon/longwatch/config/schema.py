@@ -8,7 +8,7 @@ all three.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -42,6 +42,7 @@ TimeInForce = Literal["DAY", "GTC"]
 ClientLibrary = Literal["ib_insync", "ib_async"]
 GradeName = Literal["reducing", "halted"]
 ReloadClass = Literal["live", "restart"]
+SizingMethod = Literal["weights", "volatility", "portfolio", "risk"]
 
 
 def live(default: Any, description: str, **bounds: Any) -> Any:
@@ -95,6 +96,18 @@ def _client_id(value: int) -> int:
     if value == 0:
         raise refuse("client id 0 would take over orders entered by hand", "choose 1 or more")
     return value
+
+
+def _used_by(*methods: str) -> Callable[[Decimal, ValidationInfo], Decimal]:
+    """A strategy's own figure is for its own method: beside another it would never be looked at."""
+
+    def judged(value: Decimal, info: ValidationInfo) -> Decimal:
+        method = info.data.get("sizing_method", methods[0])
+        if method not in (None, *methods):
+            raise refuse(f"is not used by sizing_method {method}", f"take it out, or use {' or '.join(methods)}")
+        return value
+
+    return judged
 
 
 Whole = Annotated[int, Strict()]
@@ -298,12 +311,39 @@ class StrategySettings(Group):
     allocation: Fraction = live(Decimal(1), "Its share of the capital, 0 to 1; together at most 1.")
     deadline_seconds: Seconds = restart(60.0, "How long it may compute before it is killed.")
     enabled: Flag = live(True, "Whether it runs; false holds its targets at nothing.")
+    sizing_method: SizingMethod | None = live(None, "Its own sizing.method; null for that of sizing.")
+    target_volatility: (
+        Annotated[Amount, Field(gt=0, le=5), AfterValidator(_used_by("volatility", "portfolio"))] | None
+    ) = live(None, "Its own sizing.target_volatility; null for that of sizing.")
+    risk_fraction: Annotated[Fraction, Field(gt=0), AfterValidator(_used_by("risk"))] | None = live(
+        None, "Its own sizing.risk_fraction; null for that of sizing."
+    )
     stop: StopRuleSettings | None = live(None, "Its protective stops, as under stops; null for those.")
 
 
 class SizingSettings(Group):
     """From target weights to quantities."""
 
+    method: SizingMethod = live("weights", "weights as strategies name them, volatility, portfolio or risk.")
+    target_volatility: Annotated[Amount, Field(gt=0, le=5)] = live(
+        Decimal("0.10"), "Annual volatility, of a strategy's capital, that volatility and portfolio aim at."
+    )
+    volatility_floor: Annotated[Amount, Field(gt=0, le=5)] = live(
+        Decimal("0.02"), "What an instrument's volatility at least counts as."
+    )
+    correlation: Fraction = live(Decimal("0.5"), "Correlation of any two instruments, as portfolio reckons.")
+    max_leverage: Annotated[Amount, Field(gt=0, le=10)] = live(
+        Decimal(1), "Largest sum of absolute weights that a method but weights may make of a strategy's."
+    )
+    risk_fraction: Annotated[Fraction, Field(gt=0)] = live(
+        Decimal("0.005"), "Share of a strategy's capital that risk loses in one position at its stop."
+    )
+    stop_atr_multiple: Annotated[Amount, Field(gt=0, le=100)] = live(
+        Decimal(3), "How many average true ranges away it counts as, where stops have no rule."
+    )
+    buffer_fraction: Fraction = live(
+        Decimal(0), "Share of a target about it within which nothing is traded; beyond it, to its edge."
+    )
     cash_reserve_fraction: Fraction = live(Decimal("0.01"), "Share of the capital that stays in cash.")
     min_trade_value: Amount = live(Decimal(0), "Trades below this value, in base currency, are not proposed.")
     no_trade_band_weight: Fraction = live(Decimal("0.002"), "Distance from target within which nothing is traded.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from longwatch.config.schema import HoldSettings, Settings, StopRuleSettings
+from longwatch.config.schema import HoldSettings, Settings, SizingSettings, StopRuleSettings, StrategySettings
 from longwatch.domain.levels import Grade, HoldLimits
-from longwatch.domain.settings import StopRule, TradeSettings
+from longwatch.domain.settings import SizingRules, StopRule, TradeSettings
 
 _DELAYED = (3, 4)
 
@@ -69,6 +70,9 @@ def trade_settings(
         flatten_order_type=execution.flatten_order_type,
         cash_reserve_fraction=sizing.cash_reserve_fraction,
         no_trade_band_weight=sizing.no_trade_band_weight,
+        buffer_fraction=sizing.buffer_fraction,
+        sizing=_sizing_rules(sizing),
+        sizing_of=tuple((one.name, own) for one in settings.strategies if (own := _own_rules(one, sizing)) is not None),
         stale_sessions=settings.data.stale_sessions,
         account_age_seconds=settings.ib.account_age_seconds,
         clock_skew_seconds=settings.ib.clock_skew_seconds,
@@ -101,3 +105,26 @@ def _holds(settings: HoldSettings) -> HoldLimits:
     """The same names, with each grade as one."""
     given: dict[str, Any] = {name: Grade(value) if name.endswith("_sets") else value for name, value in settings}
     return HoldLimits(**given)
+
+
+def _sizing_rules(sizing: SizingSettings) -> SizingRules:
+    return SizingRules(
+        method=sizing.method,
+        target_volatility=sizing.target_volatility,
+        volatility_floor=sizing.volatility_floor,
+        correlation=sizing.correlation,
+        max_leverage=sizing.max_leverage,
+        risk_fraction=sizing.risk_fraction,
+        stop_atr_multiple=sizing.stop_atr_multiple,
+    )
+
+
+def _own_rules(strategy: StrategySettings, sizing: SizingSettings) -> SizingRules | None:
+    """A strategy's own rules, or None where it goes by those for all."""
+    own = {
+        "method": strategy.sizing_method,
+        "target_volatility": strategy.target_volatility,
+        "risk_fraction": strategy.risk_fraction,
+    }
+    given = {name: value for name, value in own.items() if value is not None}
+    return replace(_sizing_rules(sizing), **given) if given else None  # type: ignore[arg-type]

@@ -18,10 +18,10 @@ STEP = Decimal("0.000001")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """What a symbol's bars say: annual `volatility`; `atr` and `close` in price units."""
+    """What a symbol is sized by: annual `volatility`; `stop`, how far away its stop is, and `close` in price units."""
 
     volatility: Decimal | None = None
-    atr: Decimal | None = None
+    stop: Decimal | None = None
     close: Decimal | None = None
 
 
@@ -101,29 +101,23 @@ def by_risk(weights: Mapping[str, Decimal], rules: SizingRules, measures: Mappin
     found: Sizes = {}
     for symbol, weight in weights.items():
         measured = measures[symbol]
-        distance = stop_distance_of(measured, rules)
         if not weight:
             found[symbol] = ZERO
-        elif not distance or not measured.close:
-            found[symbol] = NO_RANGE
+        elif not measured.stop or not measured.close:
+            found[symbol] = NO_STOP
         else:
-            found[symbol] = _down(rules.risk_fraction * measured.close / distance).copy_sign(weight)
+            found[symbol] = _down(rules.risk_fraction * measured.close / measured.stop).copy_sign(weight)
     return found
 
 
 METHODS: Mapping[str, Method] = {"volatility": by_volatility, "portfolio": by_portfolio, "risk": by_risk}
 NO_VOLATILITY = "has too few bars for a volatility to be sized by"
-NO_RANGE = "has no average true range to be sized by"
+NO_STOP = "has no stop, and no average true range, to be sized by"
 
 
 def volatility_of(measured: Measures, rules: SizingRules) -> Decimal | None:
     """The volatility sized by: no less than the floor, or a quiet month would call for any size."""
     return None if measured.volatility is None else max(measured.volatility, rules.volatility_floor)
-
-
-def stop_distance_of(measured: Measures, rules: SizingRules) -> Decimal | None:
-    """How far away the stop is, in price units."""
-    return None if measured.atr is None else rules.stop_atr_multiple * measured.atr
 
 
 def portfolio_volatility(risks: list[Decimal], correlation: Decimal) -> Decimal:

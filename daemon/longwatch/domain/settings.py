@@ -13,7 +13,8 @@ class SizingRules:
     """How a strategy's weights become fractions of its capital; methods.py has the formulas.
 
     `method`: `weights` as they are, `volatility` or `portfolio` to reach `target_volatility` (annual, of the strategy's
-    capital), `risk` to lose `risk_fraction` of it at a stop `stop_atr_multiple` average true ranges away.
+    capital), `risk` to lose `risk_fraction` of it at the stop, which is `stop_atr_multiple` average true ranges away
+    where no rule of stops says how far.
     """
 
     method: str = "weights"

@@ -134,6 +134,11 @@ def _distance(state: State, rule: StopRule, symbol: str, price: Decimal) -> tupl
     return price * fraction, f"{fraction:%}{unknown}"
 
 
+def tightest(state: State, symbol: str, price: Decimal) -> Decimal | None:
+    """How far behind a price the stop would lie, in price units; None where no rule asks for one."""
+    return min((_distance(state, rule, symbol, price)[0] for rule in rules_of(state, symbol)), default=None)
+
+
 def _on_grid(price: Decimal, instrument: Instrument, held: Decimal, times: Decimal = Decimal(1)) -> Decimal:
     """A level on the tick grid, away from the market, and one tick at least."""
     side = Side.SELL if held > 0 else Side.BUY

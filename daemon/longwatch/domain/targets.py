@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from longwatch.domain.messages import SeriesJudged
-from longwatch.domain.methods import NOTHING, Measures, Scaled, scale, stop_distance_of
+from longwatch.domain.methods import NOTHING, Measures, Scaled, scale, volatility_of
 from longwatch.domain.parts import within_part
 from longwatch.domain.portfolio import Caps, Cuts, capped
 from longwatch.domain.settings import SizingRules, TradeSettings
 from longwatch.domain.sizing import Part, combine
 from longwatch.domain.state import State
+from longwatch.domain.stop_levels import tightest
 
 ZERO = Decimal(0)
 
@@ -35,7 +36,7 @@ def weighed(state: State) -> Weighed:
     """The weights to trade to, without the symbols to be left as they are; held symbols that nobody names are zero."""
     settings, allocations = state.settings, dict(state.settings.allocations)
     scaled = {
-        name: scale(dict(targets.weights), rules, _measures(state) if rules.method != "weights" else {})
+        name: scale(dict(targets.weights), rules, measures_of(state, rules, (symbol for symbol, _ in targets.weights)))
         for name, targets in sorted(state.targets.items())
         if name in allocations and name not in state.faults
         for rules in [rules_of(settings, name)]
@@ -81,8 +82,8 @@ def parts_of(state: State, found: Weighed, symbol: str) -> tuple[Part, ...]:
 
 
 def _part(state: State, strategy: str, one: Scaled, symbol: str) -> Part:
-    rules, judged = rules_of(state.settings, strategy), state.judged.get(symbol)
-    measured = _measures_of(judged) if judged else NOTHING
+    rules = rules_of(state.settings, strategy)
+    measured = measures_of(state, rules, (symbol,)).get(symbol, NOTHING)
     capital = dict(state.settings.allocations)[strategy] * (1 - state.settings.cash_reserve_fraction)
     return Part(
         strategy=strategy,
@@ -92,17 +93,27 @@ def _part(state: State, strategy: str, one: Scaled, symbol: str) -> Part:
         leverage=one.leverage,
         capital=capital,
         sized=one.weights[symbol] * capital,
-        volatility=measured.volatility if rules.method in ("volatility", "portfolio") else None,
-        stop_distance=stop_distance_of(measured, rules) if rules.method == "risk" else None,
+        volatility=volatility_of(measured, rules),
+        stop_distance=measured.stop,
     )
 
 
-def _measures(state: State) -> dict[str, Measures]:
-    return {symbol: _measures_of(row) for symbol, row in state.judged.items()}
+def measures_of(state: State, rules: SizingRules, symbols: Iterable[str]) -> dict[str, Measures]:
+    """What the method of these rules sizes symbols by."""
+    if rules.method == "weights":
+        return {}
+    judged = {symbol: row for symbol in symbols if (row := state.judged.get(symbol)) is not None}
+    if rules.method == "risk":
+        return {symbol: Measures(stop=_stop(state, rules, row), close=row.close) for symbol, row in judged.items()}
+    return {symbol: Measures(volatility=row.volatility) for symbol, row in judged.items()}
 
 
-def _measures_of(row: SeriesJudged) -> Measures:
-    return Measures(volatility=row.volatility, atr=row.atr, close=row.close)
+def _stop(state: State, rules: SizingRules, row: SeriesJudged) -> Decimal | None:
+    """How far away the stop of a holding would be: the protective one's rule, or so many average true ranges."""
+    protective = None if row.close is None else tightest(state, row.symbol, row.close)
+    if protective is not None or row.atr is None:
+        return protective
+    return rules.stop_atr_multiple * row.atr
 
 
 def _frozen(state: State, silent: Set[str]) -> set[str]:
