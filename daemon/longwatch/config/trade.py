@@ -70,14 +70,12 @@ def trade_settings(
         flatten_order_type=execution.flatten_order_type,
         cash_reserve_fraction=sizing.cash_reserve_fraction,
         no_trade_band_weight=sizing.no_trade_band_weight,
-        buffer_fraction=sizing.buffer_fraction,
-        sizing=_sizing_rules(sizing),
-        sizing_of=tuple((one.name, own) for one in settings.strategies if (own := _own_rules(one, sizing)) is not None),
         stale_sessions=settings.data.stale_sessions,
         account_age_seconds=settings.ib.account_age_seconds,
         clock_skew_seconds=settings.ib.clock_skew_seconds,
         backend_alert_seconds=settings.ib.backend_alert_minutes * 60,
         **_stops(settings),
+        **_sizes(settings),
     )
 
 
@@ -105,6 +103,15 @@ def _holds(settings: HoldSettings) -> HoldLimits:
     """The same names, with each grade as one."""
     given: dict[str, Any] = {name: Grade(value) if name.endswith("_sets") else value for name, value in settings}
     return HoldLimits(**given)
+
+
+def _sizes(settings: Settings) -> dict[str, Any]:
+    sizing, strategies = settings.sizing, settings.strategies
+    return {
+        "buffer_fraction": sizing.buffer_fraction,
+        "sizing": _sizing_rules(sizing),
+        "sizing_of": tuple((one.name, own) for one in strategies if (own := _own_rules(one, sizing)) is not None),
+    }
 
 
 def _sizing_rules(sizing: SizingSettings) -> SizingRules:
