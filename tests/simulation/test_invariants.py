@@ -537,6 +537,18 @@ def test_what_a_child_has_taken_over_is_not_left_unfilled_twice() -> None:
     assert not [text for _, text in at_target(family) if text.startswith(buy.symbol)]
 
 
+def test_where_decisions_follow_at_once_the_last_one_and_what_worked_then_are_what_the_market_left() -> None:
+    """A sell that the last decision still counted on, and took over when it had not filled (cuts of seed 6)."""
+    evidence = simulated(Asked(seed=SEED, days=DAYS, script=())).evidence
+    since = evidence.scene.sessions[-1].close_at - liveness.A_BRISK_PERIOD
+    sell = next(one for one in evidence.orders if not one.is_buy and one.at >= opens()[-1])
+    ended = replace(sell, fills=[], status="Cancelled", at=since - timedelta(minutes=1), ended_at=since, ref="former")
+    worked = replace(ended, ended_at=since + timedelta(seconds=20), ref="worked")
+    brisk = replace(evidence, scene=replace(evidence.scene, is_brisk=True))
+    assert liveness._unfilled(evidence, [ended, worked]) == -2 * sell.quantity
+    assert liveness._unfilled(brisk, [ended, worked]) == -sell.quantity
+
+
 def test_some_seeds_cancel_for_time_and_send_children() -> None:
     """In one of them a day without trouble has children, and every promise is kept."""
     patient = next(seed for seed in range(4, 100) if "replacements" in settings_of(seed)["execution"])

@@ -117,9 +117,10 @@ class Evidence:
         return {row.body["order"]["intent"]: row.body["order"] for row in self.facts("OrderIntended")}
 
     @cached_property
-    def children(self) -> frozenset[str]:
-        """References of the orders that took the place of another."""
-        return frozenset(order["ref"] for order in self.intents.values() if order.get("replaces") is not None)
+    def parents(self) -> dict[str, str]:
+        """Reference -> that of the order it took the place of."""
+        replaced = ((order["ref"], self.intents.get(order.get("replaces", 0))) for order in self.intents.values())
+        return {ref: parent["ref"] for ref, parent in replaced if parent is not None}
 
     @cached_property
     def heard_ids(self) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
@@ -159,11 +159,13 @@ def _held(evidence: Evidence, orders: list[BookedOrder]) -> Decimal:
     return sum((shares for shares, _ in found.values()), ZERO)
 
 
-def _unfilled(evidence: Evidence, orders: list[BookedOrder]) -> Decimal:
+def _unfilled(evidence: Evidence, orders: Sequence[BookedOrder]) -> Decimal:
     """Signed shares that the market left of the last orders."""
     since, ends = _last_orders_from(evidence), evidence.scene.ends
-    left = (order for order in orders if (order.at >= since or order.is_live(ends)) and order.status != "Inactive")
-    return sum((_left(evidence, order) * (1 if order.is_buy else -1) for order in left), ZERO)
+    # The last decision counts on what works, and takes it over where it does not fill.
+    last = [one for one in orders if one.at >= since or one.is_live(since) or one.is_live(ends)]
+    left = ((_left(evidence, order, last), order.is_buy) for order in last if order.status != "Inactive")
+    return sum((shares if is_buy else -shares for shares, is_buy in left), ZERO)
 
 
 def _last_orders_from(evidence: Evidence) -> datetime:
@@ -172,10 +174,11 @@ def _last_orders_from(evidence: Evidence) -> datetime:
     return last.close_at - A_BRISK_PERIOD if evidence.scene.is_brisk else last.open_at
 
 
-def _left(evidence: Evidence, order: BookedOrder) -> Decimal:
-    """Shares that the market left of an order; a child only fills what was left of its parent."""
+def _left(evidence: Evidence, order: BookedOrder, among: Sequence[BookedOrder]) -> Decimal:
+    """Shares that the market left of an order; a child only fills what was left of its parent, if that is counted."""
     left = order.remaining(evidence.scene.ends)
-    return left - order.quantity if order.ref in evidence.children else left
+    parent = evidence.parents.get(order.ref)
+    return left - order.quantity if any(one.ref == parent for one in among) else left
 
 
 def _stuck(evidence: Evidence, symbol: str, wanted: Mapping[str, Decimal], sized: Row) -> Decimal:
@@ -208,7 +211,10 @@ def _still_bought(evidence: Evidence, symbol: str) -> Decimal:
 
 def _unsold(evidence: Evidence, sized: Row) -> Decimal:
     """The value that the market left of the last sells: buys wait for its room."""
-    since, prices = _last_orders_from(evidence), dict(sized.body["prices"])
-    sells = (order for order in evidence.orders if not order.is_buy and order.at >= since)
-    left = (_left(evidence, one) * Decimal(prices.get(one.symbol, 0)) for one in sells if one.status != "Inactive")
+    prices = dict(sized.body["prices"])
+    sells = [order for order in evidence.orders if not order.is_buy]
+    left = (
+        -_unfilled(evidence, [order for order in sells if order.symbol == symbol]) * Decimal(prices.get(symbol, 0))
+        for symbol in {order.symbol for order in sells}
+    )
     return sum(left, ZERO) * (1 + PRICE_MOVE)
