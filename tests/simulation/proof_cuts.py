@@ -22,7 +22,7 @@ from longwatch.simulation.simulate import Asked
 from tests.proof_page import PAGE, write_part
 from tests.simulation.proof import code_digest
 
-FULL_CUTS, FULL_EACH, FULL_EACH_KIND = 10_000, 500, 20
+FULL_CUTS, FULL_EACH, FULL_EACH_KIND = 10_000, 500, 10
 KINDS = sorted((EVENTS.keys() | FACTS.keys()) - SELDOM_KINDS.keys())
 
 

@@ -102,13 +102,19 @@ TROUBLE = "the way to the broker is in trouble, and in these runs only the daemo
 STRATEGIES = "a strategy fails or wants what can't be had, and theirs do not"
 MARKETS = "shares are split, and in these runs none are"
 CHANGES = "a working order is given other terms, and theirs are cancelled and replaced"
+STOPS = "a holding is protected by a stop, and in these runs none is to be"
+LOSSES = "losses are measured against a limit, and in these runs none is set"
+CROSSED = "what one strategy sells another buys, and in these runs that is not told apart"
 DOUBT = "the account shows what nothing known explains, and after a kill it does not"
 SELDOM_KINDS: Mapping[str, str] = {
     **dict.fromkeys(("BreakerLifted", "ControlRequested", "VerbSet"), PEOPLE),
     **dict.fromkeys(("OrderResolved", "ResolutionContradicted"), PEOPLE),
     **dict.fromkeys(("ForeignOrderSet", "HoldingAdopted", "IntentsTaken", "OutsideSet"), STRANGERS),
     **dict.fromkeys(("BackendSeen", "EventKept", "LinkLost", "MessageUndecodable", "NoticeSeen"), TROUBLE),
-    **dict.fromkeys(("BreakerSet", "OrderWithheld", "SnapshotFailed"), TROUBLE),
+    **dict.fromkeys(("OrderWithheld", "SnapshotFailed"), TROUBLE),
+    **dict.fromkeys(("ProtectionSet", "StopLevelSet"), STOPS),
+    **dict.fromkeys(("EquityMarked", "FlowBooked", "HoldLifted", "HoldSet"), LOSSES),
+    "PartsCrossed": CROSSED,
     **dict.fromkeys(("InstrumentMissing", "StrategyFailed", "StrategyFaulted", "TradeClamped"), STRATEGIES),
     **dict.fromkeys(("OrderChangeAsked", "OrderChangeAwaited", "OrderTermsSet"), CHANGES),
     **dict.fromkeys(("QuarantineLifted", "QuarantineSet"), DOUBT),

@@ -48,7 +48,7 @@ BRISK = {
 BRISK_SHARES, BRISK_POINTS = 6, 400
 BRISK_LIMITS = (("mid", 0), ("mid", 0), ("mid", 0), ("far", 2))
 """At the mid most orders wait for the market, and are withdrawn when it does not come; beyond the quote they fill."""
-BRISK_HOURS, BRISK_CALM = timedelta(hours=2, minutes=30), timedelta(minutes=30)
+BRISK_HOURS, BRISK_CALM = timedelta(hours=2, minutes=15), timedelta(minutes=20)
 """A run that trades all the time in a few shares, by orders that are withdrawn and replaced when they do not fill; each
 reading of the account brings all that there was since midnight, so that short runs are cheap ones."""
 
