@@ -15,6 +15,9 @@ from longwatch.config.codes import read_codes
 from longwatch.domain.state import State
 from longwatch.ports import Broker, BrokerNeeds, Sink
 
+SHARES_TO_BORROW = "236"
+"""The generic tick that tells them."""
+
 
 def broker_for(needs: BrokerNeeds) -> Broker:
     """The broker of the configured executor: `mock` is a dry run on a real gateway's data."""
@@ -71,6 +74,7 @@ def link_settings(needs: BrokerNeeds) -> LinkSettings:
         universe=tuple(Wanted(symbol=symbol, currency=needs.settings.currency) for symbol in needs.universe),
         market_data_type=ib.market_data_type,
         currency=needs.settings.currency,
+        generic_ticks=SHARES_TO_BORROW if needs.settings.risk.allow_short else "",
         library=ib.client_library,
         connect_seconds=ib.connect_timeout_seconds,
         handshake_seconds=ib.connect_timeout_seconds,

@@ -243,6 +243,7 @@ def on_bench(
     conduct: Conduct | None = None,
     latencies: Latencies | None = None,
     hard_to_borrow: frozenset[str] = frozenset(),
+    gateway: Mapping[str, Any] | None = None,
 ) -> T:
     """Play a story on a bench of its own; it begins an hour before the first open, with the daemon not yet started."""
     loop = JumpLoop()
@@ -261,6 +262,7 @@ def on_bench(
             conduct=conduct or Conduct(),
             latencies=latencies or Latencies(),
             hard_to_borrow=hard_to_borrow,
+            gateway_changes=gateway or {},
         )
         scene = Scene(bench, config)
         try:

@@ -436,6 +436,13 @@ def _rivals(play: Play, number: int) -> None:
     play.rebalance()
 
 
+def _delayed(play: Play, number: int) -> None:
+    """A rebalance on delayed quotes, by leave of the settings."""
+    play.hear(m.ConfigLoaded, settings=replace(play.settings, allow_delayed_data=True), sha256=f"delayed{number}")
+    play.targets(CCC=str(D(1 + number % 3) / 10))
+    play.rebalance(quotes=tuple(replace(quote, market_data_type=3) for quote in play.quotes()))
+
+
 ACTS: dict[str, Callable[[Play, int], None]] = {
     "rebalance": _rebalance,
     "again": _again,
@@ -474,6 +481,7 @@ ONCE: dict[str, Callable[[Play, int], None]] = {
     "split": _split,
     "loss": _loss,
     "rivals": _rivals,
+    "delayed": _delayed,
 }
 TRADING = ("rebalance", "write", "write", "acknowledge", "fill", "fill", "snapshot", "silence", "cancel")
 
@@ -538,6 +546,7 @@ A_DAY: tuple[tuple[str, int], ...] = (
     ("write", 1),
     ("silence", 0),
     ("resolve", 1),
+    ("delayed", 1),
     ("acknowledge", 2),
     ("kill", 2),
     ("command", 1),

@@ -514,7 +514,7 @@ def test_what_is_unprotected_is_counted_in_money_and_seconds_of_open_market() ->
 
 def test_a_short_holding_has_its_stop_above() -> None:
     """Bought back when the price rises to it."""
-    world = World.ready(replace(FIXED, allow_short=True))
+    world = World.ready(replace(FIXED, allow_short=True, check_shortable=False))
     intent = world.one(AAA="-0.2")
     world.acknowledge(intent)
     (stop,) = sent(world.fill(intent, 200, "100"))

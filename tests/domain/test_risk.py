@@ -19,7 +19,18 @@ from longwatch.domain.orders import OrderState, OrderType, Purpose
 from longwatch.domain.proposal import Proposal
 from longwatch.domain.quotes import Quote
 from longwatch.domain.risk import LIMITS
-from tests.domain.world import DAY, PRICES, SESSION, SETTINGS, SYMBOLS, World, judged, of_kind, open_order
+from tests.domain.world import (
+    DAY,
+    MARGIN_ACCOUNT,
+    PRICES,
+    SESSION,
+    SETTINGS,
+    SYMBOLS,
+    World,
+    judged,
+    of_kind,
+    open_order,
+)
 
 D = Decimal
 
@@ -99,6 +110,24 @@ def _no_size(world: World) -> dict[str, Any]:
     return {"quotes": quotes(world, ask_size=None)}
 
 
+def _account(**changes: Any) -> Break:
+    """The account is read once more, and other figures come of it."""
+
+    def apply(world: World) -> dict[str, Any]:
+        world.figures = replace(MARGIN_ACCOUNT, **changes)
+        world.snapshot()
+        return {}
+
+    return apply
+
+
+def _old_rate(world: World) -> dict[str, Any]:
+    _settings(max_rate_age_seconds=60.0)(world)
+    _account(base_currency="EUR", rate=D("0.9"))(world)
+    world.wait(61)
+    return {}
+
+
 BREAKS: dict[str, Break] = {
     "account": _live_account,
     "verbs": _paused,
@@ -111,18 +140,22 @@ BREAKS: dict[str, Break] = {
     "price_band": _far_off,
     "stop_side": _triggered_at_once,
     "liquidity": _no_size,
+    "means_known": _account(excess_liquidity=None),
+    "exchange_rate": _old_rate,
     "min_order_size": _settings(min_order_size=D(101)),
     "min_order_value": _settings(min_order_value=D(10_022)),
     "order_rate": _busy_minute,
     "duplicate": _same_run,
 }
+NEEDS_A_POSITION_OR_A_SHORT = {"day_trades", "shortable_known"}
+"""These are no matter of a first purchase: tests/domain/test_means.py."""
 NAMED = {"verbs": "pause"}
 """A refusal by the verb matrix bears the name of the condition."""
 
 
 def test_every_check_is_broken_here() -> None:
     """The table of breaks covers the checks of the table of limits."""
-    assert BREAKS.keys() == {row.name for row in LIMITS if row.check is not None}
+    assert BREAKS.keys() | NEEDS_A_POSITION_OR_A_SHORT == {row.name for row in LIMITS if row.check is not None}
 
 
 @pytest.mark.parametrize("name", BREAKS)
@@ -227,6 +260,14 @@ def _outside(symbol: str, quantity: int, **changes: Any) -> World:
     return world
 
 
+def _with(**figures: Any) -> World:
+    """The account read once more, and other figures come of it."""
+    world = _held("0.1")
+    world.wait(10)
+    _account(**figures)(world)
+    return world
+
+
 GROUPS = (("some", ("AAA", "BBB"), D(1)), ("few", ("BBB", "CCC"), D("0.1")))
 # A limit in money counts each share at the limit price of 100.21, not at the close of 100.
 CAPS: dict[str, tuple[Callable[[], World], str]] = {
@@ -241,15 +282,19 @@ CAPS: dict[str, tuple[Callable[[], World], str]] = {
     "max_position_size": (lambda: _outside("AAA", 300, max_position_size=D(400), max_weight=D("0.5")), "100"),
     "max_weight": (lambda: _outside("AAA", 300), "99"),
     "max_gross_exposure": (lambda: _outside("BBB", 1800, max_weight=D("0.5")), "99"),
+    "settled_cash": (lambda: _with(trading_type="STKCASH", settled_cash=D(5_000)), "49"),
+    "excess_liquidity": (lambda: _with(excess_liquidity=D(5_000)), "99"),
     "max_net_exposure": (lambda: _outside("BBB", 800, max_net_exposure=D("0.5"), max_weight=D("0.5")), "99"),
 }
 HELD_BY_CONSTRUCTION = {"reversal", "long_only"}
 """Netting and the withdrawal of opposite orders leave these nothing to do; they are tested on their own below."""
+OF_SHORTS = {"shortable", "cash_short"}
+"""In tests/domain/test_means.py."""
 
 
 def test_every_cap_is_broken_here() -> None:
     """The table covers the caps of the table of limits."""
-    assert set(CAPS) | HELD_BY_CONSTRUCTION == {row.name for row in LIMITS if row.cap is not None}
+    assert set(CAPS) | HELD_BY_CONSTRUCTION | OF_SHORTS == {row.name for row in LIMITS if row.cap is not None}
 
 
 @pytest.mark.parametrize("name", CAPS)
@@ -330,7 +375,7 @@ def test_nothing_is_sold_short_without_leave() -> None:
 
 def test_with_leave_a_short_is_capped_like_a_long() -> None:
     """Weight and gross exposure bind both sides."""
-    world = World.ready(replace(SETTINGS, allow_short=True))
+    world = World.ready(replace(SETTINGS, allow_short=True, check_shortable=False))
     (order,) = world.trade(AAA="-0.9")
     assert (order.side, order.quantity, order.purpose) == (Side.SELL, 400, Purpose.ENTRY)
 

@@ -9,6 +9,7 @@ import pytest
 from longwatch.broker.codes import CODES, Asked, Code, Verdict, row_of
 from longwatch.domain import messages as m
 from longwatch.domain.orders import TERMINAL, Absence, OrderState
+from longwatch.domain.permissions import is_about_permission
 from longwatch.domain.state import put_order
 from longwatch.domain.verdicts import WHAT_FOLLOWS, Action
 from tests.domain.world import World, alerts, of_kind
@@ -52,6 +53,7 @@ def test_a_code_does_to_an_order_in_any_state_what_its_row_says(world: World, co
     row = row_of(code, CODES)
     verdict = row.after(asked)
     for state in OrderState:
+        world.state.quarantines.clear()
         step = heard(world, state, row, asked)
         rejected = verdict is Verdict.REJECTED and state in SENT
         assert world.order(1).state is (S.REJECTED if rejected else state), (state, verdict)
@@ -60,6 +62,8 @@ def test_a_code_does_to_an_order_in_any_state_what_its_row_says(world: World, co
         late = verdict is Verdict.REJECTED and state not in {*SENT, S.REJECTED}
         told = late or verdict is Verdict.UNCLEAR or state in NEVER_SENT
         expected = {"order_rejected"} if rejected else {f"{verdict}_code"} if told else set()
+        if rejected and is_about_permission(code, ""):
+            expected |= {"not_permitted"}
         assert set(alerts(step)) == expected, (state, verdict)
         assert rejected or step.facts == (), (state, verdict)
 

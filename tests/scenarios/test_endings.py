@@ -100,6 +100,7 @@ def test_A12_scenario_a_cancel_acknowledged_hours_later(tmp_path: Path) -> None:
         "strategies": [plan({"AAPL": -0.4}, {"GOOG": 0.4})],
         "execution": {"tif": "GTC"},
         "risk": {"allow_short": True, "max_gross_exposure": 0.5, "max_net_exposure": 0.5},
+        "account_limits": {"check_shortable": False},
     }
     slow = Latencies(cancel=20 * HOUR)
     scenario(story, tmp_path, trading, latencies=slow, hard_to_borrow=frozenset({"AAPL"}))
@@ -123,6 +124,7 @@ def test_A13_scenario_held_while_shares_are_located(tmp_path: Path) -> None:
         witness.agree()
 
     short = {"strategies": [plan({"IBM": -0.05})], "risk": {"allow_short": True}}
+    short["account_limits"] = {"check_shortable": False}
     scenario(story, tmp_path, short, hard_to_borrow=frozenset({"IBM"}))
 
 

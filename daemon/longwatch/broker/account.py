@@ -96,14 +96,10 @@ class AccountSync:
         if self._round is not None and self._ids.get(Part.ACCOUNT) == request_id:
             self._round.value(account, tag, value, currency)
 
-    def trading_type(self, account: str, value: str) -> None:
+    def trading_type(self, request_id: int, account: str, value: str) -> None:
         """Whether the account trades on margin: told once a connection, kept for every reading."""
-        if account == self._account:
+        if request_id == self._kind_id and account == self._account:
             self._trading_type = value
-
-    def trading_type_ended(self, request_id: int) -> None:
-        """All of the account's values have come: their stream is not wanted."""
-        if self._kind_id == request_id:
             self._kind_over()
             self._channel.send(Priority.ACCOUNT, self._channel.writer.cancel_account_updates(request_id))
 

@@ -19,6 +19,10 @@ DELAYED = 3
 PRICE_FIELDS = {1: "bid", 2: "ask", 4: "last", 66: "bid", 67: "ask", 68: "last"}
 SIZE_FIELDS = {0: "bid_size", 3: "ask_size", 69: "bid_size", 70: "ask_size"}
 SIZE_OF_PRICE = {"bid": "bid_size", "ask": "ask_size"}
+SHORTABLE_LEVEL, SHORTABLE_SHARES = 46, 89
+"""Of the generic tick 236: how hard the shares are to borrow, and how many there are."""
+EASY_TO_BORROW, AT_LEAST = 2.5, Decimal(1000)
+"""Above this level at least so many shares can be borrowed; below it some must be found first, or there are none."""
 LAST_SIZES = frozenset({5, 71})
 FIRST_DELAYED_TICK = 66
 LAST_DELAYED_TICK = 76
@@ -33,6 +37,8 @@ class _Line:
     last: float | str = ""
     bid_size: float | str = ""
     ask_size: float | str = ""
+    shortable: float | str = ""
+    level: float | None = None
     market_data_type: int = 1
     ticked: float | None = None
     quote: Quote | None = None
@@ -48,7 +54,14 @@ class _Line:
             ask_size=_positive(self.ask_size),
             market_data_type=self.market_data_type,
             at=at,
+            shortable=self._to_borrow(),
         )
+
+    def _to_borrow(self) -> Decimal | None:
+        shares = number(self.shortable)
+        if shares is not None or self.level is None:
+            return shares
+        return AT_LEAST if self.level > EASY_TO_BORROW else Decimal(0)
 
 
 class QuoteBoard:
@@ -83,9 +96,13 @@ class QuoteBoard:
         self._stamp(line, tick_type)
 
     def size(self, request_id: int, tick_type: int, size: float) -> None:
-        """Message 2."""
+        """Messages 2 and 45; what can be borrowed has an age of its own, and makes no quote fresh."""
         line = self._lines.get(request_id)
         if line is None:
+            return
+        if tick_type in (SHORTABLE_LEVEL, SHORTABLE_SHARES):
+            line.level, line.shortable = (size, line.shortable) if tick_type == SHORTABLE_LEVEL else (line.level, size)
+            line.quote = None
             return
         field = SIZE_FIELDS.get(tick_type)
         if field is not None:

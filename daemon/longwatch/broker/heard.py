@@ -56,12 +56,8 @@ class Heard(Protocol):
         """Message 63; a text for tags that are words, and `currency` empty where it has none."""
         ...
 
-    def trading_type(self, account: str, value: str) -> None:
+    def trading_type(self, request_id: int, account: str, value: str) -> None:
         """Message 73 with the key TradingType-S: what the account may trade, and whether on margin."""
-        ...
-
-    def trading_type_ended(self, request_id: int) -> None:
-        """Message 74."""
         ...
 
     def details(self, request_id: int, row: DetailsRow) -> None:
@@ -85,7 +81,7 @@ class Heard(Protocol):
         ...
 
     def tick_size(self, request_id: int, tick_type: int, size: float) -> None:
-        """Message 2."""
+        """Message 2, and 45, whose value is no size but of a tick type of its own."""
         ...
 
     def conflated(self, count: int) -> None:

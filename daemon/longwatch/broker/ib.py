@@ -196,8 +196,9 @@ class Writer:
     def market_data_type(self, kind: int) -> bytes:
         return self._encoded(self._client.reqMarketDataType, kind)
 
-    def market_data(self, request_id: int, instrument: Instrument) -> bytes:
-        return self._encoded(self._client.reqMktData, request_id, self._contract(instrument), "", False, False, [])
+    def market_data(self, request_id: int, instrument: Instrument, generic_ticks: str = "") -> bytes:
+        contract = self._contract(instrument)
+        return self._encoded(self._client.reqMktData, request_id, contract, generic_ticks, False, False, [])
 
     def cancel_market_data(self, request_id: int) -> bytes:
         return self._encoded(self._client.cancelMktData, request_id)

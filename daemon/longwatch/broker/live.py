@@ -225,11 +225,8 @@ class IbBroker:
     ) -> None:
         self._account.value(request_id, account, tag, value, currency)
 
-    def trading_type(self, account: str, value: str) -> None:
-        self._account.trading_type(account, value)
-
-    def trading_type_ended(self, request_id: int) -> None:
-        self._account.trading_type_ended(request_id)
+    def trading_type(self, request_id: int, account: str, value: str) -> None:
+        self._account.trading_type(request_id, account, value)
 
     def details(self, request_id: int, row: DetailsRow) -> None:
         self._universe.row(request_id, row)
@@ -292,7 +289,9 @@ class IbBroker:
 
     def subscribe(self, owner: Owner, instrument: Instrument) -> int:
         request_id = self._channel.take(owner)
-        self._channel.send(Priority.DATA, self._channel.writer.market_data(request_id, instrument))
+        self._channel.send(
+            Priority.DATA, self._channel.writer.market_data(request_id, instrument, self._settings.generic_ticks)
+        )
         return request_id
 
     def unsubscribe(self, request_id: int, *, tell: bool) -> None:

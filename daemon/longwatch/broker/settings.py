@@ -14,9 +14,9 @@ from longwatch.errors import ConfigError
 class LinkSettings:
     """Deadlines and ages are technical seconds; rates are messages a second (IB allows 50).
 
-    `market_data_type` is asked for as IB numbers it (1 live, 3 delayed); `gateway_zone` is the zone of times that name
-    none; `codes` are the meanings of the gateway's codes. Raises ConfigError for client id 0, which would rebind the
-    owner's manual orders.
+    `market_data_type` is asked for as IB numbers it (1 live, 3 delayed), `generic_ticks` with every quote (236: shares
+    to borrow); `gateway_zone` is the zone of times that name none; `codes` are the meanings of the gateway's codes.
+    Raises ConfigError for client id 0, which would rebind the owner's manual orders.
     """
 
     host: str = "127.0.0.1"
@@ -25,6 +25,7 @@ class LinkSettings:
     universe: tuple[Wanted, ...] = ()
     market_data_type: int = 1
     currency: str = "USD"
+    generic_ticks: str = ""
     library: str = "ib_insync"
     gateway_zone: str = "America/New_York"
     connect_seconds: float = 10.0

@@ -111,10 +111,7 @@ class Translator:
 
     def accountUpdateMulti(self, reqId: int, account: str, modelCode: str, key: str, value: str, currency: str) -> None:
         if key == TRADING_TYPE:
-            self._say(self._heard.trading_type, account, value)
-
-    def accountUpdateMultiEnd(self, reqId: int) -> None:
-        self._say(self._heard.trading_type_ended, reqId)
+            self._say(self._heard.trading_type, reqId, account, value)
 
     def accountSummaryEnd(self, reqId: int) -> None:
         self._say(self._heard.part_ended, Part.ACCOUNT, reqId)
@@ -244,6 +241,9 @@ class Translator:
 
     def marketDataType(self, reqId: int, marketDataId: int) -> None:
         self._say(self._heard.market_data_type, reqId, marketDataId)
+
+    def tickGeneric(self, reqId: int, tickType: int, value: float) -> None:
+        self._say(self._heard.tick_size, reqId, tickType, value)
 
     def _say(self, word: Callable[..., None], *arguments: object) -> None:
         self._held.append(partial(word, *arguments))

@@ -220,6 +220,24 @@ class ExecutionSettings(Group):
     )
 
 
+class AccountSettings(Group):
+    """What the account allows, by the broker's own figures; a mock account has none and is not held back by these."""
+
+    kind: Literal["auto", "cash", "margin"] = restart("auto", "cash, margin, or auto: as the broker tells it.")
+    spend_unsettled: Flag = live(False, "Let a cash account buy with the proceeds of sales that have not settled.")
+    min_excess_liquidity: Amount = live(
+        Decimal(0), "Excess liquidity that a margin account keeps at worst, in base currency."
+    )
+    margin_fraction: Fraction = live(
+        Decimal("0.5"), "Share of an entry's value that is taken to bind margin, where nobody has said how much does."
+    )
+    day_trade_exits: Flag = live(False, "Close what was opened today though no day trade is left.")
+    check_shortable: Flag = live(True, "Sell short no more than the broker says can be borrowed.")
+    max_rate_age_seconds: Seconds = live(
+        900.0, "Age above which the exchange rate of an account in another currency is too old for entries."
+    )
+
+
 class JobSettings(Group):
     """One scheduled job; a bare text in its place is its trigger."""
 
@@ -462,6 +480,7 @@ class Settings(Group):
     data: DataSettings = DataSettings()
     clock: ClockSettings = ClockSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    account_limits: AccountSettings = AccountSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     strategies: tuple[StrategySettings, ...] = restart((_MOMENTUM,), "The strategies.")
     sizing: SizingSettings = SizingSettings()

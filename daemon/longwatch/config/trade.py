@@ -63,11 +63,11 @@ def trade_settings(
         breaker_wait_minutes=risk.breaker_wait_minutes,
         max_quote_age_seconds=risk.max_quote_age_seconds,
         price_band_fraction=risk.price_band_fraction,
-        allow_delayed_data=settings.mode == "paper" and settings.ib.market_data_type in _DELAYED,
         allow_short=risk.allow_short,
         trading_hours_only=risk.trading_hours_only,
         holds=_holds(settings.holds),
         flatten_order_type=execution.flatten_order_type,
+        **_account_limits(settings),
         cash_reserve_fraction=sizing.cash_reserve_fraction,
         no_trade_band_weight=sizing.no_trade_band_weight,
         stale_sessions=settings.data.stale_sessions,
@@ -135,3 +135,10 @@ def _own_rules(strategy: StrategySettings, sizing: SizingSettings) -> SizingRule
     }
     given = {name: value for name, value in own.items() if value is not None}
     return replace(_sizing_rules(sizing), **given) if given else None  # type: ignore[arg-type]
+
+
+def _account_limits(settings: Settings) -> dict[str, Any]:
+    """What the account allows, delayed data in paper alone; `kind` is that of the account."""
+    limits = dict(settings.account_limits)
+    is_delayed = settings.mode == "paper" and settings.ib.market_data_type in _DELAYED
+    return {"account_kind": limits.pop("kind"), "allow_delayed_data": is_delayed, **limits}

@@ -17,6 +17,7 @@ class Cause(StrEnum):
     LIQUIDATION = "liquidation"
     TRANSFER = "transfer"
     CORRECTION = "correction"
+    NOT_PERMITTED = "not permitted to this account"
     UNEXPLAINED = "unexplained"
 
 
@@ -33,6 +34,7 @@ LIFTED_BY: dict[Cause, str] = {
     Cause.LIQUIDATION: _BY_A_PERSON,
     Cause.TRANSFER: _OR_ELSE,
     Cause.CORRECTION: _OR_ELSE,
+    Cause.NOT_PERMITTED: "`longwatch unquarantine {0}`, once the account may trade it",
     Cause.UNEXPLAINED: _OR_ELSE,
 }
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from longwatch.domain import messages as m
-from longwatch.domain import modification
+from longwatch.domain import modification, permissions
 from longwatch.domain.busts import taken_back_as
 from longwatch.domain.evidence import (
     EVIDENCE_OF_END,
@@ -231,6 +231,7 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
     match WHAT_FOLLOWS[Verdict(event.verdict)][order.state]:
         case Action.END:
             yield from ended(state, order, OrderState.REJECTED, order.reported, text, event.tech)
+            yield from permissions.refused(state, order, event)
         case Action.GATHER if order.absence is not None:
             yield m.AbsenceNoted(intent=intent, absence=replace(order.absence, cancel_not_found=True))
         case Action.ASK | Action.GATHER:

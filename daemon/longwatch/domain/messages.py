@@ -914,6 +914,15 @@ class OrderIntended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DelayedDataUsed:
+    """An order was decided on a quote that was not live, as paper accounts may: IB's market data type of it."""
+
+    intent: int
+    symbol: str
+    market_data_type: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderSending:
     """The order may leave from here on, under this id; answered by `deadline` (technical time) or unknown."""
 
@@ -1148,6 +1157,7 @@ Fact = (
     | TradeRefused
     | IntentsTaken
     | OrderIntended
+    | DelayedDataUsed
     | OrderSending
     | OrderMoved
     | OrderResolved

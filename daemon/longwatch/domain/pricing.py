@@ -7,6 +7,7 @@ from longwatch.domain.instruments import Side
 from longwatch.domain.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.messages import Verb
 from longwatch.domain.proposal import Proposal, Refusal
+from longwatch.domain.quotes import LIVE
 from longwatch.domain.state import State
 
 CHECKS = "tests/daemon/test_checks.py::"
@@ -48,7 +49,7 @@ def check_quote_age(state: State, proposal: Proposal) -> Refusal | None:
 def check_quote_type(state: State, proposal: Proposal) -> Refusal | None:
     """The quote is live: delayed data are an explicit opt-in."""
     kind = proposal.quote.market_data_type if proposal.quote else 1
-    if kind == 1 or state.settings.allow_delayed_data:
+    if kind == LIVE or (state.settings.allow_delayed_data and state.mode != "live"):
         return None
     text = f"{proposal.instrument.symbol}: market data type {kind} is not live"
     return Refusal(check="quote_type", observed=str(kind), limit="1 (live)", text=text)

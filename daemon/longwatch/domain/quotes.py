@@ -8,6 +8,9 @@ from decimal import Decimal
 
 from longwatch.quick import quick
 
+LIVE = 1
+"""IB's market data type of quotes that are neither delayed nor frozen."""
+
 
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +18,8 @@ class Quote:
     """The best bid and offer of one instrument.
 
     Prices are in its currency, sizes in shares; None is "the broker gave none". `at` is the technical time of the last
-    tick heard, `market_data_type` IB's: 1 live, 2 frozen, 3 delayed, 4 delayed-frozen.
+    tick heard, `market_data_type` IB's: 1 live, 2 frozen, 3 delayed, 4 delayed-frozen. So many shares at least are
+    `shortable`, can be borrowed.
     """
 
     con_id: int
@@ -27,6 +31,7 @@ class Quote:
     ask_size: Decimal | None = None
     market_data_type: int = 1
     at: datetime | None = None
+    shortable: Decimal | None = None
 
     @property
     def mid(self) -> Decimal | None:

@@ -315,7 +315,7 @@ def _order(state: State, proposal: Proposal, apart: Mapping[str, Decimal]) -> De
         replacement=parent.replacement + 1 if parent else 0,
         oca_group=stop.oca_group if stop else "",
     )
-    yield from submitted(state, order, proposal.instrument, proposal.tech)
+    yield from submitted(state, order, proposal.instrument, proposal.tech, proposal.quote)
 
 
 def _tif(state: State, proposal: Proposal) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from longwatch.domain import caps, certificate, held_at, permits, pricing
+from longwatch.domain import caps, certificate, held_at, means, permits, pricing
 from longwatch.domain.caps import with_exposure
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.limits import CapRule, CheckRule, Limit
@@ -17,6 +17,7 @@ LIMITS: tuple[Limit, ...] = (
     *certificate.ROWS,
     *permits.ROWS,
     *pricing.ROWS,
+    *means.ROWS,
     *caps.ROWS,
     *held_at.ROWS,
 )

@@ -94,6 +94,13 @@ class TradeSettings:
     trading_hours_only: bool = True
     holds: HoldLimits = field(default_factory=HoldLimits)
     flatten_order_type: str = "LMT"
+    account_kind: str = "auto"
+    spend_unsettled: bool = False
+    min_excess_liquidity: Decimal = Decimal(0)
+    margin_fraction: Decimal = Decimal("0.5")
+    day_trade_exits: bool = False
+    check_shortable: bool = True
+    max_rate_age_seconds: float = 900.0
     cash_reserve_fraction: Decimal = Decimal(0)
     no_trade_band_weight: Decimal = Decimal(0)
     buffer_fraction: Decimal = Decimal(0)

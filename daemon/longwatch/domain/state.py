@@ -459,6 +459,10 @@ def _sent(state: State, order: Order, at: datetime) -> None:
     state.sends = (*(one for one in state.sends if at - one < MINUTE), at)
 
 
+def _delayed_data_used(state: State, fact: m.DelayedDataUsed) -> None:
+    _count(state, f"delayed_data:{fact.symbol}")
+
+
 def _order_sending(state: State, fact: m.OrderSending) -> None:
     order = changed(
         state.orders[fact.intent],
@@ -695,6 +699,7 @@ _FOLDS = cast(
         m.TradeRefused: _trade_refused,
         m.IntentsTaken: _intents_taken,
         m.OrderIntended: _order_intended,
+        m.DelayedDataUsed: _delayed_data_used,
         m.OrderSending: _order_sending,
         m.OrderMoved: _order_moved,
         m.OrderResolved: _order_resolved,

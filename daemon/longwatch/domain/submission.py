@@ -10,6 +10,7 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.orders import Change, Order
+from longwatch.domain.quotes import LIVE, Quote
 from longwatch.domain.state import State
 
 Followed = Iterator[m.Fact | m.Effect]
@@ -17,9 +18,13 @@ Terms = tuple[Decimal, Decimal | None, Decimal | None]
 """Quantity, limit and stop price."""
 
 
-def submitted(state: State, order: Order, instrument: Instrument, tech: datetime) -> Followed:
-    """Both facts are durable before the bytes leave."""
+def submitted(
+    state: State, order: Order, instrument: Instrument, tech: datetime, quote: Quote | None = None
+) -> Followed:
+    """All facts are durable before the bytes leave; that the `quote` it was decided on was not live is one of them."""
     yield m.OrderIntended(order=order)
+    if quote is not None and quote.market_data_type != LIVE:
+        yield m.DelayedDataUsed(intent=order.intent, symbol=order.symbol, market_data_type=quote.market_data_type)
     yield m.OrderSending(
         intent=order.intent,
         order_id=state.next_id,

@@ -26,7 +26,8 @@ class GatewayConfig:
     again. `delayed_data` sends quotes of fifteen minutes ago, and only to clients that asked for delayed data. Account
     values that prices have changed are sent at a point of the path, `account_refresh_seconds` after the last time at
     the earliest. An order gets at most `volume_share` of what is traded at a point; the symbols in `hard_to_borrow`
-    can't be sold short at once. `cash_accounts` lend nothing, the others are margin accounts. Accounts are kept in
+    can't be sold short at once. Orders in the symbols of `forbidden` are refused with that code
+    and text. `cash_accounts` lend nothing, the others are margin accounts. Accounts are kept in
     `currency`; with a `base_currency` they are shown in that, one of `currency` being worth `base_rate` of it.
     `unsubscribed` is the code sent where live quotes are not subscribed: 10168, 354 or
     10089, as builds differ.
@@ -50,6 +51,7 @@ class GatewayConfig:
     volume_share: Decimal = VOLUME_SHARE
     hard_to_borrow: frozenset[str] = frozenset()
     cash_accounts: frozenset[str] = frozenset()
+    forbidden: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     base_currency: str = ""
     base_rate: Decimal = Decimal(1)
     unsubscribed: int = 10168

@@ -106,6 +106,7 @@ class Desk:
                 conduct=self.config.conduct,
                 volume_share=self.config.volume_share,
                 hard_to_borrow=self.config.hard_to_borrow,
+                forbidden=self.config.forbidden,
             )
         except JournalError:
             self.ledger.close()

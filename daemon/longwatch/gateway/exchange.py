@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -30,7 +30,7 @@ class Exchange:
     """Orders of all accounts. Everything it tells goes to `report`, in the order in which it happens.
 
     `volume_share` is the most an order gets of the volume at a point or in an auction. The symbols in `hard_to_borrow`
-    can't be sold short until `locate` is called.
+    can't be sold short until `locate` is called; those in `forbidden` are refused with a code and a text.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Exchange:
         conduct: Conduct | None = None,
         volume_share: Decimal = VOLUME_SHARE,
         hard_to_borrow: Iterable[str] = (),
+        forbidden: Mapping[str, tuple[int, str]] | None = None,
     ) -> None:
         self.book = OrderBook(seed, timeline.now())
         self.conduct = conduct or Conduct()
@@ -62,7 +63,7 @@ class Exchange:
             latencies=latencies or Latencies(),
             seed=seed,
         )
-        self._intake = Intake(self._venue, set(hard_to_borrow))
+        self._intake = Intake(self._venue, set(hard_to_borrow), forbidden or {})
         self._changes = Changes(self._venue)
         self._held = Untransmitted()
         pulse.follow(floor.beat, floor.is_needed)
@@ -79,6 +80,7 @@ class Exchange:
         order = self.book.get(*key)
         refusal = _refusal_of_id(ticket, order, 0 if key in self._held else self.book.highest(ticket.client_id))
         refusal = refusal or refusal_of(ticket, self.conduct) or self._refusal_of_parent(ticket)
+        refusal = refusal or self._intake.refusal_of(ticket)
         if refusal is not None:
             self._refuse(ticket, refusal, is_new=order is None)
         elif ticket.what_if:
@@ -128,6 +130,10 @@ class Exchange:
     def locate(self, symbol: str) -> None:
         """Shares of a symbol to be sold short have been found: the orders held for them go on."""
         self._intake.locate(symbol)
+
+    def is_hard_to_borrow(self, symbol: str) -> bool:
+        """Whether shares of a symbol must be found before they can be sold short."""
+        return self._intake.is_hard_to_borrow(symbol)
 
     def lapse(self, account: str, symbol: str) -> None:
         """The broker ends orders good till cancelled: those of an account and a symbol, of all where one is empty."""

@@ -27,7 +27,7 @@ NAMES = {
     "595": "Short-Term Volume X Mins",
     "619": "Creditman Slow Mark Price",
 }
-"""The numbers taken without complaint, and what a real gateway calls them. Ticks come of MARK and VOLUME only."""
+"""The numbers taken without complaint, and what a real gateway calls them. Ticks come of those named below only."""
 
 LEGAL = ",".join(f"{number}({name})" for number, name in NAMES.items())
 
@@ -36,6 +36,10 @@ MARK = frozenset({"221", "232"})
 
 VOLUME = frozenset({"233"})
 """Each trade with the day's volume and average price so far: tick 48."""
+
+
+TO_BORROW = frozenset({"236"})
+"""How hard shares are to borrow, tick 46, and how many there are, tick 89."""
 
 
 def listed(text: str) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,9 +13,10 @@ from longwatch.gateway.ledger import ZERO
 from longwatch.gateway.margin import lack
 from longwatch.gateway.orders import AT_ONCE, AT_THE_CLOSE, AT_THE_OPEN, ONE_FILL_CANCELS, Order, Status, Ticket
 from longwatch.gateway.reports import BoundShown
-from longwatch.gateway.rules import amended
+from longwatch.gateway.rules import Refusal, amended
 from longwatch.gateway.venue import Venue
 
+REJECTED = 201
 LAST_FOR_THE_CLOSE = timedelta(minutes=10)
 LAST_FOR_THE_OPEN = timedelta(minutes=2)
 """How long before an auction its orders are taken: for the New York Stock Exchange and Nasdaq, roughly."""
@@ -24,8 +25,9 @@ LAST_FOR_THE_OPEN = timedelta(minutes=2)
 class Intake:
     """Takes new orders. Shares of the symbols in `hard_to_borrow` can't be sold short until they are located."""
 
-    def __init__(self, venue: Venue, hard_to_borrow: set[str]) -> None:
+    def __init__(self, venue: Venue, hard_to_borrow: set[str], forbidden: Mapping[str, tuple[int, str]]) -> None:
         self._venue = venue
+        self._forbidden = forbidden
         self._hard_to_borrow = hard_to_borrow
         self.binds_at_once = False
         """Whether client 0 has asked for orders typed by hand as they come."""
@@ -35,6 +37,16 @@ class Intake:
         with self._venue.ledger.together():
             orders = [self._add(ticket) for ticket in tickets]
         self._venue.later_all(orders, self._venue.latencies.reject, self._screen, orders)
+
+    def refusal_of(self, ticket: Ticket) -> Refusal | None:
+        """Why an account may not trade this at all, where that is said at once; 201 comes with the screening."""
+        code, text = self._forbidden.get(ticket.instrument.symbol, (REJECTED, ""))
+        is_at_once = code != REJECTED or (text and ticket.what_if)
+        return Refusal(code=code, text=text) if is_at_once else None
+
+    def is_hard_to_borrow(self, symbol: str) -> bool:
+        """Whether shares of a symbol have still to be found."""
+        return symbol in self._hard_to_borrow
 
     def locate(self, symbol: str) -> None:
         """Shares to be sold short have been found: the orders that waited for them go on."""
@@ -126,6 +138,8 @@ class Intake:
         venue, ticket, now = self._venue, order.ticket, self._venue.timeline.now()
         if self._is_late(ticket, now):
             return "Exchange is closed."
+        if ticket.instrument.symbol in self._forbidden:
+            return self._forbidden[ticket.instrument.symbol][1].removeprefix("Order rejected - reason:")
         if groups.is_spent(venue.book, ticket):
             return "OCA group is already filled."
         if order.is_child_held:

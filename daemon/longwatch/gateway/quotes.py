@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from longwatch.gateway.generic_ticks import MARK, VOLUME
+from longwatch.gateway.generic_ticks import MARK, TO_BORROW, VOLUME
 from longwatch.gateway.market import Instrument, Market, Quote
 from longwatch.gateway.wording import SHARES_IN_QUOTES
 from longwatch.wire.codec import OPEN_NUMBER
@@ -25,6 +25,9 @@ NO_PRICE = Decimal(-1)
 CAN_AUTO_EXECUTE = 1
 DELAY = timedelta(minutes=15)
 MARK_TICK, VOLUME_TICK = 37, 48
+LEVEL_TICK, SHARES_TICK = 46, 89
+EASY, HARD = (3.0, 10_000_000), (1.0, 0)
+"""Level and shares of what can be borrowed at once, and of what must be found first."""
 NONE: frozenset[str] = frozenset()
 
 PRICE, SIZE, TEXT, GENERIC = map(for_any_request, ("tickPrice", "tickSize", "tickString", "tickGeneric"))
@@ -202,7 +205,7 @@ class Stream:
         self.req_id = req_id
         self.number = str(req_id).encode()
         self.instrument = instrument
-        self.generic = generic & (MARK | VOLUME)
+        self.generic = generic & (MARK | VOLUME | TO_BORROW)
         self.ticks = DELAYED_TICKS if wanted in {DELAYED, DELAYED_FROZEN} else LIVE_TICKS
         self.lot = 1 if session.server_version >= SHARES_IN_QUOTES else LOT
         self.sent: Quote | None = None
@@ -211,6 +214,7 @@ class Stream:
         self._wanted = wanted
         self._delay = DELAY if self.ticks is DELAYED_TICKS else timedelta()
         self._kind = 0
+        self._to_borrow: tuple[float, int] | None = None
 
     def start(self, market: Market, at: datetime) -> bool:
         """Send the opening burst: kind, parameters, last trade, day figures, bid and ask; whether all was there."""
@@ -307,7 +311,14 @@ class Stream:
         return GENERIC(len(self.number), self.ticks.halted, float(quote.is_halted))
 
     def _generic(self, sent: Quote | None, quote: Quote) -> Iterator[bytes]:
-        """The generic ticks asked for: the mark price, and each trade with the day so far."""
+        """The generic ticks asked for: shares to borrow, the mark price, and each trade with the day so far."""
+        if self.generic & TO_BORROW:
+            is_hard = self.session.desk.exchange.is_hard_to_borrow(self.instrument.symbol)
+            found = HARD if is_hard else EASY
+            if found != self._to_borrow:
+                self._to_borrow = found
+                yield GENERIC(len(self.number), LEVEL_TICK, found[0])
+                yield self._size(SHARES_TICK, found[1])
         if quote.last is None or (sent is not None and (sent.last, sent.last_at) == (quote.last, quote.last_at)):
             return
         if self.generic & MARK:

@@ -294,6 +294,7 @@ TELLERS = cast(
         m.TradeClamped: _trade_clamped,
         m.TradeRefused: _trade_refused,
         m.OrderIntended: _order_intended,
+        m.DelayedDataUsed: lambda fact, _: Line(topic="orders", text=f"#{fact.intent} decided on delayed data"),
         m.OrderMoved: _order_moved,
         m.OrderCancelAsked: _order_cancel_asked,
         m.OrderChangeAsked: _order_change_asked,

@@ -7,10 +7,11 @@ the calendar and the broker's randomness; nothing else differs from production.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from longwatch.app import Daemon, Ports, build
 from longwatch.brokers import broker_for
@@ -46,7 +47,8 @@ class Bench:
 
     Make it inside the running loop. `market_starts` is market time; `opening_cash` is the simulated account's, in the
     base currency. `journal` and `ledger` are files; `synchronous` is SQLite's, FULL as in production or OFF for speed,
-    `journal_of` opens the journal. `ports_of` has the last word on the ports, for who watches a daemon through them.
+    `journal_of` opens the journal. `gateway_changes` are settings of the gateway's own. `ports_of` has the last word on
+    the ports, for who watches a daemon through them.
     """
 
     loaded: Loaded
@@ -64,6 +66,7 @@ class Bench:
     conduct: Conduct = field(default_factory=Conduct)
     latencies: Latencies = field(default_factory=Latencies)
     hard_to_borrow: frozenset[str] = frozenset()
+    gateway_changes: Mapping[str, Any] = field(default_factory=dict)
     ports_of: Callable[[Ports], Ports] = lambda ports: ports
     clock: SteppedClock = field(init=False)
     network: MemoryNetwork = field(init=False)
@@ -85,6 +88,7 @@ class Bench:
             latencies=self.latencies,
             hard_to_borrow=self.hard_to_borrow,
         )
+        config = replace(config, **self.gateway_changes)
         self.gateway = Gateway(config, self.market, self.clock)
         self.network.listen(settings.ib.host, settings.ib.port, self.gateway.protocol_factory)
 
