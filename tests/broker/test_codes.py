@@ -10,7 +10,9 @@ import pytest
 from longwatch.broker.codes import (
     BACKEND,
     CODES,
+    CRITICAL,
     FARMS,
+    SEVERITY,
     TABLE,
     Asked,
     Kind,
@@ -41,6 +43,22 @@ def test_every_documented_code_has_a_row() -> None:
 def test_no_code_has_two_rows() -> None:
     """The table says one thing about each code."""
     assert len(TABLE) == len(CODES)
+
+
+def test_each_code_is_as_severe_as_what_it_means() -> None:
+    """News is none to act on; what ends an order or a request is a warning; what ends all of them, critical."""
+    for row in TABLE:
+        usual = SEVERITY[row.kind]
+        assert row.severity == ("critical" if row.code in CRITICAL else usual), row
+    assert {row.severity for row in TABLE if row.kind in (Kind.SYSTEM, Kind.CONFIRMATION)} == {"info"}
+    assert {CODES[code].severity for code in (321, 460, 203, 103, 326, 10328)} == {"critical"}
+    assert {CODES[code].severity for code in (110, 201, 200, 354)} == {"warning"}
+    assert {CODES[code].severity for code in (10349, 399, 404, 202, 10147, 10148)} == {"info"}
+    assert row_of(99_999, CODES).severity == "warning"
+    # An alert that is `info` is not raised: none of those may hide that an order's fate is open.
+    unclear = [row for row in TABLE if row.severity == "info" and Verdict.UNCLEAR in (row.new, row.modify, row.cancel)]
+    assert unclear == []
+    assert CODES.keys() >= CRITICAL
 
 
 @pytest.mark.parametrize("asked", Asked)

@@ -156,8 +156,8 @@ def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) 
 
 
 def test_every_rule_is_shown_above() -> None:
-    """A rule without a case here would be a rule nobody has seen refuse."""
-    assert len(checks.MISTAKES) == 2 + 20
+    """A rule without a case here, or below, would be a rule nobody has seen refuse."""
+    assert len(checks.MISTAKES) == 2 + 20 + 5
 
 
 @pytest.mark.parametrize(
@@ -320,3 +320,40 @@ def test_leverage_that_a_limit_cuts_is_worth_a_word() -> None:
     (said,) = judged({"sizing.method": "risk", "sizing.max_leverage": "2"})
     assert "2 is cut to risk.max_gross_exposure, 1.0" in said
     assert judged({"sizing.max_leverage": "2"}) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "blamed", "says"),
+    [
+        ({"execution.replacements": "3"}, "execution.replacements", "without effect"),
+        ({"execution.working_seconds": "10"}, "execution.working_seconds", "not above acknowledge_seconds"),
+        ({"execution.order_type": "MOC", REBALANCE: "5 minutes before the close"}, REBALANCE, "comes later"),
+        ({"execution.order_type": "LOC", REBALANCE: "10 minutes before the close"}, REBALANCE, "comes later"),
+        ({"execution.order_type": "MOC", REBALANCE: "20 minutes after the close"}, REBALANCE, "comes later"),
+        ({"execution.at_close": "moc", "execution.tif": "GTC"}, "execution.at_close", "tif is GTC"),
+        ({"execution.at_close": "moc", "calendar": "24/7"}, "execution.at_close", "has none"),
+        ({"execution.order_type": "MOC", "calendar": "24/7"}, "execution.order_type", "has none"),
+    ],
+)
+def test_policies_that_contradict_each_other_are_mistakes(settings: dict[str, str], blamed: str, says: str) -> None:
+    """Each would be silently without effect; one sentence says which, and what to do."""
+    (told,) = [line for line in judged(PAPER, settings) if line.startswith(f"{blamed}: ")]
+    assert says in told
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"execution.replacements": "3", "execution.working_seconds": "60"},
+        {"execution.working_seconds": "10.5"},
+        {"execution.order_type": "MOC", REBALANCE: "11 minutes before the close"},
+        {"execution.order_type": "MOC", REBALANCE: "5 minutes after the open"},
+        {"execution.order_type": "LMT", REBALANCE: "5 minutes before the close"},
+        {"execution.at_close": "moc"},
+        {"calendar": "24/7"},
+    ],
+)
+def test_policies_that_go_together_are_none(settings: dict[str, str]) -> None:
+    """The same, just as far as they make sense."""
+    words = ("without effect", "not above", "comes later", "GTC", "has none")
+    assert [line for line in judged(PAPER, settings) if any(word in line for word in words)] == []

@@ -318,3 +318,87 @@ def test_the_breakers_times_are_market_times() -> None:
         tech=elsewhere,
     )
     assert [row.strikes for row in world.state.breakers.values()] == [(world.now,)]
+
+
+def test_a_cancel_that_only_asked_whether_the_broker_has_the_order_holds_nothing() -> None:
+    """It was there after all, and is gone by our own doing: told, and the next decision may order anew."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    world.wait(11)
+    world.hear(m.TimeReached)
+    steps = world.reconcile(rounds=3)
+    assert sum(len(of_kind(step.effects, m.CancelOrder)) for step in steps)
+    order = world.order(intent)
+    assert order.probed and not order.cancel_asked
+    world.open_order(intent, "PendingCancel")
+    step = world.status(intent, "Cancelled")
+    assert world.order(intent).state is OrderState.CANCELLED and not world.state.breakers
+    (told,) = [effect.text for effect in of_kind(step.effects, m.RaiseAlert) if effect.key == "order_cancelled"]
+    assert "our question" in told
+    world.wait(1)
+    world.snapshot()
+    assert len(world.trade(AAA="0.1")) == 1
+
+
+@pytest.mark.parametrize(("quantity", "then"), [("60", "0.1"), ("60", "0.05"), ("140", "0.1")])
+def test_the_quantity_a_person_gives_an_order_is_left_as_it_is_for_the_session(quantity: str, then: str) -> None:
+    """The rest is not ordered anew, the order is not withdrawn for a smaller target, nor its surplus sold."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.wait(1)
+    argument = f"{intent} {quantity} - -"
+    world.hear(m.ControlRequested, command="modify", argument=argument, by="uid 1000", quotes=world.quotes())
+    world.hear(m.OrderHanded, intent=intent, change=1)
+    world.open_order(intent, quantity=D(quantity))
+    assert world.order(intent).quantity == D(quantity)
+    for _ in range(2):
+        step = world.trade(AAA=then) or world.steps[-1][1]
+        (refused,) = of_kind(step.facts, m.TradeRefused)  # type: ignore[union-attr]
+        assert refused.check == "breaker" and "changed by a person" in refused.text
+        assert not world.order(intent).cancel_asked
+        world.wait(1)
+    world.fill(intent, int(quantity))
+    world.end(intent)
+    assert world.trade(AAA=then) == []
+    # A further word on the same order was not held back by the first, and resume ends it.
+    world.hear(m.ControlRequested, command="resume", argument="AAA", by="uid 1000")
+    assert len(world.trade(AAA="0.3")) == 1
+
+
+def test_a_price_that_a_person_changes_holds_nothing() -> None:
+    """Only a quantity says how much is wanted."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.hear(m.ControlRequested, command="modify", argument=f"{intent} - 99 -", by="uid 1000", quotes=world.quotes())
+    assert world.order(intent).change is not None and not world.state.breakers
+
+
+def test_a_person_may_change_a_quantity_again_and_flatten_ends_it_all() -> None:
+    """Their own first word does not bind them."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    for number, quantity in enumerate(("60", "80"), 1):
+        world.wait(1)
+        argument = f"{intent} {quantity} - -"
+        world.hear(m.ControlRequested, command="modify", argument=argument, by="uid 1000", quotes=world.quotes())
+        world.hear(m.OrderHanded, intent=intent, change=number)
+        world.open_order(intent, quantity=D(quantity))
+        assert world.order(intent).quantity == D(quantity)
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000")
+    assert world.order(intent).cancel_asked
+
+
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+def test_a_rejection_is_told_as_severely_as_its_code_says(severity: str) -> None:
+    """A missing permission ends every further order the same way; a bad price does not."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    row = {"order_id": world.order(intent).order_id, "code": 460, "text": "no", "verdict": "rejected"}
+    step = world.hear(m.OrderErrorSeen, severity=severity, **row)
+    (told,) = [effect for effect in of_kind(step.effects, m.RaiseAlert) if effect.key == "order_rejected"]
+    assert told.severity == severity

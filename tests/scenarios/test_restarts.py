@@ -12,7 +12,7 @@ from longwatch.domain.messages import Link
 from longwatch.domain.orders import OrderState
 from longwatch.gateway.conduct import Conduct
 from longwatch.journal.reading import read_records
-from tests.daemon.bench import MINUTE, Scene, plan
+from tests.daemon.bench import HOUR, MINUTE, Scene, plan
 from tests.scenarios.test_endings import without_money
 from tests.scenarios.witness import RESTING, Witness, only, scenario, states
 
@@ -130,6 +130,10 @@ def test_A09_scenario_an_order_in_the_second_of_the_gateways_restart(part: str, 
             assert only(scene.orders(), "IBM").state is OrderState.EXPIRED
             await scene.till(16)
             assert scene.truly_held("IBM") == scene.held("IBM") > 0
+        else:
+            order = only(scene.orders(), "IBM")
+            assert order.state in (OrderState.FILLED, OrderState.INFERRED)
+            assert order.filled == scene.held("IBM") == scene.truly_held("IBM") > 0
         witness.never_twice()
         assert len(witness.placed("IBM")) == (2 if part == "unread" else 1)
 
@@ -179,6 +183,14 @@ def test_A10_scenario_one_lost_order_is_no_dialog(tmp_path: Path) -> None:
         await scene.run_job("signals")
         await scene.run_job("rebalance")
         assert len(witness.placed("GOOG")) == 1 and len(witness.placed("AAPL")) == 1
+        lost = next(order for order in scene.orders() if order.symbol == "AAPL")
+        await scene.until(
+            lambda: scene.state.orders[lost.intent].state is not OrderState.UNKNOWN, seconds=2 * HOUR, what="the proofs"
+        )
+        assert scene.state.orders[lost.intent].state is OrderState.ABSENT and not scene.truly_held("AAPL")
+        await scene.run_job("rebalance")
+        await scene.until(lambda: scene.held("AAPL"), seconds=HOUR, what="the order that is then decided on")
+        assert len(witness.placed("AAPL")) == 2 and scene.truly_held("AAPL") == scene.held("AAPL")
 
     both = plan({"AAPL": 0.05, "IBM": 0.05}, {"AAPL": 0.05, "IBM": 0.05, "GOOG": 0.05})
     scenario(story, tmp_path, {"strategies": [both], "execution": {"absence_round_seconds": 600.0}})

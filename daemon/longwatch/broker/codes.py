@@ -37,7 +37,7 @@ class Asked(StrEnum):
 class Code:
     """One row: `new`, `modify` and `cancel` are the verdicts on an order after each of the three requests.
 
-    `severity` is that of the alert, where domain/verdicts.py asks for one; `info` raises none.
+    `severity` is that of the alert: of a rejection, or where domain/verdicts.py asks for one; there `info` raises none.
     """
 
     code: int
@@ -94,8 +94,43 @@ def farm_of(text: str) -> str:
 def _rows(kind: Kind, verdicts: tuple[Verdict, Verdict, Verdict], rows: Iterable[tuple[int, str]]) -> list[Code]:
     new, modify, cancel = verdicts
     return [
-        Code(code=code, meaning=meaning, kind=kind, new=new, modify=modify, cancel=cancel) for code, meaning in rows
+        Code(
+            code=code,
+            meaning=meaning,
+            kind=kind,
+            new=new,
+            modify=modify,
+            cancel=cancel,
+            severity="critical" if code in CRITICAL else SEVERITY[kind],
+        )
+        for code, meaning in rows
     ]
+
+
+SEVERITY = {
+    Kind.SYSTEM: "info",
+    Kind.WARNING: "info",
+    Kind.REQUEST_FAILS: "warning",
+    Kind.ORDER_ENDS: "warning",
+    Kind.CONFIRMATION: "info",
+    Kind.SESSION_ENDS: "critical",
+}
+"""Of the alert that a code on an order raises, where it raises one, but for the codes of CRITICAL."""
+
+CRITICAL = frozenset(
+    {
+        100,  # whether the order was dropped nobody says
+        103,  # somebody else sends under our client id, or the ids have gone back
+        135,  # the gateway does not know an order that we think is there
+        203,
+        321,  # as a rule the API is read-only: no order will be taken
+        435,
+        460,
+        2137,  # what was to close would open the other side
+        10328,  # the gateway itself does not know what became of the order
+    }
+)
+"""A person must look now: the order's fate is open, or every further order will end the same way."""
 
 
 UNLISTED = "a code that is not listed"

@@ -9,6 +9,7 @@ doubles with every further time. One order may try when the wait is over; its fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from longwatch.domain import messages as m
@@ -20,6 +21,8 @@ Followed = Iterator[m.Fact | m.Effect]
 
 CANCELLED = "cancelled at the broker"
 BY_A_PERSON = "cancelled by a person"
+MODIFIED = "its quantity changed by a person"
+PROBED = "cancelled by our question whether the broker has it"
 NEXT_DECISION = "the next decision sends what is then wanted"
 LONGEST_WAIT = timedelta(days=7)
 
@@ -33,7 +36,11 @@ def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Ev
         return  # with its OCA group
     if fact.state is OrderState.REJECTED:
         code = f" ({event.code})" if isinstance(event, m.OrderErrorSeen) else ""
-        yield from _struck(state, order, f"rejected{code}", event.at, until=None)
+        severity = event.severity if isinstance(event, m.OrderErrorSeen) else "warning"
+        yield from _struck(state, order, f"rejected{code}", event.at, until=None, severity=severity)
+    elif fact.state is OrderState.CANCELLED and order.probed and not order.cancel_asked:
+        text = f"{_what(order, PROBED)}; {NEXT_DECISION}"
+        yield m.RaiseAlert(key="order_cancelled", text=text)
     elif fact.state is OrderState.CANCELLED and not order.cancel_asked:
         yield from _struck(state, order, CANCELLED, event.at, until=_session_end(state, event.at))
 
@@ -78,6 +85,19 @@ def held_by(state: State, con_id: int, purpose: Purpose, at: datetime | None) ->
     return None
 
 
+def leave(state: State, order: Order, at: datetime) -> Followed:
+    """What a person leaves of an order, or adds, is what they want: no decision of this session orders the rest."""
+    both = (replace(order, purpose=purpose) for purpose in (Purpose.ENTRY, Purpose.REDUCE))
+    yield from hold(state, both, MODIFIED, at)
+
+
+def left_as_it_is(state: State, con_id: int, at: datetime) -> m.BreakerSet | None:
+    """Whether a person has given an order of this session its quantity: it is not cancelled for what is wanted now."""
+    rows = (row for row in state.breakers.values() if row.con_id == con_id and row.reason == MODIFIED)
+    flattens = state.is_on(m.Verb.FLATTEN)
+    return None if flattens else next((row for row in rows if row.until is not None and row.until > at), None)
+
+
 def told(row: m.BreakerSet) -> str:
     """What is held back, why, until when, and the word that lifts it."""
     often = f" {len(row.strikes)} times" if row.trips else ""
@@ -85,7 +105,9 @@ def told(row: m.BreakerSet) -> str:
     return f"{row.symbol}: {row.reason}{often}, {until}; `longwatch resume {row.symbol}` allows it at once"
 
 
-def _struck(state: State, order: Order, reason: str, at: datetime, *, until: datetime | None) -> Followed:
+def _struck(
+    state: State, order: Order, reason: str, at: datetime, *, until: datetime | None, severity: str = "warning"
+) -> Followed:
     """Count one end, open the breaker when there have been too many, and tell a person what comes next."""
     settings = state.settings
     window = timedelta(minutes=settings.breaker_window_minutes)
@@ -99,7 +121,8 @@ def _struck(state: State, order: Order, reason: str, at: datetime, *, until: dat
         until = again if until is None or state.is_on(m.Verb.FLATTEN) else max(again, until)
     yield _row(order, reason, strikes=strikes, trips=trips, until=until)
     key = "breaker" if trips else "order_cancelled" if reason == CANCELLED else "order_rejected"
-    yield m.RaiseAlert(key=key, text=f"{_what(order, reason)}{_next(state, order, len(strikes), until, trips)}")
+    text = f"{_what(order, reason)}{_next(state, order, len(strikes), until, trips)}"
+    yield m.RaiseAlert(key=key, text=text, severity=severity)
 
 
 def _what(order: Order, reason: str) -> str:

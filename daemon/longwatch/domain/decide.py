@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from longwatch.domain import (
     breaker,
+    claims,
     commands,
     holds,
     lifecycle,
@@ -86,23 +87,33 @@ def decide(state: State, event: m.Event) -> Decided:
     if state.holds:
         yield from holds.lapsed(state, event.at)
     for item in DECIDERS[type(event)](state, event):
-        if type(item) is m.OrderMoved:
+        yield from _followed(state, item, event)
+    yield from stops.protect(state, event)
+
+
+def _followed(state: State, item: m.Fact | m.Effect, event: m.Event) -> Decided:
+    """One fact or effect, and what comes of every such fact."""
+    match item:
+        case m.OrderMoved():
             former = state.orders[item.intent].state
             moved = changed(item, tech=event.tech, proof=type(event).__name__)
             yield moved
             yield from breaker.after_move(state, moved, former, event)
             yield from patience.after_move(state, moved, former, event)
             yield from holds.after_move(state, moved, former, event)
-        elif type(item) is m.FillBooked:
+        case m.FillBooked():
             yield item
             yield from breaker.after_fill(state, item)
             yield from stops.after_fill(state, item, event)
-        elif type(item) is m.OrderTermsSet:
+        case m.OrderTermsSet():
             yield item
             yield from stops.after_terms(state, item, event)
-        else:
+        case m.OrderIdentified():
             yield item
-    yield from stops.protect(state, event)
+            for more in claims.identified(state, item, event):
+                yield from _followed(state, more, event)
+        case _:
+            yield item
 
 
 def next_deadline(state: State) -> datetime | None:

@@ -138,6 +138,7 @@ def _twin_of(state: State, order: Order, row: Row) -> Order:
         moved_at=row.tech,
         cancel_asked=False,
         cancel_reason="",
+        probed=False,
         replaces=None,
         replacement=0,
         filled=Decimal(0),

@@ -144,6 +144,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
         tech=event.tech,
         replaces=replaces,
         taken_back=max(gone, -state.orders[intent].taken_back) if intent is not None else Decimal(0),
+        perm_id=event.perm_id,
     )
     if intent is None:
         yield from disowned(state, event)
@@ -151,7 +152,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
         return
     if guessed is not None:
         yield from rest_of(state, guessed, event.quantity, event.tech)
-    yield from _after_fill(state, state.orders[intent])
+    yield from after_fill(state, state.orders[intent])
 
 
 def _replaced(state: State, stem: str, revision: str) -> str | None:
@@ -165,7 +166,8 @@ def _replaced(state: State, stem: str, revision: str) -> str | None:
     return None
 
 
-def _after_fill(state: State, order: Order) -> Decided:
+def after_fill(state: State, order: Order) -> Decided:
+    """What an order's further fill makes of it."""
     yield from modification.filled(state, order)
     order = state.orders[order.intent]
     if order.filled > order.at_most:

@@ -1072,6 +1072,7 @@ class FillBooked:
     """An execution is in the book (`intent` None: not ours, kept so that it is never counted twice).
 
     `taken_back`: shares of the execution it replaces that were told and are none any more; negative: they are again.
+    Replacing itself, it is found to be ours after all.
     """
 
     exec_id: str
@@ -1085,6 +1086,7 @@ class FillBooked:
     tech: datetime
     replaces: str | None = None
     taken_back: Decimal = Decimal(0)
+    perm_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from longwatch.domain import breaker
 from longwatch.domain import messages as m
 from longwatch.domain.caps import with_exposure
 from longwatch.domain.identity import is_reachable
@@ -143,6 +144,8 @@ def obey(state: State, event: m.ControlRequested) -> Followed:
         return
     terms = (new.quantity, new.limit_price, new.stop_price)
     yield from asking(state, order, new.instrument, terms, f"{event.by}: {event.reason}", event.tech)
+    if new.quantity != order.quantity and order.purpose is not Purpose.STOP:
+        yield from breaker.leave(state, order, event.at)
 
 
 def _run(order: Order) -> str:
@@ -160,7 +163,9 @@ def objection(state: State, new: Asked, event: m.ControlRequested) -> Refusal | 
     what is in force pass the caps, which that has passed.
     """
     quote = next((one for one in event.quotes if one.con_id == new.order.con_id), None)
-    besides = replace(state, live={intent: None for intent in state.live if intent != new.order.intent})
+    live = {intent: None for intent in state.live if intent != new.order.intent}
+    breakers = {key: row for key, row in state.breakers.items() if row.reason != breaker.MODIFIED}
+    besides = replace(state, live=live, breakers=breakers)
     proposal = _proposal(state, new, quote, event)
     order = new.order
     checks = (ALWAYS if _stands_back(new) else CHECKS)[order.purpose]

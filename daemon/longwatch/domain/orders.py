@@ -103,6 +103,7 @@ class Absence:
 
     `rounds` are all there have been and set the pace of the next; those from `first_round_at` on are proof. Once the
     gateway has `spoken_of` the order, if only to say that its cancel comes too late, it is not silent about it.
+    `cancel_sent`: a cancel went out, to hear whether the gateway knows the order.
     """
 
     since: datetime
@@ -112,6 +113,7 @@ class Absence:
     cancel_not_found: bool = False
     spoken_of: bool = False
     broken: str = ""
+    cancel_sent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +147,9 @@ class Order:
     `taken_back` shares whose execution was heard and undone, which a status goes on counting;
     an order that the broker says has ended is `ending` until the executions have caught up. A child is the rest of the
     intent that it `replaces`, the `replacement`th of its family. A twin is a second order that the broker holds for
-    the intent `twin_of`, under the same `ref`; it was never sent. What one order of an `oca_group` fills, the broker
-    takes from the others; a twin is counted as if it were in none. While a `change` is under way either terms may be in
+    the intent `twin_of`, under the same `ref`; it was never sent. One that was `probed` got a cancel from us that only
+    asked whether the broker knows it. What one order of an `oca_group` fills, the broker takes from the others; a twin
+    is counted as if it were in none. While a `change` is under way either terms may be in
     force, and both count; `changed` is how often a modification was asked for.
     """
 
@@ -182,6 +185,7 @@ class Order:
     moved_at: datetime | None = None
     cancel_asked: bool = False
     cancel_reason: str = ""
+    probed: bool = False
     replaces: int | None = None
     replacement: int = 0
     oca_group: str = ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
+from longwatch.domain import breaker, flattening
 from longwatch.domain import messages as m
 from longwatch.domain.caps import with_exposure
 from longwatch.domain.evidence import Decided
@@ -41,7 +42,7 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         yield m.RaiseAlert(key="no_targets", text=f"nothing is traded: {why}")
         yield m.RebalanceDecided(run_id=event.run_id, intended=0, refused=0, clamped=0, waiting=0, at=event.at)
         return
-    yield from _left_open(state)
+    yield from flattening.left_open(state)
     found = weighed(state)
     for refused in _not_sized(state, event.run_id, found):
         tally[m.TradeRefused] += 1
@@ -54,7 +55,8 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
             yield item
             if isinstance(item, m.TradeRefused):
                 waiting += item.limit == WAITING
-                yield from _not_closed(state, item)
+                if item.limit != WAITING:
+                    yield from flattening.not_closed(state, item)
     yield m.RebalanceDecided(
         run_id=event.run_id,
         intended=tally[m.OrderIntended],
@@ -78,23 +80,6 @@ def _not_sized(state: State, run_id: str, found: Weighed) -> Iterator[m.TradeRef
         yield m.TradeRefused(
             run_id=run_id, symbol=symbol, check=check, wanted=shares, observed=why, limit=limit, text=text
         )
-
-
-def _left_open(state: State) -> Decided:
-    """A flatten can't close what it has no contract for: a person must know."""
-    known = {instrument.con_id for instrument in state.instruments.values()}
-    if state.is_on(m.Verb.FLATTEN):
-        for con_id, holding in sorted(state.book.items()):
-            if holding.quantity and con_id not in known:
-                text = f"{holding.quantity} {holding.symbol} stay: its contract is not known; close them by hand"
-                yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")
-
-
-def _not_closed(state: State, refused: m.TradeRefused) -> Decided:
-    """A closing order of a flatten that a check refused: a person must know which shares stay, and why."""
-    if state.is_on(m.Verb.FLATTEN) and refused.limit != WAITING:
-        text = f"{-refused.wanted} {refused.symbol} stay for now: {refused.text}; tried again while the flatten is on"
-        yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")
 
 
 def _unusable(state: State, event: m.RebalanceDue) -> str | None:
@@ -125,6 +110,9 @@ def _trade(state: State, event: m.RebalanceDue, found: Weighed, wanted: Wanted, 
     # What has ended and whose fills are never told is waited for no more once that is a quarantine.
     is_over = wanted.instrument.con_id in state.quarantines and all(order.ending is not None for order in against)
     if against and not is_over:
+        if (kept := breaker.left_as_it_is(state, wanted.instrument.con_id, event.at)) is not None:
+            yield _kept(event.run_id, wanted, kept)
+            return
         yield from _withdraw(state, event.run_id, wanted, against)
         return
     proposal = _proposal(state, event, wanted, quote)
@@ -170,6 +158,19 @@ def _withdraw(state: State, run_id: str, wanted: Wanted, against: list[Order]) -
     )
 
 
+def _kept(run_id: str, wanted: Wanted, row: m.BreakerSet) -> m.TradeRefused:
+    """What works the other way is on the terms that a person gave it: it stays."""
+    return m.TradeRefused(
+        run_id=run_id,
+        symbol=wanted.instrument.symbol,
+        check="breaker",
+        wanted=wanted.trade,
+        observed=row.reason,
+        limit=str(row.until),
+        text=breaker.told(row),
+    )
+
+
 def _within_band(state: State, wanted: Wanted) -> bool:
     """Small drifts are not proposed: worth less than the band of equity or the least value, unless all is to go."""
     settings, value = state.settings, abs(wanted.trade) * wanted.price
@@ -211,9 +212,8 @@ def _order_type(state: State, event: m.RebalanceDue, purpose: Purpose) -> OrderT
     So is what reduces: a stop waits for a price that may never come.
     """
     wanted = OrderType(state.settings.order_type)
-    flattens = state.verbs.get(m.Verb.FLATTEN)
-    if flattens is not None:
-        return OrderType(flattens.choice or state.settings.flatten_order_type)
+    if (closing := flattening.order_type(state)) is not None:
+        return closing
     if wanted in STOPPED:
         return wanted if purpose is Purpose.ENTRY else OrderType.LIMIT
     if state.settings.at_close == "moc" and closing_session(state, event.at) is not None:

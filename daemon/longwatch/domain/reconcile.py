@@ -194,6 +194,11 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
         if is_over and absence.rounds >= PROVING_ROUNDS:
             yield from advance(state, order, Evidence.EXPIRED, text="its session has ended and positions agree")
             continue
+        # Once a round: a cancel that comes too late is answered by a download, which would ask for the next at once.
+        counted = order.absence is None or absence.rounds > order.absence.rounds
+        asks = counted and absence.rounds and not absence.cancel_not_found and not is_over
+        if asks and is_reachable(state, order):
+            absence = replace(absence, cancel_sent=True)
         if absence != order.absence:
             yield m.AbsenceNoted(intent=order.intent, absence=absence)
         why = _not_proven(state, order, event, absence) if agrees else "positions differ"
@@ -204,9 +209,7 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
         soon = order.absence is None and not absence.rounds
         again = event.tech + (timedelta(0) if soon else _next_look(state, absence))
         yield from advance(state, state.orders[order.intent], Evidence.SILENCE, text=why, deadline=again)
-        # Once a round: a cancel that comes too late is answered by a download, which would ask for the next at once.
-        counted = order.absence is None or absence.rounds > order.absence.rounds
-        if counted and absence.rounds and not absence.cancel_not_found and not is_over:
+        if asks:
             yield from cancels(state, order)
 
 

@@ -64,7 +64,8 @@ class State:
     `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of. `jobs_done`: run id of a
     finished job -> when that run ceases to be valid; kept for a day longer. `sends`: technical times of the orders and
     modifications sent in the last minute. `lifted`: the last end of each hold there was. `parts`: (strategy, con_id) ->
-    what its parts of our orders have come to; `part_costs` their commissions.
+    what its parts of our orders have come to; `part_costs` their commissions. `unclaimed`: permId of nobody we know ->
+    its executions.
     """
 
     journal_id: str = ""
@@ -106,6 +107,7 @@ class State:
     by_order_id: dict[tuple[int, int], int] = field(default_factory=dict)
     fills: dict[str, Fill] = field(default_factory=dict)
     commissions: dict[str, Decimal] = field(default_factory=dict)
+    unclaimed: dict[int, tuple[str, ...]] = field(default_factory=dict)
     foreign_orders: dict[int, m.ForeignOrderSet] = field(default_factory=dict)
     foreign_seen: dict[int, int] = field(default_factory=dict)
     quarantines: dict[int, m.QuarantineSet] = field(default_factory=dict)
@@ -555,7 +557,8 @@ def _order_terms_set(state: State, fact: m.OrderTermsSet) -> None:
 
 
 def _absence_noted(state: State, fact: m.AbsenceNoted) -> None:
-    put_order(state, changed(state.orders[fact.intent], absence=fact.absence))
+    order = state.orders[fact.intent]
+    put_order(state, changed(order, absence=fact.absence, probed=order.probed or fact.absence.cancel_sent))
 
 
 def _stop_level_set(state: State, fact: m.StopLevelSet) -> None:
@@ -593,6 +596,10 @@ def _fill_booked(state: State, fact: m.FillBooked) -> None:
         put_order(state, changed(order, taken_back=order.taken_back + fact.taken_back))
     if fact.intent is not None and fact.exec_id in state.commissions:
         _charge(state, fact.intent, state.commissions[fact.exec_id])
+    if fact.intent is None and fact.perm_id:
+        state.unclaimed[fact.perm_id] = (*state.unclaimed.get(fact.perm_id, ()), fact.exec_id)
+    elif fact.perm_id:
+        state.unclaimed.pop(fact.perm_id, None)
     state.activity += 1
 
 

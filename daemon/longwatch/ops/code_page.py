@@ -46,7 +46,7 @@ VERDICTS = {
     Verdict.TOO_LATE: "the cancel came too late",
     Verdict.UNCLEAR: "nothing is known from it",
 }
-ROWS_HEAD = ("| code | meaning | new | modified | cancelled |", "|---|---|---|---|---|")
+ROWS_HEAD = ("| code | meaning | new | modified | cancelled | severity |", "|---|---|---|---|---|---|")
 
 
 def page() -> str:
@@ -69,7 +69,7 @@ def _table(kind: Kind, rows: list[Code]) -> list[str]:
 
 
 def _row(row: Code) -> str:
-    return _line(str(row.code), row.meaning, row.new.value, row.modify.value, row.cancel.value)
+    return _line(str(row.code), row.meaning, row.new.value, row.modify.value, row.cancel.value, row.severity)
 
 
 def _line(*cells: str) -> str:

@@ -1,0 +1,31 @@
+"""What is particular to closing everything: which orders, and what a person must know of it; called by rebalance."""
+
+from __future__ import annotations
+
+from longwatch.domain import messages as m
+from longwatch.domain.evidence import Decided
+from longwatch.domain.orders import OrderType
+from longwatch.domain.state import State
+
+
+def order_type(state: State) -> OrderType | None:
+    """What a flatten closes with: the type that was named, or the settings'; None while there is no flatten."""
+    verb = state.verbs.get(m.Verb.FLATTEN)
+    return None if verb is None else OrderType(verb.choice or state.settings.flatten_order_type)
+
+
+def left_open(state: State) -> Decided:
+    """A flatten can't close what it has no contract for: a person must know."""
+    known = {instrument.con_id for instrument in state.instruments.values()}
+    if state.is_on(m.Verb.FLATTEN):
+        for con_id, holding in sorted(state.book.items()):
+            if holding.quantity and con_id not in known:
+                text = f"{holding.quantity} {holding.symbol} stay: its contract is not known; close them by hand"
+                yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")
+
+
+def not_closed(state: State, refused: m.TradeRefused) -> Decided:
+    """A closing order of a flatten that a check refused: a person must know which shares stay, and why."""
+    if state.is_on(m.Verb.FLATTEN):
+        text = f"{-refused.wanted} {refused.symbol} stay for now: {refused.text}; tried again while the flatten is on"
+        yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")

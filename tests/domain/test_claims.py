@@ -1,0 +1,104 @@
+"""Executions that bore nothing but a permId nobody had told yet: ours as soon as an order of ours has that permId."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.causes import Cause
+from longwatch.domain.orders import OrderState
+from tests.domain.world import ACCOUNT, World, completed, of_kind, perm_id
+
+D = Decimal
+
+
+def nameless(world: World, intent: int, quantity: int, exec_id: str, **fields: object) -> None:
+    """An execution of our order, with its permId and no more."""
+    order = world.order(intent)
+    world.executions.append(exec_id)
+    world.positions[order.con_id] = world.positions.get(order.con_id, D(0)) + quantity * order.side.sign
+    row = {
+        "exec_id": exec_id,
+        "order_id": 0,
+        "client_id": 0,
+        "perm_id": perm_id(intent),
+        "ref": "",
+        "account": ACCOUNT,
+        "con_id": order.con_id,
+        "symbol": order.symbol,
+        "side": order.side,
+        "quantity": D(quantity),
+        "price": D(100),
+        "cumulative": D(quantity),
+        "executed_at": world.now,
+    }
+    world.hear(m.ExecutionSeen, **row | fields)
+
+
+@pytest.mark.parametrize("how", ["open order", "status", "completed"])
+def test_an_execution_told_before_its_order_is_named_becomes_ours(how: str) -> None:
+    """By whatever row names the order: book, order, commission and account agree, and nothing of it is outside."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    nameless(world, intent, 40, "a.01")
+    nameless(world, intent, 60, "b.01")
+    world.hear(m.CommissionSeen, exec_id="b.01", commission=D(2), currency="USD")
+    assert world.state.held(1) == 0 and world.state.outside[1] == ("AAA", D(100))
+    match how:
+        case "open order":
+            world.open_order(intent)
+        case "status":
+            world.status(intent, "Submitted", 100)
+        case _:
+            world.take(completed(world.order(intent), world.now, "Filled", 100))
+    order = world.order(intent)
+    assert (order.state, order.filled, order.average_price, order.commission) == (OrderState.FILLED, 100, 100, 2)
+    assert world.state.held(1) == 100 and 1 not in world.state.outside and not world.state.unclaimed
+    assert world.state.parts[("trend", 1)].quantity == 100
+    world.end(intent)
+    for step in world.reconcile(rounds=3):
+        (compared,) = of_kind(step.facts, m.BookCompared)
+        assert compared.differences == ()
+
+
+def test_a_quarantine_for_an_order_that_seemed_lost_ends_when_it_is_named() -> None:
+    """Our client id under an order id nobody knows: held until the broker names it as one we know."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    nameless(world, intent, 100, "a.01", client_id=world.state.client_id, order_id=77)
+    assert world.state.quarantines[1].cause is Cause.OURS_UNKNOWN
+    world.open_order(intent)
+    assert not world.state.quarantines and world.order(intent).state is OrderState.FILLED
+    assert world.state.held(1) == 100 and not world.state.outside
+
+
+def test_an_execution_of_a_stranger_stays_a_stranger_s() -> None:
+    """Another permId than that of any order of ours."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    world.positions[1] = D(5)
+    world.stranger("AAA", 5, "s.01")
+    world.open_order(intent)
+    assert world.state.held(1) == 0 and world.state.outside[1] == ("AAA", D(5))
+    assert world.state.unclaimed == {990: ("s.01",)}
+
+
+def test_a_correction_of_such_an_execution_is_ours_too() -> None:
+    """`.02` takes the place of `.01`, before the order is named and after."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    nameless(world, intent, 40, "a.01")
+    world.positions[1] = D(0)
+    nameless(world, intent, 30, "a.02")
+    assert world.state.outside[1] == ("AAA", D(30))
+    world.open_order(intent)
+    assert world.order(intent).filled == 30 and 1 not in world.state.outside
+    world.positions[1] = D(0)
+    nameless(world, intent, 20, "a.03")
+    assert world.order(intent).filled == 20 == world.state.held(1)
