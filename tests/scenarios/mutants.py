@@ -81,7 +81,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "A03",
         "the account is read again as soon as the backend is back",
-        "domain/decide.py",
+        "domain/links.py",
         '            yield m.RequestSnapshot(reason="the backend is back")\n',
         "            pass\n",
     ),
@@ -179,7 +179,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "A08",
         "what may still fill counts against what is wanted",
         "domain/wanted.py",
-        "    return sum((order.remaining * order.side.sign for order in state.live_in(con_id)), ZERO)\n",
+        "    return sum((order.remaining * order.side.sign for order in trades), ZERO)\n",
         "    return ZERO\n",
     ),
     _both(
@@ -364,7 +364,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "A20",
         "ids begin above everything ever used",
-        "domain/decide.py",
+        "domain/links.py",
         "    first = max(state.next_id, event.next_order_id)\n",
         "    first = event.next_order_id\n",
     ),
@@ -480,7 +480,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _out(
         "B28",
         "a farm that is back opens the gate",
-        "domain/decide.py",
+        "domain/links.py",
         "    if known is None or known.up != event.up:\n",
         "    if known is None or not event.up:\n",
     ),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from ipaddress import ip_address
 
+from longwatch.config import policies
 from longwatch.config.schema import Settings
 from longwatch.domain.patience import AUCTION_CUT_OFF
 from longwatch.domain.triggers import Anchor, EveryTrigger, SessionTrigger, parse_trigger
@@ -127,49 +128,6 @@ def _rest_reaches_the_auction(s: Settings) -> Reason:
     return f"{minutes:g} is too late for the auction, which takes orders until {cut_off:g} before the close; raise it"
 
 
-def _replacements_have_a_cause(s: Settings) -> Reason:
-    count = s.execution.replacements
-    if not count or s.execution.working_seconds is not None:
-        return None
-    return f"{count} is without effect: only what has worked for working_seconds is replaced; set it, or make this 0"
-
-
-def _time_to_work_outlasts_the_answer(s: Settings) -> Reason:
-    seconds, answer = s.execution.working_seconds, s.execution.acknowledge_seconds
-    if seconds is None or seconds > answer:
-        return None
-    return f"{seconds:g} is not above acknowledge_seconds, {answer:g}: it might be cancelled unanswered"
-
-
-def _auction_there_is(s: Settings) -> Reason:
-    """An exchange that never closes holds no closing auction."""
-    kind = s.execution.order_type
-    wrong = kind in ("MOC", "LOC") and s.calendar == "24/7"
-    return f"{kind} is for a closing auction, and calendar 24/7 has none; use LMT or MKT" if wrong else None
-
-
-def _auction_is_reached(s: Settings) -> Reason:
-    kind, trigger = s.execution.order_type, parse_trigger(s.schedule.rebalance.trigger)
-    if kind not in ("MOC", "LOC") or not isinstance(trigger, SessionTrigger) or trigger.anchor is not Anchor.CLOSE:
-        return None
-    before, cut_off = -trigger.offset.total_seconds() / 60, AUCTION_CUT_OFF.total_seconds() / 60
-    if before > cut_off:
-        return None
-    return f"{kind} orders are taken until {cut_off:g} minutes before the close; this rebalance comes later, move it"
-
-
-def _rest_may_go_to_the_auction(s: Settings) -> Reason:
-    if s.execution.at_close != "moc":
-        return None
-    if s.calendar == "24/7":
-        return "moc sends the rest into a closing auction, and calendar 24/7 has none; use leave"
-    return (
-        "moc is about DAY orders, and tif is GTC: nothing would ever be sent there"
-        if s.execution.tif == "GTC"
-        else None
-    )
-
-
 def _sizes_leave_room(s: Settings) -> Reason:
     least, most = s.execution.min_order_size, s.execution.max_position_size
     return None if least <= most else f"{least} is above max_position_size, {most}; nothing could ever be bought"
@@ -251,11 +209,14 @@ MISTAKES: tuple[Rule, ...] = (
     Rule(reads=("ib.backoff_initial_seconds", "ib.backoff_max_seconds"), judge=_backoff_grows),
     Rule(reads=("ib.account_age_seconds", "schedule.reconcile.trigger"), judge=_account_outlives_reconciling),
     Rule(reads=("execution.at_close_minutes", "execution.at_close"), judge=_rest_reaches_the_auction),
-    Rule(reads=("execution.replacements", "execution.working_seconds"), judge=_replacements_have_a_cause),
-    Rule(reads=("execution.working_seconds", "execution.acknowledge_seconds"), judge=_time_to_work_outlasts_the_answer),
-    Rule(reads=("execution.order_type", "calendar"), judge=_auction_there_is),
-    Rule(reads=("schedule.rebalance.trigger", "execution.order_type"), judge=_auction_is_reached),
-    Rule(reads=("execution.at_close", "execution.tif", "calendar"), judge=_rest_may_go_to_the_auction),
+    Rule(reads=("execution.replacements", "execution.working_seconds"), judge=policies.replacements_have_a_cause),
+    Rule(
+        reads=("execution.working_seconds", "execution.acknowledge_seconds"),
+        judge=policies.time_to_work_outlasts_the_answer,
+    ),
+    Rule(reads=("execution.order_type", "calendar"), judge=policies.auction_there_is),
+    Rule(reads=("schedule.rebalance.trigger", "execution.order_type"), judge=policies.auction_is_reached),
+    Rule(reads=("execution.at_close", "execution.tif", "calendar"), judge=policies.rest_may_go_to_the_auction),
     Rule(reads=("execution.min_order_size", "execution.max_position_size"), judge=_sizes_leave_room),
     Rule(reads=("execution.min_order_value", "risk.max_order_value"), judge=_order_values_leave_room),
     Rule(reads=("risk.max_net_exposure", "risk.max_gross_exposure"), judge=_net_within_gross),
