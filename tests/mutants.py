@@ -2,7 +2,7 @@
 
 mutmut makes the changes, all of a module into one copy of it, where a name in the environment picks one. The tests are
 collected once for each module, and every change is asked of a fork of that process: first the tests that noticed the
-changes before it, then those of the module's own file, then the others, of each the quickest first, until one fails.
+changes before it, then those of files that import the module, then the others, of each the quickest first, until one fails.
 What was noticed is kept in .mutants, and not asked again while the module stays as it is.
 """
 
@@ -162,9 +162,9 @@ class Asker:
         TOOK.write_text(json.dumps(took | {nodeid: seconds for nodeid, (seconds, _) in reached.items()}))
         self._caches = caches()
         gc.freeze()
-        own = f"test_{self.module}.py"
+        own = concerned(self.module)
         order = {
-            nodeid: (is_long(items[nodeid], {nodeid: seconds}), own not in nodeid, seconds)
+            nodeid: (is_long(items[nodeid], {nodeid: seconds}), nodeid.partition("::")[0] not in own, seconds)
             for nodeid, (seconds, _) in reached.items()
         }
         killers: list[str] = []
@@ -230,6 +230,12 @@ class Asker:
         if status != 0:
             return "died", None
         return ("not noticed" if killer is None else "noticed"), killer
+
+
+def concerned(module: str) -> set[str]:
+    """The files of tests that import a module by itself."""
+    named = re.compile(rf"\bdomain\.{module} import|domain import .*\b{module}\b")
+    return {str(path) for path in Path("tests/domain").glob("test_*.py") if named.search(path.read_text())}
 
 
 def is_long(item: Any, took: dict[str, float]) -> bool:
