@@ -2,7 +2,7 @@
 
 mutmut makes the changes, all of a module into one copy of it, where a name in the environment picks one. The tests are
 collected once for each module, and every change is asked of a fork of that process: first the tests that noticed the
-changes before it, then those of files that import the module, then the others, of each the quickest first, until one fails.
+changes before it, then those of files that import the module, then the others, the quickest first, until one fails.
 What was noticed is kept in .mutants, and not asked again while the module stays as it is.
 """
 
