@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -183,7 +184,7 @@ class Asker:
             if outcome not in NOTICED:
                 print(f"{outcome}: {name}\n{difference(self.module, name)}\n", flush=True)
             if number % 100 == 0 or number == len(self.names):
-                told = {one: list(self.outcomes.values()).count(one) for one in {*self.outcomes.values()}}
+                told = dict(Counter(self.outcomes.values()))
                 print(f"{self.module}: {number} of {len(self.names)}: {told}", file=sys.stderr, flush=True)
         self.is_done = True
         return True
@@ -195,6 +196,7 @@ class Asker:
             hits = importlib.import_module("mutmut.state").state()._stats
             os.environ[CHOSEN] = "stats"
             found: list[Any] = []
+            left_out: Counter[str] = Counter()
             cached = caches()
             for item in items:
                 for one in cached:
@@ -202,10 +204,12 @@ class Asker:
                 hits.clear()
                 began = time.process_time()
                 if fails(item):
-                    print(f"left out, for it fails on the code as it is: {item.nodeid}", flush=True)
+                    left_out[item.path.name] += 1
                     continue
                 seconds = time.process_time() - began
                 found.append((item.nodeid, seconds, [name.rpartition(".")[2] for name in hits]))
+            for name, number in left_out.items():
+                print(f"left out, for they fail on the code as it is: {number} tests of {name}", flush=True)
             return found
 
         status, found = forked(learn, None)

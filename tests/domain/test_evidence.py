@@ -16,15 +16,17 @@ from longwatch.domain.evidence import (
     advance,
     ended,
     ending_at,
+    has_room,
     left_undone,
     may_close_more,
+    may_go_on,
     rested,
     session_of,
 )
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Evidence, Order, OrderState, Purpose
-from longwatch.domain.state import put_order
-from tests.domain.world import CLOSE, MONDAY, SESSION, World, of_kind
+from longwatch.domain.state import Fill, put_order
+from tests.domain.world import CLOSE, CON_IDS, MONDAY, SESSION, World, of_kind
 
 D = Decimal
 S, E = OrderState, Evidence
@@ -266,3 +268,125 @@ def test_a_decision_is_asked_for_again_after_more_than_two_minutes() -> None:
     assert decided is not None and decided.at is not None
     assert not rested(world.state, decided.at + LOOK_AGAIN)
     assert rested(world.state, decided.at + LOOK_AGAIN + timedelta(microseconds=1))
+
+
+def put_off(world: World, **differences: bool) -> World:
+    """Trades wait for what has ended by now; book and account differ in these, held back or not."""
+    decided = world.state.rebalance
+    assert decided is not None and world.state.compared is not None
+    world.state.rebalance = replace(decided, waiting=1, at=world.now)
+    rows = [
+        m.Difference(con_id=CON_IDS[symbol], symbol=symbol, book=D(0), outside=D(0), account=D(5))
+        for symbol in differences
+    ]
+    world.state.compared = replace(world.state.compared, differences=tuple(rows))
+    for symbol, is_held_back in differences.items():
+        if is_held_back:
+            held = m.QuarantineSet(con_id=CON_IDS[symbol], symbol=symbol, reason="position", tech=world.now)
+            world.state.quarantines[CON_IDS[symbol]] = held
+    return world
+
+
+def ended_world() -> World:
+    """Decided, filled, and nothing under way."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    return world
+
+
+def test_what_was_put_off_goes_on_unless_the_account_shows_what_the_book_has_not() -> None:
+    """One difference is enough, but for those in quarantine: no order goes there."""
+    assert may_go_on(put_off(ended_world()).state)
+    assert may_go_on(put_off(ended_world(), AAA=True).state)
+    assert not may_go_on(put_off(ended_world(), AAA=False).state)
+    assert not may_go_on(put_off(ended_world(), AAA=True, BBB=False).state)
+    world = put_off(ended_world())
+    world.state.compared = None
+    assert may_go_on(world.state)
+    assert world.state.rebalance is not None
+    world.state.rebalance = replace(world.state.rebalance, waiting=0)
+    assert not may_go_on(world.state)
+
+
+@pytest.mark.parametrize(
+    ("changed", "goes_on"),
+    [
+        ({}, True),
+        ({"side": Side.SELL}, False),
+        ({"side": Side.SELL, "purpose": Purpose.STOP}, True),
+        ({"cancel_asked": True}, False),
+        ({"side": Side.SELL, "ending": S.CANCELLED}, True),
+        ({"cancel_asked": True, "ending": S.CANCELLED}, True),
+        ({"cancel_asked": True, "purpose": Purpose.STOP}, False),
+    ],
+)
+def test_sells_and_cancels_under_way_are_waited_for(changed: dict[str, object], goes_on: bool) -> None:
+    """Not a stop, which may rest for months, nor what the broker has said to have ended."""
+    world, _ = working(**changed)
+    assert may_go_on(put_off(world).state) is goes_on
+
+
+def with_a_fill(world: World, quantity: int, later: timedelta, intent: int | None = 1) -> World:
+    """Trades were put off, and an execution was made so much later."""
+    put_off(world)
+    assert world.state.rebalance is not None and world.state.rebalance.at is not None
+    at = world.state.rebalance.at + later
+    name, quantities = f"{len(world.state.fills)}.01", {"quantity": D(quantity), "price": D(100)}
+    fill = Fill(exec_id=name, intent=intent, con_id=1, symbol="AAA", executed_at=at, tech=at, **quantities)
+    world.state.fills[name] = fill
+    return world
+
+
+@pytest.mark.parametrize(
+    ("quantity", "seconds", "intent", "is_room"),
+    [(-1, 1, 1, True), (-1, 0, 1, False), (-1, -1, 1, False), (1, 1, 1, False), (0, 1, 1, False), (-1, 1, None, False)],
+)
+def test_a_sell_of_ours_that_fills_after_the_decision_makes_room(
+    quantity: int, seconds: int, intent: int | None, is_room: bool
+) -> None:
+    """By a fill, not by a purchase, nor by what others sold, nor by what had filled before."""
+    world = with_a_fill(ended_world(), quantity, timedelta(seconds=seconds), intent)
+    assert has_room(world.state) is is_room
+
+
+def test_where_nothing_was_put_off_there_is_no_room_to_look_for() -> None:
+    """Nor where nothing was decided at all."""
+    world = with_a_fill(ended_world(), -1, timedelta(seconds=1))
+    decided = world.state.rebalance
+    assert decided is not None and has_room(world.state)
+    for none in (replace(decided, waiting=0), replace(decided, at=None), None):
+        world.state.rebalance = none
+        assert not has_room(world.state)
+
+
+def test_room_is_looked_for_again_only_two_minutes_after_a_decision() -> None:
+    """While a sell is still under way; without one, at once."""
+    world, _ = working(side=Side.SELL)
+    with_a_fill(world, -1, timedelta(seconds=1))
+    world.wait(120)
+    assert jobs(left_undone(world.state, world.now)) == []
+    world.wait(1)
+    assert jobs(left_undone(world.state, world.now)) == [("rebalance", SELLS_ENDED)]
+    world.state.fills.clear()
+    assert jobs(left_undone(world.state, world.now)) == []
+
+
+def test_a_flatten_is_asked_for_again_when_a_breakers_time_is_over() -> None:
+    """By the time it is looked at."""
+    world = ended_world()
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000")
+    world.wait(300)
+    until = world.now + timedelta(hours=1)
+    world.state.breakers[(1, Purpose.REDUCE, "201")] = m.BreakerSet(
+        con_id=1, symbol="AAA", purpose=Purpose.REDUCE, reason="201", strikes=(world.now,), trips=1, until=until
+    )
+    assert jobs(left_undone(world.state, world.now)) == []
+    assert jobs(left_undone(world.state, until + timedelta(seconds=1))) == [("rebalance", FLATTEN)]
+
+
+def test_an_order_that_lives_although_its_end_was_concluded_is_told_at_once() -> None:
+    """Whatever it was taken for; the sentence says both."""
+    world, order = working(state=S.ABSENT)
+    (alert,) = of_kind(advance(world.state, order, E.ACKNOWLEDGED), m.RaiseAlert)
+    text = "BUY 100 AAA (lw:k7q2:1) was absent, yet it is told to be acknowledged by the broker; it counts as working"
+    assert alert == m.RaiseAlert(key="order_revived", text=text, severity="critical")
