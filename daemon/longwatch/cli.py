@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from longwatch.errors import LongwatchError
-from longwatch.ops import journal, words
+from longwatch.ops import journal, told, words
 from longwatch.ops.ask import show
 from longwatch.ops.options import AsJson, ConfigFile, ConfigOption, Seed, SocketOption, StartDate, number, unset
 
@@ -266,6 +266,7 @@ def positions(as_json: AsJson = False, socket: SocketOption = None, config: Conf
 
 
 words.enter(app)
+told.enter(app)
 app.add_typer(journal.app)
 
 

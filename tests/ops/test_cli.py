@@ -118,7 +118,7 @@ def test_all_the_commands_are_there() -> None:
     """Those that people were promised."""
     promised = (
         "demo run gateway check status orders positions reload halt pause resume flatten reconcile backtest version "
-        "adopt cancel drain unquarantine modify resolve simulate flow"
+        "adopt cancel drain unquarantine modify resolve simulate flow why decision fills events state"
     )
     assert sorted(_commands()) == sorted(promised.split())
 
@@ -191,6 +191,7 @@ async def test_a_resolution_is_answered_as_json_when_asked(shell: Shell, daemon:
 def test_every_command_that_asks_is_known_to_the_socket() -> None:
     """The command line and the socket agree on names."""
     own = {"demo", "run", "gateway", "check", "backtest", "simulate", "version"}
+    own |= {"why", "decision", "fills", "events", "state"}  # these read the journal's file
     assert set(_commands()) - own <= set(COMMANDS)
 
 

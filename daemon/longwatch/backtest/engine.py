@@ -34,7 +34,7 @@ from longwatch.engine.schedule import run_id
 from longwatch.errors import ConfigError, StrategyError
 from longwatch.ports import Calendar
 from longwatch.strategies.base import Context
-from longwatch.strategies.worker import Request, compute
+from longwatch.strategies.worker import Request, compute, parameters_text
 
 ZERO = Decimal(0)
 AGAIN = timedelta(seconds=1)
@@ -194,6 +194,7 @@ class _Run:
             memory=json.dumps(memory, sort_keys=True, separators=(",", ":")),
             source_sha256=strategy.loaded.source_hash,
             seconds=0.0,
+            parameters=parameters_text(strategy.code),
         )
 
     def _request(self, strategy: Strategy, session: date) -> Request:

@@ -346,7 +346,10 @@ class DataRefreshed(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetsComputed(_Heard):
-    """A strategy returned target weights (fractions of its allocation, at 1e-6), decided on `session`'s close."""
+    """A strategy returned target weights (fractions of its allocation, at 1e-6), decided on `session`'s close.
+
+    `parameters` are those it was made with, as JSON.
+    """
 
     run_id: str
     strategy: str
@@ -355,6 +358,7 @@ class TargetsComputed(_Heard):
     memory: str
     source_sha256: str
     seconds: float
+    parameters: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,7 +115,7 @@ def _trade(state: State, event: m.RebalanceDue, found: Weighed, wanted: Wanted, 
             return
         yield from _withdraw(state, event.run_id, wanted, against)
         return
-    proposal = _proposal(state, event, wanted, quote)
+    proposal = proposal_of(state, event, wanted, quote)
     refusal = first_refusal(state, proposal)
     if refusal is not None:
         yield _refused(proposal, refusal)
@@ -181,7 +181,8 @@ def _reduces(wanted: Wanted) -> bool:
     return bool(wanted.held) and (wanted.held > 0) != (wanted.trade > 0)
 
 
-def _proposal(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | None) -> Proposal:
+def proposal_of(state: State, event: m.RebalanceDue, wanted: Wanted, quote: Quote | None) -> Proposal:
+    """What is judged: the wanted trade as the order it would be, with its prices."""
     side = Side.BUY if wanted.trade > 0 else Side.SELL
     purpose = Purpose.REDUCE if _reduces(wanted) else Purpose.ENTRY
     order_type = _order_type(state, event, purpose)

@@ -83,7 +83,7 @@ def recovered(journal: Journal) -> Recovered:
     passed_over: list[str] = []
     code_version()  # of the code that runs now, whatever is installed under it later
     began_at, state = 0, State()
-    with _no_collections():
+    with no_collections():
         for checkpoint in journal.checkpoints():
             try:
                 began_at, state = checkpoint.sequence, checkpoint.state()
@@ -165,14 +165,15 @@ def sealed(record_hash: bytes, code: str, digest: bytes) -> bytes:
     return hashlib.sha256(record_hash + f" {code} ".encode() + digest).digest()
 
 
-def read_checkpoints(path: Path) -> Iterator[Checkpoint]:
-    """Whole checkpoints, the newest first; each is read when it is asked for."""
+def read_checkpoints(path: Path, up_to: int | None = None) -> Iterator[Checkpoint]:
+    """Whole checkpoints, the newest first, none that stands above `up_to`; each is read when it is asked for."""
     with reading(path) as connection:
         if form_of(connection, path).layout == BEFORE_CHAIN:
             return
         rows = connection.execute(
             "SELECT c.sequence, c.code, c.parts, c.seal, r.chain FROM checkpoint c JOIN record r USING(sequence) "
-            "ORDER BY c.sequence DESC"
+            "WHERE c.sequence <= ? ORDER BY c.sequence DESC",
+            (2**63 - 1 if up_to is None else up_to,),
         ).fetchall()
         for sequence, code, count, seal, chain in rows:
             found = connection.execute(
@@ -230,7 +231,7 @@ def _dictionaries() -> frozenset[str]:
 
 
 @contextmanager
-def _no_collections() -> Iterator[None]:
+def no_collections() -> Iterator[None]:
     """Everything made here lives as long as the daemon: collections in between would only look at it again."""
     was_on = gc.isenabled()
     gc.disable()

@@ -31,6 +31,32 @@ CHECKPOINT_TABLES = (
 )
 META_TABLE = "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL)"
 
+# No text of a payload can look like this: inside a text each quotation mark has a backslash before it.
+NAMES_INTENT = "instr(payload, CAST('\"intent\":' AS BLOB)) > 0"
+INTENT = "CAST(CAST(substr(payload, instr(payload, CAST('\"intent\":' AS BLOB)) + 9, 18) AS TEXT) AS INTEGER)"
+
+SOUGHT = (
+    "CommissionBooked",
+    "ConfigApplied",
+    "DataJudged",
+    "EquitySet",
+    "FillBooked",
+    "IdsReserved",
+    "OrderIdentified",
+    "OrderIntended",
+    "OrderSending",
+    "RebalanceDecided",
+    "RunOpened",
+    "TargetsSet",
+)
+"""Facts of these kinds are found at once, wherever they are; none of them comes all the time."""
+
+INDEXES = (
+    f"CREATE INDEX IF NOT EXISTS record_by_intent ON record({INTENT}) WHERE {NAMES_INTENT}",
+    "CREATE INDEX IF NOT EXISTS record_by_kind ON record(kind) WHERE "
+    + " OR ".join(f"kind = '{kind}'" for kind in SOUGHT),
+)
+
 ARCHIVED_TO = "archived_to"
 """Key in `meta`: up to this sequence events have been moved to the archive."""
 
@@ -117,7 +143,7 @@ def create(path: Path, identity: Identity) -> None:
         os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
             connection.execute("BEGIN")
-            for statement in (META_TABLE, RECORD_TABLE, *CHECKPOINT_TABLES):
+            for statement in (META_TABLE, RECORD_TABLE, *CHECKPOINT_TABLES, *INDEXES):
                 connection.execute(statement)
             meta = {"layout": LAYOUT} | asdict(identity)
             connection.executemany("INSERT INTO meta(key, value) VALUES (?, ?)", meta.items())

@@ -66,7 +66,7 @@ def read_entries(path: Path, first: int = 1, last: int | None = None) -> Iterato
         for row in _cursor(connection, form, max(1, first)):
             if last is not None and row[0] > last:
                 return
-            yield _entry(row, form)
+            yield entry_of(row, form)
 
 
 def last_entries(path: Path, count: int, kinds: Sequence[str] = ()) -> list[Entry]:
@@ -74,11 +74,12 @@ def last_entries(path: Path, count: int, kinds: Sequence[str] = ()) -> list[Entr
     with reading(path, with_archive=True) as connection:
         form = form_of(connection, path)
         where = f"WHERE r.kind IN ({','.join('?' * len(kinds))})" if kinds else ""
-        query = f"{_select(connection, form)} {where} ORDER BY r.sequence DESC LIMIT ?"
-        return [_entry(row, form) for row in connection.execute(query, (*kinds, count))][::-1]
+        query = f"{select(connection, form)} {where} ORDER BY r.sequence DESC LIMIT ?"
+        return [entry_of(row, form) for row in connection.execute(query, (*kinds, count))][::-1]
 
 
-def _entry(row: Row, form: Form) -> Entry:
+def entry_of(row: Row, form: Form) -> Entry:
+    """A row of `select` as an entry."""
     sequence, cause, kind, schema, payload, chain = row
     record = Record(
         sequence=sequence, cause=cause, kind=kind, schema=schema, payload=payload if type(payload) is bytes else b""
@@ -188,10 +189,10 @@ class _Flaws:
 
 
 def _cursor(connection: sqlite3.Connection, form: Form, first: int) -> sqlite3.Cursor:
-    return connection.execute(f"{_select(connection, form)} WHERE r.sequence >= ? ORDER BY r.sequence", (first,))
+    return connection.execute(f"{select(connection, form)} WHERE r.sequence >= ? ORDER BY r.sequence", (first,))
 
 
-def _select(connection: sqlite3.Connection, form: Form) -> str:
+def select(connection: sqlite3.Connection, form: Form) -> str:
     """All cells of `record r`; payloads from the archive too where it is attached."""
     has_archive = any(name == "archive" for _, name, _ in connection.execute("PRAGMA database_list"))
     payload = "coalesce(r.payload, a.payload)" if has_archive else "r.payload"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from longwatch.journal import archive
 from longwatch.journal.chain import Anchor, link
 from longwatch.journal.checkpoints import sealed
 from longwatch.journal.layout import (
+    INDEXES,
     Identity,
     Synchronous,
     connect,
@@ -27,6 +29,9 @@ from longwatch.journal.records import Record
 from longwatch.journal.upgrade import upgrade
 
 CHECKPOINTS_KEPT = 2
+MILESTONE_RECORDS = 100_000
+"""Of so many records one checkpoint is kept for good, so that any moment of a long journal is near one."""
+_LOG = logging.getLogger("longwatch.journal")
 _LOOK_WRITES = 64
 """The write-ahead log is looked for only so often, and when nothing is written: each look costs a commit some time."""
 
@@ -34,6 +39,11 @@ _INSERT = "INSERT INTO record(sequence, cause, kind, schema, payload, chain) VAL
 _COUNT_PARTS = "SELECT count(*) FROM checkpoint_part WHERE sequence = ?"
 _INSERT_PART = "INSERT OR REPLACE INTO checkpoint_part(sequence, part, bytes) VALUES (?, ?, ?)"
 _INSERT_CHECKPOINT = "INSERT OR REPLACE INTO checkpoint(sequence, code, parts, seal) VALUES (?, ?, ?, ?)"
+
+_FORGET = (
+    "DELETE FROM checkpoint WHERE sequence NOT IN (SELECT sequence FROM checkpoint ORDER BY sequence DESC LIMIT ?) "
+    "AND sequence NOT IN (SELECT max(sequence) FROM checkpoint WHERE code = ? GROUP BY sequence / ?)"
+)
 
 _Place = tuple[int, int] | None
 
@@ -106,6 +116,18 @@ class Store:
             self._wal_place = _place_of(self._wal)
         return self.last_sequence
 
+    def index(self) -> None:
+        """Have SQLite keep the indexes of `longwatch why`, which a journal of an older version has not yet.
+
+        Without them a search takes longer, and nothing else: a disk too full for them must not stop the daemon.
+        """
+        try:
+            with _transaction(self._connected()) as connection:
+                for statement in INDEXES:
+                    connection.execute(statement)
+        except sqlite3.Error as error:
+            _LOG.warning("%s: its indexes can't be made, `longwatch why` will be slow: %s", self.path, error)
+
     def sync_log(self) -> None:
         """Move the write-ahead log into the file as far as nobody reads it."""
         with told(self.path, "written"):
@@ -117,18 +139,14 @@ class Store:
             connection.execute(_INSERT_PART, (sequence, part, content))
 
     def finish_checkpoint(self, sequence: int, code: str, parts: int, digest: bytes) -> None:
-        """Seal a checkpoint whose record is durable and whose parts are stored, and forget all but the last few."""
+        """Seal a checkpoint whose record is durable and whose parts are stored; forget those no longer worth keeping."""
         with told(self.path, "written"), _transaction(self._connected()) as connection:
             row = connection.execute("SELECT chain FROM record WHERE sequence = ?", (sequence,)).fetchone()
             stored = connection.execute(_COUNT_PARTS, (sequence,)).fetchone()
             if row is None or stored != (parts,):
                 raise JournalError(f"{self.path}: record {sequence} or a part of the checkpoint there is not written")
             connection.execute(_INSERT_CHECKPOINT, (sequence, code, parts, sealed(row[0], code, digest)))
-            connection.execute(
-                "DELETE FROM checkpoint WHERE sequence NOT IN "
-                "(SELECT sequence FROM checkpoint ORDER BY sequence DESC LIMIT ?)",
-                (CHECKPOINTS_KEPT,),
-            )
+            connection.execute(_FORGET, (CHECKPOINTS_KEPT, code, MILESTONE_RECORDS))
             connection.execute("DELETE FROM checkpoint_part WHERE sequence NOT IN (SELECT sequence FROM checkpoint)")
         self.checkpointed = sequence
 
@@ -180,6 +198,7 @@ def open_store(
         identity = read_identity(path)
         _must_be_ours(path, identity, account, mode)
         store.reopen()
+        store.index()
     except JournalError:
         store.close()
         raise

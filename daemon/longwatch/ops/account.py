@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from longwatch.domain.state import State
-from longwatch.ops.plain import Json, iso, plain
+from longwatch.explain.plain import Json, iso, plain
 
 
 def account_value(state: State) -> Json:

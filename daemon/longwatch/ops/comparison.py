@@ -10,7 +10,7 @@ from longwatch.domain.breaks import differences
 from longwatch.domain.causes import lifted_by
 from longwatch.domain.messages import Difference
 from longwatch.domain.state import State
-from longwatch.ops.plain import iso
+from longwatch.explain.plain import iso
 from longwatch.ops.status import foreign_orders_of, positions_of
 
 Json = dict[str, Any]

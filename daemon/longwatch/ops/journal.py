@@ -117,7 +117,7 @@ def tail(
     from longwatch.journal.reading import last_entries, read_entries
 
     path, kinds = journal_path(file, config), known_kinds(kind)
-    show = _teller(as_json)
+    show = teller(as_json)
     last = max((entry.record.sequence for entry in last_entries(path, 1)), default=0)
     for entry in last_entries(path, count, kinds):
         if entry.record.sequence <= last:
@@ -248,7 +248,9 @@ def wanted(which: str) -> tuple[int, int]:
     raise UsageError(f"{which}: write a record as 4711, or several as 4711..4720")
 
 
-def _teller(as_json: bool) -> Callable[[Entry], None]:
+def teller(as_json: bool) -> Callable[[Entry], None]:
+    """What prints a record: a line of text, or of JSON."""
+
     def tell(entry: Entry) -> None:
         record = entry.record
         text = _line(entry) if as_json else f"{record.sequence:>9}  {record.kind:<20} {_payload(entry)}\n"

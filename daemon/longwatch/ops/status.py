@@ -15,9 +15,9 @@ from longwatch.domain.held_at import told as hold_told
 from longwatch.domain.messages import BreakerSet, HoldSet, Link
 from longwatch.domain.orders import Order, OrderState
 from longwatch.domain.state import State
+from longwatch.explain.plain import Json, iso, plain
 from longwatch.ops import health
 from longwatch.ops.account import account_value
-from longwatch.ops.plain import Json, iso, plain
 from longwatch.ops.runtime import Reload, RuntimeView
 
 LAST_ORDERS = 50
@@ -31,6 +31,23 @@ def status_of(state: State, runtime: RuntimeView) -> Json:
         "ready": not (reasons := health.readyz(state, runtime)),
         "reasons": reasons,
         "link": links_of(state),
+        **standing_of(state),
+        "jobs": _jobs(state, runtime),
+        "config": _config(state, runtime),
+        "journal": {
+            "id": state.journal_id,
+            "sequence": runtime.commit.sequence,
+            "error": runtime.commit.error or None,
+            "committed_at": iso(runtime.commit.at),
+        },
+        "alerts": _alerts(runtime),
+        "loop": {"lag_seconds": runtime.lag_seconds, "inbox": runtime.inbox, "queues": dict(runtime.queues)},
+    }
+
+
+def standing_of(state: State) -> Json:
+    """What the state alone tells, of any moment: what holds orders back, the account, book, orders, targets, data."""
+    return {
         "verbs": [
             {"verb": fact.verb.value, "by": fact.by, "reason": fact.reason} for _, fact in sorted(state.verbs.items())
         ],
@@ -50,18 +67,8 @@ def status_of(state: State, runtime: RuntimeView) -> Json:
             for name, fault in sorted(state.faults.items())
         },
         "data": _data(state),
-        "jobs": _jobs(state, runtime),
         "reconciliation": _reconciliation(state),
         "counts": dict(sorted(state.counts.items())),
-        "config": _config(state, runtime),
-        "journal": {
-            "id": state.journal_id,
-            "sequence": runtime.commit.sequence,
-            "error": runtime.commit.error or None,
-            "committed_at": iso(runtime.commit.at),
-        },
-        "alerts": _alerts(runtime),
-        "loop": {"lag_seconds": runtime.lag_seconds, "inbox": runtime.inbox, "queues": dict(runtime.queues)},
     }
 
 

@@ -27,6 +27,17 @@ def status_text(status: Json) -> str:
     return "\n".join(lines)
 
 
+def standing_text(status: Json) -> list[str]:
+    """What the state of any moment says of link, account, holds, strategies and data, in sections."""
+    return [
+        *_section("link", _links(status["link"])),
+        *_section("account", _account(status)),
+        *_section("held back", _held_back(status)),
+        *_section("strategies", _strategies(status)),
+        *_section("data", _data(status["data"])),
+    ]
+
+
 def orders_text(orders: Sequence[Json]) -> str:
     """One row an order."""
     if not orders:

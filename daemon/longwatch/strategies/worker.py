@@ -85,6 +85,11 @@ def plain_parameters(code: Code) -> dict[str, Any]:
     return parameters
 
 
+def parameters_text(code: Code) -> str:
+    """The parameters as JSON, the same text for the same ones."""
+    return json.dumps(plain_parameters(code), sort_keys=True, separators=(",", ":"))
+
+
 def _settled_memory(memory: object) -> dict[str, Any]:
     if not isinstance(memory, Mapping):
         raise StrategyError(f"memory must be a mapping, and {type(memory).__name__} is none")

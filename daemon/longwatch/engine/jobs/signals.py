@@ -13,7 +13,7 @@ from longwatch.engine.desk import Desk, Run, StrategyTask
 from longwatch.engine.jobs.refresh import refreshed
 from longwatch.errors import DataError, LongwatchError, StrategyError
 from longwatch.strategies.base import Context
-from longwatch.strategies.worker import Request
+from longwatch.strategies.worker import Request, parameters_text
 
 
 async def signals(desk: Desk, run: Run) -> str:
@@ -54,6 +54,7 @@ async def _ask(desk: Desk, run: Run, task: StrategyTask, session: date) -> str:
             memory=result.memory_text,
             source_sha256=result.source_hash,
             seconds=result.seconds,
+            parameters=parameters_text(task.code),
         )
     )
     return f"{task.name} named {sum(1 for _, weight in weights if weight)} symbols"

@@ -1,4 +1,4 @@
-"""Values of the domain as plain JSON: decimals as texts, times as ISO 8601 in UTC; used by status and its parts."""
+"""Values of the domain as plain JSON: decimals as texts, times as ISO 8601 in UTC; used by what is told."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def iso(at: datetime | date | None) -> str | None:
 def plain(value: Decimal | None) -> str | None:
     """A number in plain digits."""
     return None if value is None else format(value, "f")
+
+
+def rounded(value: Decimal, places: str) -> str:
+    """A computed figure, half to even."""
+    return f"{value.quantize(Decimal(places)):f}"

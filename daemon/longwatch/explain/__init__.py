@@ -1,0 +1,1 @@
+"""Why: what the journal says of an order, a decision, a moment; read by the command line, writes nothing."""

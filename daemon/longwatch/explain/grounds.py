@@ -1,0 +1,189 @@
+"""What a decision stood on, as plain JSON values: standing, bars, signals, quote, target, clamps, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import cast
+
+from longwatch.domain import messages as m
+from longwatch.domain.quotes import Quote
+from longwatch.domain.sizing import delta
+from longwatch.domain.state import State
+from longwatch.domain.wanted import equity_of, lot_of, pending
+from longwatch.explain.gathered import Told
+from longwatch.explain.judged import Judged, Verdict, judged
+from longwatch.explain.plain import Json, iso, plain, rounded
+from longwatch.journal.finding import Finder
+
+ZERO = Decimal(0)
+NOT_THERE = "the event it was decided on is in an archive that is not beside the journal"
+
+
+def grounds(finder: Finder, decided: Told, symbol: str, before: State) -> Json:
+    """From the bars to the checks, as the event that an order was decided on saw them. Changes `before`."""
+    event = cast(m.Event | None, decided.what)
+    standing = _standing(decided, event, before)
+    bars = _bars(finder, decided.sequence, symbol, event, before)
+    signals = [_signal(finder, decided.sequence, name, before) for name, _ in sorted(before.settings.allocations)]
+    rest: Json = {"quote": None, "target": None, "clamps": clamps_of(finder, decided.sequence, symbol), "checks": []}
+    if isinstance(event, m.RebalanceDue):
+        quote = next((one for one in event.quotes if one.symbol == symbol), None)
+        rest["quote"] = None if quote is None else quote_of(quote, event)
+        found = judged(before, event, symbol)
+        if found is not None:
+            rest["target"] = _target(before, found)
+            rest["checks"] = [check_of(verdict) for verdict in found.verdicts]
+    return {"decided": standing, "bars": bars, "signals": signals, **rest}
+
+
+def quote_of(quote: Quote, event: m.RebalanceDue) -> Json:
+    """The quote that was held when the decision was made."""
+    age = quote.age_seconds(event.tech)
+    return {
+        "bid": plain(quote.bid),
+        "ask": plain(quote.ask),
+        "last": plain(quote.last),
+        "bid_size": plain(quote.bid_size),
+        "ask_size": plain(quote.ask_size),
+        "market_data_type": quote.market_data_type,
+        "age_seconds": None if age is None else round(age, 6),
+    }
+
+
+def clamps_of(finder: Finder, decided: int, symbol: str) -> list[Json]:
+    """Every fact of a decision that made a trade in this symbol smaller."""
+    return [
+        {
+            "check": fact.check,
+            "wanted": plain(fact.wanted),
+            "allowed": plain(fact.allowed),
+            "observed": plain(fact.observed),
+            "limit": plain(fact.limit),
+            "record": told.sequence,
+        }
+        for told in came_of(finder, decided)
+        if isinstance(fact := told.what, m.TradeClamped) and fact.symbol == symbol
+    ]
+
+
+def came_of(finder: Finder, event: int) -> Iterator[Told]:
+    """The facts that followed from an event: they stand right after it."""
+    for entry in finder.between(event + 1, finder.last):
+        if entry.record.cause != event:
+            return
+        yield Told.of(entry)
+
+
+def check_of(verdict: Verdict) -> Json:
+    """One row of the table of limits, as it judged the trade."""
+    return {
+        "check": verdict.name,
+        "passed": verdict.passed,
+        "observed": verdict.observed,
+        "limit": verdict.limit,
+        "unit": verdict.unit,
+        "left": plain(verdict.quantity),
+        "text": verdict.text or None,
+    }
+
+
+def _standing(decided: Told, event: m.Event | None, before: State) -> Json:
+    if event is None:
+        why: str | None = NOT_THERE
+    elif isinstance(event, m.RebalanceDue):
+        why = None
+    else:
+        why = f"it follows from {decided.kind}, not from a target: nothing was sized"
+    return {
+        "record": decided.sequence,
+        "kind": decided.kind,
+        "at": None if event is None else iso(event.at),
+        "tech": None if event is None else iso(event.tech),
+        "run_id": getattr(event, "run_id", None),
+        "session": iso(event.session.date) if isinstance(event, m.RebalanceDue) and event.session else None,
+        "verbs": [verb.value for verb in sorted(before.verbs)],
+        "config_sha256": before.settings_sha256 or None,
+        "text": why,
+    }
+
+
+def _bars(finder: Finder, decided: int, symbol: str, event: m.Event | None, before: State) -> Json | None:
+    """What validation had said of the symbol's bars, and how old they were."""
+    row, fact = before.judged.get(symbol), finder.before(decided, "DataJudged")
+    if row is None or fact is None:
+        return None
+    refreshed = Told.of(found).what if (found := finder.at(fact.record.cause)) else None
+    at = refreshed.at if isinstance(refreshed, m.DataRefreshed) else None
+    return {
+        "symbol": symbol,
+        "bars": row.bars,
+        "session": iso(before.judged_session),
+        "last_session": iso(row.last_session),
+        "sessions_behind": None if event is None else _sessions_since(before, row, event.at),
+        "close": plain(row.close),
+        "flaws": list(row.flaws),
+        "warnings": list(row.warnings),
+        "refreshed_at": iso(at),
+        "age_seconds": None if at is None or event is None else (event.at - at).total_seconds(),
+        "record": fact.record.sequence,
+    }
+
+
+def _sessions_since(before: State, row: m.SeriesJudged, now: datetime) -> int | None:
+    """Sessions that had ended after the last bar; 0 is as new as can be."""
+    if row.last_session is None:
+        return None
+    return sum(1 for session in before.sessions if session.close_at <= now and session.date > row.last_session)
+
+
+def _signal(finder: Finder, decided: int, strategy: str, before: State) -> Json:
+    """A strategy's targets that were in force, and where they came from."""
+    fact, fault = before.targets.get(strategy), before.faults.get(strategy)
+    computed, sequence = _computed(finder, decided, strategy) if fact else (None, None)
+    return {
+        "strategy": strategy,
+        "allocation": plain(dict(before.settings.allocations).get(strategy)),
+        "run_id": fact.run_id if fact else None,
+        "session": iso(fact.session) if fact else None,
+        "computed_at": iso(computed.at) if computed else None,
+        "weights": {symbol: plain(weight) for symbol, weight in fact.weights} if fact else {},
+        "source_sha256": computed.source_sha256 if computed else None,
+        "parameters": (computed.parameters or None) if computed else None,
+        "seconds": computed.seconds if computed else None,
+        "memory": fact.memory if fact else None,
+        "fault": None if fault is None else fault.reason,
+        "record": sequence,
+    }
+
+
+def _computed(finder: Finder, decided: int, strategy: str) -> tuple[m.TargetsComputed | None, int | None]:
+    """The event of a strategy's last targets before a decision, and the record of the fact."""
+    for entry in finder.holding("TargetsSet", f'"strategy":"{strategy}"', decided):
+        found = finder.at(entry.record.cause)
+        event = Told.of(found).what if found else None
+        return (event if isinstance(event, m.TargetsComputed) else None), entry.record.sequence
+    return None, None
+
+
+def _target(before: State, found: Judged) -> Json:
+    """How weights, capital and price became shares, and these a trade."""
+    wanted, equity = found.wanted, before.equity
+    con_id = wanted.instrument.con_id
+    return {
+        "method": "flatten: all of it goes" if before.is_on(m.Verb.FLATTEN) else "weight × capital ÷ price",
+        "weight": plain(wanted.weight),
+        "equity": plain(equity_of(before)) if equity else None,
+        "equity_session": iso(equity.session) if equity else None,
+        "capped_by": plain(before.settings.max_capital_value),
+        "cash_reserve": plain(before.settings.cash_reserve_fraction),
+        "price": plain(wanted.price),
+        "lot": plain(lot_of(before, wanted.instrument)),
+        "shares": plain(wanted.target),
+        "held": plain(wanted.held),
+        "under_way": plain(pending(before, con_id)),
+        "untrimmed": plain(delta(wanted.target, wanted.held, pending(before, con_id))),
+        "trade": plain(wanted.trade),
+        "value": rounded(abs(wanted.trade) * wanted.price, "0.01"),
+    }
