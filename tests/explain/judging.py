@@ -24,7 +24,7 @@ from longwatch.journal.finding import Finder, finding
 from longwatch.simulation.booked import BookedOrder, Fill, books
 
 SECTIONS = (
-    *("order", "decided", "bars", "signals", "quote", "target", "clamps", "checks", "sent", "changes", "moves"),
+    *("order", "decided", "bars", "signals", "quote", "stop", "target", "clamps", "checks", "sent", "changes", "moves"),
     *("messages", "fills", "cost", "outcome", "family", "records"),
 )
 ABOUT_ONE = frozenset(MESSAGES) - {"OrderHanded", "OrderWithheld"}
@@ -99,9 +99,7 @@ def _intent(state: State, event: m.Event, whose: dict[str, int]) -> int | None:
             return intent_of(state, perm_id=perm_id, ref=ref)
         case m.OpenOrderSeen() | m.ExecutionSeen() | m.OrderStatusSeen():
             ref = getattr(event, "ref", "")
-            return intent_of(
-                state, ref=ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id
-            )
+            return intent_of(state, ref=ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
         case _:
             return None
 
@@ -179,41 +177,36 @@ def _of_the_arithmetic(told: dict[str, Any]) -> Iterator[str]:
     if not (told["bars"] and target and told["checks"] and told["signals"]):
         yield f"a ground is missing: {[name for name in ('bars', 'target', 'checks', 'signals') if not told[name]]}"
         return
-    flat = "flatten" in told["decided"]["verbs"]
-    if not flat and (weight := _weight(told)) is not None and weight != Decimal(target["weight"]):
-        yield f"the weights come to {weight}, told is {target['weight']}"
     wanted = Decimal(target["trade"])
-    cuts = [clamp for clamp in clamps if abs(Decimal(clamp["wanted"])) <= abs(wanted)]
-    quantity = abs(Decimal(clamps[-1]["allowed"])) if clamps and _is_cap(told, clamps[-1]) else abs(wanted)
-    if quantity != Decimal(told["order"]["quantity"]) and told["order"]["intent"] and not told["family"]["twin_of"]:
-        yield f"{quantity} come of {wanted} by {cuts}, {told['order']['quantity']} were ordered"
-    if not flat and not clamps:
-        shares = to_lot(
-            Decimal(target["weight"]) * Decimal(target["equity"]) / Decimal(target["price"]), Decimal(target["lot"])
-        )
-        if shares != Decimal(target["shares"]):
-            yield f"{shares} shares come of the weight, told are {target['shares']}"
+    caps = [row for row in told["checks"] if row["left"] is not None]
+    quantity = Decimal(caps[-1]["left"]) if caps else abs(wanted)
+    if quantity != Decimal(told["order"]["quantity"]) and told["family"]["twin_of"] is None:
+        yield f"{quantity} come of {wanted} by {caps}, {told['order']['quantity']} were ordered"
+    if target["equity"] is not None:
+        yield from _of_the_target(told, target, clamps)
     refused = [row for row in told["checks"] if not row["passed"] and row["left"] is None]
     if refused:
         yield f"it was ordered though {refused} refused"
 
 
-def _is_cap(told: dict[str, Any], clamp: dict[str, Any]) -> bool:
-    """Whether a clamp was one on the order, after those on the target."""
-    return any(row["check"] == clamp["check"] and row["left"] == _plain(clamp["allowed"]) for row in told["checks"])
-
-
-def _plain(shares: str) -> str:
-    return shares.removeprefix("-")
-
-
-def _weight(told: dict[str, Any]) -> Decimal | None:
-    """Of the strategies that could be asked; None where one is at fault, whose symbols are left as they are."""
-    symbol, reserve = told["order"]["symbol"], Decimal(told["target"]["cash_reserve"])
-    if any(one["fault"] for one in told["signals"]):
-        return None
-    parts = [
-        Decimal(one["weights"].get(symbol, "0")) * (Decimal(one["allocation"]) * (1 - reserve))
-        for one in told["signals"]
-    ]
-    return sum(parts, Decimal(0))
+def _of_the_target(told: dict[str, Any], target: dict[str, Any], clamps: list[dict[str, Any]]) -> Iterator[str]:
+    """From the strategies' weights to the trade."""
+    weights = {one["strategy"]: one["weights"].get(told["order"]["symbol"]) for one in told["signals"]}
+    for part in target["parts"]:
+        if Decimal(weights[part["strategy"]] or 0) != Decimal(part["weight"]):
+            yield f"{part['strategy']} wanted {weights[part['strategy']]}, its part is of {part['weight']}"
+        if Decimal(part["scaled"]) * Decimal(part["leverage"]) * Decimal(part["capital"]) != Decimal(part["sized"]):
+            yield f"the figures of {part} do not come to its size"
+    if sum((Decimal(part["sized"]) for part in target["parts"]), Decimal(0)) != Decimal(target["weight"]):
+        yield f"the parts do not come to the weight {target['weight']}"
+    if not clamps:
+        shares = to_lot(
+            Decimal(target["capped"]) * Decimal(target["equity"]) / Decimal(target["price"]), Decimal(target["lot"])
+        )
+        if shares != Decimal(target["shares"]):
+            yield f"{shares} shares come of the weight, told are {target['shares']}"
+    if target["low"] == target["high"]:
+        held, way, trade = (Decimal(target[name]) for name in ("held", "under_way", "trade"))
+        goes_to_zero = trade == -held
+        if held + way + trade != Decimal(target["shares"]) and not goes_to_zero:
+            yield f"{held} held, {way} under way and {trade} do not come to {target['shares']}"

@@ -9,10 +9,11 @@ from typing import cast
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.state import State
-from longwatch.domain.wanted import Wanted, equity_of, untradable, wanted_trades
+from longwatch.domain.targets import weighed
+from longwatch.domain.wanted import Wanted, equity_of, sized, untradable, wanted_trades
 from longwatch.errors import UsageError
 from longwatch.explain.gathered import Told
-from longwatch.explain.grounds import came_of, quote_of
+from longwatch.explain.grounds import came_of, clamps_of, quote_of, sized_of
 from longwatch.explain.plain import Json, iso, plain
 from longwatch.journal.finding import Finder, finding
 from longwatch.journal.travel import state_at
@@ -70,32 +71,36 @@ def _rows(before: State, due: m.RebalanceDue, facts: list[Told]) -> dict[str, Js
     """Every symbol that was wanted, held back, or that a fact names."""
     quotes = {quote.symbol: quote for quote in due.quotes}
     rows: dict[str, Json] = {}
-    for wanted in wanted_trades(before, due):
-        rows[wanted.instrument.symbol] = _row(wanted.instrument, wanted)
-    for symbol, shares, check, why in untradable(before):
+    found = weighed(before)
+    for wanted in wanted_trades(before, due, found):
+        target = next(sized(before, due.run_id, found, wanted), None)
+        rows[wanted.instrument.symbol] = _row(wanted.instrument, wanted, target)
+    for symbol, shares, check, why in untradable(before, found):
         instrument = before.instruments.get(symbol)
-        rows[symbol] = _row(instrument, None) | {"trade": plain(shares), "came_to": f"refused by {check}: {why}"}
+        rows[symbol] = _row(instrument) | {"trade": plain(shares), "came_to": f"refused by {check}: {why}"}
     for told in facts:
         named: str | None = getattr(getattr(told.what, "order", told.what), "symbol", None)
         if named is not None:
-            _add(rows.setdefault(named, _row(before.instruments.get(named), None)), told)
+            _add(rows.setdefault(named, _row(before.instruments.get(named))), told)
     for symbol, row in rows.items():
         row["symbol"] = symbol
+        row["clamps"] = clamps_of(facts, symbol)
         row["quote"] = quote_of(quotes[symbol], due) if symbol in quotes else None
     return rows
 
 
-def _row(instrument: Instrument | None, wanted: Wanted | None) -> Json:
+def _row(instrument: Instrument | None, wanted: Wanted | None = None, target: m.TargetSized | None = None) -> Json:
     settled = wanted is not None and not wanted.trade
     return {
         "symbol": instrument.symbol if instrument else None,
-        "weight": plain(wanted.weight) if wanted else None,
+        "weight": plain(target.capped) if target else None,
         "price": plain(wanted.price) if wanted else None,
-        "target": plain(wanted.target) if wanted else None,
+        "target": plain(target.shares) if target else ("0" if wanted else None),
         "held": plain(wanted.held) if wanted else None,
-        "under_way": plain(wanted.target - wanted.held - wanted.trade) if wanted else None,
+        "under_way": plain(wanted.pending) if wanted else None,
         "trade": plain(wanted.trade) if wanted else None,
         "came_to": "at its target" if settled else "too little to trade: within the band",
+        "sized": sized_of(target) if target else None,
         "clamps": [],
         "refusal": None,
         "orders": [],
@@ -116,17 +121,6 @@ def _add(row: Json, told: Told) -> None:
                 "record": told.sequence,
             }
             row["came_to"] = f"refused by {refused.check}: {refused.text}"
-        case m.TradeClamped() as clamp:
-            row["clamps"].append(
-                {
-                    "check": clamp.check,
-                    "wanted": plain(clamp.wanted),
-                    "allowed": plain(clamp.allowed),
-                    "observed": plain(clamp.observed),
-                    "limit": plain(clamp.limit),
-                    "record": told.sequence,
-                }
-            )
 
 
 def decisions(finder: Finder) -> Iterator[Told]:

@@ -169,7 +169,7 @@ def _until(finder: Finder, last: Told) -> int:
 
 
 def _validity(finder: Finder, facts: tuple[Told, ...], last: int) -> Callable[[int], bool]:
-    """Whether at a record the broker's order id names this order: no more once ids began anew, until it is seen again."""
+    """Whether at a record the broker's order id names this order: not once ids began anew, until it is seen again."""
     named = [(one.sequence, True) for one in facts if getattr(one.what, "order_id", 0)]
     anew = [
         (entry.record.sequence, False)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import cast
+from typing import TypeGuard, cast
 
 from longwatch.domain import messages as m
 from longwatch.domain.quotes import Quote
-from longwatch.domain.sizing import delta
 from longwatch.domain.state import State
-from longwatch.domain.wanted import equity_of, lot_of, pending
 from longwatch.explain.gathered import Told
 from longwatch.explain.judged import Judged, Verdict, judged
 from longwatch.explain.plain import Json, iso, plain, rounded
@@ -27,15 +26,32 @@ def grounds(finder: Finder, decided: Told, symbol: str, before: State) -> Json:
     standing = _standing(decided, event, before)
     bars = _bars(finder, decided.sequence, symbol, event, before)
     signals = [_signal(finder, decided.sequence, name, before) for name, _ in sorted(before.settings.allocations)]
-    rest: Json = {"quote": None, "target": None, "clamps": clamps_of(finder, decided.sequence, symbol), "checks": []}
+    facts = list(came_of(finder, decided.sequence))
+    rest: Json = {"quote": None, "stop": _stop(before, facts, symbol), "target": None}
+    rest |= {"clamps": clamps_of(facts, symbol), "checks": []}
     if isinstance(event, m.RebalanceDue):
         quote = next((one for one in event.quotes if one.symbol == symbol), None)
         rest["quote"] = None if quote is None else quote_of(quote, event)
         found = judged(before, event, symbol)
         if found is not None:
-            rest["target"] = _target(before, found)
+            recorded = next((one.what for one in facts if _is_of(one.what, symbol)), None)
+            rest["target"] = _target(before, replace(found, target=recorded or found.target))
             rest["checks"] = [check_of(verdict) for verdict in found.verdicts]
     return {"decided": standing, "bars": bars, "signals": signals, **rest}
+
+
+def _stop(before: State, facts: Iterable[Told], symbol: str) -> Json | None:
+    """Where the protective stop of the holding lay, by the last fact that set it; None where there is to be none."""
+    rows = [row for row in before.stop_levels.values() if row.symbol == symbol]
+    rows += [one.what for one in facts if isinstance(one.what, m.StopLevelSet) and one.what.symbol == symbol]
+    if not rows or rows[-1].level is None:
+        return None
+    row = rows[-1]
+    return {"level": plain(row.level), "because": row.because, "opened_at": iso(row.opened_at), "set_at": iso(row.at)}
+
+
+def _is_of(fact: object, symbol: str) -> TypeGuard[m.TargetSized]:
+    return isinstance(fact, m.TargetSized) and fact.symbol == symbol
 
 
 def quote_of(quote: Quote, event: m.RebalanceDue) -> Json:
@@ -52,7 +68,7 @@ def quote_of(quote: Quote, event: m.RebalanceDue) -> Json:
     }
 
 
-def clamps_of(finder: Finder, decided: int, symbol: str) -> list[Json]:
+def clamps_of(facts: Iterable[Told], symbol: str) -> list[Json]:
     """Every fact of a decision that made a trade in this symbol smaller."""
     return [
         {
@@ -63,7 +79,7 @@ def clamps_of(finder: Finder, decided: int, symbol: str) -> list[Json]:
             "limit": plain(fact.limit),
             "record": told.sequence,
         }
-        for told in came_of(finder, decided)
+        for told in facts
         if isinstance(fact := told.what, m.TradeClamped) and fact.symbol == symbol
     ]
 
@@ -169,21 +185,52 @@ def _computed(finder: Finder, decided: int, strategy: str) -> tuple[m.TargetsCom
 
 def _target(before: State, found: Judged) -> Json:
     """How weights, capital and price became shares, and these a trade."""
-    wanted, equity = found.wanted, before.equity
-    con_id = wanted.instrument.con_id
+    target = found.target
+    if target is None:
+        return {
+            "parts": [],
+            **dict.fromkeys(("weight", "capped", "equity", "equity_session", "capital_limit")),
+            "price": plain(found.wanted.price),
+            "lot": plain(found.wanted.instrument.lot),
+            "shares": "0",
+            **dict.fromkeys(("low", "high")),
+            "held": plain(found.wanted.held),
+            "under_way": "0",
+            "trade": plain(found.wanted.trade),
+            "value": rounded(abs(found.wanted.trade) * found.wanted.price, "0.01"),
+        }
+    return sized_of(target) | {"capital_limit": plain(before.settings.max_capital_value)}
+
+
+def sized_of(target: m.TargetSized) -> Json:
+    """Every figure that a target came about by; `parts` are those of the strategies."""
     return {
-        "method": "flatten: all of it goes" if before.is_on(m.Verb.FLATTEN) else "weight × capital ÷ price",
-        "weight": plain(wanted.weight),
-        "equity": plain(equity_of(before)) if equity else None,
-        "equity_session": iso(equity.session) if equity else None,
-        "capped_by": plain(before.settings.max_capital_value),
-        "cash_reserve": plain(before.settings.cash_reserve_fraction),
-        "price": plain(wanted.price),
-        "lot": plain(lot_of(before, wanted.instrument)),
-        "shares": plain(wanted.target),
-        "held": plain(wanted.held),
-        "under_way": plain(pending(before, con_id)),
-        "untrimmed": plain(delta(wanted.target, wanted.held, pending(before, con_id))),
-        "trade": plain(wanted.trade),
-        "value": rounded(abs(wanted.trade) * wanted.price, "0.01"),
+        "parts": [
+            {
+                "strategy": part.strategy,
+                "method": part.method,
+                "weight": plain(part.weight),
+                "scaled": plain(part.scaled),
+                "leverage": plain(part.leverage),
+                "capital": plain(part.capital),
+                "sized": plain(part.sized),
+                "volatility": plain(part.volatility),
+                "stop_distance": plain(part.stop_distance),
+            }
+            for part in target.parts
+        ],
+        "weight": plain(target.weight),
+        "capped": plain(target.capped),
+        "equity": plain(target.equity),
+        "equity_session": iso(target.session),
+        "capital_limit": None,
+        "price": plain(target.price),
+        "lot": plain(target.lot),
+        "shares": plain(target.shares),
+        "low": plain(target.low),
+        "high": plain(target.high),
+        "held": plain(target.held),
+        "under_way": plain(target.pending),
+        "trade": plain(target.trade),
+        "value": rounded(abs(target.trade) * target.price, "0.01"),
     }

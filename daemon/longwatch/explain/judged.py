@@ -18,7 +18,8 @@ from longwatch.domain.proposal import Proposal
 from longwatch.domain.rebalance import proposal_of
 from longwatch.domain.risk import LIMITS
 from longwatch.domain.state import State, evolve, is_fact
-from longwatch.domain.wanted import Wanted, wanted_trades
+from longwatch.domain.targets import weighed
+from longwatch.domain.wanted import Wanted, sized, wanted_trades
 
 ZERO = Decimal(0)
 
@@ -41,9 +42,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One symbol of a decision: what was wanted of it and the verdicts on that, in the order they were asked for."""
+    """One symbol of a decision: what was wanted of it and the verdicts on that, in the order they were asked for.
+
+    `target` is how it came to be wanted; None in a flatten.
+    """
 
     wanted: Wanted
+    target: m.TargetSized | None
     proposal: Proposal
     verdicts: tuple[Verdict, ...]
 
@@ -53,9 +58,11 @@ def judged(state: State, event: m.RebalanceDue, symbol: str) -> Judged | None:
 
     The state is brought to where the symbol's turn came: what the symbols before it had added counts.
     """
-    wanted = next((one for one in wanted_trades(state, event) if one.instrument.symbol == symbol), None)
+    found = weighed(state)
+    wanted = next((one for one in wanted_trades(state, event, found) if one.instrument.symbol == symbol), None)
     if wanted is None or not wanted.trade:
         return None
+    target = next(sized(state, event.run_id, found, wanted), None)
     allowed: dict[str, m.TradeClamped] = {}
     for item in decide(state, event):
         if isinstance(item, m.OrderIntended) and item.order.symbol == symbol:
@@ -68,7 +75,7 @@ def judged(state: State, event: m.RebalanceDue, symbol: str) -> Judged | None:
             evolve(state, cast(m.Fact, item))
     quote = next((one for one in event.quotes if one.symbol == symbol), None)
     proposal = proposal_of(state, event, wanted, quote)
-    return Judged(wanted=wanted, proposal=proposal, verdicts=tuple(verdicts(state, proposal, allowed)))
+    return Judged(wanted=wanted, target=target, proposal=proposal, verdicts=tuple(verdicts(state, proposal, allowed)))
 
 
 def verdicts(state: State, proposal: Proposal, clamped: dict[str, m.TradeClamped]) -> Iterator[Verdict]:

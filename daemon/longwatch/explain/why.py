@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import cast
 
 from longwatch.domain import messages as m
-from longwatch.domain.orders import Order
-from longwatch.explain.course import course_of, fills_of, outcome_of, sent_of
+from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.state import State
+from longwatch.explain.course import course_of, fills_of, outcome_of, sent_of
 from longwatch.explain.gathered import Gathered, Told, asked, gathered
-from longwatch.explain.grounds import grounds
+from longwatch.explain.grounds import came_of, grounds
 from longwatch.explain.plain import Json, plain
 from longwatch.journal.codec import decode
 from longwatch.journal.finding import Finder
@@ -25,9 +25,9 @@ from longwatch.journal.travel import state_at
 def why(path: Path, name: str) -> Json:
     """The whole story of the order of this name. Raises UsageError when there is none.
 
-    Its parts, in this order: `order`, `decided`, `bars`, `signals`, `quote`, `target`, `clamps`, `checks`, `sent`,
-    `changes`, `moves`, `messages`, `fills`, `cost`, `outcome`, `family`, `records`, `journal`. One that can't be told is null or
-    empty, and `decided.text` says why.
+    Its parts, in this order: `order`, `decided`, `bars`, `signals`, `quote`, `stop`, `target`, `clamps`, `checks`,
+    `sent`, `changes`, `moves`, `messages`, `fills`, `cost`, `outcome`, `family`, `records`, `journal`. One that can't
+    be told is null or empty, and `decided.text` says why.
     """
     with asked(path, name) as (finder, one):
         origin = origin_of(finder, one)
@@ -83,13 +83,28 @@ def _order(one: Gathered) -> Json:
 
 
 def _family(finder: Finder, one: Gathered) -> Json:
-    """Orders that belong to this one: what it replaces and what replaced it, and what the broker held beside it."""
+    """Orders that belong to this one: what it replaces and what replaced it, what the broker held beside it, its group.
+
+    `protected_by` are stops that were placed, or asked to change, because it filled.
+    """
     return {
+        "oca_group": one.intended.oca_group or None,
+        "protected_by": sorted(set(_stops(finder, one))),
         "replaces": one.intended.replaces,
         "replaced_by": [order.intent for order in _naming(finder, one, "replaces")],
         "twin_of": one.intended.twin_of,
         "twins": [order.intent for order in _naming(finder, one, "twin_of")],
     }
+
+
+def _stops(finder: Finder, one: Gathered) -> Iterator[int]:
+    for told in one.facts:
+        for fact in came_of(finder, told.cause) if isinstance(told.what, m.FillBooked) else ():
+            match fact.what:
+                case m.OrderIntended(order=order) if order.purpose is Purpose.STOP:
+                    yield order.intent
+                case m.OrderChangeAsked(intent=intent) if intent != one.order.intent:
+                    yield intent
 
 
 def _naming(finder: Finder, one: Gathered, field: str) -> Iterator[Order]:

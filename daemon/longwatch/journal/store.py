@@ -139,7 +139,7 @@ class Store:
             connection.execute(_INSERT_PART, (sequence, part, content))
 
     def finish_checkpoint(self, sequence: int, code: str, parts: int, digest: bytes) -> None:
-        """Seal a checkpoint whose record is durable and whose parts are stored; forget those no longer worth keeping."""
+        """Seal a checkpoint whose record is durable and whose parts are stored, and forget those of no more use."""
         with told(self.path, "written"), _transaction(self._connected()) as connection:
             row = connection.execute("SELECT chain FROM record WHERE sequence = ?", (sequence,)).fetchone()
             stored = connection.execute(_COUNT_PARTS, (sequence,)).fetchone()

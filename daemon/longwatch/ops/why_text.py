@@ -27,6 +27,7 @@ def why_text(story: Json) -> str:
             *_section("signals", [line for one in story["signals"] for line in _signal(one, story["order"]["symbol"])]),
             *_section("target", _target(story)),
             *_section("clamps", _clamps(story)),
+            *_section("quote", _quote(story["quote"])),
             *_section("checks", _checks(story["checks"])),
             *_section("sent", _sent(story)),
             *_section("course", _course(story)),
@@ -92,26 +93,51 @@ def _signal(one: Json, symbol: str) -> Iterator[str]:
 
 
 def _target(story: Json) -> Iterator[str]:
-    target, decided, quote = story["target"], story["decided"], story["quote"]
+    target, decided = story["target"], story["decided"]
     if decided["text"]:
         yield decided["text"]
-    if target is not None:
-        weight = (
-            f"{percent(Decimal(target['weight']))} of {figure(target['equity'])}" if target["equity"] else "no capital"
-        )
-        reserve = (
-            f", after a reserve of {percent(Decimal(target['cash_reserve']))}" if _is(target["cash_reserve"]) else ""
-        )
-        session = f" (the close of {target['equity_session']})" if target["equity_session"] else ""
-        shares = f"{figure(target['shares'])} shares: {target['method']}"
-        yield f"{weight}{reserve} at {figure(target['price'])}{session} is {shares}"
-        way = f", {figure(target['under_way'])} under way" if _is(target["under_way"]) else ""
-        trade = f"a trade of {figure(target['trade'])}, worth {figure(target['value'])}"
-        yield f"{figure(target['held'])} held{way}: {trade}"
+    if story["stop"] is not None:
+        stop = story["stop"]
+        level = f"is to have a stop at {figure(stop['level'])}: {stop['because']}"
+        yield f"its holding, opened {_time(stop['opened_at'])}, {level}"
+    if target is None:
+        return
+    yield from (_part(part) for part in target["parts"])
+    if target["equity"] is None:
+        yield "flatten: all that is held is to go"
+    else:
+        cut = f", cut to {percent(Decimal(target['capped']))}" if target["capped"] != target["weight"] else ""
+        capital = f"{percent(Decimal(target['weight']))}{cut} of {figure(target['equity'])}"
+        most = f" (capped at {figure(target['capital_limit'])})" if target["capital_limit"] else ""
+        price = f"at {figure(target['price'])}, the close of {target['equity_session']}"
+        yield f"in all {capital}{most} {price}: {figure(target['shares'])} shares"
+    buffered = f", {figure(target['low'])} to {figure(target['high'])} is near enough" if _is_buffered(target) else ""
+    way = f", {figure(target['under_way'])} under way" if _is(target["under_way"]) else ""
+    trade = f"a trade of {figure(target['trade'])}, worth {figure(target['value'])}"
+    yield f"{figure(target['held'])} held{way}{buffered}: {trade}"
+
+
+def _part(part: Json) -> str:
+    """How one strategy's weight became a fraction of equity."""
+    by = [f"leverage {figure(part['leverage'])}"] if Decimal(part["leverage"]) != 1 else []
+    by += [f"volatility {percent(Decimal(part['volatility']))}"] if part["volatility"] else []
+    by += [f"stop {figure(part['stop_distance'])} away"] if part["stop_distance"] else []
+    scaled = f" scaled to {percent(Decimal(part['scaled']))}" if part["scaled"] != part["weight"] else ""
+    how = f" ({', '.join([part['method'], *by])})"
+    share = f"× {percent(Decimal(part['capital']))} of the capital"
+    weight = f"{percent(Decimal(part['weight']))}{scaled}"
+    return f"{part['strategy']}: {weight} {share}{how} is {percent(Decimal(part['sized']))}"
+
+
+def _is_buffered(target: Json) -> bool:
+    return target["low"] is not None and target["low"] != target["high"]
+
+
+def _quote(quote: Json | None) -> Iterator[str]:
     if quote is not None:
         kind = {1: "live", 2: "frozen", 3: "delayed", 4: "delayed and frozen"}.get(quote["market_data_type"], "unknown")
         age = "never heard" if quote["age_seconds"] is None else f"{quote['age_seconds']:.1f} s old"
-        yield f"quote {quote['bid']} / {quote['ask']}, {kind}, {age}"
+        yield f"{figure(quote['bid'] or 'none')} / {figure(quote['ask'] or 'none')}, {kind}, {age}"
 
 
 def _clamps(story: Json) -> list[str]:
@@ -243,6 +269,10 @@ def _family(story: Json) -> Iterator[str]:
         yield f"it is the rest of #{family['replaces']}"
     for intent in family["replaced_by"]:
         yield f"its rest is #{intent}"
+    for intent in family["protected_by"]:
+        yield f"for its fills #{intent} was placed or changed, a protective stop"
+    if family["oca_group"]:
+        yield f"in the OCA group {family['oca_group']}: what one of it fills is taken from the others"
     for intent in family["twins"]:
         yield f"the broker held a second order for it: #{intent}"
 
