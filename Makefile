@@ -42,6 +42,7 @@ bench: $(DEV)
 
 proof: $(DEV)
 	HYPOTHESIS_PROFILE=proof $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 900 $(ARGS)
+	$(BIN)/python -m tests.domain.proof_limits --workers $(WORKERS)
 	$(BIN)/python -m tests.scenarios.mutants
 	$(BIN)/python -m tests.simulation.breaks --write
 	$(BIN)/python -m tests.simulation.proof --workers $(WORKERS) $(PROOF)

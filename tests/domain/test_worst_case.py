@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
+from longwatch.domain.decide import gate
 from longwatch.domain.evidence import SELLS_ENDED, may_go_on
 from longwatch.domain.exposure import worst_shares, worst_values
 from longwatch.domain.instruments import Side
@@ -18,7 +19,7 @@ from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.settings import StopRule
 from longwatch.domain.state import State
 from tests.domain.play import Play, long_play, played, plays
-from tests.domain.world import EQUITY, SETTINGS, SYMBOLS, World, of_kind
+from tests.domain.world import EQUITY, SETTINGS, SYMBOLS, World, of_kind, open_order
 
 D = Decimal
 STOP = StopRule(fraction=D("0.05"))
@@ -207,8 +208,11 @@ def test_shares_of_others_that_nobody_has_explained_count_beside_our_working_ord
     assert gross >= 2 * order.quantity * 100
 
 
-def test_what_may_be_the_unheard_fill_of_our_own_order_counts_once() -> None:
-    """The order's outcome is unknown, and the account shows just its shares."""
+def test_what_may_be_the_unheard_fill_of_our_own_order_counts_beside_it_until_it_is_told() -> None:
+    """The order's outcome is unknown, and the account shows its shares: they may be somebody else's, and it may fill.
+
+    Once the execution is told, and the account read again, they count once.
+    """
     world = World.ready()
     (order,) = world.trade(AAA="0.1")
     world.handed(order.intent)
@@ -218,4 +222,53 @@ def test_what_may_be_the_unheard_fill_of_our_own_order_counts_once() -> None:
     world.positions[1] = order.quantity
     world.snapshot()
     assert world.order(order.intent).state is OrderState.UNKNOWN
+    assert worst_shares(world.state, 1, Side.BUY) == 2 * order.quantity
+    world.positions[1] = D(0)
+    world.fill(order.intent, int(order.quantity))
+    world.snapshot()
     assert worst_shares(world.state, 1, Side.BUY) == order.quantity
+
+
+def test_a_fill_heard_since_the_account_was_read_explains_nothing_it_showed() -> None:
+    """Found by the adversary (slice 9): 106 short that nobody explains, then our sale of 30 is told."""
+    world = World.ready(replace(SETTINGS, allow_short=True))
+    (order,) = world.trade(AAA="-0.03")
+    world.acknowledge(order.intent)
+    world.positions[1] = D(-106)
+    world.snapshot()
+    world.fill(order.intent, 30)
+    assert worst_shares(world.state, 1, Side.SELL) == -136
+
+
+def test_an_exit_counts_on_no_share_that_the_last_reading_did_not_show() -> None:
+    """Found by the adversary (slice 8): the shares have left the account, and it is not clear yet whose word holds."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.3"))
+    world.positions[1] = D(100)
+    world.snapshot()
+    assert not world.state.quarantines
+    assert [order.quantity for order in world.trade(AAA="0")] == [100]
+
+
+def test_a_fill_of_which_only_the_status_tells_may_have_come_after_the_account_was_read() -> None:
+    """Found by the adversary (slice 1138): the status' two shares count beside the 241 too many in the account."""
+    world = World.ready()
+    (order,) = world.trade(AAA="0.1")
+    world.acknowledge(order.intent)
+    world.positions[1] = D(241)
+    world.snapshot()
+    world.status(order.intent, "Submitted", 2)
+    assert worst_shares(world.state, 1, Side.BUY) == order.quantity + 241
+
+
+def test_an_entry_is_held_at_the_write_against_an_exit_decided_on_after_it() -> None:
+    """Found by the adversary (slice 2053): beside a stranger's buy order a cover adds at worst."""
+    groups = (("all", ("AAA", "BBB", "CCC"), D("0.05")),)
+    world = World.ready(replace(SETTINGS, groups=groups, allow_short=True))
+    world.finish(world.one(CCC="-0.01"))
+    stranger = {"perm_id": 77, "ref": "", "order_id": 0, "client_id": 0, "side": Side.BUY, "quantity": D(100)}
+    world.take(open_order(world.order(1), world.now, **stranger))
+    entry, exit_ = sorted(world.trade(AAA="0.4", CCC="0"), key=lambda order: order.symbol)
+    assert (entry.purpose, exit_.purpose) == (Purpose.ENTRY, Purpose.REDUCE)
+    assert "max_group_weight" in str(gate(world.state, entry.intent, world.now))
+    assert gate(world.state, exit_.intent, world.now) is None

@@ -32,6 +32,7 @@ CON_IDS = {"AAA": 1, "BBB": 2, "CCC": 3}
 SYMBOLS = {con_id: symbol for symbol, con_id in CON_IDS.items()}
 PRICES = {"AAA": D(100), "BBB": D(50), "CCC": D(20)}
 EQUITY = D(100_000)
+VOLUME = D(1_000_000)
 MARGIN_ACCOUNT = AccountFigures(
     account_type="INDIVIDUAL",
     trading_type="STKMRGN",
@@ -59,7 +60,7 @@ def judged(symbol: str, *flaws: str) -> m.SeriesJudged:
         flaws=tuple(flaws),
         volatility=D("0.25"),
         atr=PRICES[symbol] / 50,
-        average_volume=D(1_000_000),
+        average_volume=VOLUME,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from longwatch.domain.exposure import con_ids_of, gross_and_net, still_there, worst_shares, worst_sides, worst_value
+from longwatch.domain.exposure import con_ids_of, gross_and_net, surely_there, worst_shares, worst_sides, worst_value
 from longwatch.domain.instruments import Side
 from longwatch.domain.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.oca import at_most, joined
@@ -155,7 +155,7 @@ def cap_reversal(state: State, proposal: Proposal) -> Cap | None:
     """
     if proposal.purpose is not Purpose.REDUCE:
         return None
-    held, con_id = still_there(state, proposal.instrument.con_id), proposal.instrument.con_id
+    held, con_id = surely_there(state, proposal.instrument.con_id), proposal.instrument.con_id
     stop = joined(state, con_id, proposal.side)
     same_side = at_most(o for o in state.live_in(con_id) if o.side is proposal.side and o is not stop)
     return Cap(allowed=held - same_side, observed=same_side + proposal.quantity, limit=held)
@@ -198,6 +198,7 @@ ROWS = (
         settings=(Setting("risk.max_order_shares", "10000"),),
         cap=cap_order_shares,
         whole=True,
+        at_the_write=True,
     ),
     Limit(
         name="max_order_value",
@@ -208,6 +209,7 @@ ROWS = (
         settings=(Setting("risk.max_order_value", "100000"),),
         cap=cap_order_value,
         whole=True,
+        at_the_write=True,
     ),
     Limit(
         name="max_volume_fraction",

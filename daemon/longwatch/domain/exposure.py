@@ -13,7 +13,7 @@ from decimal import Decimal
 from longwatch.domain.instruments import Side
 from longwatch.domain.messages import ForeignOrderSet
 from longwatch.domain.oca import at_most, group_of, summed
-from longwatch.domain.orders import Order, OrderState
+from longwatch.domain.orders import Order
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -38,27 +38,28 @@ def _told(state: State, con_id: int) -> Decimal:
 def _unexplained(state: State, con_id: int, side: Side) -> Decimal:
     """Signed shares on a side that the account shows beyond the book, while it is in doubt who is right.
 
-    Not those that may be the unheard fills of our own live orders: these are counted with the orders.
+    Also where it may be the unheard fill of a live order of ours: it may be somebody else's trade as well, and the
+    order may fill yet. A fill heard since the account was read may be in its figure or not: the difference found then
+    counts, or that of now, whichever is larger.
     """
     compared = state.compared.differences if state.compared is not None else ()
-    if con_id not in state.quarantines and all(row.con_id != con_id for row in compared):
+    found = next((row.missing for row in compared if row.con_id == con_id), None)
+    if found is None and con_id not in state.quarantines:
         return ZERO
-    account = state.account_positions.get(con_id, ("", ZERO))[1]
-    unheard = (may_be_filled(order) for order in state.live_in(con_id) if order.side is side)
-    return max((account - _told(state, con_id)) * side.sign - sum(unheard, ZERO), ZERO) * side.sign
-
-
-def may_be_filled(order: Order) -> Decimal:
-    """Shares of a live order that may have filled without an execution heard: all, while its outcome is unknown."""
-    if order.state is OrderState.UNKNOWN:
-        return order.remaining
-    return min(max(order.reported - order.told, ZERO), order.remaining)
+    now = state.account_positions.get(con_id, ("", ZERO))[1] - _told(state, con_id)
+    return max(now * side.sign, (found or ZERO) * side.sign, ZERO) * side.sign
 
 
 def still_there(state: State, con_id: int) -> Decimal:
     """Unsigned shares of ours that the account still has: what others have traded away can't be closed once more."""
     book, outside = state.held(con_id), state.outside.get(con_id, ("", ZERO))[1]
     return max(min(abs(book), (book + outside) * (1 if book > 0 else -1)), ZERO)
+
+
+def surely_there(state: State, con_id: int) -> Decimal:
+    """Unsigned shares of ours that the account still has at worst: not those that its last reading did not show."""
+    closing = Side.SELL if state.held(con_id) > 0 else Side.BUY
+    return max(still_there(state, con_id) - abs(_unexplained(state, con_id, closing)), ZERO)
 
 
 def worst_value(state: State, con_id: int, side: Side, price: Decimal) -> Decimal:

@@ -10,8 +10,8 @@ HEADING = (
     "",
     "Every limit there is, what it does, the setting that moves it with its default, and the test in which a whole",
     "daemon runs into it. Limits hold at worst: what is held, with every live order on one side filled and none on the",
-    "other, orders of unknown outcome and of other people included. Those on positions are asked once more when an",
-    "order's bytes are about to leave: what others have traded or ordered since may have taken the room.",
+    "other, orders of unknown outcome and of other people included. Those on orders and positions are asked once more",
+    "when an order's bytes are about to leave: what others have traded or ordered since may have taken the room.",
     "",
     "A setting marked *live* follows `longwatch reload`; loosening one in a session needs an explicit word. One marked",
     "*restart* does not. `longwatch limits` shows what each limit sees now, and how much room it leaves. A refusal or",
@@ -24,12 +24,6 @@ HEADS = {
     Does.REFUSES: ("Refused", "The first that is not met refuses the order, by its name."),
     Does.CAPS: ("Made smaller", "An order is cut to what each leaves room for, and refused where that is too little."),
     Does.SIZES: ("Made smaller before it is an order", "A target is cut to what each allows."),
-    Does.LATCHES: (
-        "Held once it is reached",
-        "Limits on what has happened. `reducing` lets only reducing orders leave, `halted` none; what works against it "
-        "is cancelled. It lasts, restarts too, until `longwatch resume [NAME]`, or until the next session where "
-        "`holds.until` says so.",
-    ),
     Does.ALERTS: ("Told", "Nothing is held back; a person is told."),
 }
 

@@ -1,0 +1,162 @@
+"""Judges each order that leaves by arithmetic of its own: every way in which the live orders may fill is tried.
+
+It knows what the broker of the play knows of our orders, whatever the daemon has heard, and of other people what the
+daemon was told. Shares are whole numbers and prices counted in hundredths of a cent, so nothing is rounded. It calls
+nothing of the daemon's: no exposure, no caps, no order's `remaining`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from longwatch.domain.settings import TradeSettings
+
+UNIT = 10_000
+"""Of prices, in a unit of the currency."""
+NEAR = Decimal("0.99")
+MOST_WAYS = 100_000
+WHEN_DECIDED = frozenset({"order_rate", "price_band", "max_volume_fraction", "max_displayed_fraction"})
+"""Asked when an order is decided on, and not again when its bytes leave."""
+
+Ways = tuple[tuple[int, int], ...]
+"""What one live order may still do: (signed shares, what each is paid at), one of them or none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """An order, or new terms of one, on its way to the broker. `price` what it may be paid at most."""
+
+    con_id: int
+    symbol: str
+    sign: int
+    quantity: int
+    filled: int
+    price: int
+    limit: Decimal | None
+    is_entry: bool
+    is_change: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What there is when an order leaves: con_id -> shares and sizing price; the live orders in each, ours and others'.
+
+    `ours` are those of `live` that are ours; the order that leaves is among them. `symbols` names the con_ids.
+    """
+
+    held: Mapping[int, int]
+    price: Mapping[int, int]
+    ours: Mapping[int, tuple[Ways, ...]]
+    others: Mapping[int, tuple[Ways, ...]]
+    symbols: Mapping[int, str]
+    volume: Mapping[int, int]
+    traded: Mapping[int, int]
+    displayed: Mapping[int, int]
+    equity: Decimal
+    sent: Iterable[datetime]
+    now: datetime
+    is_flatten: bool
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was sent, and how close it came."""
+
+    intents: int = 0
+    accepted: int = 0
+    judged: int = 0
+    near: Counter[str] = field(default_factory=Counter)
+    used: dict[str, Decimal] = field(default_factory=dict)
+    acts: int = 0
+
+    def add(self, other: Tally) -> None:
+        self.intents += other.intents
+        self.accepted += other.accepted
+        self.judged += other.judged
+        self.acts += other.acts
+        self.near.update(other.near)
+        for name, used in other.used.items():
+            self.used[name] = max(used, self.used.get(name, Decimal(0)))
+
+
+def judge(
+    leaving: Leaving, account: Account, limits: TradeSettings, tally: Tally, *, at_the_write: bool = False
+) -> None:
+    """Raises AssertionError when the order could at worst pass a limit; counts how close it comes to each."""
+    tally.judged += 1
+    for name, observed, limit in measures(leaving, account, limits):
+        if at_the_write and name in WHEN_DECIDED:
+            continue
+        assert observed <= limit, f"{name}: {observed} would pass {limit}: {leaving}"
+        share = observed / limit if limit else Decimal(1)
+        tally.used[name] = max(share, tally.used.get(name, Decimal(0)))
+        tally.near[name] += share >= NEAR
+
+
+def measures(leaving: Leaving, account: Account, limits: TradeSettings) -> Iterator[tuple[str, Decimal, Decimal]]:
+    """Each limit that binds: its name, what would be reached at worst, and the limit."""
+    minute = [at for at in account.sent if account.now - at < timedelta(minutes=1)]
+    yield "order_rate", Decimal(len(minute)), Decimal(limits.max_orders_per_minute)
+    if limits.max_order_shares is not None:
+        yield "max_order_shares", Decimal(leaving.quantity), limits.max_order_shares
+    if limits.max_order_value is not None:
+        value = Decimal(leaving.quantity * leaving.price) / UNIT
+        yield "max_order_value", value, limits.max_order_value
+    if leaving.limit is not None and not account.is_flatten:
+        price = Decimal(account.price[leaving.con_id]) / UNIT
+        yield "price_band", abs(leaving.limit / price - 1), limits.price_band_fraction
+    if leaving.is_entry:
+        yield from _of_entries(leaving, account, limits)
+    else:
+        sold = _furthest(account.ours[leaving.con_id], leaving.sign)
+        yield "reversal", Decimal(sold), Decimal(max(-leaving.sign * account.held[leaving.con_id], 0))
+
+
+def _of_entries(leaving: Leaving, account: Account, limits: TradeSettings) -> Iterator[tuple[str, Decimal, Decimal]]:
+    con_id, equity = leaving.con_id, account.equity
+    shares = [sum(s for s, _ in way) for way in _all_ways(account, con_id)]
+    furthest = max(leaving.sign * (account.held[con_id] + one) for one in shares)
+    yield "max_position_size", Decimal(furthest), limits.max_position_size
+    ends = {one: sorted(_values(account, one)) for one in account.held}
+    value = max(leaving.sign * one for one in ends[con_id])
+    yield "max_weight", Decimal(value) / UNIT, limits.max_weight * equity
+    widest = {one: max(abs(values[0]), abs(values[-1])) for one, values in ends.items()}
+    yield "max_gross_exposure", Decimal(sum(widest.values())) / UNIT, limits.max_gross_exposure * equity
+    net = max(sum(values[-1] for values in ends.values()), -sum(values[0] for values in ends.values()))
+    yield "max_net_exposure", Decimal(net) / UNIT, limits.max_net_exposure * equity
+    for name, symbols, weight in limits.groups:
+        if leaving.symbol in symbols:
+            total = sum(widest[one] for one in account.held if account.symbols[one] in symbols)
+            yield f"max_group_weight ({name})", Decimal(total) / UNIT, weight * equity
+    if limits.max_volume_fraction is not None:
+        most = limits.max_volume_fraction * account.volume[con_id]
+        yield "max_volume_fraction", Decimal(account.traded[con_id]), most
+    if limits.max_displayed_fraction is not None:
+        taken = _furthest(account.ours[con_id], leaving.sign)
+        yield "max_displayed_fraction", Decimal(taken), limits.max_displayed_fraction * account.displayed[con_id]
+    if not limits.allow_short and leaving.sign < 0:
+        yield "long_only", Decimal(1), Decimal(0)
+
+
+def _furthest(orders: Iterable[Ways], sign: int) -> int:
+    """The most shares that orders may trade on one side."""
+    return sum(max((sign * shares for shares, _ in ways if shares * sign > 0), default=0) for ways in orders)
+
+
+def _all_ways(account: Account, con_id: int) -> list[tuple[tuple[int, int], ...]]:
+    """Every way in which the live orders of an instrument may fill: each not at all, or in one of its ways."""
+    found: list[tuple[tuple[int, int], ...]] = [()]
+    for ways in (*account.ours.get(con_id, ()), *account.others.get(con_id, ())):
+        found += [(*way, one) for way in found for one in ways]
+        assert len(found) <= MOST_WAYS, "too many live orders to try them all"
+    return found
+
+
+def _values(account: Account, con_id: int) -> set[int]:
+    """What the position may come to be worth: what is held at the sizing price, a fill at what it may be paid at."""
+    held = account.held[con_id] * account.price[con_id]
+    return {held + sum(shares * paid for shares, paid in way) for way in _all_ways(account, con_id)}
