@@ -24,6 +24,12 @@ HEADS = {
     Does.REFUSES: ("Refused", "The first that is not met refuses the order, by its name."),
     Does.CAPS: ("Made smaller", "An order is cut to what each leaves room for, and refused where that is too little."),
     Does.SIZES: ("Made smaller before it is an order", "A target is cut to what each allows."),
+    Does.LATCHES: (
+        "Held once it is reached",
+        "Limits on what has happened. `reducing` lets only reducing orders leave, `halted` none; what works against it "
+        "is cancelled. It lasts, restarts too, until `longwatch resume [NAME]`, or until the next session where "
+        "`holds.until` says so.",
+    ),
     Does.ALERTS: ("Told", "Nothing is held back; a person is told."),
 }
 
