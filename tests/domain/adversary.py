@@ -264,6 +264,7 @@ def _settings(random: Random) -> TradeSettings:
         limit_offset_bps=D(random.choice((0, 20, 200))),
         order_type=random.choice(("LMT", "LMT", "LMT", "MKT", "STP", "STP LMT")),
         allow_short=random.random() < 0.4,
+        check_shortable=False,
         lot_size=D(random.choice((1, 1, 1, 10))),
         max_capital_value=random.choice((None, None, D(40_000))),
         breaker_strikes=50,
