@@ -271,8 +271,6 @@ def test_an_order_of_unknown_outcome_blocks_more_of_the_same(tmp_path: Path) -> 
         scene.gateway.faults.withhold = set()
         await scene.until(lambda: not scene.state.live, what="the evidence")
         assert scene.held("AAPL") == scene.truly_held("AAPL") == scene.orders()[0].filled
-        # The cancel that was to prove it absent has ended it: what a person has then looked into may go on.
-        await scene.ask("resume", "AAPL")
         await scene.run_job("rebalance")
         assert len(scene.orders()) == 2
 
