@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from longwatch.domain.instruments import Side, to_lot, to_tick
 from longwatch.domain.portfolio import Caps, capped
-from longwatch.domain.sizing import combine, not_through_zero, size
+from longwatch.domain.sizing import Clamp, Target, combine, edges, not_through_zero, size, to_edge
 
 D = Decimal
 
@@ -115,3 +116,90 @@ def test_combined_weights_are_each_strategys_share_less_the_reserve(targets, all
     assert found == combine(reversed(targets.items()), allocations, reserve)
     wanted = sum((allocations[name] * sum(w.values(), D(0)) for name, w in targets.items()), D(0))
     assert sum(found.values(), D(0)) == wanted * (1 - reserve)
+
+
+fractions = st.integers(0, 100).map(lambda n: D(n) / 100)
+targets = st.builds(
+    Target,
+    symbol=st.just("AAA"),
+    weight=st.just(D(0)),
+    shares=shares,
+    ceiling=st.integers(0, 20_000).map(D),
+)
+
+
+def test_edges_by_hand() -> None:
+    """A tenth of 200 about it; a ceiling of 210 ends it above; of a short position the signs are turned."""
+    target = Target(symbol="AAA", weight=D(0), shares=D(200), ceiling=D(1000))
+    assert edges(target, D("0.1")) == (180, 220)
+    assert edges(replace(target, ceiling=D(210)), D("0.1")) == (180, 210)
+    assert edges(replace(target, ceiling=D(100)), D("0.1")) == (180, 200)
+    assert edges(replace(target, shares=D(-200)), D("0.1")) == (-220, -180)
+    assert edges(replace(target, shares=D(-200), ceiling=D(210)), D("0.1")) == (-210, -180)
+    assert edges(target, D(0)) == (200, 200)
+    assert edges(replace(target, shares=D(0)), D("0.1")) == (0, 0)
+
+
+def test_the_trade_to_an_edge_by_hand() -> None:
+    """Up to the lower, down to the upper, none between or at them."""
+    found = [to_edge(D(180), D(220), D(position)) for position in (100, 179, 180, 200, 220, 221, 300)]
+    assert found == [80, 1, 0, 0, 0, -1, -80]
+
+
+@given(targets, fractions, shares)
+def test_a_buffer_is_never_traded_inside_of_and_never_left_from_within(target, fraction, position) -> None:
+    """From inside nothing is traded; from outside just to the nearer edge; no edge is across zero."""
+    low, high = edges(target, fraction)
+    assert low <= target.shares <= high
+    assert low * high >= 0
+    trade = to_edge(low, high, position)
+    if low <= position <= high:
+        assert trade == 0
+    else:
+        assert position + trade == (low if position < low else high)
+        assert abs(trade) <= abs(target.shares - position)
+
+
+@given(targets, fractions)
+def test_a_buffer_never_reaches_beyond_the_ceiling(target, fraction) -> None:
+    """But for a target that is itself there."""
+    assert max(map(abs, edges(target, fraction))) <= max(target.ceiling, abs(target.shares))
+
+
+@given(targets, fractions, fractions, shares)
+def test_a_wider_buffer_never_trades_more(target, one, other, position) -> None:
+    """Churn falls with its width."""
+    wide, narrow = (to_edge(*edges(target, fraction), position) for fraction in sorted((one, other), reverse=True))
+    assert abs(wide) <= abs(narrow)
+
+
+@given(weights, equities, prices, caps, st.booleans(), st.sampled_from([D(2), D(10), D("0.5")]))
+def test_capital_and_prices_scale_alike(weight, equity, price, cap, short, factor) -> None:
+    """Capital and price times a factor: the same shares; the price alone: the same value, but for a lot."""
+    plenty = D(10) ** 12
+    same = sized(weight, equity * factor, price * factor, D(1), cap, plenty, allow_short=short).shares
+    one = sized(weight, equity, price, D(1), cap, plenty, allow_short=short).shares
+    assert same == one
+    more = sized(weight, equity * factor, price, D(1), cap, plenty, allow_short=short).shares
+    assert abs(more - one * factor) <= max(factor, 1)
+
+
+def test_a_ceiling_is_the_caps_of_an_instrument_alone_or_the_target_once_it_was_cut() -> None:
+    """What was not cut may drift up to the cap on its weight, or on its shares."""
+    assert sized(D("0.2"), D(1000), D(10), D(1), D("0.5"), D(100)).ceiling == 50
+    assert sized(D("0.2"), D(1000), D(10), D(1), D("0.5"), D(30)).ceiling == 30
+    assert sized(D("0.6"), D(1000), D(10), D(1), D("0.5"), D(100)).ceiling == 50
+    assert sized(D("0.5"), D(1000), D(10), D(1), D("0.5"), D(30)).ceiling == 30
+
+
+def test_clamps_in_shares_by_hand() -> None:
+    """60 shares wanted, 50 by weight, 30 by shares; what was seen and what is allowed in the unit of each cap."""
+    found = sized(D("0.6"), D(1000), D(10), D(1), D("0.5"), D(30))
+    assert (found.symbol, found.weight, found.shares) == ("AAA", D("0.5"), 30)
+    assert found.clamps == (
+        Clamp(check="max_weight", wanted=D(60), allowed=D(50), observed=D("0.6"), limit=D("0.5")),
+        Clamp(check="max_position_size", wanted=D(50), allowed=D(30), observed=D(50), limit=D(30)),
+    )
+    assert sized(D("0.3"), D(1000), D(10), D(1), D("0.5"), D(30)).clamps == ()
+    odd = sized(D("-0.9"), D(1000), D(10), D(7), D(1), D(30), allow_short=True)
+    assert (odd.shares, odd.clamps[0].allowed) == (-28, -28)

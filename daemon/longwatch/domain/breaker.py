@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from longwatch.domain import messages as m
+from longwatch.domain.instruments import Instrument, to_lot
 from longwatch.domain.oca import has_traded
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.state import State
@@ -25,6 +27,8 @@ MODIFIED = "its quantity changed by a person"
 PROBED = "cancelled by our question whether the broker has it"
 NEXT_DECISION = "the next decision sends what is then wanted"
 LONGEST_WAIT = timedelta(days=7)
+NO_FRACTIONS = ("rejected (10243)", "rejected (10318)")
+"""A fraction of a share is refused, of all orders by the API, or of such an order."""
 
 
 def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Event) -> Followed:
@@ -60,6 +64,14 @@ def hold(state: State, orders: Iterable[Order], reason: str, at: datetime) -> Fo
         former = state.breakers.get((order.con_id, order.purpose, reason))
         if until is not None and (former is None or former.until != until):
             yield _row(order, reason, strikes=(), trips=0, until=until)
+
+
+def in_lots_to_close(state: State, instrument: Instrument, shares: Decimal) -> Decimal:
+    """What of a holding an order can close: all of it, or whole lots once the broker has refused a fraction of one."""
+    refused = any(
+        (instrument.con_id, purpose, reason) in state.breakers for purpose in Purpose for reason in NO_FRACTIONS
+    )
+    return to_lot(shares, instrument.lot) if refused else shares
 
 
 def lifted(row: m.BreakerSet, because: str) -> m.BreakerLifted:

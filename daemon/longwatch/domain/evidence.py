@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import takewhile
 
 from longwatch.domain import messages as m
-from longwatch.domain.breaker import held_by
+from longwatch.domain.breaker import held_by, in_lots_to_close
 from longwatch.domain.exposure import still_there
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose
@@ -175,8 +175,15 @@ def may_close_more(state: State, at: datetime | None) -> bool:
     if not state.is_on(m.Verb.FLATTEN):
         return False
     ordered = {order.con_id for order in state.live_orders()}
-    left = (con_id for con_id in state.book if still_there(state, con_id) and con_id not in ordered)
+    left = (con_id for con_id in state.book if _can_be_closed(state, con_id) and con_id not in ordered)
     return any(held_by(state, con_id, Purpose.REDUCE, at) is None for con_id in left)
+
+
+def _can_be_closed(state: State, con_id: int) -> bool:
+    """Whether anything is there that an order can be for: a fraction that the broker refuses is not."""
+    known = next((one for one in state.instruments.values() if one.con_id == con_id), None)
+    shares = still_there(state, con_id)
+    return bool(shares if known is None else in_lots_to_close(state, known, shares))
 
 
 def _has_filled(state: State, run_id: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from longwatch.domain import messages as m
+from longwatch.domain.breaker import in_lots_to_close
 from longwatch.domain.evidence import Decided
 from longwatch.domain.orders import OrderType
 from longwatch.domain.state import State
@@ -15,13 +16,16 @@ def order_type(state: State) -> OrderType | None:
 
 
 def left_open(state: State) -> Decided:
-    """A flatten can't close what it has no contract for: a person must know."""
-    known = {instrument.con_id for instrument in state.instruments.values()}
-    if state.is_on(m.Verb.FLATTEN):
-        for con_id, holding in sorted(state.book.items()):
-            if holding.quantity and con_id not in known:
-                text = f"{holding.quantity} {holding.symbol} stay: its contract is not known; close them by hand"
-                yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")
+    """A flatten can't close what it has no contract for, nor a fraction the broker refuses: a person must know."""
+    known = {instrument.con_id: instrument for instrument in state.instruments.values()}
+    for con_id, holding in sorted(state.book.items()) if state.is_on(m.Verb.FLATTEN) else ():
+        left, why = holding.quantity, "its contract is not known"
+        if con_id in known:
+            left -= in_lots_to_close(state, known[con_id], left)
+            why = "the broker takes no order for a fraction"
+        if left:
+            text = f"{left} {holding.symbol} stay: {why}; close them by hand"
+            yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")
 
 
 def not_closed(state: State, refused: m.TradeRefused) -> Decided:

@@ -25,7 +25,7 @@ from longwatch.domain.stops import in_the_way
 from longwatch.domain.submission import submitted
 from longwatch.domain.targets import Weighed, weighed
 from longwatch.domain.verbs import ACTIONS, forbidden_for
-from longwatch.domain.wanted import Wanted, lot_of, sized, untradable, wanted_trades
+from longwatch.domain.wanted import Wanted, lot_of, not_sized, sized, wanted_trades
 
 ZERO = Decimal(0)
 BPS = Decimal("0.0001")
@@ -44,7 +44,7 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         return
     yield from flattening.left_open(state)
     found = weighed(state)
-    for refused in _not_sized(state, event.run_id, found):
+    for refused in not_sized(state, event.run_id, found):
         tally[m.TradeRefused] += 1
         yield refused
     quotes = {quote.symbol: quote for quote in event.quotes}
@@ -65,21 +65,6 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
         waiting=waiting,
         at=event.at,
     )
-
-
-UNTRADABLE = {"data": "sound bars", "instrument": "a known contract", "size": "the figures its method sizes by"}
-
-
-def _not_sized(state: State, run_id: str, found: Weighed) -> Iterator[m.TradeRefused]:
-    """A symbol with flawed bars, without a contract or a size, is neither bought nor sold, and says so."""
-    if state.is_on(m.Verb.FLATTEN):
-        return
-    for symbol, shares, check, why in untradable(state, found):
-        text = why if why.startswith(symbol) else f"{symbol}: {why}"
-        limit = UNTRADABLE[check]
-        yield m.TradeRefused(
-            run_id=run_id, symbol=symbol, check=check, wanted=shares, observed=why, limit=limit, text=text
-        )
 
 
 def _unusable(state: State, event: m.RebalanceDue) -> str | None:

@@ -34,8 +34,8 @@ class Part:
     """One strategy's part of a target: `weight` x what the method makes of it → `scaled` x `leverage` x `capital`.
 
     `weight` and `scaled` are fractions of the strategy's capital, `capital` is its share of equity, less the cash
-    reserve, and `sized` what comes of it: a fraction of equity. `volatility` (annual, no less than the floor) and
-    `stop_distance` (price units) stand where the method used them.
+    reserve, and `sized` what comes of it: a fraction of equity; another where a hold keeps the strategy to what it has.
+    `volatility` (annual, no less than the floor) and `stop_distance` (price units) stand where the method used them.
     """
 
     strategy: str

@@ -12,6 +12,7 @@ from fractions import Fraction
 from math import lcm
 
 from longwatch.domain import messages as m
+from longwatch.domain.breaker import in_lots_to_close
 from longwatch.domain.instruments import Instrument, to_lot
 from longwatch.domain.orders import Purpose
 from longwatch.domain.parts import equity_of
@@ -22,6 +23,7 @@ from longwatch.domain.targets import Weighed, caps_of, parts_of
 from longwatch.quick import quick
 
 ZERO = Decimal(0)
+ASKED_FOR = {"data": "sound bars", "instrument": "a known contract", "size": "the figures its method sizes by"}
 
 
 @quick
@@ -86,7 +88,19 @@ def sized(state: State, run_id: str, found: Weighed, wanted: Wanted) -> Iterator
     )
 
 
-def untradable(state: State, found: Weighed) -> Iterator[tuple[str, Decimal, str, str]]:
+def not_sized(state: State, run_id: str, found: Weighed) -> Iterator[m.TradeRefused]:
+    """A symbol with flawed bars, without a contract or a size, is neither bought nor sold, and says so."""
+    if state.is_on(m.Verb.FLATTEN):
+        return
+    for symbol, shares, check, why in _untradable(state, found):
+        text = why if why.startswith(symbol) else f"{symbol}: {why}"
+        limit = ASKED_FOR[check]
+        yield m.TradeRefused(
+            run_id=run_id, symbol=symbol, check=check, wanted=shares, observed=why, limit=limit, text=text
+        )
+
+
+def _untradable(state: State, found: Weighed) -> Iterator[tuple[str, Decimal, str, str]]:
     """Symbols that are wanted or held but have no contract, no sound price or no size: (symbol, shares, check, why).
 
     The shares, signed, are those of a position that was to go; what else is wanted of such a symbol can't be put in
@@ -126,7 +140,7 @@ def _wanted(state: State, instrument: Instrument, found: Weighed, symbol: str, p
     return Wanted(
         instrument=instrument,
         held=held,
-        trade=_trade(low, high, held, pending, instrument.lot if flat else lot),
+        trade=_trade(state, instrument, low, high, held, pending),
         price=price,
         weight=found.weights[symbol],
         clamps=target.clamps,
@@ -138,9 +152,12 @@ def _wanted(state: State, instrument: Instrument, found: Weighed, symbol: str, p
     )
 
 
-def _trade(low: Decimal, high: Decimal, held: Decimal, pending: Decimal, lot: Decimal) -> Decimal:
-    """The trade to the buffer's nearer edge, in whole lots; what a position is left with is never of the other sign."""
-    return to_lot(not_through_zero(to_edge(low, high, held + pending), held), lot)
+def _trade(
+    state: State, instrument: Instrument, low: Decimal, high: Decimal, held: Decimal, pending: Decimal
+) -> Decimal:
+    """The trade to the buffer's nearer edge in whole lots; to nothing, all that can be closed: fractions too."""
+    trade = not_through_zero(to_edge(low, high, held + pending), held)
+    return to_lot(trade, lot_of(state, instrument)) if low or high else in_lots_to_close(state, instrument, trade)
 
 
 def _within_caps(state: State, wanted: list[Wanted]) -> list[Wanted]:
@@ -154,8 +171,7 @@ def _without_buffer(state: State, one: Wanted) -> Wanted:
     """The same with a buffer that ends at the target, away from zero."""
     shares = one.target.shares if one.target else ZERO
     low, high = (max(one.low, shares), one.high) if shares < 0 else (one.low, min(one.high, shares))
-    lot = one.instrument.lot if one.flat else lot_of(state, one.instrument)
-    return replace(one, low=low, high=high, trade=_trade(low, high, one.held, one.pending, lot))
+    return replace(one, low=low, high=high, trade=_trade(state, one.instrument, low, high, one.held, one.pending))
 
 
 def lot_of(state: State, instrument: Instrument) -> Decimal:
@@ -181,7 +197,7 @@ def _closing_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
         yield Wanted(
             instrument=known[con_id],
             held=holding.quantity,
-            trade=-holding.quantity,
+            trade=-in_lots_to_close(state, known[con_id], holding.quantity),
             price=price,
             weight=ZERO,
             flat=True,
