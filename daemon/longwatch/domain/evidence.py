@@ -130,18 +130,22 @@ def _may_be_closed(state: State, session: Session | None, at: datetime) -> bool:
     """Whether some open position without an order may be closed by one."""
     known = {instrument.con_id for instrument in state.instruments.values()}
     tried = {order.con_id for order in state.live_orders()} | _rejected_in(state, session)
-    left = [con_id for con_id in state.book if still_there(state, con_id) and con_id in known - tried]
+    left = [con_id for con_id in state.book if _can_be_closed(state, con_id) and con_id in known - tried]
     left = [con_id for con_id in left if held_by(state, con_id, Purpose.REDUCE, at) is None]
     return any(forbidden_by(state, con_id, Action.REDUCE, ready=True) is None for con_id in left)
 
 
 def _rejected_in(state: State, session: Session | None) -> set[int]:
-    """The instruments in which a closing order of this session was rejected: the next one would be as well."""
+    """The instruments in which a closing order of this session was rejected: the next one would be as well.
+
+    Not so where it was for a fraction of a share, which the next one leaves.
+    """
     found = set()
     for order in reversed(state.orders.values()):
         if session is None or order.created_at < session.open_at:
             break
-        if order.state is OrderState.REJECTED and order.purpose is Purpose.REDUCE:
+        is_whole = order.quantity == order.quantity.to_integral_value()
+        if order.state is OrderState.REJECTED and order.purpose is Purpose.REDUCE and is_whole:
             found.add(order.con_id)
     return found
 

@@ -92,7 +92,7 @@ def not_sized(state: State, run_id: str, found: Weighed) -> Iterator[m.TradeRefu
     """A symbol with flawed bars, without a contract or a size, is neither bought nor sold, and says so."""
     if state.is_on(m.Verb.FLATTEN):
         return
-    for symbol, shares, check, why in _untradable(state, found):
+    for symbol, shares, check, why in untradable(state, found):
         text = why if why.startswith(symbol) else f"{symbol}: {why}"
         limit = ASKED_FOR[check]
         yield m.TradeRefused(
@@ -100,7 +100,7 @@ def not_sized(state: State, run_id: str, found: Weighed) -> Iterator[m.TradeRefu
         )
 
 
-def _untradable(state: State, found: Weighed) -> Iterator[tuple[str, Decimal, str, str]]:
+def untradable(state: State, found: Weighed) -> Iterator[tuple[str, Decimal, str, str]]:
     """Symbols that are wanted or held but have no contract, no sound price or no size: (symbol, shares, check, why).
 
     The shares, signed, are those of a position that was to go; what else is wanted of such a symbol can't be put in
