@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from longwatch.clock import Clock
 from longwatch.config.load import Loaded
@@ -33,21 +33,16 @@ from longwatch.engine.strategies import strategy_tasks, universe_of, universes_o
 from longwatch.engine.upkeep import keep_up
 from longwatch.journal.checkpoints import LEAST_RECORDS, recovered
 from longwatch.journal.records import Journal
-from longwatch.ops import health
 from longwatch.ops.alerts import AlertBoard
 from longwatch.ops.answers import Answers
-from longwatch.ops.control import ControlServer
+from longwatch.ops.doors import Doors
 from longwatch.ops.narrate import Narrator
 from longwatch.ops.process import unless_stopped
 from longwatch.ops.runtime import Reload, RuntimeView, version_text
-from longwatch.ops.status import status_of
 from longwatch.ops.systemd import Notifier
 from longwatch.ops.watch import Watch
 from longwatch.ports import Broker, BrokerNeeds, Calendar, Workers
 from longwatch.strategies.host import Host
-
-if TYPE_CHECKING:
-    from longwatch.ops.http import HttpServer
 
 DRAIN_SECONDS = 15.0
 
@@ -94,8 +89,7 @@ class Daemon:
     desk: Desk = field(init=False)
     _performer: Performer = field(init=False)
     _stop: asyncio.Event = field(init=False, default_factory=asyncio.Event)
-    _http: HttpServer | None = field(init=False, default=None)
-    _control: ControlServer | None = field(init=False, default=None)
+    _doors: Doors = field(init=False)
 
     def __post_init__(self) -> None:
         self.watch = self._watching()
@@ -109,6 +103,7 @@ class Daemon:
             committed=self.watch.committed,
         )
         self.answers = self._answering()
+        self._doors = Doors(ops=self.settings.ops, watch=self.watch, answers=self.answers, workers=self.ports.workers)
 
     @property
     def settings(self) -> Settings:
@@ -117,7 +112,7 @@ class Daemon:
 
     async def run(self) -> None:
         """The daemon's whole life: serve, say READY, find out what strategies need, work, drain."""
-        await self._serve()
+        await self._doors.open(http=self.serves_http, control=self.serves_control)
         self.notifier.ready("journal folded; connecting")
         try:
             async with asyncio.TaskGroup() as group:
@@ -151,6 +146,8 @@ class Daemon:
                 group.create_task(self.runner.run(), name="jobs"),
                 group.create_task(upkeep, name="upkeep"),
             ]
+            if self._doors.halt_file is not None:
+                working.append(group.create_task(self._doors.halt_file.watch(), name="halt-file"))
             if self.state.equity is None:
                 self.runner.run_now("signals", "first start")
             await self._stop.wait()
@@ -282,32 +279,8 @@ class Daemon:
         for event in first:
             self.inbox.put(event)
 
-    async def _serve(self) -> None:
-        if self.serves_http:
-            from longwatch.ops.http import HttpServer, Pages
-            from longwatch.ops.metrics import Metrics
-
-            state, watch, ops = self.state, self.watch, self.settings.ops
-            watch.metrics = Metrics(lambda: state, self.runtime)
-            pages = Pages(
-                livez=lambda: health.livez(state, watch.view()),
-                readyz=lambda: health.readyz(state, watch.view()),
-                status=lambda: status_of(state, watch.view()),
-                metrics=watch.scrape,
-            )
-            self._http = HttpServer(pages, host=ops.http_host, port=ops.http_port, failed=watch.failed)
-            self.runtime.http_address = await self._http.start()
-        if self.serves_control:
-            self._control = ControlServer(
-                self.settings.ops.control_socket, self.answers.answer, failed=self.watch.failed
-            )
-            await self._control.start()
-
     async def _close(self) -> None:
-        if self._control is not None:
-            await self._control.close()
-        if self._http is not None:
-            await self._http.close()
+        await self._doors.close()
         if hasattr(self, "broker"):
             await self.broker.close()
         await self.ports.host.close()

@@ -448,6 +448,9 @@ class OpsSettings(Group):
     http_host: Text = restart("127.0.0.1", "Address that health, status and metrics listen on.")
     http_port: Whole = restart(9464, "Their port; 0 takes any free one.", ge=0, le=65_535)
     control_socket: Place = restart(Path("var/control.sock"), "Unix socket that commands come in by.")
+    halt_file: Place | None = restart(
+        None, "A file whose appearance halts, looked for every second; null for none. Resume once it is taken away."
+    )
     control_token_file: Place | None = restart(
         None, "File of the token that allows control by HTTP; null for the systemd credential control_token, or none."
     )

@@ -44,6 +44,8 @@ class Answers:
     watch: Watch
     notifier: Notifier
     stop: Callable[[], None]
+    halted_by: Callable[[], str | None] = lambda: None
+    """What keeps a halt from being lifted, as a sentence."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def answer(self, command: str, argument: str, reason: str, by: str) -> dict[str, Any]:
@@ -65,6 +67,8 @@ class Answers:
             quotes=self.watch.broker.quotes() if self.watch.broker and command in JUDGED_BY_QUOTES else (),
         )
         why_not = replies.objection(self.engine.state, asked)
+        if command == "resume" and argument in ("", "all"):
+            why_not = why_not or self.halted_by()
         if why_not is not None:
             raise UsageError(why_not)
         if command == "reconcile":

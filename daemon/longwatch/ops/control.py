@@ -159,19 +159,23 @@ class ControlServer:
             await writer.drain()
 
     async def _reply(self, line: bytes, by: str) -> Reply:
-        try:
-            command, argument, reason = read_request(line)
-            async with asyncio.timeout(self._request_seconds):
-                return await self._answer(command, argument, reason, by)
-        except LongwatchError as error:
-            return {**_refusal(str(error)), "exit_code": error.exit_code}
-        except TimeoutError:
-            late = f"no answer within {self._request_seconds:g} s; the command may still be carried out: look at status"
-            return _refusal(late)
-        except Exception as error:  # firewall "control": one bad request must not end the daemon
-            self._failed("control")
-            logging.getLogger("longwatch.control").error("a control request failed: %r", error, exc_info=True)
-            return _refusal(f"the daemon failed at this ({type(error).__name__}: {error}); its log has the rest")
+        return await replied(line, by, self._answer, failed=self._failed, seconds=self._request_seconds)
+
+
+async def replied(line: bytes, by: str, answer: Answer, *, failed: Callable[[str], None], seconds: float) -> Reply:
+    """The reply to one request, whatever is wrong with it, and however the answering fails."""
+    try:
+        command, argument, reason = read_request(line)
+        async with asyncio.timeout(seconds):
+            return await answer(command, argument, reason, by)
+    except LongwatchError as error:
+        return {**_refusal(str(error)), "exit_code": error.exit_code}
+    except TimeoutError:
+        return _refusal(f"no answer within {seconds:g} s; the command may still be carried out: look at status")
+    except Exception as error:  # firewall "control": one bad request must not end the daemon
+        failed("control")
+        logging.getLogger("longwatch.control").error("a control request failed: %r", error, exc_info=True)
+        return _refusal(f"the daemon failed at this ({type(error).__name__}: {error}); its log has the rest")
 
 
 def read_request(line: bytes) -> tuple[str, str, str]:

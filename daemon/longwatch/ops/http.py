@@ -1,19 +1,27 @@
-"""The read-only pages on the loopback: /livez, /readyz, /status, /metrics, one that links them; started by the app."""
+"""The pages on the loopback: /livez, /readyz, /status, /metrics, one that links them; started by the app.
+
+They are read-only. Where a token is configured, whoever has it may also give commands: those of the control socket, as
+the same JSON object, to `POST /control` with `Authorization: Bearer TOKEN`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import hmac
 import html
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
+from pydantic import SecretStr
 
-from longwatch.errors import LongwatchError
+from longwatch.errors import LongwatchError, UsageError
+from longwatch.ops.control import MOST_BYTES, Answer, replied
 
 Reasons = Callable[[], Sequence[str]]
 
@@ -21,6 +29,11 @@ MOST_CONNECTIONS = 64
 """Open at once; whoever comes then is cut off at once, and may come again."""
 MOST_SECONDS = 30.0
 """From the connection to the end of the answer: each serves one request, and none may lie idle."""
+
+
+ANSWER_SECONDS = 28.0
+STATUS_OF = {UsageError.exit_code: 400, 1: 409}
+"""HTTP's status for a command that was refused, or that does not come to what was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +46,31 @@ class Pages:
     metrics: Callable[[], Awaitable[tuple[bytes, str]]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commands:
+    """Who answers commands, and the token that a caller must show."""
+
+    answer: Answer
+    token: SecretStr
+
+
 class HttpServer:
-    """Serves `pages` on one address. `failed` is told the firewall's name when a page could not be made."""
+    """Serves `pages` on one address, and takes `commands` where there are such.
+
+    `failed` is told the firewall's name when a page could not be made.
+    """
 
     def __init__(
-        self, pages: Pages, *, host: str = "127.0.0.1", port: int = 9464, failed: Callable[[str], None] = lambda _: None
+        self,
+        pages: Pages,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 9464,
+        commands: Commands | None = None,
+        failed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._pages = pages
+        self._commands = commands
         self._host = host
         self._port = port
         self._failed = failed
@@ -49,11 +80,13 @@ class HttpServer:
 
     async def start(self) -> str:
         """Listen, and return the URL; port 0 picks a free one. Raises LongwatchError when the port is taken."""
-        app = web.Application(middlewares=[self._firewall])
+        app = web.Application(middlewares=[self._firewall], client_max_size=MOST_BYTES)
         for path, page in (("/", _index), ("/livez", self._livez), ("/readyz", self._readyz)):
             app.router.add_get(path, page)
         app.router.add_get("/status", self._status)
         app.router.add_get("/metrics", self._metrics)
+        if self._commands is not None:
+            app.router.add_post("/control", self._control)
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         self._runner = runner
@@ -116,6 +149,18 @@ class HttpServer:
     async def _metrics(self, request: web.Request) -> web.Response:
         body, content_type = await self._pages.metrics()
         return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _control(self, request: web.Request) -> web.Response:
+        """One command; who asks is known by the token alone, so the address is all that can be written down."""
+        commands = self._commands
+        shown = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+        if commands is None or not hmac.compare_digest(shown, commands.token.get_secret_value().encode()):
+            headers = {"WWW-Authenticate": "Bearer"}
+            return web.json_response({"ok": False, "text": "the token is not right"}, status=401, headers=headers)
+        line, by = await request.read(), f"http {request.remote}"
+        reply = await replied(line, by, commands.answer, failed=self._failed, seconds=ANSWER_SECONDS)
+        status = 200 if reply["ok"] else STATUS_OF.get(int(reply.get("exit_code", 0)), 503)
+        return web.json_response(reply, status=status, dumps=partial(json.dumps, default=str))
 
 
 class _CutOff(asyncio.Protocol):
