@@ -11,10 +11,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 
-from longwatch.errors import LongwatchError
+from longwatch.errors import LongwatchError, UsageError
 from longwatch.ops import http as http_module
-from longwatch.ops.http import HttpServer, Pages
+from longwatch.ops.http import Commands, HttpServer, Pages
 
 
 class Content:
@@ -180,3 +181,56 @@ async def test_connections_are_bounded_in_number_and_in_time(content: Content, m
     for _, open_end in idle:
         open_end.close()
     await server.close()
+
+
+async def answered(command: str, argument: str, reason: str, by: str) -> Mapping[str, Any]:
+    """Says what it was asked; refuses one command, and fails at another."""
+    if command == "adopt":
+        raise UsageError("the account holds none")
+    if command == "drain":
+        raise KeyError("symbol")
+    return {"ok": command != "modify", "exit_code": 1, "text": f"{command} {argument} {reason} {by}", "data": None}
+
+
+@pytest.fixture
+async def commanded(content: Content) -> AsyncIterator[HttpServer]:
+    commands = Commands(answer=answered, token=SecretStr("swordfish"))  # type: ignore[arg-type]
+    server = HttpServer(content.pages(), port=0, commands=commands, failed=content.failures.append)
+    await server.start()
+    yield server
+    await server.close()
+
+
+async def post(server: HttpServer, body: bytes, token: str | None = "swordfish") -> tuple[int, Any]:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(server.address + "/control", data=body, headers=headers) as got,
+    ):
+        return got.status, await got.text()
+
+
+async def test_whoever_has_the_token_gives_the_commands_of_the_socket(commanded: HttpServer, content: Content) -> None:
+    """The same object, the same reply, with a status for what became of it."""
+    status, text = await post(commanded, b'{"command": "cancel", "argument": "AAPL", "reason": "enough"}')
+    assert (status, json.loads(text)["text"]) == (200, "cancel AAPL enough http 127.0.0.1")
+    assert (await post(commanded, b'{"command": "modify", "argument": "7"}'))[0] == 409
+    assert (await post(commanded, b'{"command": "adopt", "argument": "AAPL"}'))[0] == 400
+    assert (await post(commanded, b"not JSON"))[0] == 400
+    assert (await post(commanded, b'{"command": "sell"}'))[0] == 400
+    assert (await post(commanded, b'{"command": "drain"}'))[0] == 503
+    assert content.failures == ["control"]
+    assert (await post(commanded, b"x" * 100_000))[0] == 413
+
+
+async def test_without_the_token_nothing_is_asked_and_without_one_configured_nothing_is_there(
+    commanded: HttpServer, server: HttpServer
+) -> None:
+    """401 and 404; the pages are there for everybody."""
+    body = b'{"command": "halt"}'
+    for token in (None, "", "sword", "swordfish2"):
+        status, text = await post(commanded, body, token)
+        assert status == 401 and "halt" not in text
+    assert (await post(server, body))[0] == 404
+    assert (await get(commanded, "/livez"))[0] == 200
+    assert (await get(commanded, "/control"))[0] == 405
