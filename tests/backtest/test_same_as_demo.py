@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeGuard
@@ -12,6 +14,7 @@ from longwatch.backtest.copied import copy_from
 from longwatch.backtest.engine import Observe, run
 from longwatch.backtest.history import unadjusted
 from longwatch.backtest.result import Result
+from longwatch.config.load import demo_path, load
 from longwatch.data import demo as history
 from longwatch.domain import messages as m
 from longwatch.domain import sizing
@@ -100,3 +103,42 @@ def test_one_change_in_sizing_changes_demo_and_backtest_alike(
     assert orders_of(changed) != orders_of(kept[1])
     assert orders_of(backtest_of(tmp_path).state) == orders_of(changed)
     assert orders_of(backtest_of(kept[0]).state) != orders_of(kept[1])
+
+
+SIZED = """
+  sizing:
+    method: portfolio
+    target_volatility: 0.15
+    max_leverage: 0.9
+    buffer_fraction: 0.05
+    cash_reserve_fraction: 0.02
+    no_trade_band_weight: 0
+"""
+TEN = 10
+
+
+def test_sized_by_volatility_with_a_buffer_both_say_and_do_the_same(tmp_path: Path) -> None:
+    """Ten days by another method: the same orders, and the same of every figure that each target came from."""
+    before, after = demo_path().read_text().split("\n  sizing:\n")
+    chosen = tmp_path / "sized.yaml"
+    chosen.write_text(f"{before}{SIZED}\n  risk:\n{after.split('  risk:', 1)[1].lstrip(chr(10))}")
+    demo(days=TEN, pace_seconds=0.0, http_port=0, as_json=True, keep=tmp_path, config=chosen)
+    facts = list(facts_of(read_records(tmp_path / "journal.sqlite")))
+    daemon = recover(read_records(tmp_path / "journal.sqlite"))
+    heard = Heard()
+    series = unadjusted({symbol: history.load(symbol) for symbol in history.symbols()})
+    end = CALENDAR.sessions(FIRST, history.LAST_SESSION)[TEN - 1].date
+    settings, copied = load(chosen, {}).settings, copy_from(tmp_path / "journal.sqlite")
+    result = run(settings, series, CALENDAR, start=FIRST, end=end, fills_from=copied, observe=heard)
+    assert orders_of(result.state) == orders_of(daemon) != []
+    assert sized_in(heard.facts) == sized_in(facts)
+    assert {part.method for fact in facts if isinstance(fact, m.TargetSized) for part in fact.parts} == {"portfolio"}
+
+
+def sized_in(facts: Iterable[m.Fact]) -> list[m.TargetSized]:
+    """What each decision told of its targets; its second by the clock and the number of a contract are apart."""
+    return [
+        replace(fact, run_id=fact.run_id[: len("rebalance@2007-01-03")], con_id=0)
+        for fact in facts
+        if isinstance(fact, m.TargetSized)
+    ]
