@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from longwatch.clock import Clock
 from longwatch.config.schema import Settings
 from longwatch.domain.bars import BarSeries
-from longwatch.domain.messages import BeginSync, CancelOrder, Event, ModifyOrder, SubmitOrder
+from longwatch.domain.messages import BeginSync, CancelOrder, Event, ModifyOrder, RequestWhatIf, SubmitOrder
 from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
@@ -53,6 +53,10 @@ class Broker(Protocol):
 
     def submit(self, effect: SubmitOrder) -> None:
         """Queue an order for writing: OrderHanded or OrderWithheld follows."""
+        ...
+
+    def what_if(self, effect: RequestWhatIf) -> None:
+        """Ask what an order would bind of margin: WhatIfSeen, OrderErrorSeen or OrderWithheld may follow."""
         ...
 
     def modify(self, effect: ModifyOrder) -> None:

@@ -11,7 +11,18 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderType
 from longwatch.gateway.app import Gateway
-from tests.broker.bench import AAPL, ACCOUNT, Bench, Script, an_empty_account, order, with_gateway, with_script
+from tests.broker.bench import (
+    AAPL,
+    ACCOUNT,
+    Bench,
+    Script,
+    Scripted,
+    an_empty_account,
+    on_bench,
+    order,
+    with_gateway,
+    with_script,
+)
 
 
 def placed(effect: m.SubmitOrder) -> dict[str, object]:
@@ -290,3 +301,61 @@ def test_one_seed_gives_one_story() -> None:
 def test_the_instrument_on_the_wire_is_the_one_that_was_found() -> None:
     """An order names its contract by number: no namesake can be meant."""
     assert placed(order(instrument=AAPL))["conId"] == AAPL.con_id
+
+
+# ── what-if ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_question_about_margin_places_nothing_and_is_answered_with_figures() -> None:
+    """The gateway's own numbers; no order there, none handed, no open order seen."""
+
+    async def work(bench: Bench, gateway: Gateway) -> m.WhatIfSeen:
+        await bench.synced()
+        aapl = bench.inbox.of(m.InstrumentsSeen)[0].instruments[0]
+        placed = order(1, order_id=90_000, instrument=aapl)
+        bench.broker.what_if(m.RequestWhatIf(order=placed.order, instrument=placed.instrument))
+        seen = await bench.inbox.until(m.WhatIfSeen)
+        await asyncio.sleep(5)
+        assert not bench.inbox.of(m.OrderHanded) and not bench.inbox.of(m.OpenOrderSeen)
+        assert not list(gateway.desk.exchange.book.live()) and not gateway.ledger.executions
+        return seen
+
+    seen = with_gateway(work)
+    assert (seen.order_id, seen.client_id) == (90_000, 7)
+    assert seen.initial_margin and seen.maintenance_margin and seen.equity
+    assert 0 < seen.maintenance_margin < seen.initial_margin < seen.equity < 1_000_000
+
+
+def test_an_answer_of_sentinels_has_no_figures() -> None:
+    """The largest double is "not told" at the edge."""
+    script = an_empty_account()
+
+    def answer(gateway: Scripted, values: dict[str, object]) -> None:
+        assert values["whatIf"] is True and values["transmit"] is True
+        told = {
+            name: values[name] for name in ("orderId", "conId", "symbol", "secType", "action", "orderType", "account")
+        }
+        gateway.say("openOrder", **told, totalQuantity=values["totalQuantity"], whatIf=True, status="PreSubmitted")
+
+    script.answers["placeOrder"] = answer
+
+    async def work(bench: Bench, script: Script) -> m.WhatIfSeen:
+        await bench.synced()
+        asked = order(1, order_id=90_000)
+        bench.broker.what_if(m.RequestWhatIf(order=asked.order, instrument=asked.instrument))
+        return await bench.inbox.until(m.WhatIfSeen)
+
+    seen = with_script(work, script)
+    assert (seen.initial_margin, seen.maintenance_margin, seen.equity) == (None, None, None)
+
+
+def test_a_question_without_a_link_withholds_the_order() -> None:
+    """It never left, and so will nothing else."""
+
+    async def work(bench: Bench) -> m.OrderWithheld:
+        asked = order(1, order_id=90_000)
+        bench.broker.what_if(m.RequestWhatIf(order=asked.order, instrument=asked.instrument))
+        return await bench.inbox.until(m.OrderWithheld)
+
+    withheld = on_bench(work)
+    assert (withheld.intent, withheld.change) == (1, 0)

@@ -240,6 +240,8 @@ def test_every_live_limit_has_a_direction() -> None:
         (("account_limits", "day_trade_exits"), None, True),
         (("account_limits", "check_shortable"), None, False),
         (("account_limits", "max_rate_age_seconds"), 60.0, 3600.0),
+        (("account_limits", "what_if"), True, False),
+        (("account_limits", "what_if_fallback"), None, "estimate"),
         (("data", "stale_sessions"), 0, 5),
         (("sizing", "cash_reserve_fraction"), Decimal("0.5"), Decimal(0)),
         (("sizing", "target_volatility"), Decimal("0.05"), Decimal("0.2")),
@@ -265,6 +267,7 @@ def test_each_limit_loosens_in_its_own_direction(path: tuple[str, ...], tighter:
 
 
 AT_THEIR_LOOSEST = {
+    ("account_limits", "what_if"),
     ("risk", "max_capital"),
     ("risk", "max_displayed_fraction"),
     ("risk", "groups"),

@@ -13,6 +13,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
 from longwatch.domain.state import State
+from longwatch.simulation.tap import Tap
 from tests.daemon.bench import ACCOUNT, MINUTE, Scene, on_bench, plan
 
 CASH = {"cash_accounts": frozenset({ACCOUNT})}
@@ -251,3 +252,112 @@ def test_delayed_data_that_were_traded_on_are_a_fact(tmp_path: Path) -> None:
         assert scene.state.counts["delayed_data:AAPL"] == 1
 
     on_bench(story, tmp_path, {"ib": {"market_data_type": 3}}, delayed_data=True)
+
+
+# ── what-if ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ASKS: dict[str, Any] = {"account_limits": {"what_if": True}}
+
+
+def placed(scene: Scene, tap: Tap) -> list[bool]:
+    """The placeOrder frames the daemon wrote, each as whether it was a question only."""
+    return [bool(seen.values["whatIf"]) for seen in tap.written() if seen.name == "placeOrder"]
+
+
+def test_an_entry_leaves_after_the_brokers_word_on_its_margin(tmp_path: Path) -> None:
+    """Two questions and their answers first, then two orders; the figures are facts; exits ask nobody."""
+
+    async def story(scene: Scene) -> None:
+        tap = Tap(scene.bench.network, scene.bench.clock.market)
+        scene.start()
+        await scene.traded()
+        assert placed(scene, tap) == [True, True, False, False]
+        assert {order.state for order in scene.orders()} == {OrderState.FILLED}
+        told = scene.facts(m.MarginTold)
+        assert [fact.is_estimate for fact in told] == [False, False]
+        assert all(0 < fact.initial_margin < fact.equity <= 1_000_000 for fact in told)
+        assert (
+            len({order.order_id for order in scene.orders()} | {row.order_id for row in scene.facts(m.WhatIfAsked)})
+            == 4
+        )
+        await scene.traded(decisions=2)
+        assert placed(scene, tap)[4:] == [False, False]
+        for symbol in ("AAPL", "IBM"):
+            assert scene.held(symbol) == scene.truly_held(symbol) == 0
+
+    away = {"strategies": [plan({"AAPL": 0.4, "IBM": 0.4}, {"AAPL": 0.0, "IBM": 0.0})]}
+    on_bench(story, tmp_path, ASKS | away)
+
+
+def test_an_entry_that_would_bind_too_much_is_refused_by_the_brokers_own_word(tmp_path: Path) -> None:
+    """what_if: shares bought by hand bind most of the margin; by our figures two entries fit, by the gateway's one."""
+
+    async def story(scene: Scene) -> None:
+        tap = Tap(scene.bench.network, scene.bench.clock.market)
+        scene.start()
+        await scene.till(14, 31)
+        scene.gateway.trade_by_hand("GOOG", "BUY", Decimal(2900))
+        await scene.until(lambda: scene.facts(m.RebalanceDecided), what="the first rebalance")
+        await scene.until(lambda: not scene.state.live, what="the answers")
+        assert scene.refused() == {"IBM": "what_if"}
+        assert any("its initial margin would pass the equity" in one for one in scene.alerts())
+        assert placed(scene, tap) == [True, True, False]
+        assert scene.held("IBM") == scene.truly_held("IBM") == 0 < scene.held("AAPL")
+
+    high = {
+        "account_limits": {"what_if": True},
+        "risk": {"max_gross_exposure": 4, "max_net_exposure": 4, "max_order_value": 9_000_000},
+    }
+    on_bench(story, tmp_path, high)
+
+
+@pytest.mark.parametrize("fallback", ["refuse", "estimate"])
+def test_a_question_that_hangs_ends_at_its_deadline_as_the_setting_says(fallback: str, tmp_path: Path) -> None:
+    """D54: the gateway never answers a what-if; the order is refused, or sent by an estimate, after five seconds."""
+
+    def hangs(name: str, values: dict[str, Any]) -> bool:
+        return not (name == "openOrder" and values["whatIf"])
+
+    async def story(scene: Scene) -> None:
+        scene.gateway.faults.own_messages = hangs
+        await first_rebalance(scene)
+        began = scene.bench.clock.technical()
+        await scene.until(lambda: not scene.state.what_ifs, what="the deadline")
+        assert 4.9 < (scene.bench.clock.technical() - began).total_seconds() < 5.5
+        await scene.until(lambda: not scene.state.live, what="the end of every order")
+        ends = {order.state for order in scene.orders()}
+        assert ends == ({OrderState.FILLED} if fallback == "estimate" else {OrderState.UNSENT})
+        assert scene.held("AAPL") == scene.truly_held("AAPL")
+        assert {fact.is_estimate for fact in scene.facts(m.MarginTold)} == ({True} if fallback == "estimate" else set())
+
+    on_bench(story, tmp_path, {"account_limits": {"what_if": True, "what_if_fallback": fallback}})
+
+
+@pytest.mark.parametrize("cut", ["question written", "answer heard"])
+def test_a_daemon_killed_between_question_and_answer_never_sends_that_order(cut: str, tmp_path: Path) -> None:
+    """After the restart it is unsent, whatever the gateway still says; the next decision asks anew and trades once."""
+
+    async def story(scene: Scene) -> None:
+        tap = Tap(scene.bench.network, scene.bench.clock.market)
+        scene.start()
+        await scene.until(lambda: scene.state.what_ifs, what="a question")
+        if cut == "question written":
+            await scene.until(lambda: True in placed(scene, tap), what="its bytes")
+        else:
+            await asyncio.sleep(0.3495)
+        await scene.kill()
+        first = [order.intent for order in scene.orders()]
+        scene.start()
+        await scene.until(
+            lambda: {scene.state.orders[intent].state for intent in first} == {OrderState.UNSENT}, what="their end"
+        )
+        await scene.until(lambda: not scene.failing(), what="readiness")
+        assert placed(scene, tap).count(False) == 0
+        await asyncio.sleep(MINUTE)
+        await scene.run_job("rebalance")
+        await scene.until(lambda: scene.orders() and not scene.state.live, what="the end of every order")
+        for symbol in ("AAPL", "IBM"):
+            assert scene.held(symbol) == scene.truly_held(symbol) > 0
+        assert placed(scene, tap).count(False) == 2
+
+    on_bench(story, tmp_path, ASKS)

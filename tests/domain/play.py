@@ -443,6 +443,17 @@ def _delayed(play: Play, number: int) -> None:
     play.rebalance(quotes=tuple(replace(quote, market_data_type=3) for quote in play.quotes()))
 
 
+def _what_if(play: Play, number: int) -> None:
+    """An entry asks first what it would bind, and the broker's answer is too much."""
+    play.hear(m.ConfigLoaded, settings=replace(play.settings, what_if=True), sha256=f"what if {number}")
+    play.targets(BBB="0.1")
+    play.rebalance()
+    for asked in list(play.state.what_ifs.values()):
+        told = {"initial_margin": D(190_000 + number), "maintenance_margin": D(4500), "equity": D(90_000)}
+        play.hear(m.WhatIfSeen, order_id=asked.order_id, client_id=1, **told)
+    play.hear(m.ConfigLoaded, settings=play.settings, sha256="c0ffee")
+
+
 ACTS: dict[str, Callable[[Play, int], None]] = {
     "rebalance": _rebalance,
     "again": _again,
@@ -482,6 +493,7 @@ ONCE: dict[str, Callable[[Play, int], None]] = {
     "loss": _loss,
     "rivals": _rivals,
     "delayed": _delayed,
+    "what if": _what_if,
 }
 TRADING = ("rebalance", "write", "write", "acknowledge", "fill", "fill", "snapshot", "silence", "cancel")
 
@@ -499,6 +511,7 @@ def long_play(seed: int) -> list[tuple[str, int]]:
 plays = st.one_of(short_plays, st.builds(long_play, st.integers(0, 2**32)))
 
 A_DAY: tuple[tuple[str, int], ...] = (
+    ("what if", 1),
     ("rebalance", 4 * 49 + 3 * 7 + 2),
     ("write", 1),
     ("write", 2),

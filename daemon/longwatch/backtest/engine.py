@@ -22,7 +22,7 @@ from longwatch.backtest.inputs import Strategy, exchange_of, histories_of, strat
 from longwatch.backtest.market import Market
 from longwatch.backtest.result import Day, Result
 from longwatch.backtest.timeline import LEFT, Timeline
-from longwatch.broker.exchange import MockExchange
+from longwatch.broker.exchange import NO_MARGIN, MockExchange
 from longwatch.config.schema import Settings
 from longwatch.config.trade import trade_settings
 from longwatch.domain import messages as m
@@ -281,6 +281,8 @@ class _Run:
                 return self._submit(effect)
             case m.ModifyOrder():
                 return self._modify(effect)
+            case m.RequestWhatIf(order=order):
+                return (m.OrderWithheld(at=self._now, tech=self._now, intent=order.intent, reason=NO_MARGIN),)
             case m.CancelOrder(order_id=order_id):
                 return self._market.cancel(order_id, self._now)
             case m.BeginSync():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 
-from longwatch.broker.exchange import MockExchange
+from longwatch.broker.exchange import NO_MARGIN, MockExchange
 from longwatch.broker.matching import Moment
 from longwatch.broker.mock import EXCHANGE_ZONE
 from longwatch.clock import Clock
@@ -66,6 +66,10 @@ class DryRunBroker:
             return
         self._sink(m.OrderHanded(at=now.at, tech=now.tech, intent=intent))
         self._tell(self._exchange.fill(effect.order, self._quote_of(effect.order.con_id), now, effect.instrument))
+
+    def what_if(self, effect: m.RequestWhatIf) -> None:
+        now = self._now()
+        self._sink(m.OrderWithheld(at=now.at, tech=now.tech, intent=effect.order.intent, reason=NO_MARGIN))
 
     def modify(self, effect: m.ModifyOrder) -> None:
         intent, change, now = effect.order.intent, effect.order.changed, self._now()

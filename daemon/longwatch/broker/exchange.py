@@ -17,6 +17,8 @@ from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import AUCTIONS, Order
 from longwatch.domain.quotes import Quote
 
+NO_MARGIN = "a mock account has no margin to ask about"
+
 CENT = Decimal("0.01")
 FIRST_PERM_ID = 1_000_000_000
 

@@ -20,7 +20,7 @@ from longwatch.broker.figures import plain
 from longwatch.broker.heard import Heard
 from longwatch.broker.translate import ASKED, Said, Translator
 from longwatch.domain.instruments import Instrument
-from longwatch.domain.messages import ModifyOrder, SubmitOrder
+from longwatch.domain.messages import ModifyOrder, RequestWhatIf, SubmitOrder
 from longwatch.errors import ConfigError
 from longwatch.wire.bulk import read_bars
 from longwatch.wire.fields import UnreadableField
@@ -224,7 +224,7 @@ class Writer:
     def cancel_order(self, order_id: int) -> bytes:
         return self._encoded(self._client.cancelOrder, order_id)
 
-    def order(self, effect: SubmitOrder | ModifyOrder) -> bytes:
+    def order(self, effect: SubmitOrder | ModifyOrder | RequestWhatIf) -> bytes:
         """An order, new or sent again; what IB would else fill in is said outright. Raises ValueError without an id."""
         wanted = effect.order
         if wanted.order_id is None:
@@ -238,6 +238,7 @@ class Writer:
             orderRef=wanted.ref,
             outsideRth=wanted.outside_rth,
             openClose="",
+            whatIf=isinstance(effect, RequestWhatIf),
         )
         if wanted.oca_group:
             order.ocaGroup, order.ocaType = wanted.oca_group, REDUCE_WITH_BLOCK

@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import partial
 from random import Random
 
-from longwatch.broker import codes
+from longwatch.broker import codes, preview
 from longwatch.broker.account import AccountSync
 from longwatch.broker.board import QuoteBoard
 from longwatch.broker.budget import Frame, Priority
@@ -95,9 +95,11 @@ class IbBroker:
         # Its key is none of an order's: an order is there already, and its cancel must go out all the same.
         self._place(effect, -effect.order.intent)
 
+    def what_if(self, effect: m.RequestWhatIf) -> None:
+        preview.ask(self._channel, effect)
+
     def _place(self, effect: m.SubmitOrder | m.ModifyOrder, key: int) -> None:
-        intent, change = effect.order.intent, effect.order.changed
-        withheld = partial(self._withheld, intent, change)
+        withheld = partial(self._withheld, effect.order.intent, effect.order.changed)
         try:
             data = self._channel.writer.order(effect)
         except (LinkError, ValueError) as error:
@@ -107,7 +109,7 @@ class IbBroker:
             priority=Priority.ORDER,
             data=data,
             key=key,
-            gate=partial(self._gate, intent),
+            gate=partial(self._gate, effect.order.intent),
             written=partial(self._written, effect),
             withheld=withheld,
         )

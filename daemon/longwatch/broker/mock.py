@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from longwatch.broker.exchange import MockExchange
+from longwatch.broker.exchange import NO_MARGIN, MockExchange
 from longwatch.broker.matching import Moment
 from longwatch.clock import Clock
 from longwatch.domain import messages as m
@@ -82,6 +82,9 @@ class MockBroker:
         self._emit(m.OrderHanded, intent=intent)
         self._tell(self.exchange.fill(effect.order, self._quote(effect.instrument), self._now(), effect.instrument))
         self._stirred.set()
+
+    def what_if(self, effect: m.RequestWhatIf) -> None:
+        self._emit(m.OrderWithheld, intent=effect.order.intent, reason=NO_MARGIN)
 
     def modify(self, effect: m.ModifyOrder) -> None:
         intent, change = effect.order.intent, effect.order.changed

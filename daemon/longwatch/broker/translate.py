@@ -25,6 +25,7 @@ from longwatch.domain.messages import (
     OpenOrderSeen,
     OrderStatusSeen,
     PositionRow,
+    WhatIfSeen,
 )
 
 SIDES = {"BUY": Side.BUY, "BOT": Side.BUY, "SELL": Side.SELL, "SLD": Side.SELL, "SSHORT": Side.SELL}
@@ -119,6 +120,17 @@ class Translator:
     # ── orders and executions ───────────────────────────────────────────────────────────────────────────────────────
 
     def openOrder(self, orderId: int, contract: Any, order: Any, orderState: Any) -> None:
+        if order.whatIf:
+            self._event(
+                WhatIfSeen,
+                order_id=identity(orderId),
+                client_id=identity(order.clientId),
+                initial_margin=number(orderState.initMarginAfter),
+                maintenance_margin=number(orderState.maintMarginAfter),
+                equity=number(orderState.equityWithLoanAfter),
+                commission=number(orderState.commission),
+            )
+            return
         self._event(
             OpenOrderSeen,
             order_id=identity(orderId),

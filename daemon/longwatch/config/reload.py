@@ -185,6 +185,8 @@ LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
     ("account_limits", "day_trade_exits"): _becomes(True),
     ("account_limits", "check_shortable"): _becomes(False),
     ("account_limits", "max_rate_age_seconds"): _rises,
+    ("account_limits", "what_if"): _becomes(False),
+    ("account_limits", "what_if_fallback"): _becomes("estimate"),
     ("risk", "max_weight"): _rises,
     ("risk", "groups"): _let_more_in,
     ("risk", "max_gross_exposure"): _rises,

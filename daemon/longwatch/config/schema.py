@@ -236,6 +236,11 @@ class AccountSettings(Group):
     max_rate_age_seconds: Seconds = live(
         900.0, "Age above which the exchange rate of an account in another currency is too old for entries."
     )
+    what_if: Flag = live(False, "Ask IB before each entry what it would bind of margin.")
+    what_if_seconds: Seconds = live(5.0, "Deadline for the answer.")
+    what_if_fallback: Literal["refuse", "estimate"] = live(
+        "refuse", "Past it: refuse the entry, or estimate its margin by margin_fraction."
+    )
 
 
 class JobSettings(Group):

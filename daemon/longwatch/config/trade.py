@@ -141,4 +141,5 @@ def _account_limits(settings: Settings) -> dict[str, Any]:
     """What the account allows, delayed data in paper alone; `kind` is that of the account."""
     limits = dict(settings.account_limits)
     is_delayed = settings.mode == "paper" and settings.ib.market_data_type in _DELAYED
+    limits["what_if"] = settings.account_limits.what_if and settings.executor != "mock"
     return {"account_kind": limits.pop("kind"), "allow_delayed_data": is_delayed, **limits}

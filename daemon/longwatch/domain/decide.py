@@ -27,6 +27,7 @@ from longwatch.domain import (
     resolution,
     splits,
     stops,
+    what_if,
 )
 from longwatch.domain import messages as m
 from longwatch.domain.breaks import UNREADABLE
@@ -112,6 +113,10 @@ def _followed(state: State, item: m.Fact | m.Effect, event: m.Event) -> Decided:
             yield item
             for more in claims.identified(state, item, event):
                 yield from _followed(state, more, event)
+        case m.OrderCancelAsked():
+            yield item
+            for more in what_if.cancelled(state, item):
+                yield from _followed(state, more, event)
         case _:
             yield item
 
@@ -123,8 +128,7 @@ def next_deadline(state: State) -> datetime | None:
     due += [order.change.deadline for order in state.live_orders() if order.change and order.change.deadline]
     if state.link is m.Link.SYNCING and state.snapshot_failed is not None:
         due.append(state.snapshot_failed.tech + SYNC_AGAIN)
-    if (outage_at := outage.due_at(state)) is not None:
-        due.append(outage_at)
+    due += [at for at in (outage.due_at(state), what_if.due_at(state)) if at is not None]
     return min(due) if due else None
 
 
@@ -246,6 +250,7 @@ def _job_seen(state: State, event: m.JobSeen) -> Decided:
 
 def _time_reached(state: State, event: m.TimeReached) -> Decided:
     yield from lifecycle.overdue(state, event.tech)
+    yield from what_if.overdue(state, event.tech)
     yield from modification.overdue(state, event.tech)
     yield from patience.overdue(state, event.tech)
     failed = state.snapshot_failed
@@ -292,6 +297,7 @@ DECIDERS = cast(
         m.OrderHanded: lifecycle.handed,
         m.OrderWithheld: lifecycle.withheld,
         m.OrderErrorSeen: lifecycle.order_error,
+        m.WhatIfSeen: what_if.answered,
         m.NoticeSeen: _notice,
         m.MessageUndecodable: _message_undecodable,
         m.DataRefreshed: _data_refreshed,

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from longwatch.domain import messages as m
-from longwatch.domain import modification, permissions
+from longwatch.domain import modification, permissions, what_if
 from longwatch.domain.busts import taken_back_as
 from longwatch.domain.evidence import (
     EVIDENCE_OF_END,
@@ -221,6 +221,10 @@ def completed_order(state: State, event: m.CompletedOrderSeen) -> Decided:
 def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
     """Message 4 on an order, by the verdict of broker/codes.py; what is unclear never ends an order."""
     intent = state.by_order_id.get((state.client_id, event.order_id))
+    asked = what_if.asked_as(state, event.order_id) if intent is None else None
+    if asked is not None:
+        yield from what_if.error(state, asked, event)
+        return
     if intent is None:
         yield m.RaiseAlert(
             key="error_on_unknown_order", text=f"{event.code} on order id {event.order_id}: {event.text}"

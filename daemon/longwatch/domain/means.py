@@ -124,11 +124,16 @@ def cap_excess_liquidity(state: State, proposal: Proposal) -> Cap | None:
     excess = figures.excess_liquidity if figures else None
     if figures is None or excess is None or not fraction or account_kind(state) is AccountKind.CASH:
         return None
-    unread = sum((abs(fill.quantity) * fill.price for fill in _unread(state, figures)), ZERO)
-    bound = fraction * (_live_entries(state) + unread)
+    bound = margin_bound(state, figures)
     limit = excess - state.settings.min_excess_liquidity
     room = (limit - bound) / fraction / proposal.worst_price
     return Cap(allowed=room, observed=bound + fraction * proposal.value, limit=limit)
+
+
+def margin_bound(state: State, figures: AccountFigures) -> Decimal:
+    """What every live entry, and every fill that the figures may not show yet, is taken to bind of margin."""
+    unread = sum((abs(fill.quantity) * fill.price for fill in _unread(state, figures)), ZERO)
+    return state.settings.margin_fraction * (_live_entries(state) + unread)
 
 
 def _asks_for_shares(state: State, proposal: Proposal) -> bool:
@@ -283,5 +288,18 @@ ROWS = (
         ),
         binds=ENTRIES,
         cap=cap_excess_liquidity,
+    ),
+    Limit(
+        name="what_if",
+        does=Does.HOLDS,
+        unit="margin, in base currency",
+        text="Where it is asked, an entry leaves only after the broker's word on what it would bind of margin.",
+        test=f"{MEANS}test_an_entry_that_would_bind_too_much_is_refused_by_the_brokers_own_word",
+        settings=(
+            Setting("account_limits.what_if", "false"),
+            Setting("account_limits.what_if_seconds", "5"),
+            Setting("account_limits.what_if_fallback", "refuse"),
+        ),
+        binds=ENTRIES,
     ),
 )

@@ -294,6 +294,18 @@ class OrderErrorSeen(_Heard):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIfSeen(_Heard):
+    """Message 5 with the what-if mark: margins and equity once the order had filled, in the account's base currency."""
+
+    order_id: int
+    client_id: int
+    initial_margin: Decimal | None
+    maintenance_margin: Decimal | None
+    equity: Decimal | None
+    commission: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeSeen(_Heard):
     """Message 4 about anything but an order, worth keeping."""
 
@@ -437,6 +449,7 @@ Event = (
     | OrderHanded
     | OrderWithheld
     | OrderErrorSeen
+    | WhatIfSeen
     | NoticeSeen
     | MessageUndecodable
     | DataRefreshed
@@ -927,6 +940,33 @@ class DelayedDataUsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIfAsked:
+    """The broker was asked under this id what an order would bind, to answer by `deadline`; both times technical."""
+
+    intent: int
+    order_id: int
+    asked_at: datetime
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginTold:
+    """What an order would bind of margin, in the currency traded in: the broker's word, or an estimate.
+
+    By the broker's word `equity` is what there would be, and both margins are the account's; `beside` is estimated for
+    entries that the broker did not know of. In an estimate `initial_margin` is the order's, `maintenance_margin` that
+    of all live entries, and `equity` what there is for them.
+    """
+
+    intent: int
+    initial_margin: Decimal
+    maintenance_margin: Decimal
+    equity: Decimal
+    is_estimate: bool
+    beside: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderSending:
     """The order may leave from here on, under this id; answered by `deadline` (technical time) or unknown."""
 
@@ -1164,6 +1204,8 @@ Fact = (
     | IntentsTaken
     | OrderIntended
     | DelayedDataUsed
+    | WhatIfAsked
+    | MarginTold
     | OrderSending
     | OrderMoved
     | OrderResolved
@@ -1213,6 +1255,14 @@ class CancelOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestWhatIf:
+    """Ask what the order would bind of margin, under its id; nothing is placed."""
+
+    order: Order
+    instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModifyOrder:
     """Send a working order again under its own id, on the terms of its change, once."""
 
@@ -1252,7 +1302,17 @@ class RaiseAlert:
     severity: str = "warning"
 
 
-Effect = BeginSync | SubmitOrder | ModifyOrder | CancelOrder | RequestSnapshot | DropLink | RunJob | RaiseAlert
+Effect = (
+    BeginSync
+    | RequestWhatIf
+    | SubmitOrder
+    | ModifyOrder
+    | CancelOrder
+    | RequestSnapshot
+    | DropLink
+    | RunJob
+    | RaiseAlert
+)
 
 for _kind in (*get_args(Event), *get_args(Fact)):
     quick(_kind)

@@ -128,7 +128,8 @@ def _withdraw(state: State, run_id: str, wanted: Wanted, against: list[Order]) -
     """
     for order in against:
         is_at_work = order.purpose is Purpose.STOP and (order.side is Side.BUY) == (wanted.trade > 0)
-        if not order.cancel_asked and order.order_id is not None and not is_at_work:
+        is_there = order.order_id is not None or order.intent in state.what_ifs
+        if is_there and not order.cancel_asked and not is_at_work:
             yield m.OrderCancelAsked(intent=order.intent, reason="the target has turned")
             yield from cancels(state, order)
     symbol, refs = wanted.instrument.symbol, ", ".join(order.ref for order in against)

@@ -101,6 +101,9 @@ class TradeSettings:
     day_trade_exits: bool = False
     check_shortable: bool = True
     max_rate_age_seconds: float = 900.0
+    what_if: bool = False
+    what_if_seconds: float = 5.0
+    what_if_fallback: str = "refuse"
     cash_reserve_fraction: Decimal = Decimal(0)
     no_trade_band_weight: Decimal = Decimal(0)
     buffer_fraction: Decimal = Decimal(0)

@@ -100,6 +100,7 @@ class State:
     book: dict[int, Holding] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     live: dict[int, None] = field(default_factory=dict)
+    what_ifs: dict[int, m.WhatIfAsked] = field(default_factory=dict)
     sends: tuple[datetime, ...] = ()
     resolved: dict[int, m.OrderResolved] = field(default_factory=dict)
     next_intent: int = 1
@@ -461,6 +462,15 @@ def _sent(state: State, order: Order, at: datetime) -> None:
     state.sends = (*(one for one in state.sends if at - one < MINUTE), at)
 
 
+def _what_if_asked(state: State, fact: m.WhatIfAsked) -> None:
+    state.what_ifs[fact.intent] = fact
+    state.next_id = max(state.next_id, fact.order_id + 1)
+
+
+def _margin_told(state: State, fact: m.MarginTold) -> None:
+    _count(state, "margin:estimated" if fact.is_estimate else "margin:told")
+
+
 def _delayed_data_used(state: State, fact: m.DelayedDataUsed) -> None:
     _count(state, f"delayed_data:{fact.symbol}")
 
@@ -477,6 +487,7 @@ def _order_sending(state: State, fact: m.OrderSending) -> None:
     )
     put_order(state, order)
     _sent(state, order, fact.sent_at)
+    state.what_ifs.pop(fact.intent, None)
     state.by_order_id[(fact.client_id, fact.order_id)] = fact.intent
     state.next_id = max(state.next_id, fact.order_id + 1)
     state.activity += 1
@@ -484,6 +495,7 @@ def _order_sending(state: State, fact: m.OrderSending) -> None:
 
 def _order_moved(state: State, fact: m.OrderMoved) -> None:
     order = state.orders[fact.intent]
+    state.what_ifs.pop(fact.intent, None)
     if fact.state is not order.state:
         state.activity += 1
         _count(state, f"order:{fact.state.value}")
@@ -707,6 +719,8 @@ _FOLDS = cast(
         m.IntentsTaken: _intents_taken,
         m.OrderIntended: _order_intended,
         m.DelayedDataUsed: _delayed_data_used,
+        m.WhatIfAsked: _what_if_asked,
+        m.MarginTold: _margin_told,
         m.OrderSending: _order_sending,
         m.OrderMoved: _order_moved,
         m.OrderResolved: _order_resolved,

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument
-from longwatch.domain.orders import Change, Order
+from longwatch.domain.orders import Change, Order, Purpose
 from longwatch.domain.quotes import LIVE, Quote
 from longwatch.domain.state import State
 
@@ -25,15 +25,31 @@ def submitted(
     yield m.OrderIntended(order=order)
     if quote is not None and quote.market_data_type != LIVE:
         yield m.DelayedDataUsed(intent=order.intent, symbol=order.symbol, market_data_type=quote.market_data_type)
+    if state.settings.what_if and order.purpose is Purpose.ENTRY:
+        yield from _asked(state, order, instrument, tech)
+    else:
+        yield from sending(state, order.intent, instrument, tech)
+
+
+def _asked(state: State, order: Order, instrument: Instrument, tech: datetime) -> Followed:
+    """The broker is asked what it would bind of margin; what_if.py says what follows from the answer."""
+    order_id = state.next_id
+    deadline = tech + timedelta(seconds=state.settings.what_if_seconds)
+    yield m.WhatIfAsked(intent=order.intent, order_id=order_id, asked_at=tech, deadline=deadline)
+    yield m.RequestWhatIf(order=replace(order, order_id=order_id), instrument=instrument)
+
+
+def sending(state: State, intent: int, instrument: Instrument, tech: datetime) -> Followed:
+    """An intended order leaves, under an id that is given to no other."""
     yield m.OrderSending(
-        intent=order.intent,
+        intent=intent,
         order_id=state.next_id,
         client_id=state.client_id,
         epoch=state.epoch,
         sent_at=tech,
         deadline=tech + timedelta(seconds=2 * state.settings.acknowledge_seconds),
     )
-    yield m.SubmitOrder(order=state.orders[order.intent], instrument=instrument)
+    yield m.SubmitOrder(order=state.orders[intent], instrument=instrument)
 
 
 def asking(state: State, order: Order, instrument: Instrument, terms: Terms, reason: str, tech: datetime) -> Followed:

@@ -262,7 +262,7 @@ class Engine:
         for event, what in steps:
             for effect in what.effects:
                 match effect:
-                    case m.SubmitOrder() | m.ModifyOrder():
+                    case m.SubmitOrder() | m.ModifyOrder() | m.RequestWhatIf():
                         self._withhold(effect)
                     case m.RunJob():
                         self._put_off.append(effect)
@@ -282,7 +282,7 @@ class Engine:
         except Exception:  # noqa: BLE001 - firewall "task": telling what was done must not stop the doing
             _LOG.exception("what was decided could not be told: %s", type(event).__name__)
 
-    def _withhold(self, effect: m.SubmitOrder | m.ModifyOrder) -> None:
+    def _withhold(self, effect: m.SubmitOrder | m.ModifyOrder | m.RequestWhatIf) -> None:
         reason = f"the journal can't be written: {self.journal_failure}"
         at, tech, order = self._clock.market(), self._clock.technical(), effect.order
         self.inbox.put(m.OrderWithheld(at=at, tech=tech, intent=order.intent, reason=reason, change=order.changed))

@@ -26,6 +26,8 @@ class Performer:
         match effect:
             case m.SubmitOrder():
                 self.broker.submit(effect)
+            case m.RequestWhatIf():
+                self.broker.what_if(effect)
             case m.ModifyOrder():
                 self.broker.modify(effect)
             case m.CancelOrder():

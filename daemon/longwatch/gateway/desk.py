@@ -29,7 +29,7 @@ from longwatch.gateway.orders import Order, letters_of
 from longwatch.gateway.pnl import value_before
 from longwatch.gateway.police import Police
 from longwatch.gateway.pulse import Pulse
-from longwatch.gateway.reports import Report
+from longwatch.gateway.reports import PreviewShown, Report
 from longwatch.gateway.rows import Rows
 from longwatch.gateway.session import Session
 from longwatch.gateway.timeline import Timeline
@@ -261,6 +261,8 @@ class Desk:
         self.faults.farms_down.clear()
 
     def _carry(self, report: Report) -> None:
+        if isinstance(report, PreviewShown) and self.config.base_currency:
+            report = report.times(self.config.base_rate)
         self.courier.carry(report)
         self.corporate.watch()
 

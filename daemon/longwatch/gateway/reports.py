@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from longwatch.gateway.ledger import Commission, Execution
@@ -69,6 +69,17 @@ class PreviewShown:
     margin_after: Decimal
     equity: Decimal
     commission: Decimal
+
+    def times(self, rate: Decimal) -> PreviewShown:
+        """The same in another currency, as accounts of another base currency are told it."""
+        before, after = self.margin_before * rate, self.margin_after * rate
+        return replace(
+            self,
+            margin_before=before,
+            margin_after=after,
+            equity=self.equity * rate,
+            commission=self.commission * rate,
+        )
 
 
 Report = OrderShown | StatusShown | FillShown | CommissionShown | OrderNotice | BoundShown | PreviewShown

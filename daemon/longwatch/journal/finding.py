@@ -96,8 +96,7 @@ class Finder:
 
     def _event_at_or_before(self, sequence: int, above: int) -> datetime | None:
         query = (
-            f"{self.select} WHERE r.sequence > ? AND r.sequence <= ? AND r.cause = 0 "
-            "ORDER BY r.sequence DESC LIMIT 1"
+            f"{self.select} WHERE r.sequence > ? AND r.sequence <= ? AND r.cause = 0 ORDER BY r.sequence DESC LIMIT 1"
         )
         for row in self.connection.execute(query, (above, sequence)):
             return time_of(entry_of(row, self.form))

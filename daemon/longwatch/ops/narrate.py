@@ -189,6 +189,11 @@ def _trade_refused(fact: m.TradeRefused, state: State) -> Line:
     return Line(topic="risk", text=f"{text} ({fact.observed} against {fact.limit})")
 
 
+def _margin(fact: m.MarginTold) -> str:
+    said = "by an estimate" if fact.is_estimate else "by the broker's word"
+    return f"#{fact.intent} {said}: margin {number(fact.initial_margin)} of {number(fact.equity)}"
+
+
 def _order_intended(fact: m.OrderIntended, state: State) -> Line:
     twin_of = fact.order.twin_of
     found = "" if twin_of is None else f", found at the broker beside #{twin_of}"
@@ -294,6 +299,7 @@ TELLERS = cast(
         m.TradeClamped: _trade_clamped,
         m.TradeRefused: _trade_refused,
         m.OrderIntended: _order_intended,
+        m.MarginTold: lambda fact, _: Line(topic="orders", text=_margin(fact)),
         m.DelayedDataUsed: lambda fact, _: Line(topic="orders", text=f"#{fact.intent} decided on delayed data"),
         m.OrderMoved: _order_moved,
         m.OrderCancelAsked: _order_cancel_asked,
@@ -311,6 +317,7 @@ SILENT: frozenset[type] = frozenset(
     {
         m.SessionsKnown,
         m.InstrumentKnown,
+        m.WhatIfAsked,
         *(m.IdsReserved, m.IntentsTaken),
         m.ClockChecked,
         *(m.AccountValued, m.EquityMarked),
