@@ -234,6 +234,52 @@ def test_an_exit_that_waits_to_be_written_is_withheld_when_the_stop_has_filled()
     assert gate(world.state, sale.intent, world.now) == "the stop of these shares has been triggered"
 
 
+def test_what_an_earlier_exit_has_sold_keeps_no_later_one_back() -> None:
+    """It was of the same group, and is over: the stop itself has not traded (seed 1, 3 days, every half hour)."""
+    world, stop = holding()
+    (first,) = [one for one in world.trade(AAA="0.15") if one.purpose is Purpose.REDUCE]
+    world.acknowledge(first.intent)
+    world.fill(first.intent, 10)
+    ended(world, first.intent)
+    world.hear(m.ControlRequested, command="resume", argument="AAA", by="uid 1000")
+    world.open_order(stop.intent, "PreSubmitted", quantity=D(160))
+    (second,) = [one for one in world.trade(AAA="0") if one.purpose is Purpose.REDUCE]
+    assert second.oca_group == stop.oca_group
+    assert gate(world.state, second.intent, world.now) is None
+
+
+def test_a_stop_is_not_enlarged_by_what_an_exit_is_told_to_have_sold_unheard() -> None:
+    """Its status comes before its execution: the broker has made the stop smaller, and the book is behind (seed 5)."""
+    world, stop = holding()
+    (sale,) = [one for one in world.trade(AAA="0") if one.purpose is Purpose.REDUCE]
+    world.acknowledge(sale.intent)
+    world.wait(60)
+    world.status(sale.intent, "Submitted", 80)
+    step = world.open_order(stop.intent, "PreSubmitted", quantity=D(120))
+    assert changes(step) == []
+    assert world.order(stop.intent).quantity == D(120)
+
+
+def test_beside_a_live_exit_a_stop_is_not_enlarged_and_no_exit_enters_while_it_is() -> None:
+    """What the exit fills meanwhile would be taken from the smaller stop alone (seed 5, 8 days)."""
+    world, stop = holding()
+    (sale,) = [one for one in world.trade(AAA="0.1") if one.purpose is Purpose.REDUCE]
+    world.acknowledge(sale.intent)
+    world.fill(sale.intent, 50)
+    world.wait(60)
+    assert changes(world.open_order(stop.intent, "PreSubmitted", quantity=D(100))) == []
+    assert changes(world.snapshot()) == []
+    step = ended(world, sale.intent)
+    world.hear(m.ControlRequested, command="resume", argument="AAA", by="uid 1000")
+    (asked,) = changes(step)
+    assert asked.change.quantity == D(150)
+    assert world.trade(AAA="0") == []
+    assert world.state.rebalance is not None and world.state.rebalance.waiting
+    world.hear(m.OrderHanded, intent=stop.intent, change=asked.change.number)
+    step = world.open_order(stop.intent, "PreSubmitted", quantity=D(150))
+    assert of_kind(step.effects, m.RunJob)
+
+
 def test_a_stop_out_is_not_bought_back_in_the_same_session() -> None:
     """Entries under way are cancelled, the next decision of the session buys nothing, that of the next one may."""
     world, stop = holding()

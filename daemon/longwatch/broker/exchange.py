@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from longwatch.broker.matching import BASIS_POINT, Moment, Range, Resting, against, allows, traded_at, waits
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side
-from longwatch.domain.orders import AUCTIONS, Order
+from longwatch.domain.orders import AUCTIONS, Order, Purpose
 from longwatch.domain.quotes import Quote
 
 NO_MARGIN = "a mock account has no margin to ask about"
@@ -170,7 +170,7 @@ class MockExchange:
         """What the order fills at now, or None when its price is not there."""
         order, side = resting.order, resting.order.side
         again = self.replayed.get((session, order.symbol))
-        if again is not None:
+        if again is not None and order.purpose is not Purpose.STOP:
             return again
         best = (quote.ask if side is Side.BUY else quote.bid) or quote.last
         if best is None:
@@ -200,6 +200,8 @@ class MockExchange:
         self.exec_ids.append(exec_id)
         self.completed_perm_ids.append(perm_id_of(order_id))
         del self.resting[order_id]
+        ours = order.oca_group
+        group = [name for name, one in self.resting.items() if ours and one.order.oca_group == ours]
         execution = m.ExecutionSeen(
             at=now.at,
             tech=now.tech,
@@ -225,7 +227,9 @@ class MockExchange:
             currency=resting.instrument.currency,
             realized_pnl=realized,
         )
-        return [execution, *self._shown(resting, "Filled", now, quantity, price), commission]
+        # Whoever fills fills in full here: it takes all from the others of its group.
+        ended = [event for name in group for event in self.cancel(name, now)]
+        return [execution, *self._shown(resting, "Filled", now, quantity, price), commission, *ended]
 
     def _book(self, order: Order, price: Decimal, cost: Decimal) -> Decimal | None:
         """Move cash and position; the profit realised, or None when the fill only opens."""

@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, to_lot
-from longwatch.domain.oca import has_traded
+from longwatch.domain.oca import is_spent, others
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.state import State
 
@@ -36,7 +36,7 @@ def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Ev
     order = state.orders[fact.intent]
     if fact.state is former or isinstance(event, m.ControlRequested):
         return
-    if fact.state is OrderState.CANCELLED and has_traded(state, order):
+    if fact.state is OrderState.CANCELLED and any(map(is_spent, others(state, order))):
         return  # with its OCA group
     if fact.state is OrderState.REJECTED:
         code = f" ({event.code})" if isinstance(event, m.OrderErrorSeen) else ""

@@ -23,6 +23,7 @@ from longwatch.domain import (
     modification,
     outage,
     patience,
+    protection,
     reconcile,
     resolution,
     splits,
@@ -128,7 +129,8 @@ def next_deadline(state: State) -> datetime | None:
     due += [order.change.deadline for order in state.live_orders() if order.change and order.change.deadline]
     if state.link is m.Link.SYNCING and state.snapshot_failed is not None:
         due.append(state.snapshot_failed.tech + SYNC_AGAIN)
-    due += [at for at in (outage.due_at(state), what_if.due_at(state)) if at is not None]
+    others = (outage.due_at(state), what_if.due_at(state), protection.due_at(state))
+    due += [at for at in others if at is not None]
     return min(due) if due else None
 
 

@@ -1098,7 +1098,8 @@ class ProtectionSet:
     """Of a holding that is to have a stop, so many shares rest behind none at the broker since `since` (technical).
 
     `price` is what a share is worth. `accrued` is what has been gathered of notional times seconds of open market
-    since the last such fact, market time `at`. `told`: a person was told.
+    since the last such fact, market time `at`. `told`: a person was told. `look_at`: when it is looked at again, in
+    technical time.
     """
 
     con_id: int
@@ -1109,6 +1110,7 @@ class ProtectionSet:
     at: datetime
     accrued: Decimal
     told: bool = False
+    look_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,8 +45,9 @@ def joined(state: State, con_id: int, side: Side) -> Order | None:
 
 
 def is_intact(state: State, stop: Order) -> bool:
-    """Whether a stop waits untouched: nothing of it has filled, nobody has ended it, its group has come to no end."""
-    is_touched = stop.cancel_asked or stop.ending is not None or stop.filled or stop.reported
+    """Whether a stop waits untouched: nothing of it has filled, nobody ends or changes it, nor has its group ended."""
+    is_ending = stop.cancel_asked or stop.ending is not None or stop.change is not None
+    is_touched = is_ending or stop.filled or stop.reported
     return bool(group_of(stop)) and not is_touched and not any(map(is_spent, others(state, stop)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
@@ -11,6 +11,13 @@ from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
+AGAIN = timedelta(seconds=30)
+"""How often, at the most, an attempt is made to protect what has no stop while nothing else is heard."""
+
+
+def due_at(state: State) -> datetime | None:
+    """The technical time at which what is unprotected is looked at again."""
+    return min((row.look_at for row in state.unprotected.values() if row.look_at is not None), default=None)
 
 
 def metered(
@@ -21,13 +28,16 @@ def metered(
     missing = max(wanted - protected(state, con_id), ZERO)
     if former is None and not missing:
         return
-    accrued = _accrued(state, former, event.at) if former is not None else ZERO
     since = former.since if former is not None else event.tech
     told, is_open = former is not None and former.told, any(one.is_open(event.at) for one in state.sessions)
     is_due = (event.tech - since).total_seconds() >= state.settings.unprotected_alert_seconds
     tells = bool(missing) and is_due and is_open and not told
-    if former is not None and former.unprotected == missing and not accrued and not tells:
+    is_looked_at = former is not None and former.look_at is not None and former.look_at <= event.tech
+    if former is not None and former.unprotected == missing and not tells and not is_looked_at:
         return
+    pace = AGAIN if is_looked_at else timedelta(seconds=state.settings.acknowledge_seconds + 1)
+    looks = bool(missing) and is_open and state.link is m.Link.READY
+    look_at = former.look_at if former is not None and not is_looked_at else None
     price = _price(state, con_id, symbol)
     yield m.ProtectionSet(
         con_id=con_id,
@@ -36,8 +46,9 @@ def metered(
         price=price,
         since=since,
         at=event.at,
-        accrued=accrued,
+        accrued=_accrued(state, former, event.at) if former is not None else ZERO,
         told=told or tells,
+        look_at=(look_at or event.tech + pace) if looks else None,
     )
     if tells:
         waited = (event.tech - since).total_seconds()

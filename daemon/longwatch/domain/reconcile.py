@@ -256,12 +256,13 @@ def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Abse
         return "the link is not up for long enough"
     if absence.first_round_at is None or absence.first_round_at == absence.last_round_at:
         return "two rounds of downloads are needed"
-    if not absence.cancel_not_found and not is_reachable(state, order):
+    is_out_of_reach = not absence.cancel_not_found and not is_reachable(state, order)
+    if is_out_of_reach and (order.purpose is not Purpose.STOP or absence.rounds < ROUNDS_AT_EACH_PACE):
         return "its order id names nothing at this gateway any more"
-    if not absence.cancel_not_found:
+    if not absence.cancel_not_found and not is_out_of_reach:
         return "its cancel is not yet answered"
-    if order.purpose is Purpose.STOP and order.perm_ids:
-        # It worked once and rests for weeks: that it is gone is proven, and what it had filled would be missing.
+    if order.purpose is Purpose.STOP:
+        # It is good till cancelled, whatever was restarted: were it there it would be listed, and its fill be missing.
         return None
     sent = order.created_at.astimezone(EXCHANGE_ZONE).date()
     if sent != event.at.astimezone(EXCHANGE_ZONE).date():

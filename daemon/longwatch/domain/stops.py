@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import takewhile
 
 from longwatch.domain import breaker, modification, protection, stop_levels
 from longwatch.domain import messages as m
 from longwatch.domain.causes import Cause
-from longwatch.domain.evidence import Decided
-from longwatch.domain.exposure import still_there
+from longwatch.domain.evidence import SELLS_ENDED, Decided, may_go_on
+from longwatch.domain.exposure import may_be_filled, still_there
 from longwatch.domain.identity import cancels, instrument_of
 from longwatch.domain.instruments import Instrument, Side, to_lot
-from longwatch.domain.oca import at_most, group_of, has_traded, is_intact, is_spent, others
+from longwatch.domain.oca import at_most, group_of, is_intact, is_spent, others
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
 from longwatch.domain.readiness import is_ready
 from longwatch.domain.state import State
@@ -56,9 +57,14 @@ def protect(state: State, event: m.Event) -> Decided:
         return
     about = instrument_of(state, event) if type(event) in ACTS_ON else None
     for con_id in [about[0]] if about is not None else _concerned(state):
-        if type(event) in ACTS_ON:
+        if type(event) in ACTS_ON or _is_due(state, con_id, event):
             yield from _acted(state, con_id, event)
         yield from _metered(state, con_id, event)
+
+
+def _is_due(state: State, con_id: int, event: m.Event) -> bool:
+    row = state.unprotected.get(con_id)
+    return isinstance(event, m.TimeReached) and bool(row and row.look_at and row.look_at <= event.tech)
 
 
 def _is_any_matter(state: State) -> bool:
@@ -126,11 +132,10 @@ def _adjusted(state: State, instrument: Instrument, held: Decimal, event: m.Even
 
 def _ends_by_itself(state: State, order: Order, tech: datetime) -> bool:
     """Whether the broker is ending, or shrinking, a stop because another order of its group has just filled."""
-    patience = timedelta(seconds=state.settings.acknowledge_seconds)
-    return any(
-        (one.told or one.reported) and one.moved_at is not None and tech - one.moved_at < patience
-        for one in others(state, order)
-    )
+    group = {one.intent for one in others(state, order) if one.told}
+    since = tech - timedelta(seconds=state.settings.acknowledge_seconds)
+    just_now = takewhile(lambda fill: fill.tech > since, reversed(state.fills.values())) if group else ()
+    return any(fill.intent in group for fill in just_now)
 
 
 def _free(state: State, con_id: int, side: Side, besides: Order | None) -> Decimal:
@@ -146,9 +151,14 @@ def _free(state: State, con_id: int, side: Side, besides: Order | None) -> Decim
 def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, event: m.Event) -> Decided:
     """New terms for a working stop; what its group takes from it, the broker takes by itself."""
     row = state.stop_levels.get(order.con_id)
-    if row is None or row.level is None or _ends_by_itself(state, order, event.tech):
+    if row is None or row.level is None or order.reported > order.told or _ends_by_itself(state, order, event.tech):
         return
-    free = to_lot(held - _free(state, order.con_id, order.side, order), instrument.lot)
+    exits = [one for one in others(state, order) if one.is_live]
+    # What an exit of the group has filled unheard, the broker has taken from the stop already.
+    unheard = sum(map(may_be_filled, exits), ZERO)
+    free = to_lot(held - unheard - _free(state, order.con_id, order.side, order), instrument.lot)
+    if exits and order.filled + free > order.quantity:
+        return  # what the exit fills before the larger stop is there would be taken from the smaller one
     quantity = order.filled + max(free, ZERO)
     if (quantity, row.level) == (order.quantity, order.stop_price) or any(map(is_spent, others(state, order))):
         return
@@ -224,9 +234,9 @@ def _is_held_back(state: State, con_id: int, at: datetime) -> bool:
 
 
 def _was_ended(state: State, last: Order) -> bool:
-    """Whether the last stop was ended by the broker, neither for us nor because its group had traded."""
+    """Whether the last stop was ended by the broker, neither for us nor with its group."""
     is_over = last.state in (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.ABSENT)
-    return is_over and not last.cancel_asked and not has_traded(state, last)
+    return is_over and not last.cancel_asked and not any(map(is_spent, others(state, last)))
 
 
 def _is_read_since(state: State, last: Order, event: m.Event) -> bool:
@@ -262,12 +272,15 @@ def _entries(orders: Iterable[Order]) -> list[Order]:
 
 
 def after_terms(state: State, fact: m.OrderTermsSet, event: m.Event) -> Decided:
-    """Somebody has moved a stop at the broker: nobody moves it back."""
+    """Somebody has moved a stop at the broker: nobody moves it back. An exit may have waited for its new terms."""
     order, row = state.orders[fact.intent], state.stop_levels.get(state.orders[fact.intent].con_id)
-    if order.purpose is not Purpose.STOP or fact.text != modification.BY_SOMEBODY or row is None:
+    if order.purpose is not Purpose.STOP:
         return
-    if fact.stop_price is not None and fact.stop_price != row.level:
+    is_moved = fact.text == modification.BY_SOMEBODY and row is not None and fact.stop_price != row.level
+    if row is not None and is_moved and fact.stop_price is not None:
         yield stop_levels.by_hand(row, fact.stop_price, event.at)
+    if fact.change is None and may_go_on(state):
+        yield m.RunJob(job="rebalance", reason=SELLS_ENDED)
 
 
 # ── beside other orders ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -300,7 +313,8 @@ def overtaken(state: State, order: Order) -> str | None:
     """Asked when an order's bytes are about to be written: why it would now sell, or buy back, more than is held."""
     if order.purpose is Purpose.STOP and order.quantity > abs(known_held(state, order.con_id)):
         return "less is held than it would sell"
-    if order.purpose is Purpose.REDUCE and has_traded(state, order):
+    stops = (one for one in others(state, order) if one.purpose is Purpose.STOP)
+    if order.purpose is Purpose.REDUCE and any(one.told or one.reported for one in stops):
         return "the stop of these shares has been triggered"
     return None
 

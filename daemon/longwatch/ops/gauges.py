@@ -131,6 +131,16 @@ def _breakers(state: State, runtime: RuntimeView) -> Iterable[Sample]:
     return _one(len({row.con_id for row in state.breakers.values() if row.until is not None and row.until > now}))
 
 
+@_family("unprotected_notional", "Worth of what is to have a stop at the broker and has none known to work.")
+def _unprotected(state: State, runtime: RuntimeView) -> Iterable[Sample]:
+    return _one(sum(row.unprotected * row.price for row in state.unprotected.values()))
+
+
+@_family("unprotected_notional_seconds", "The same times seconds of open market, as counted so far.", kind="counter")
+def _unprotected_seconds(state: State, runtime: RuntimeView) -> Iterable[Sample]:
+    return _one(state.unprotected_seconds)
+
+
 @_family("live_orders", "Orders that may still fill, by state.", "state")
 def _live_orders(state: State, runtime: RuntimeView) -> Iterator[Sample]:
     counts = Counter(order.state for order in state.live_orders())

@@ -57,6 +57,15 @@ def standing_of(state: State) -> Json:
         ],
         "holds": [_hold(hold) for hold in state.holds.values()],
         "breakers": [_breaker(row) for row in state.breakers.values()],
+        "unprotected": [
+            {
+                "symbol": row.symbol,
+                "quantity": plain(row.unprotected),
+                "value": plain(row.unprotected * row.price),
+                "since": iso(row.since),
+            }
+            for _, row in sorted(state.unprotected.items())
+        ],
         "account_value": account_value(state),
         "positions": positions_of(state),
         "orders": orders_of(state),
@@ -156,6 +165,8 @@ def _position(state: State, con_id: int, symbol: str) -> Json:
         "average_cost": plain(holding.average_cost) if holding and holding.quantity else None,
         "realized": plain(holding.realized) if holding else None,
         "quarantined": con_id in state.quarantines,
+        "stop": plain(level.level) if (level := state.stop_levels.get(con_id)) else None,
+        "unprotected": plain(row.unprotected) if (row := state.unprotected.get(con_id)) else None,
     }
 
 

@@ -161,7 +161,11 @@ def _held_back(status: Json) -> list[str]:
         f"{row['symbol']} quarantined since {row['since']}{_because(row['reason'])}" for row in status["quarantines"]
     ]
     holds = [row["text"] for row in status["holds"]]
-    return verbs + holds + quarantined + [row["text"] for row in status["breakers"] if row["until"]]
+    bare = [
+        f"{row['quantity']} {row['symbol']}, worth {_money(row['value'])}, without a stop since {row['since']}"
+        for row in status["unprotected"]
+    ]
+    return verbs + holds + quarantined + bare + [row["text"] for row in status["breakers"] if row["until"]]
 
 
 def _strategies(status: Json) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 ZERO = Decimal(0)
+PROTECTIVE = frozenset({"STP", "STP LMT", "TRAIL"})
+"""Order types of what rests to close a position; a simulated run enters by no such order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class Fill:
 
 @dataclass(slots=True, kw_only=True)
 class BookedOrder:
-    """One order in the gateway's books; `quantity` unsigned."""
+    """One order in the gateway's books; `quantity` unsigned, `sizes` what it was changed to since, and when."""
 
     ref: str
     perm_id: int
@@ -49,6 +51,9 @@ class BookedOrder:
     is_buy: bool
     quantity: Decimal
     at: datetime
+    order_type: str = ""
+    oca_group: str = ""
+    sizes: list[tuple[datetime, Decimal]] = field(default_factory=list)
     ended_at: datetime | None = None
     status: str = ""
     fills: list[Fill] = field(default_factory=list)
@@ -61,7 +66,25 @@ class BookedOrder:
     def remaining(self, at: datetime) -> Decimal:
         """What could still fill then; what was taken back is not filled again."""
         filled = (abs(fill.quantity) for fill in (*self.fills, *self.busted) if fill.at <= at)
-        return self.quantity - sum(filled, ZERO)
+        return self.size(at) - sum(filled, ZERO)
+
+    def size(self, at: datetime) -> Decimal:
+        """What it was for then: its group, and who placed it, may have changed that."""
+        return next((size for since, size in reversed(self.sizes) if since <= at), self.quantity)
+
+    @property
+    def protects(self) -> bool:
+        """Whether it is a stop."""
+        return self.order_type in PROTECTIVE
+
+
+def at_most(amounts: Iterable[tuple[str, Decimal]]) -> Decimal:
+    """What orders may still fill, as (OCA group, shares): a fill of one is taken from the others of its group."""
+    largest: dict[tuple[str, int], Decimal] = {}
+    for place, (group, shares) in enumerate(amounts):
+        key = (group, 0 if group else place)
+        largest[key] = max(largest.get(key, ZERO), shares)
+    return sum(largest.values(), ZERO)
 
 
 def moment(text: str) -> datetime:
@@ -81,6 +104,8 @@ def books(ledger: Path) -> tuple[tuple[BookedOrder, ...], tuple[Fill, ...], tupl
         match entry["kind"]:
             case "order":
                 orders[entry["perm_id"]] = _order(entry)
+            case "modified":
+                orders[entry["perm_id"]].sizes.append((moment(entry["at"]), Decimal(entry["quantity"])))
             case "ended":
                 order = orders[entry["perm_id"]]
                 order.ended_at, order.status = moment(entry["at"]), entry["status"]
@@ -115,6 +140,8 @@ def _order(entry: Mapping[str, Any]) -> BookedOrder:
         is_buy=entry["action"] == "BUY",
         quantity=Decimal(entry["quantity"]),
         at=moment(entry["at"]),
+        order_type=entry["order_type"],
+        oca_group=entry["oca_group"],
     )
 
 

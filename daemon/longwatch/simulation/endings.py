@@ -19,6 +19,8 @@ NOT_FOUND = 10147
 OPEN = frozenset({"PreSubmitted", "Submitted", "PendingCancel"})
 PROVING_DOWNLOADS = 2
 """Whole downloads without an order that prove, with other things, that it is absent or has expired."""
+LONG_UNLISTED = 5
+"""So many prove it of a stop, which would be listed were it there, also where its cancel can't be asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +96,15 @@ def _filled(evidence: Evidence, heard: _Heard, order: Order, at: datetime) -> st
 
 
 def _absent(evidence: Evidence, heard: _Heard, order: Order, at: datetime) -> str:
-    if order.booked is not None:
+    if order.booked is not None and not (order.booked.protects and not order.booked.is_live(at)):
         return "is in the gateway's books"
     written = heard.written.get(order.ref)
     if written is None:
         return ""  # its record was durable, and the daemon killed before the bytes left
     if heard.downloads(written, at) < PROVING_DOWNLOADS:
         return f"fewer than {PROVING_DOWNLOADS} whole downloads had shown nothing of it"
+    if order.tif == "GTC" and heard.downloads(written, at) >= LONG_UNLISTED:
+        return ""  # its number may name nothing at a gateway that counts anew
     return "" if heard.was_told(order.ref, "not found", at) else "its cancel was not answered with 'not found'"
 
 
@@ -147,6 +151,15 @@ ASKED: Mapping[str, Asked] = {
 # ── what was heard ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _wanted(evidence: Evidence) -> dict[str, Decimal]:
+    """By reference: the least that an order was for, which its group and its modifications have changed."""
+    wanted = {order["ref"]: Decimal(order["quantity"]) for order in evidence.intents.values()}
+    for row in evidence.facts("OrderTermsSet"):
+        ref = evidence.intents[row.body["intent"]]["ref"]
+        wanted[ref] = min(wanted[ref], Decimal(row.body["quantity"]))
+    return wanted
+
+
 class _Heard:
     """Everything that bears on the ends of orders, by reference."""
 
@@ -156,7 +169,7 @@ class _Heard:
         self.last_open: dict[str, datetime] = {}
         self._told: dict[str, dict[str, datetime]] = defaultdict(dict)
         self._marks: dict[str, list[datetime]] = {name: [] for name in END_MARKS}
-        self._wanted = {order["ref"]: Decimal(order["quantity"]) for order in evidence.intents.values()}
+        self._wanted = _wanted(evidence)
         self._filled: dict[str, dict[str, Decimal]] = defaultdict(dict)
         self._by_id = {seen.values["orderId"]: seen.values["orderRef"] for seen in evidence.placed}
         self._by_perm = {order.perm_id: order.ref for order in evidence.orders}

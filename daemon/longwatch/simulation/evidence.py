@@ -103,8 +103,18 @@ class Evidence:
 
     @cached_property
     def placed(self) -> tuple[Seen, ...]:
-        """Every placeOrder the daemon wrote."""
-        return tuple(seen for seen in self.written if seen.name == "placeOrder")
+        """Every placeOrder the daemon wrote, but for the modifications it had decided on."""
+        asked: dict[str, list[Row]] = defaultdict(list)
+        for row in self.facts("OrderChangeAsked"):
+            asked[self.intents[row.body["intent"]]["ref"]].append(row)
+        found, known = [], set()
+        for seen in (seen for seen in self.written if seen.name == "placeOrder"):
+            ref = seen.values["orderRef"]
+            if ref in known and _is_asked(seen, asked[ref]):
+                continue
+            known.add(ref)
+            found.append(seen)
+        return tuple(found)
 
     @cached_property
     def by_ref(self) -> dict[str, BookedOrder]:
@@ -281,3 +291,13 @@ class Evidence:
         asked = ends[following] if following < len(ends) else None
         restarts = [one.ended for one in self.played if one.incident.fault in RESTARTS and one.ended is not None]
         return any(fill.told_at <= ended and (asked is None or asked > ended) for ended in restarts)
+
+
+def _is_asked(seen: Seen, asked: list[Row]) -> bool:
+    """Whether an order written again has the terms of a change decided on before; each change explains one writing."""
+    for place, row in enumerate(asked):
+        change = row.body["change"]
+        if row.at <= seen.at and Decimal(change["quantity"]) == Decimal(str(seen.values["totalQuantity"])):
+            del asked[: place + 1]
+            return True
+    return False

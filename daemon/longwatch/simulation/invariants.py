@@ -13,12 +13,18 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.simulation.audit import books_agree
-from longwatch.simulation.booked import ZERO, moment
+from longwatch.simulation.booked import PROTECTIVE, ZERO, at_most, moment
 from longwatch.simulation.endings import ends_by_evidence
 from longwatch.simulation.evidence import Evidence, Found, Row
 from longwatch.simulation.knowable import ready_when_sending
 from longwatch.simulation.liveness import at_target, enough_orders, no_unknown_remains
 from longwatch.simulation.obedience import obeys_people_and_quarantines
+from longwatch.simulation.protection import (
+    never_short,
+    protected_in_time,
+    stops_are_for_what_is_held,
+    stops_go_with_the_position,
+)
 from longwatch.simulation.shares import sizing_prices
 from longwatch.simulation.tap import Seen
 
@@ -136,7 +142,8 @@ def _passed(evidence: Evidence, seen: Seen, worst: Decimal, is_buy: bool, quanti
     settings, symbol = evidence.scene.settings, seen.values["symbol"]
     risk, equity = settings["risk"], Decimal(sized.body["equity"])
     price = sizing_prices(evidence, sized, seen.at).get(symbol, ZERO)
-    if quantity > Decimal(str(risk["max_order_shares"])) or quantity * price > Decimal(str(risk["max_order_value"])):
+    most, worth = Decimal(str(risk["max_order_shares"])), Decimal(str(risk["max_order_value"]))
+    if (quantity > most or quantity * price > worth) and seen.values["orderType"] not in PROTECTIVE:
         yield seen.at, f"{quantity} {symbol} are too large an order"
     if not is_buy:
         return
@@ -154,14 +161,15 @@ def _worst(evidence: Evidence, place: int) -> Decimal:
     seen = evidence.placed[place]
     con_id, is_buy = seen.values["conId"], seen.values["action"] == "BUY"
     sign = 1 if is_buy else -1
-    total = evidence.room_taken(con_id, seen.at, is_buy=is_buy) + sign * Decimal(seen.values["totalQuantity"])
+    room = evidence.room_taken(con_id, seen.at, is_buy=is_buy)
+    amounts = [(seen.values["ocaGroup"], Decimal(seen.values["totalQuantity"]))]
     for order in evidence.live(seen.at):
-        if order.con_id == con_id and order.is_buy == is_buy:
-            total += sign * order.remaining(seen.at) if order.ref != seen.values["orderRef"] else ZERO
+        if order.con_id == con_id and order.is_buy == is_buy and order.ref != seen.values["orderRef"]:
+            amounts.append((order.oca_group, order.remaining(seen.at)))
     for booked in evidence.on_their_way(place):
         if booked.con_id == con_id and booked.is_buy == is_buy:
-            total += sign * booked.quantity
-    return total
+            amounts.append((booked.oca_group, booked.quantity))
+    return room + sign * at_most(amounts)
 
 
 def _gross(evidence: Evidence, at: datetime, sized: Row) -> Decimal:
@@ -236,6 +244,10 @@ INVARIANTS: Mapping[str, Callable[[Evidence], Found]] = {
     "enough orders": enough_orders,
     "at target": at_target,
     "books agree": books_agree,
+    "stops are for what is held": stops_are_for_what_is_held,
+    "never short": never_short,
+    "stops go with the position": stops_go_with_the_position,
+    "protected in time": protected_in_time,
 }
 
 

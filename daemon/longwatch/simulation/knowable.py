@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from longwatch.simulation.booked import PROTECTIVE
 from longwatch.simulation.evidence import END_MARKS, Evidence, Found
 from longwatch.simulation.tap import Seen
 
@@ -15,7 +16,7 @@ SKEW_SECONDS = 7.0
 
 
 def ready_when_sending(evidence: Evidence) -> Found:
-    """An order is written in a session, on a connection whose account was read whole, with backend, farms and clock."""
+    """What does not protect is written in a session, any order on a connection read whole, all being up."""
     before, now = _Hearing(evidence), _Hearing(evidence)
     for seen in evidence.placed:
         # Of the same moment it may have heard the good news, and need not have heard the bad.
@@ -23,7 +24,8 @@ def ready_when_sending(evidence: Evidence) -> Found:
         for reason in before.by(seen.at - SAME_MOMENT).against(seen.link):
             if reason in known:
                 yield seen.at, f"order {seen.values['orderRef']} was written although {reason}"
-        if not any(session.open_at <= seen.at < session.close_at for session in evidence.scene.sessions):
+        is_open = any(session.open_at <= seen.at < session.close_at for session in evidence.scene.sessions)
+        if not is_open and seen.values["orderType"] not in PROTECTIVE:
             yield seen.at, f"order {seen.values['orderRef']} was written while the exchange was closed"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
-from longwatch.simulation.booked import ZERO, BookedOrder
+from longwatch.simulation.booked import PROTECTIVE, ZERO, BookedOrder
 from longwatch.simulation.evidence import TERMINAL, Evidence, Found, Row
 from longwatch.simulation.shares import true_shares
 
@@ -60,9 +60,10 @@ def enough_orders(evidence: Evidence) -> Found:
     """Trouble does not stop trading for good: LEAST_ORDERS_A_DAY on average, and on the last day there is one."""
     days, last = len(evidence.scene.sessions), evidence.scene.sessions[-1]
     least = LEAST_ORDERS_A_DAY["rebalance" in evidence.scene.settings["schedule"]] * days
-    if len(evidence.placed) < least:
-        yield evidence.scene.ends, f"{len(evidence.placed)} orders in {days} days, and not {least}"
-    if not any(seen.at >= last.open_at for seen in evidence.placed):
+    trades = [seen for seen in evidence.placed if seen.values["orderType"] not in PROTECTIVE]
+    if len(trades) < least:
+        yield evidence.scene.ends, f"{len(trades)} orders in {days} days, and not {least}"
+    if not any(seen.at >= last.open_at for seen in trades):
         yield evidence.scene.ends, "no order on the last day, which had no trouble"
 
 
@@ -95,13 +96,19 @@ def at_target(evidence: Evidence) -> Found:
         return
     wanted = _wanted(evidence)
     undecided = _undecided(evidence, ends)
-    judged = wanted.keys() - undecided
+    judged = wanted.keys() - undecided - _stopped_out(evidence)
     gaps = [gap for symbol in wanted if symbol in judged and (gap := _gap(evidence, symbol, wanted[symbol], sized))]
     taken = sum((_stuck(evidence, one, wanted, sized) for one in undecided), _unsold(evidence, sized))
     if sum((gap.short for gap in gaps), ZERO) <= taken:
         gaps = [gap for gap in gaps if not gap.short]
     if judged and len(gaps) > (1 - LEAST_AT_TARGET) * len(judged):
         yield decision.at, "; ".join(gap.text for gap in gaps)
+
+
+def _stopped_out(evidence: Evidence) -> set[str]:
+    """Symbols whose stop was triggered in the last session: none of these is bought back in it."""
+    opened = evidence.scene.sessions[-1].open_at
+    return {one.symbol for one in evidence.orders if one.protects and any(fill.at >= opened for fill in one.fills)}
 
 
 def _last_due(evidence: Evidence) -> datetime:
@@ -163,7 +170,8 @@ def _unfilled(evidence: Evidence, orders: Sequence[BookedOrder]) -> Decimal:
     """Signed shares that the market left of the last orders."""
     since, ends = _last_orders_from(evidence), evidence.scene.ends
     # The last decision counts on what works, and takes it over where it does not fill.
-    last = [one for one in orders if one.at >= since or one.is_live(since) or one.is_live(ends)]
+    trades = (one for one in orders if not one.protects)
+    last = [one for one in trades if one.at >= since or one.is_live(since) or one.is_live(ends)]
     left = ((_left(evidence, order, last), order.is_buy) for order in last if order.status != "Inactive")
     return sum((shares if is_buy else -shares for shares, is_buy in left), ZERO)
 

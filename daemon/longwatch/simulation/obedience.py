@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from longwatch.simulation.booked import PROTECTIVE
 from longwatch.simulation.evidence import Evidence, Found, Row
 from longwatch.simulation.knowable import SAME_MOMENT
 from longwatch.simulation.tap import Seen
@@ -13,7 +14,6 @@ NO_ORDER = {"halt": "a halt"}
 NO_ENTRY = {"pause": "a pause", "flatten": "a flatten"}
 EVERYTHING = frozenset({"", "all"})
 """What `resume` is said of where it lifts what people have held back, and not the breakers of one symbol."""
-PROTECTIVE = frozenset({"STP", "STP LMT", "TRAIL"})
 
 
 def obeys_people_and_quarantines(evidence: Evidence) -> Found:
@@ -56,6 +56,8 @@ class _Held:
         protects, adds = seen.values["orderType"] in PROTECTIVE, _adds(evidence, seen)
         yield from (f"during {NO_ORDER[said]}" for said in sorted(self._said & NO_ORDER.keys()) if not protects)
         yield from (f"as an entry during {NO_ENTRY[said]}" for said in sorted(self._said & NO_ENTRY.keys()) if adds)
+        if protects and "flatten" in self._said:
+            yield "as a stop during a flatten"
         if con_id in self._quarantined and not protects:
             yield "in a quarantined contract"
         others = sorted(ref for ref, where in self._unknown.items() if where == con_id)

@@ -36,6 +36,8 @@ DAILY_MOVE = 0.02
 WANDER = "longwatch.simulation.wander:Wander"
 PATIENT = 0.4
 """Share of the even seeds in which orders have a time and children."""
+PROTECTED = 2 / 3
+"""Share of the seeds in which what is held has a stop at the broker."""
 
 # Between trades nothing changes but by trouble, which is followed by readings of its own; each reading and heartbeat
 # more is time that more seeds could have had.
@@ -178,6 +180,7 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
             "max_gross_exposure": 1,
             "max_net_exposure": 1,
         },
+        "stops": _stops(seed),
         "ops": {"http_port": 0, "watchdog": False},
     }
 
@@ -218,6 +221,17 @@ def _patience(seed: int) -> dict[str, Any]:
     if seed % 2 or random.random() >= PATIENT:
         return {}
     return {"working_seconds": random.choice([30, 120, 600]), "replacements": random.choice([1, 3])}
+
+
+def _stops(seed: int) -> dict[str, Any]:
+    """Two seeds of three have protective stops, near enough to be triggered now and then."""
+    random = Random(f"{seed}|stops")
+    if random.random() >= PROTECTED:
+        return {}
+    rule: dict[str, Any] = {"fraction": random.choice([0.02, 0.04, 0.08]), "trails": random.random() < 0.5}
+    if random.random() < 0.3:
+        rule["atr_multiple"] = random.choice([1, 2])
+    return rule | {"reenter": random.random() < 0.3}
 
 
 def _generated(seed: int, sessions: list[Session], climate: Climate, symbols: tuple[str, ...]) -> Market:

@@ -1,0 +1,211 @@
+"""The promises about protective stops, judged from the gateway's books at every instant of theirs; see invariants.py.
+
+What the daemon believed plays no part: what is held are the fills and events, what protects are the stops in the books.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+from longwatch.simulation.booked import ZERO, BookedOrder, Fill, at_most
+from longwatch.simulation.evidence import OURS, Evidence, Found
+
+SOON = timedelta(seconds=20)
+"""Within so long after the last fill, and without trouble, all that is held has its stop."""
+CALM = timedelta(minutes=2)
+"""So long before and after a hole in the protection there must have been no trouble for it to count."""
+HEARD_OF = timedelta(seconds=30)
+"""What was taken back, or never told, is known of so long after that could be known, at the latest."""
+QUIET = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hole:
+    """Shares held behind no stop from one instant to the next; `fill_at` is the last fill before it."""
+
+    con_id: int
+    began: datetime
+    ended: datetime
+    shares: Decimal
+    value: Decimal
+    fill_at: datetime
+
+    @property
+    def notional_seconds(self) -> float:
+        """Value times time."""
+        return float(self.value) * (self.ended - self.began).total_seconds()
+
+
+def stops_are_for_what_is_held(evidence: Evidence) -> Found:
+    """With every other sell of ours beside them, stops never sell more than is held; of an OCA group one counts."""
+    for con_id, orders in _protected(evidence).items():
+        for at in _instants(evidence, con_id, orders):
+            sells = [one for one in orders if not one.is_buy and one.is_live(at)]
+            if not any(one.protects for one in sells):
+                continue
+            most, held = at_most((one.oca_group, one.remaining(at)) for one in sells), _held(evidence, con_id, at)
+            if most > held:
+                yield at, f"{evidence.symbols[con_id]}: stops and sells are for {most} shares, and {held} are held"
+
+
+def never_short(evidence: Evidence) -> Found:
+    """Nothing is held short at any instant, where stops rest: an exit and a stop have not both sold."""
+    for con_id, orders in _protected(evidence).items():
+        for at in _instants(evidence, con_id, orders):
+            if (held := _held(evidence, con_id, at)) < 0:
+                yield at, f"{evidence.symbols[con_id]}: {held} shares are held"
+
+
+def stops_go_with_the_position(evidence: Evidence) -> Found:
+    """Once it is quiet, nothing that is gone has a stop, and what is held has one for all of it."""
+    for session in evidence.scene.sessions:
+        at = session.close_at + timedelta(minutes=90)
+        if not evidence.is_quiet(at, QUIET):
+            continue
+        apart = evidence.quarantined(at)
+        for con_id, orders in _protected(evidence).items():
+            stops = [one for one in orders if one.protects and one.is_live(at)]
+            resting, held = sum((one.remaining(at) for one in stops), ZERO), evidence.position(con_id, at)
+            if con_id not in apart and resting != held and not _is_released(evidence, con_id):
+                yield at, f"{evidence.symbols[con_id]}: stops for {resting} shares rest, and {held} are held"
+
+
+def protected_in_time(evidence: Evidence) -> Found:
+    """SOON after the last fill all that is held has its stop, while the exchange is open and nothing is wrong.
+
+    Not while an exit works: it makes the stop of its group smaller, which is made larger only once it has ended.
+    """
+    heard = _heard(evidence)
+    for hole in holes(evidence):
+        late = hole.ended - max(hole.fill_at, hole.began)
+        at = max(hole.fill_at, hole.began) + SOON
+        if late <= SOON or not _is_calm(evidence, hole.began, at):
+            continue
+        if hole.con_id in evidence.quarantined(at) or _is_held_back(evidence, at):
+            continue
+        if any(
+            not one.is_buy and not one.protects and one.is_live(at)
+            for one in evidence.orders
+            if one.con_id == hole.con_id
+        ):
+            continue
+        if not all(heard.get(one.exec_id, at) <= hole.began for one in _fills(evidence, hole)):
+            continue
+        symbol = evidence.symbols[hole.con_id]
+        yield at, f"{symbol}: {hole.shares} shares had no stop for {late.total_seconds():.1f} s"
+
+
+def _heard(evidence: Evidence) -> dict[str, datetime]:
+    """When each execution was first told."""
+    found: dict[str, datetime] = {}
+    for seen in evidence.frames("execDetails"):
+        found.setdefault(seen.values["execId"], seen.at)
+    return found
+
+
+def _fills(evidence: Evidence, hole: Hole) -> Iterator[Fill]:
+    return (fill for fill in evidence.fills if fill.con_id == hole.con_id and fill.at <= hole.began)
+
+
+# ── holes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def holes(evidence: Evidence) -> Iterator[Hole]:
+    """Every time that shares rested behind no stop while the exchange was open, by contract."""
+    if not has_stops(evidence):
+        return
+    for con_id, orders in _by_contract(evidence).items():
+        yield from _holes_in(evidence, con_id, orders)
+
+
+def has_stops(evidence: Evidence) -> bool:
+    """Whether the run had protective stops at all."""
+    return bool(evidence.scene.settings.get("stops", {}).get("fraction"))
+
+
+def _holes_in(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> Iterator[Hole]:
+    fills = sorted((fill.at, fill.price) for one in orders for fill in one.fills)
+    if not fills:
+        return
+    began: datetime | None = None
+    for session in evidence.scene.sessions:
+        inside = (at for at in _instants(evidence, con_id, orders) if session.open_at < at < session.close_at)
+        points = [session.open_at, *inside, session.close_at]
+        began = None
+        for at, following in pairwise(points):
+            missing = _missing(evidence, con_id, orders, at)
+            before = [one for one in fills if one[0] <= at]
+            if missing <= 0 or not before:
+                began = None
+                continue
+            began = began or at
+            fill_at, price = before[-1]
+            yield Hole(con_id=con_id, began=at, ended=following, shares=missing, value=missing * price, fill_at=fill_at)
+
+
+def _missing(evidence: Evidence, con_id: int, orders: list[BookedOrder], at: datetime) -> Decimal:
+    stops = (one.remaining(at) for one in orders if one.protects and one.is_live(at))
+    return evidence.position(con_id, at) - sum(stops, ZERO)
+
+
+# ── what is judged by ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _by_contract(evidence: Evidence) -> dict[int, list[BookedOrder]]:
+    found: dict[int, list[BookedOrder]] = defaultdict(list)
+    for order in evidence.orders:
+        if order.ref.startswith(OURS):
+            found[order.con_id].append(order)
+    return dict(found)
+
+
+def _protected(evidence: Evidence) -> dict[int, list[BookedOrder]]:
+    """Contracts in which there was ever a stop, with all their orders."""
+    every = _by_contract(evidence)
+    return {con_id: orders for con_id, orders in every.items() if any(one.protects for one in orders)}
+
+
+def _instants(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> list[datetime]:
+    """When anything of a contract changed in the books."""
+    found = {one.at for one in orders} | {one.ended_at for one in orders if one.ended_at is not None}
+    found |= {at for one in orders for at, _ in one.sizes}
+    found |= {fill.at for one in orders for fill in (*one.fills, *one.busted)}
+    found |= {one.at for one in evidence.events if one.con_id == con_id}
+    return sorted(found)
+
+
+def _held(evidence: Evidence, con_id: int, at: datetime) -> Decimal:
+    """What is held; what was taken back counts until some time after the daemon could know of it."""
+    return (
+        max(evidence.position(con_id, at), evidence.position(con_id, at - HEARD_OF), key=lambda one: one)
+        if any(fill.con_id == con_id for fill in evidence.busted)
+        else evidence.position(con_id, at)
+    )
+
+
+def _is_calm(evidence: Evidence, began: datetime, at: datetime) -> bool:
+    for one in evidence.played:
+        ended = one.ended or one.began
+        if began - CALM <= ended and one.began <= at:
+            return False
+        if any(began - CALM <= struck <= at for struck in one.struck):
+            return False
+    return True
+
+
+def _is_held_back(evidence: Evidence, at: datetime) -> bool:
+    """Whether a person had cancelled every order in this session, or had everything closed."""
+    session = next((one for one in evidence.scene.sessions if one.open_at <= at < one.close_at), None)
+    if session is None:
+        return True
+    said = [row.body["command"] for row in evidence.facts("ControlRequested") if session.open_at <= row.at <= at]
+    return "cancel" in said or "flatten" in said
+
+
+def _is_released(evidence: Evidence, con_id: int) -> bool:
+    return con_id in {evidence_con for evidence_con in evidence.adopted}
