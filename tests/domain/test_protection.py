@@ -51,6 +51,7 @@ def holding(settings: TradeSettings = FIXED, *, price: str = "100", filled: int 
         world.end(intent)
         world.status(intent, "Filled")
     works(world, stop.intent)
+    world.moved("AAA")
     return world, world.order(stop.intent)
 
 
@@ -214,6 +215,15 @@ def test_a_second_exit_waits_for_the_first() -> None:
     ended(world, sale.intent)
     (both,) = sent(world.rebalance(), Purpose.REDUCE)
     assert both.quantity > sale.quantity
+
+
+def test_no_exit_enters_where_the_account_has_less_than_the_book() -> None:
+    """A part of the stop may have filled and be told to nobody: the exit would sell those shares again (seed 4)."""
+    world, stop = holding()
+    world.positions[1] = D(60)
+    world.moved("AAA")
+    assert world.trade(AAA="0") == []
+    assert not world.order(stop.intent).cancel_asked
 
 
 def test_a_triggered_stop_lets_no_exit_beside_it() -> None:

@@ -46,9 +46,18 @@ def joined(state: State, con_id: int, side: Side) -> Order | None:
 
 def is_intact(state: State, stop: Order) -> bool:
     """Whether a stop waits untouched: nothing of it has filled, nobody ends or changes it, nor has its group ended."""
+    if _is_less_there(state, stop.con_id):
+        return False  # the stop may have traded, and nobody has told of it
     is_ending = stop.cancel_asked or stop.ending is not None or stop.change is not None
     is_touched = is_ending or stop.filled or stop.reported
     return bool(group_of(stop)) and not is_touched and not any(map(is_spent, others(state, stop)))
+
+
+def _is_less_there(state: State, con_id: int) -> bool:
+    """Whether the account was last told to have fewer shares of ours than the book."""
+    book, account = state.held(con_id), state.account_positions.get(con_id, ("", ZERO))[1]
+    ours = account - state.outside.get(con_id, ("", ZERO))[1]
+    return (ours - book) * (1 if book > 0 else -1) < 0
 
 
 def is_spent(order: Order) -> bool:

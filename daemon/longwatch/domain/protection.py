@@ -12,7 +12,8 @@ from longwatch.domain.state import State
 
 ZERO = Decimal(0)
 AGAIN = timedelta(seconds=30)
-"""How often, at the most, an attempt is made to protect what has no stop while nothing else is heard."""
+SELDOMER = 4
+"""How often, at the most, it is tried to protect what has no stop while nothing else is heard; less often with time."""
 
 
 def due_at(state: State) -> datetime | None:
@@ -35,7 +36,8 @@ def metered(
     is_looked_at = former is not None and former.look_at is not None and former.look_at <= event.tech
     if former is not None and former.unprotected == missing and not tells and not is_looked_at:
         return
-    pace = AGAIN if is_looked_at else timedelta(seconds=state.settings.acknowledge_seconds + 1)
+    soon = timedelta(seconds=state.settings.acknowledge_seconds + 1)
+    pace = max(AGAIN, (event.tech - since) / SELDOMER) if is_looked_at else soon
     looks = bool(missing) and is_open and state.link is m.Link.READY
     look_at = former.look_at if former is not None and not is_looked_at else None
     price = _price(state, con_id, symbol)

@@ -235,7 +235,8 @@ def _is_held_back(state: State, con_id: int, at: datetime) -> bool:
 
 def _was_ended(state: State, last: Order) -> bool:
     """Whether the last stop was ended by the broker, neither for us nor with its group."""
-    is_over = last.state in (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.ABSENT)
+    has_worked = last.state is not OrderState.ABSENT or bool(last.perm_ids)
+    is_over = last.state in (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.ABSENT) and has_worked
     return is_over and not last.cancel_asked and not any(map(is_spent, others(state, last)))
 
 
