@@ -77,3 +77,10 @@ def others(state: State, order: Order) -> list[Order]:
 def has_traded(state: State, order: Order) -> bool:
     """Whether another order of its group has filled: the broker may have made this one smaller, or ended it."""
     return any(one.told or one.reported for one in others(state, order))
+
+
+def may_be_filled(order: Order) -> Decimal:
+    """Shares of a live order that may have filled without an execution heard: all, while its outcome is unknown."""
+    if order.state is OrderState.UNKNOWN:
+        return order.remaining
+    return min(max(order.reported - order.told, ZERO), order.remaining)

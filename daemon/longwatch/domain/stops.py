@@ -16,10 +16,10 @@ from longwatch.domain import breaker, modification, protection, stop_levels
 from longwatch.domain import messages as m
 from longwatch.domain.causes import Cause
 from longwatch.domain.evidence import SELLS_ENDED, Decided, may_go_on
-from longwatch.domain.exposure import may_be_filled, still_there
+from longwatch.domain.exposure import still_there
 from longwatch.domain.identity import cancels, instrument_of
 from longwatch.domain.instruments import Instrument, Side, to_lot
-from longwatch.domain.oca import at_most, group_of, is_intact, is_spent, others
+from longwatch.domain.oca import at_most, group_of, is_intact, is_spent, may_be_filled, others
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
 from longwatch.domain.readiness import is_ready
 from longwatch.domain.state import State
