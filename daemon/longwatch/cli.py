@@ -18,6 +18,7 @@ import typer
 from longwatch.errors import LongwatchError
 from longwatch.ops import journal, told, words
 from longwatch.ops.ask import show
+from longwatch.ops.journal import FileOption
 from longwatch.ops.options import AsJson, ConfigFile, ConfigOption, Seed, SocketOption, StartDate, number, unset
 
 if TYPE_CHECKING:
@@ -263,6 +264,19 @@ def positions(as_json: AsJson = False, socket: SocketOption = None, config: Conf
     from longwatch.ops.tables import positions_text
 
     show("positions", positions_text, as_json, socket, config)
+
+
+@app.command()
+def limits(
+    as_json: AsJson = False, socket: SocketOption = None, file: FileOption = None, config: ConfigOption = None
+) -> None:
+    """List each limit, what it sees now at worst, and how much room is left; without a daemon, of its journal.
+
+    Example: longwatch limits --json
+    """
+    from longwatch.ops.limits import show_limits
+
+    show_limits(as_json, socket, file, config)
 
 
 words.enter(app)

@@ -298,7 +298,7 @@ def _rebalance(play: Adversary, number: int) -> None:
 
 def _trade(play: Adversary, number: int) -> None:
     """A decision whose orders leave at once and are acknowledged, and mostly filled; mostly after those before it."""
-    if number % 10 < 8:
+    if number % 10 < 9:
         _clear(play, number)
     _rebalance(play, number)
     while play.queue:
@@ -334,7 +334,7 @@ def _write(play: Adversary, number: int) -> None:
         play.hear(m.OrderWithheld, intent=order.intent, reason=reason)
         return
     play.handed(order.intent)
-    if number % 20:
+    if number % 50:
         play.book[order.intent] = AtBroker(order)
 
 
@@ -478,11 +478,11 @@ def _calm(play: Adversary, number: int) -> None:
 def _clear(play: Adversary, number: int) -> None:
     """Every live order is cancelled or filled, and told: room for the next."""
     for one in list_live(play):
-        if play.random.random() < 0.7:
+        if play.random.random() < 0.5:
+            _of_play("fill")(play, _numbered(play, one))
+        if not one.ended:
             one.ended = "Cancelled"
             play.take(order_status(one.order, play.now, "Cancelled", one.filled))
-        else:
-            _of_play("fill")(play, _numbered(play, one))
     play.rows()
     play.snapshot()
     play.hear(m.ControlRequested, command="resume", argument="all", by="uid 1000")
@@ -511,7 +511,7 @@ OFTEN: dict[Callable[[Any, int], None], float] = {
     _of_play("cancel"): 4,
     _of_play("kill"): 1,
     _of_play("reject"): 1,
-    _of_play("silence"): 1,
+    _of_play("silence"): 2,
     _of_play("snapshot"): 5,
     _of_play("lose link"): 0.3,
     _of_play("connect"): 2,

@@ -118,7 +118,7 @@ def test_all_the_commands_are_there() -> None:
     """Those that people were promised."""
     promised = (
         "demo run gateway check status orders positions reload halt pause resume flatten reconcile backtest version "
-        "adopt cancel drain unquarantine modify resolve simulate flow why decision fills events state"
+        "adopt cancel drain unquarantine modify resolve simulate flow why decision fills events state limits"
     )
     assert sorted(_commands()) == sorted(promised.split())
 
@@ -141,7 +141,7 @@ def _environment() -> dict[str, str]:
     return {"PYTHONPATH": str(Path(cli.__file__).parent.parent), "PATH": "/usr/bin:/bin"}
 
 
-@pytest.mark.parametrize("command", ["status", "orders", "positions"])
+@pytest.mark.parametrize("command", ["status", "orders", "positions", "limits"])
 async def test_what_is_read_comes_as_a_table_or_as_json(
     shell: Shell, daemon: Daemon, socket: Path, command: str
 ) -> None:

@@ -116,12 +116,12 @@ def cap_volume_fraction(state: State, proposal: Proposal) -> Cap | None:
     if limit is None or judged is None or not judged.average_volume:
         return None
     since = proposal.session.open_at if proposal.session else proposal.at - DAY
-    used = _ordered_since(state, proposal.instrument.con_id, since)
+    used = ordered_since(state, proposal.instrument.con_id, since)
     volume = judged.average_volume
     return Cap(allowed=limit * volume - used, observed=(used + proposal.quantity) / volume, limit=limit)
 
 
-def _ordered_since(state: State, con_id: int, since: datetime) -> Decimal:
+def ordered_since(state: State, con_id: int, since: datetime) -> Decimal:
     """Shares that the orders made since then have traded, or may still trade."""
     total = ZERO
     for order in reversed(state.orders.values()):

@@ -66,7 +66,7 @@ class Limit:
 
     A CAPS row has a `cap`, a REFUSES row a `check`; the other kinds are enforced where `text` says. `binds` are the
     purposes it is asked for. `test` is the whole-daemon test that breaks and mends it. `refuses_as` are the names its
-    refusals bear, where they are not its own. `reads` tells what is observed now, for `longwatch limits`.
+    refusals bear, where they are not its own.
 
     A modification that stands back from the market is asked only the checks that are `always`. `whole`: the cap is
     about the whole quantity of a modified order, not about what it may still fill. `waits_for_sells`: its room grows
@@ -82,7 +82,6 @@ class Limit:
     binds: frozenset[Purpose] = TRADES
     cap: CapRule | None = None
     check: CheckRule | None = None
-    reads: ReadRule | None = None
     refuses_as: tuple[str, ...] = ()
     always: bool = False
     whole: bool = False

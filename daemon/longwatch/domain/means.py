@@ -106,28 +106,42 @@ def cap_cash_short(state: State, proposal: Proposal) -> Cap | None:
 
 def cap_settled_cash(state: State, proposal: Proposal) -> Cap | None:
     """A cash account pays at worst with what has settled: this order, every live purchase, and those not read yet."""
-    figures = figures_of(state)
-    if proposal.side is Side.SELL or state.valued is None or figures is None:
+    found = settled_and_spent(state) if proposal.side is Side.BUY else None
+    if found is None:
         return None
-    if account_kind(state) is AccountKind.MARGIN or figures.settled_cash is None:
+    cash, spent = found
+    return Cap(allowed=(cash - spent) / proposal.worst_price, observed=spent + proposal.value, limit=cash)
+
+
+def settled_and_spent(state: State) -> tuple[Decimal, Decimal] | None:
+    """What a cash account may spend, and what live purchases and those not read yet come to; None for another."""
+    figures = figures_of(state)
+    if state.valued is None or figures is None or figures.settled_cash is None:
+        return None
+    if account_kind(state) is AccountKind.MARGIN:
         return None
     cash = state.valued.cash if state.settings.spend_unsettled else figures.settled_cash
-    spent = _live_purchases(state) + sum(
-        (f.quantity * f.price for f in _unread(state, figures) if f.quantity > 0), ZERO
-    )
-    return Cap(allowed=(cash - spent) / proposal.worst_price, observed=spent + proposal.value, limit=cash)
+    unread = sum((f.quantity * f.price for f in _unread(state, figures) if f.quantity > 0), ZERO)
+    return cash, _live_purchases(state) + unread
 
 
 def cap_excess_liquidity(state: State, proposal: Proposal) -> Cap | None:
     """A margin account keeps its floor of excess liquidity, should every live entry fill and bind its margin."""
+    found, fraction = liquidity_bound(state), state.settings.margin_fraction
+    if found is None:
+        return None
+    limit, bound = found
+    room = (limit - bound) / fraction / proposal.worst_price
+    return Cap(allowed=room, observed=bound + fraction * proposal.value, limit=limit)
+
+
+def liquidity_bound(state: State) -> tuple[Decimal, Decimal] | None:
+    """What a margin account has above its floor, and what live entries and unread fills bind; None for another."""
     figures, fraction = figures_of(state), state.settings.margin_fraction
     excess = figures.excess_liquidity if figures else None
     if figures is None or excess is None or not fraction or account_kind(state) is AccountKind.CASH:
         return None
-    bound = margin_bound(state, figures)
-    limit = excess - state.settings.min_excess_liquidity
-    room = (limit - bound) / fraction / proposal.worst_price
-    return Cap(allowed=room, observed=bound + fraction * proposal.value, limit=limit)
+    return excess - state.settings.min_excess_liquidity, margin_bound(state, figures)
 
 
 def margin_bound(state: State, figures: AccountFigures) -> Decimal:

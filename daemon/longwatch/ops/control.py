@@ -45,6 +45,7 @@ COMMANDS: dict[str, Command] = {
     "status": Command(text="all there is to know"),
     "orders": Command(text="live orders and the last that ended"),
     "positions": Command(text="book, outside and account, instrument by instrument"),
+    "limits": Command(text="each limit, what it sees now at worst, and the room that is left"),
     "reload": Command(text="read the configuration again", argument="`loosen` to allow wider limits during a session"),
     "halt": Command(text="no orders at all"),
     "pause": Command(text="no new positions"),

@@ -18,6 +18,7 @@ from longwatch.domain.state import State
 from longwatch.explain.plain import Json, iso, plain
 from longwatch.ops import health
 from longwatch.ops.account import account_value
+from longwatch.ops.limits import limits_of
 from longwatch.ops.runtime import Reload, RuntimeView
 
 LAST_ORDERS = 50
@@ -126,6 +127,7 @@ READINGS: dict[str, Callable[[State, RuntimeView], Any]] = {
     "status": status_of,
     "orders": lambda state, _: orders_of(state),
     "positions": lambda state, _: positions_of(state),
+    "limits": lambda state, runtime: limits_of(state, runtime.clock.technical()),
 }
 
 
