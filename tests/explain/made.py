@@ -13,6 +13,8 @@ from typing import Any
 from longwatch.journal.chain import first_link, link_of
 from longwatch.journal.finding import finding
 from longwatch.journal.layout import connect, read_identity
+from longwatch.simulation.demo import DemoOptions, play
+from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.simulate import Asked, simulated
 
 
@@ -22,6 +24,16 @@ def ran(seed: int, days: int, faults: str) -> Path:
     folder = Path(mkdtemp(prefix="longwatch-why-")) / "run"
     outcome = simulated(Asked(seed=seed, days=days, faults=faults, keep=folder))  # type: ignore[arg-type]
     assert not outcome.broken
+    return folder
+
+
+@cache
+def demo(days: int) -> Path:
+    """The folder of a demo's first days, with limit orders of which some are clamped."""
+    folder = Path(mkdtemp(prefix="longwatch-why-"))
+    loop = JumpLoop(pace_seconds_per_day=0.0)
+    asked = DemoOptions(days=days, pace_seconds=0.0, http_port=0, as_json=True, keep=folder)
+    run(play(asked, folder, loop), loop=loop)
     return folder
 
 

@@ -17,11 +17,11 @@ from longwatch.journal.layout import INDEXES, archive_of, read_identity
 from longwatch.journal.sqlite import InlineJournal
 from longwatch.ops.why_text import why_text
 from tests.explain.judging import SECTIONS, untrue
-from tests.explain.made import journal_of, orders_in, ran, written
+from tests.explain.made import demo, journal_of, orders_in, ran, written
 
 FAULTY = [(3, 6)]
 """Seeds and days with all faults; `python -m tests.explain.proof_why` judges 20 days of many more."""
-CALM = (2, 2, "none")
+DAYS = 5
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_a_name_nobody_bears_is_told_with_what_to_do(journal: Path, name: str) -
 
 def test_it_reads_beside_a_daemon_that_writes(tmp_path: Path) -> None:
     """The journal's file is neither locked nor changed by it."""
-    path = journal_of(ran(*CALM), tmp_path)
+    path = journal_of(demo(DAYS), tmp_path)
     whose = read_identity(path)
     writer = InlineJournal.open(path, account=whose.account, mode=whose.mode, fresh_id="no")
     before = why(path, "1")
@@ -106,7 +106,7 @@ def test_it_reads_beside_a_daemon_that_writes(tmp_path: Path) -> None:
 
 def test_archived_events_are_told_from_the_archive(tmp_path: Path) -> None:
     """The same story, wherever its events lie; and when the archive is not there, what is left and why that is all."""
-    path = journal_of(ran(*CALM), tmp_path)
+    path = journal_of(demo(DAYS), tmp_path)
     before = [why(path, str(intent)) for intent in range(1, orders_in(path) + 1)]
     whose = read_identity(path)
 

@@ -123,7 +123,7 @@ def _fields(name: str, field: str, recorded: Any, follows: Any) -> Iterator[Diff
         for spec in fields(recorded):
             inner = f"{field}.{spec.name}" if field else spec.name
             yield from _fields(name, inner, getattr(recorded, spec.name), getattr(follows, spec.name))
-    elif canonical(recorded) != canonical(follows) and recorded != follows:
+    elif recorded != follows:
         inner = field.removeprefix("order.")
         yield Difference(fact=name, field=inner, recorded=_short(recorded), follows=_short(follows))
 

@@ -76,6 +76,10 @@ def _rows(before: State, due: m.RebalanceDue, facts: list[Told]) -> dict[str, Js
     for wanted in wanted_trades(before, due, found):
         target = next(sized(before, due.run_id, found, wanted), None)
         rows[wanted.instrument.symbol] = _row(wanted.instrument, wanted, target)
+    for symbol, weight in found.weights.items():
+        if symbol not in rows:
+            nothing = {"weight": plain(weight), "came_to": "nothing is wanted of it or held"}
+            rows[symbol] = _row(before.instruments.get(symbol)) | nothing
     for symbol, shares, check, why in untradable(before, found):
         instrument = before.instruments.get(symbol)
         rows[symbol] = _row(instrument) | {"trade": plain(shares), "came_to": f"refused by {check}: {why}"}
