@@ -1,6 +1,6 @@
 """P14: a full pre-trade check, the whole table of checks and caps, over a realistic state.
 
-Twenty symbols held with twenty live orders in them, quotes for all, a minute with twenty orders in it. Run it as
+Twenty symbols in four groups, held with twenty live orders in them, quotes for all. Every limit is on. Run it as
 `python -m tests.bench.bench_pretrade`.
 """
 
@@ -21,7 +21,7 @@ from longwatch.domain.quotes import Quote
 from longwatch.domain.risk import caps_of, first_refusal
 from longwatch.domain.state import State, put_order
 from tests.bench.figures import tell
-from tests.domain.world import SESSION, World
+from tests.domain.world import SESSION, VOLUME, World
 
 SYMBOLS = 20
 ROUNDS, CHECKS = 7, 2_000
@@ -31,7 +31,18 @@ def portfolio() -> tuple[State, list[Proposal]]:
     """The state, and for every symbol a proposal that passes every check."""
     world = World.ready()
     state, now = world.state, world.now
-    state.settings = replace(world.settings, max_orders_per_minute=60, max_net_exposure=Decimal("0.99"))
+    state.settings = replace(
+        world.settings,
+        max_orders_per_minute=60,
+        max_net_exposure=Decimal("0.99"),
+        max_order_shares=Decimal(10_000),
+        max_order_value=Decimal(100_000),
+        max_volume_fraction=Decimal("0.01"),
+        max_displayed_fraction=Decimal(1),
+        groups=tuple(
+            (f"group {tag}", tuple(f"S{n:02d}" for n in range(tag, 21, 4)), Decimal("0.9")) for tag in (1, 2, 3, 4)
+        ),
+    )
     rows, proposals = [], []
     for number in range(1, SYMBOLS + 1):
         symbol, price = f"S{number:02d}", Decimal(50 + number)
@@ -40,7 +51,9 @@ def portfolio() -> tuple[State, list[Proposal]]:
         state.book[number] = Holding(con_id=number, symbol=symbol, quantity=Decimal(20), average_cost=price)
         put_order(state, _order(number, symbol, price, world))
         rows.append((symbol, price))
-        state.judged[symbol] = m.SeriesJudged(symbol=symbol, bars=250, last_session=None, close=price)
+        state.judged[symbol] = m.SeriesJudged(
+            symbol=symbol, bars=250, last_session=None, close=price, average_volume=VOLUME
+        )
         proposals.append(_proposal(instrument, price, world))
     state.equity = m.EquitySet(session=SESSION.date, equity=Decimal(100_000), prices=tuple(rows))
     assert now == world.now
@@ -71,7 +84,8 @@ def _order(number: int, symbol: str, price: Decimal, world: World) -> Order:
 
 
 def _proposal(instrument: Instrument, price: Decimal, world: World) -> Proposal:
-    quote = Quote(con_id=instrument.con_id, symbol=instrument.symbol, bid=price, ask=price, at=world.now)
+    sizes = {"bid_size": Decimal(500), "ask_size": Decimal(500)}
+    quote = Quote(con_id=instrument.con_id, symbol=instrument.symbol, bid=price, ask=price, at=world.now, **sizes)
     return Proposal(
         run_id="rebalance@1",
         instrument=instrument,

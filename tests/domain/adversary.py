@@ -32,8 +32,11 @@ from tests.domain.world import (
     SYMBOLS,
     VOLUME,
     World,
+    completed,
     judged,
+    open_order,
     order_status,
+    perm_id,
 )
 
 D = Decimal
@@ -66,6 +69,7 @@ class Adversary(Play):
     size: int = 400
     is_flatten: bool = False
     known: set[str] = field(default_factory=set)
+    over: set[int] = field(default_factory=set)
 
     def take(self, event: m.Event) -> Step:
         flatten = self.state.is_on(m.Verb.FLATTEN)
@@ -205,10 +209,19 @@ class Adversary(Play):
         return stands if there.ended else stands + int(max([there.order.quantity, *asked]) - there.filled)
 
     def rows(self) -> None:
+        """As of any play; but rows that were told before and are as they were, only of late: they say nothing new."""
         for perm in list(self.strangers):
             self.take(self.stranger_row(perm))
-        Play.rows(self)
-        self.open_orders |= set(self.strangers)
+        for row in [row for row in self.told if row.exec_id not in self.known] + self.told[-3:]:
+            self.take(replace(row, at=self.now, tech=self.now))
+        for intent, one in self.book.items():
+            if not one.ended:
+                self.take(open_order(one.order, self.now))
+            elif intent not in self.over:
+                self.take(completed(one.order, self.now, one.ended, int(one.filled)))
+                self.over.add(intent)
+        self.open_orders = {perm_id(i) for i, one in self.book.items() if not one.ended} | set(self.strangers)
+        self.completed = {perm_id(i) for i, one in self.book.items() if one.ended}
 
     def stranger_row(self, perm: int) -> m.OpenOrderSeen:
         """How the broker shows a stranger's order."""

@@ -7,7 +7,6 @@ the worst price it may be paid; values are in the base currency.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -18,6 +17,7 @@ from longwatch.domain.oca import at_most, joined
 from longwatch.domain.orders import Purpose
 from longwatch.domain.proposal import Cap, Proposal
 from longwatch.domain.state import State
+from longwatch.quick import changed
 
 ZERO = Decimal(0)
 DAY = timedelta(days=1)
@@ -57,7 +57,7 @@ def with_exposure(state: State, proposal: Proposal) -> Proposal:
     prices.setdefault(proposal.instrument.symbol, proposal.price)
     ups, downs = worst_sides(state, prices)
     groups = tuple(_groups(state, proposal.instrument.symbol, ups, downs)) if state.settings.groups else ()
-    return replace(proposal, exposure=gross_and_net(ups, downs), groups=groups)
+    return changed(proposal, exposure=gross_and_net(ups, downs), groups=groups)
 
 
 def _groups(

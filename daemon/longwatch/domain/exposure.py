@@ -90,7 +90,10 @@ def worst_values(state: State, prices: Mapping[str, Decimal]) -> tuple[Decimal, 
 
 def gross_and_net(ups: Mapping[int, Decimal], downs: Mapping[int, Decimal]) -> tuple[Decimal, Decimal]:
     """Gross and net exposure of `worst_sides`."""
-    gross = sum((max(ups[con_id], -downs[con_id]) for con_id in ups), ZERO)
+    gross = ZERO
+    for con_id, up in ups.items():
+        down = -downs[con_id]
+        gross += up if up > down else down
     return gross, max(sum(ups.values(), ZERO), -sum(downs.values(), ZERO))
 
 
@@ -112,21 +115,19 @@ def worst_sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, 
     for con_id, (symbol, quantity) in state.outside.items():
         ups[con_id] = ups.get(con_id, ZERO) + quantity * price(con_id, symbol)
     downs = dict(ups)
-    orders: list[Order | ForeignOrderSet] = [state.orders[intent] for intent in state.live]
-    orders.extend(state.foreign_orders.values())
     counted: dict[str, Decimal] = {}
-    for order in orders:
-        con_id = order.con_id
-        value = order.remaining * paid_at_worst(order, price(con_id, order.symbol))
-        ups.setdefault(con_id, ZERO)
-        downs.setdefault(con_id, ZERO)
-        if isinstance(order, Order) and (group := group_of(order)):
+    for intent in state.live:
+        order = state.orders[intent]
+        con_id, worst = order.con_id, order.worst_price
+        close = at[con_id] if con_id in at else price(con_id, order.symbol)
+        value = order.remaining * (worst if worst > close else close)
+        if order.oca_group and (group := group_of(order)):
             # Of a group only what is more than its largest so far; its orders are of one instrument and side.
             value, counted[group] = max(value - counted.get(group, ZERO), ZERO), max(value, counted.get(group, ZERO))
-        if order.side is Side.BUY:
-            ups[con_id] += value
-        else:
-            downs[con_id] -= value
+        _add(ups, downs, con_id, order.side, value)
+    for foreign in state.foreign_orders.values():
+        value = foreign.remaining * price(foreign.con_id, foreign.symbol)
+        _add(ups, downs, foreign.con_id, foreign.side, value)
     doubts = {con_id: held.symbol for con_id, held in state.quarantines.items()}
     if state.compared is not None:
         doubts |= {row.con_id: row.symbol for row in state.compared.differences}
@@ -135,6 +136,15 @@ def worst_sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, 
             more = _unexplained(state, con_id, side) * price(con_id, symbol)
             values[con_id] = values.get(con_id, ZERO) + more
     return ups, downs
+
+
+def _add(ups: dict[int, Decimal], downs: dict[int, Decimal], con_id: int, side: Side, value: Decimal) -> None:
+    if con_id not in ups:
+        ups[con_id] = downs[con_id] = ZERO
+    if side is Side.BUY:
+        ups[con_id] += value
+    else:
+        downs[con_id] -= value
 
 
 def con_ids_of(state: State, symbols: Collection[str]) -> set[int]:

@@ -167,11 +167,17 @@ def _live_purchases(state: State) -> Decimal:
 
 
 def _live_entries(state: State) -> Decimal:
-    ours = (order.remaining * order.worst_price for order in state.live_orders() if order.purpose is Purpose.ENTRY)
-    return sum(ours, ZERO) + _foreign(state, Side.BUY) + _foreign(state, Side.SELL)
+    total = _foreign(state, Side.BUY) + _foreign(state, Side.SELL)
+    for intent in state.live:
+        order = state.orders[intent]
+        if order.purpose is Purpose.ENTRY:
+            total += order.remaining * order.worst_price
+    return total
 
 
 def _foreign(state: State, side: Side) -> Decimal:
+    if not state.foreign_orders:
+        return ZERO
     prices = dict(state.equity.prices) if state.equity else {}
     orders = (order for order in state.foreign_orders.values() if order.side is side)
     return sum((o.remaining * paid_at_worst(o, prices.get(o.symbol, ZERO)) for o in orders), ZERO)

@@ -214,9 +214,8 @@ class Order:
     @property
     def remaining(self) -> Decimal:
         """Shares that may still fill, at most."""
-        if self.state in TERMINAL or self.filled >= self.at_most:
-            return ZERO
-        return self.at_most - self.filled
+        most = self.quantity if self.change is None else self.at_most
+        return most - self.filled if most > self.filled and self.state not in TERMINAL else ZERO
 
     @property
     def at_most(self) -> Decimal:
@@ -236,10 +235,10 @@ class Order:
     @property
     def worst_price(self) -> Decimal:
         """The most a share may come to: its limit, or its stop or the market it was decided at; of either terms."""
-        prices = [self.limit_price or max(self.stop_price or ZERO, self.decision_price)]
-        if self.change is not None:
-            prices.append(self.change.limit_price or self.change.stop_price or ZERO)
-        return max(prices)
+        price = self.limit_price or max(self.stop_price or ZERO, self.decision_price)
+        if self.change is None:
+            return price
+        return max(price, self.change.limit_price or self.change.stop_price or ZERO)
 
 
 MOST_DIGITS = 18

@@ -10,10 +10,12 @@ from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import OrderType, Purpose
 from longwatch.domain.quotes import Quote
 from longwatch.domain.sessions import Session
+from longwatch.quick import quick
 
 ZERO = Decimal(0)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """A trade about to become an order, with all it is judged by.
@@ -52,6 +54,7 @@ class Proposal:
         return self.quantity * self.worst_price
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cap:
     """The most shares a limit leaves room for; `observed` and `limit` in the limit's unit."""

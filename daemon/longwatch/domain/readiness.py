@@ -57,7 +57,9 @@ def account_is_fresh(state: State, tech: datetime) -> str | None:
 def gateway_answers(state: State, tech: datetime) -> str | None:
     """No order on this connection was passed over in silence, its cancel too: behind a window nothing gets through."""
     for order in state.live_orders():
-        passed_over = order.state is OrderState.UNKNOWN and order.handed and order.epoch == state.epoch
+        if order.state is not OrderState.UNKNOWN:
+            continue
+        passed_over = order.handed and order.epoch == state.epoch
         gathered = order.absence
         is_answered = gathered is not None and (gathered.cancel_not_found or gathered.spoken_of)
         if passed_over and not order.perm_ids and not is_answered:

@@ -141,7 +141,8 @@ class State:
 
     def live_in(self, con_id: int) -> list[Order]:
         """Orders of one instrument that may still fill."""
-        return [order for order in self.live_orders() if order.con_id == con_id]
+        orders = self.orders
+        return [order for intent in self.live if (order := orders[intent]).con_id == con_id]
 
     def held(self, con_id: int) -> Decimal:
         """Our signed shares of an instrument."""
