@@ -243,3 +243,11 @@ def test_what_is_lost_at_the_stop_is_the_fraction_at_most(
     for symbol, weight in scale(wanted, replace(how, method="risk"), known).weights.items():
         one = known[symbol]
         assert abs(weight) / (one.close or D(1)) * (one.stop or D(0)) <= how.risk_fraction * (1 + D("1e-20"))
+
+
+def test_what_lacks_a_figure_lacks_it_under_leverage_too() -> None:
+    """The others are cut, and it is still named."""
+    known = {"AAA": Measures(volatility=D("0.02")), "BBB": Measures()}
+    found = scale({"AAA": D("0.5"), "BBB": D("0.5")}, rules("volatility", max_leverage=D(1)), known)
+    assert (found.weights, found.leverage) == ({"AAA": D(1)}, D("0.4"))
+    assert found.lacking.keys() == {"BBB"}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.domain.instruments import Side, to_lot, to_tick
-from longwatch.domain.portfolio import Caps, capped
+from longwatch.domain.portfolio import Caps, Cut, capped
 from longwatch.domain.sizing import Clamp, Target, combine, edges, not_through_zero, size, to_edge
 
 D = Decimal
@@ -190,6 +191,9 @@ def test_a_ceiling_is_the_caps_of_an_instrument_alone_or_the_target_once_it_was_
     assert sized(D("0.2"), D(1000), D(10), D(1), D("0.5"), D(30)).ceiling == 30
     assert sized(D("0.6"), D(1000), D(10), D(1), D("0.5"), D(100)).ceiling == 50
     assert sized(D("0.5"), D(1000), D(10), D(1), D("0.5"), D(30)).ceiling == 30
+    shared = Cut(check="max_group_weight", before=D("0.4"), after=D("0.2"), observed=D("0.6"), limit=D("0.3"))
+    room = {"equity": D(1000), "price": D(10), "lot": D(1), "max_weight": D("0.5"), "max_shares": D(100)}
+    assert size("AAA", D("0.2"), (shared,), **room).ceiling == 20
 
 
 def test_clamps_in_shares_by_hand() -> None:
@@ -203,3 +207,19 @@ def test_clamps_in_shares_by_hand() -> None:
     assert sized(D("0.3"), D(1000), D(10), D(1), D("0.5"), D(30)).clamps == ()
     odd = sized(D("-0.9"), D(1000), D(10), D(7), D(1), D(30), allow_short=True)
     assert (odd.shares, odd.clamps[0].allowed) == (-28, -28)
+
+
+@pytest.mark.parametrize(
+    ("trade", "held", "made"),
+    [
+        ("-3", "1", "-1"),
+        ("3", "-1", "1"),
+        ("1", "-0.5", "0.5"),
+        ("-1", "0.5", "-0.5"),
+        ("-1", "1", "-1"),
+        ("5", "0", "5"),
+    ],
+)
+def test_what_would_turn_a_position_round_closes_it(trade: str, held: str, made: str) -> None:
+    """However small it is; from nothing there is nothing to turn."""
+    assert not_through_zero(D(trade), D(held)) == D(made)

@@ -70,7 +70,7 @@ def combine(
     """One weight a symbol, a fraction of equity: each strategy's weights by its allocation, less the cash reserve."""
     total: dict[str, Decimal] = {}
     for strategy, weights in targets:
-        share = allocations.get(strategy, ZERO) * (1 - reserve)
+        share = allocations[strategy] * (1 - reserve)
         for symbol, weight in weights.items():
             total[symbol] = total.get(symbol, ZERO) + weight * share
     return dict(sorted(total.items()))
