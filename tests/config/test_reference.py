@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from longwatch.config import document
 from longwatch.config.load import check, demo_path, load
-from longwatch.config.schema import Settings, StrategySettings, every_setting, is_secret, reload_class
+from longwatch.config.schema import Settings, SizingSettings, StrategySettings, every_setting, is_secret, reload_class
 from longwatch.config.trade import trade_settings
+from longwatch.domain.settings import SizingRules
 from longwatch.domain.triggers import EveryTrigger, parse_trigger
 from longwatch.strategies.momentum import MomentumParameters
 
@@ -90,6 +93,39 @@ def test_what_decisions_depend_on_follows_the_configuration() -> None:
     assert trade.backend_alert_seconds == 600
     assert trade.account_age_seconds == 90_000
     assert not trade_settings(Settings(), ()).allow_delayed_data
+
+
+def test_how_a_strategy_is_sized_follows_the_configuration() -> None:
+    """The general rules for all, and beside them those of strategies that have a method or a figure of their own."""
+    sizing = SizingSettings(
+        method="risk",
+        target_volatility=Decimal("0.2"),
+        volatility_floor=Decimal("0.03"),
+        correlation=Decimal("0.4"),
+        max_leverage=Decimal(2),
+        risk_fraction=Decimal("0.01"),
+        stop_atr_multiple=Decimal(4),
+        buffer_fraction=Decimal("0.1"),
+    )
+    plain = StrategySettings(name="plain", path="a:B")
+    own = StrategySettings(name="own", path="a:B", sizing_method="portfolio", target_volatility=Decimal("0.3"))
+    bold = StrategySettings(name="bold", path="a:B", risk_fraction=Decimal("0.02"))
+    trade = trade_settings(Settings(sizing=sizing, strategies=(plain, own, bold)), ())
+    general = SizingRules(
+        method="risk",
+        target_volatility=Decimal("0.2"),
+        volatility_floor=Decimal("0.03"),
+        correlation=Decimal("0.4"),
+        max_leverage=Decimal(2),
+        risk_fraction=Decimal("0.01"),
+        stop_atr_multiple=Decimal(4),
+    )
+    assert (trade.sizing, trade.buffer_fraction) == (general, Decimal("0.1"))
+    assert trade.sizing_of == (
+        ("own", replace(general, method="portfolio", target_volatility=Decimal("0.3"))),
+        ("bold", replace(general, risk_fraction=Decimal("0.02"))),
+    )
+    assert trade_settings(Settings(), ()).sizing == SizingRules()
 
 
 def test_defaults_of_the_configuration_are_those_decisions_have_by_themselves() -> None:

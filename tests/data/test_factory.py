@@ -8,8 +8,10 @@ from random import Random
 
 import pytest
 
+from longwatch.config.schema import DataSettings
 from longwatch.data import demo
-from longwatch.data.factory import provider
+from longwatch.data.factory import provider, windows_of
+from longwatch.data.statistics import Windows
 from longwatch.domain.bars import BarSeries
 from longwatch.errors import ConfigError
 from tests.data.conftest import make_bars
@@ -52,3 +54,10 @@ def test_a_directory_alone_is_not_enough() -> None:
     """Files are read by workers, never on the event loop."""
     with pytest.raises(ConfigError):
         provider("csv", deadline_seconds=1.0, csv_dir=Path("anywhere"))
+
+
+def test_the_figures_of_bars_look_back_as_far_as_the_settings_say() -> None:
+    """Each by its own setting, and without one as far as by themselves."""
+    chosen = DataSettings(volatility_half_life_sessions=5, atr_sessions=6, volume_sessions=7)
+    assert windows_of(chosen) == Windows(half_life=5, atr=6, volume=7)
+    assert windows_of(DataSettings()) == Windows()

@@ -177,6 +177,36 @@ def test_a_symbol_that_one_strategy_has_no_size_for_is_left_alone_by_all() -> No
     assert orders(world) == {"BBB": 300}
 
 
+def test_a_symbol_without_a_close_has_no_stop_to_be_sized_by() -> None:
+    """Its bars are flawed: that is why it is not traded, and the others are."""
+    settings = replace(by("risk"), stop=StopRule(fraction=D("0.08")))
+    world = World.ready(settings)
+    rows = [judged("AAA"), replace(judged("BBB", "BBB: a hole"), close=None, atr=None)]
+    world.hear(m.DataRefreshed, run_id="refresh@2", session=YESTERDAY.date, judged=tuple(rows))
+    del world.prices["BBB"]
+    world.targets(AAA="0.1", BBB="0.1")
+    step = world.rebalance()
+    assert [(fact.symbol, fact.check) for fact in of_kind(step.facts, m.TradeRefused)] == [("BBB", "data")]
+    assert orders(world) == {"AAA": 62}
+
+
+def test_what_is_held_of_no_universe_is_left_alone() -> None:
+    """Nobody asks for it any more, and nobody has said that it is to go."""
+    world = holding(replace(SETTINGS, universe=("AAA", "BBB")), AAA=100, BBB=100, CCC=100)
+    told(world, AAA="0.1")
+    assert orders(world) == {"BBB": -100}
+
+
+def test_what_nobody_names_goes_where_the_only_silent_strategy_has_a_universe_of_its_own() -> None:
+    """Its symbols are known, and this is none of them."""
+    settings = replace(
+        SETTINGS, allocations=(("other", D("0.5")), ("trend", D("0.5"))), universes=(("other", ("BBB",)),)
+    )
+    world = holding(settings, AAA=50, BBB=100, CCC=100)
+    told(world, AAA="0.1")
+    assert orders(world) == {"CCC": -100}
+
+
 def test_a_group_shares_its_cap_and_each_clamp_has_its_numbers() -> None:
     """0.3 and 0.3 under 0.3 together: half of each is bought, not all of the first."""
     world = World.ready(replace(SETTINGS, groups=(("g", ("AAA", "BBB"), D("0.3")),)))
