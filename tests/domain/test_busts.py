@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.busts import never_were, take_back, taken_back_as
 from longwatch.domain.exposure import worst_values
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import OrderState
+from longwatch.domain.orders import Evidence, OrderState
 from longwatch.domain.replies import objection
-from tests.domain.world import PRICES, World, alerts, commission, completed, execution, of_kind, perm_id
+from longwatch.domain.state import put_order
+from tests.domain.world import EQUITY, PRICES, World, alerts, commission, completed, execution, of_kind, perm_id
 
 D = Decimal
+SECOND = timedelta(seconds=1)
 
 
 def held_two() -> World:
@@ -294,3 +299,176 @@ def test_revisions_of_one_execution_are_told_of_as_its_largest() -> None:
     for revision, quantity in enumerate((40, 35, 40), start=1):
         world.take(execution(world.order(intent), world.now, f"00018.01.{revision:02d}", quantity, "100"))
         assert (world.order(intent).filled, world.order(intent).told) == (quantity, 40)
+
+
+# ── the rules by themselves ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def reading(world: World, **fields: object) -> m.SnapshotSeen:
+    """A whole download that shows the executions of the account, begun a second before."""
+    parts = {"positions": (), "open_perm_ids": (), "completed_perm_ids": (), "exec_ids": tuple(world.executions)}
+    times = {"at": world.now, "tech": world.now, "started_tech": world.now - SECOND}
+    whole = {"reason": "reconcile", "net_liquidation": EQUITY, "cash": EQUITY}
+    return m.SnapshotSeen(**(whole | parts | times | fields))  # type: ignore[arg-type]
+
+
+def taken_back(world: World, missing: int, **fields: object) -> list[object]:
+    row = m.Difference(con_id=1, symbol="AAA", book=D(100), outside=D(7), account=D(107) + missing)
+    return list(take_back(world.state, row, reading(world, **fields)))
+
+
+def changed(world: World, name: str, **fields: object) -> None:
+    world.state.fills[name] = replace(world.state.fills[name], **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_what_is_said_of_a_fill_taken_back_and_noted_in_its_place(side: Side) -> None:
+    """Its shares at its price and time, of no quantity any more; a person is told what it was."""
+    world = held_two()
+    fill = world.state.fills["0001.01"]
+    changed(world, "0001.01", quantity=D(100) * side.sign)
+    world.executions.remove("0001.01")
+    world.wait(9)
+    noted, told = taken_back(world, -100 * side.sign)
+    assert noted == m.FillBooked(
+        exec_id="busted:0001.01",
+        intent=2,
+        con_id=1,
+        symbol="AAA",
+        side=side,
+        quantity=D(0),
+        price=D(100),
+        executed_at=fill.executed_at,
+        tech=world.now,
+        replaces="0001.01",
+        taken_back=D(100),
+    )
+    text = f"{side.value} 100 AAA at 100 (0001.01) was taken back: neither the day's executions nor the account show it"
+    assert told == m.RaiseAlert(key="fill_taken_back", text=f"{text} any more", severity="critical")
+    assert taken_back(world, 100 * side.sign) == taken_back(world, -99 * side.sign) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"con_id": 2},
+        {"intent": None},
+        {"quantity": D(0)},
+        {"executed_at": datetime(2007, 1, 4, 20, tzinfo=UTC)},
+        {"executed_at": datetime(2007, 1, 5, 4, 59, tzinfo=UTC)},
+    ],
+)
+def test_only_a_fill_of_ours_and_of_the_exchanges_day_is_looked_for(fields: dict[str, object]) -> None:
+    world = held_two()
+    world.executions.remove("0001.01")
+    assert taken_back(world, -100)
+    changed(world, "0001.01", **fields)
+    assert taken_back(world, -100) == []
+
+
+def test_a_fill_of_the_exchanges_day_is_one_also_when_it_is_another_day_elsewhere() -> None:
+    """At nine in the evening of New York."""
+    world = held_two()
+    world.executions.remove("0001.01")
+    evening = datetime(2007, 1, 6, 2, tzinfo=UTC)
+    assert taken_back(world, -100, at=evening)
+    changed(world, "0001.01", executed_at=evening)
+    assert taken_back(world, -100, at=evening) and taken_back(world, -100)
+
+
+@pytest.mark.parametrize("prefix", ["inferred:", "resolved:", "void:", "busted:"])
+def test_what_nobody_told_can_not_be_missing(prefix: str) -> None:
+    world = held_two()
+    world.executions.remove("0001.01")
+    fill = world.state.fills.pop("0001.01")
+    world.state.fills[f"{prefix}0001.01"] = replace(fill, exec_id=f"{prefix}0001.01")
+    assert taken_back(world, -100) == []
+
+
+def test_any_revision_that_is_shown_stands_for_the_execution() -> None:
+    world = held_two()
+    world.executions[world.executions.index("0001.01")] = "0001.02"
+    assert taken_back(world, -100) == []
+
+
+@pytest.mark.parametrize(("earlier", "is_known"), [(SECOND, True), (timedelta(0), True), (-SECOND, False)])
+def test_a_gateway_that_shows_what_was_heard_no_later_must_know_the_fill(earlier: timedelta, is_known: bool) -> None:
+    """On a later connection; of its own connection it must anyway."""
+    world = held_two()
+    world.executions.remove("0001.01")
+    changed(world, "0000.01", tech=world.state.fills["0001.01"].tech - earlier)
+    assert taken_back(world, -100)
+    put_order(world.state, replace(world.order(2), epoch=(world.order(2).epoch or 0) - 1))
+    assert bool(taken_back(world, -100)) is is_known
+    assert taken_back(world, -100, exec_ids=()) == taken_back(world, -100, exec_ids=None) == []
+
+
+@pytest.mark.parametrize(("side", "may_be"), [(Side.SELL, True), (Side.BUY, False)])
+def test_only_an_order_on_the_other_side_could_have_made_the_same_difference(side: Side, may_be: bool) -> None:
+    world = held_two()
+    world.executions.remove("0001.01")
+    live = replace(world.order(2), intent=9, side=side, state=OrderState.WORKING, filled=D(0))
+    put_order(world.state, live)
+    assert (taken_back(world, -100) == []) is may_be
+    put_order(world.state, replace(live, con_id=2))
+    assert taken_back(world, -100)
+    order = m.ForeignOrderSet(perm_id=77, con_id=2, symbol="BBB", side=side, remaining=D(5), status="Submitted")
+    world.state.foreign_orders[77] = order
+    assert taken_back(world, -100)
+    world.state.foreign_orders[77] = replace(order, con_id=1)
+    assert taken_back(world, -100) == []
+
+
+def test_a_name_tells_what_stands_in_an_executions_place() -> None:
+    """By the same or a later revision; by an older one it is news no more; other names are not looked for."""
+    world = held_two()
+    world.state.fills["busted:0001.02"] = world.state.fills["0001.01"]
+    names = {"0001.02": "busted:0001.02", "0001.03": "busted:0001.02", "0001.01": "newer"}
+    assert {name: taken_back_as(world.state, name) for name in names} == names
+    assert taken_back_as(world.state, "000.02") is taken_back_as(world.state, "nameless") is None
+    world.state.fills["busted:."] = world.state.fills["0001.01"]
+    assert taken_back_as(world.state, "nameless") is None
+
+
+@pytest.mark.parametrize(
+    ("ending", "end", "evidence"),
+    [
+        (OrderState.FILLED, OrderState.EXPIRED, Evidence.EXPIRED),
+        (OrderState.CANCELLED, OrderState.CANCELLED, Evidence.CANCELLED),
+        (OrderState.EXPIRED, OrderState.EXPIRED, Evidence.EXPIRED),
+    ],
+)
+def test_an_order_told_to_have_filled_that_never_was_ends_as_it_can(
+    ending: OrderState, end: OrderState, evidence: Evidence
+) -> None:
+    """Filled it is not; the sentence says what was told and what is no more."""
+    world = World.ready()
+    world.acknowledge(world.one(AAA="0.1"))
+    before = world.now - 2 * SECOND
+    order = replace(world.order(1), ending=ending, reported=D(100), filled=D(40), moved_at=before, deadline=before)
+    put_order(world.state, order)
+    told, moved = never_were(world.state, order, reading(world))
+    text = f"told to be {ending.value} after 100, of which 60 are no more"
+    assert told == m.RaiseAlert(
+        key="fill_taken_back",
+        text=f"BUY 100 AAA ({order.ref}) is {text}: neither the day's executions nor the account show them; see the "
+        "broker's statement",
+    )
+    assert isinstance(moved, m.OrderMoved)
+    assert (moved.state, moved.evidence, moved.text) == (end, evidence, text)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"state": OrderState.UNKNOWN}, {"ending": None}, {"filled": D(100)}, {"filled": D(101)}, {"moved_at": "began"}],
+)
+def test_nothing_is_concluded_of_an_order_that_misses_nothing_or_has_just_moved(fields: dict[str, object]) -> None:
+    """Moved at the instant that the reading began, it may have come too late for it; never moved, it has not."""
+    world = World.ready()
+    world.acknowledge(world.one(AAA="0.1"))
+    order = replace(world.order(1), ending=OrderState.CANCELLED, reported=D(100), moved_at=None)
+    put_order(world.state, order)
+    assert list(never_were(world.state, order, reading(world)))
+    if "moved_at" in fields:
+        fields = {"moved_at": world.now - SECOND}
+    assert list(never_were(world.state, replace(order, **fields), reading(world))) == []  # type: ignore[arg-type]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.inference import infer, made_up, may_have_filled, replaced_by, rest_of
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
-from tests.domain.world import World, alerts, completed, execution, of_kind
+from longwatch.domain.state import Fill, put_order
+from tests.domain.world import EQUITY, World, alerts, completed, execution, of_kind
 
 D = Decimal
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 
 def traded() -> World:
@@ -261,3 +266,254 @@ def test_a_figure_seen_for_the_first_time_proves_nothing_however_long_another_wa
     assert world.order(intent).state is OrderState.UNKNOWN and inferred(world) == []
     world.reconcile()
     assert world.order(intent).state is OrderState.INFERRED
+
+
+# ── the rule by itself ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def reading(world: World, at: datetime | None = None) -> m.SnapshotSeen:
+    """A whole download that shows no execution, begun a second before."""
+    parts = {"positions": (), "open_perm_ids": (), "completed_perm_ids": (), "exec_ids": ()}
+    now = at or world.now
+    return m.SnapshotSeen(
+        at=now, tech=now, started_tech=now, reason="sync", net_liquidation=EQUITY, cash=EQUITY, **parts
+    )
+
+
+def difference(missing: int, book: int = 0, outside: int = 0) -> m.Difference:
+    account = D(missing) + book + outside
+    return m.Difference(con_id=1, symbol="AAA", book=D(book), outside=D(outside), account=account)
+
+
+def concluded(world: World, row: m.Difference, at: datetime | None = None) -> list[object]:
+    return list(infer(world.state, row, reading(world, at)))
+
+
+def a_fill(world: World, name: str, **fields: object) -> Fill:
+    """An execution of BBB, made and heard before the order was sent, put into the state."""
+    sent = world.order(2).sent_at
+    assert sent is not None
+    told = {"intent": 1, "con_id": 2, "symbol": "BBB", "quantity": D(5), "price": D(50)}
+    times = {"executed_at": sent - SECOND, "tech": sent - SECOND}
+    fill = Fill(exec_id=name, **(told | times | fields))  # type: ignore[arg-type]
+    world.state.fills[name] = fill
+    return fill
+
+
+def test_what_is_concluded_is_a_fill_at_the_pending_price_an_alert_and_the_end_of_the_order() -> None:
+    """Whatever the book and others hold beside it; every field of each."""
+    world = traded()
+    intent = orphan(world)
+    order = world.order(intent)
+    booked, alert, moved = concluded(world, difference(100, book=10, outside=-3))
+    assert booked == m.FillBooked(
+        exec_id=f"inferred:{intent}.1",
+        intent=intent,
+        con_id=1,
+        symbol="AAA",
+        side=Side.BUY,
+        quantity=D(100),
+        price=order.limit_price or D(0),
+        executed_at=world.now,
+        tech=world.now,
+    )
+    assert alert == m.RaiseAlert(
+        key="inferred_fill",
+        text=f"BUY 100 AAA ({order.ref}) filled by the account's position; no execution was heard, so its price is "
+        "the decision's: see the broker's statement",
+    )
+    assert isinstance(moved, m.OrderMoved) and (moved.state, moved.intent) == (OrderState.INFERRED, intent)
+    assert moved.text == (
+        f"the account shows 100 that no execution told of; their price is pending at {order.limit_price}"
+    )
+    put_order(world.state, replace(order, limit_price=None, filled=D(40)))
+    booked = concluded(world, difference(60))[0]
+    assert isinstance(booked, m.FillBooked) and (booked.quantity, booked.price) == (60, order.decision_price)
+
+
+@pytest.mark.parametrize(
+    ("fields", "part", "state", "evidence"),
+    [
+        ({"reported": D(40)}, 40, OrderState.WORKING, None),
+        ({"reported": D(40), "ending": OrderState.CANCELLED}, 40, OrderState.CANCELLED, "cancelled by the broker"),
+        ({"reported": D(40), "ending": OrderState.EXPIRED}, 40, OrderState.EXPIRED, "expired at the session's end"),
+        ({"reported": D(100), "filled": D(30), "ending": OrderState.FILLED}, 70, OrderState.FILLED, "filled in full"),
+    ],
+)
+def test_an_order_the_broker_spoke_of_goes_where_its_word_leads(
+    fields: dict[str, object], part: int, state: OrderState, evidence: str | None
+) -> None:
+    """To its end where that was told, on with its work where not; its text says what is pending."""
+    world = traded()
+    order = world.order(orphan(world))
+    working = replace(order, state=OrderState.WORKING, deadline=world.now, **fields)  # type: ignore[arg-type]
+    put_order(world.state, working)
+    booked, _, moved = concluded(world, difference(part))
+    assert isinstance(booked, m.FillBooked) and booked.quantity == part
+    assert isinstance(moved, m.OrderMoved) and moved.state is state
+    assert evidence is None or moved.evidence.value == evidence
+    assert moved.text.startswith(f"the account shows {part} that no execution told of")
+    assert concluded(world, difference(part + 1)) == concluded(world, difference(-part)) == []
+
+
+def test_a_working_order_of_which_nothing_is_missing_stands_in_nobodys_way() -> None:
+    """Another of which something is does."""
+    world = traded()
+    order = world.order(orphan(world))
+    other = replace(order, intent=9, state=OrderState.WORKING, filled=D(20), reported=D(20))
+    put_order(world.state, other)
+    assert concluded(world, difference(100))
+    put_order(world.state, replace(other, reported=D(21)))
+    assert concluded(world, difference(100)) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing", "may"),
+    [
+        ({}, 100, True),
+        ({}, 101, False),
+        ({}, 1, True),
+        ({}, 0, False),
+        ({}, -1, False),
+        ({"filled": D(30)}, 70, True),
+        ({"filled": D(30)}, 71, False),
+        ({"filled": D(30), "reported": D(30)}, 70, True),
+        ({"filled": D(30), "reported": D(40)}, 10, True),
+        ({"filled": D(30), "reported": D(40)}, 11, False),
+        ({"side": Side.SELL}, -100, True),
+        ({"side": Side.SELL}, 100, False),
+    ],
+)
+def test_a_live_order_may_have_filled_what_was_reported_or_what_is_left(
+    fields: dict[str, object], missing: int, may: bool
+) -> None:
+    world = traded()
+    order = replace(world.order(bought(world)), **fields)  # type: ignore[arg-type]
+    assert may_have_filled(order, D(missing)) is may
+
+
+def test_the_day_whose_executions_are_forgotten_is_the_exchanges() -> None:
+    """At nine in the evening of New York it is the next day elsewhere."""
+    world = traded()
+    orphan(world)
+    evening = datetime(2007, 1, 6, 2, 0, tzinfo=UTC)
+    assert concluded(world, difference(100), evening)
+    assert concluded(world, difference(100), evening + 3 * HOUR) == []
+    world.state.fills.clear()
+    a_fill(world, "1.01", executed_at=evening - HOUR)
+    assert concluded(world, difference(100), evening)
+
+
+@pytest.mark.parametrize(
+    ("fields", "proves"),
+    [
+        ({}, True),
+        ({"tech": timedelta(0)}, False),
+        ({"exec_id": "inferred:1.1"}, False),
+        ({"exec_id": "resolved:1.1"}, False),
+        ({"exec_id": "void:1.1"}, False),
+        ({"intent": None}, False),
+    ],
+)
+def test_only_an_execution_of_ours_heard_before_the_order_was_sent_can_be_missed(
+    fields: dict[str, object], proves: bool
+) -> None:
+    """That the gateway shows it no more is the proof that it was started anew."""
+    world = traded()
+    orphan(world)
+    sent = world.order(2).sent_at
+    assert sent is not None
+    world.state.fills.clear()
+    assert concluded(world, difference(100)) == []
+    if "tech" in fields:
+        fields = {"tech": sent}
+    a_fill(world, **({"name": fields.get("exec_id", "1.01")} | {k: v for k, v in fields.items() if k != "exec_id"}))  # type: ignore[arg-type]
+    assert bool(concluded(world, difference(100))) is proves
+    put_order(world.state, replace(world.order(2), sent_at=None))
+    assert concluded(world, difference(100)) == []
+
+
+def test_others_at_work_are_those_in_the_instrument_since_the_order_was_made() -> None:
+    """Orders seen before it and gone, executions heard before it was sent, and other instruments are none."""
+    world = traded()
+    intent = orphan(world)
+    sent = world.order(intent).sent_at
+    assert sent is not None
+    row = difference(100)
+    world.state.foreign_seen = {1: intent, 2: intent + 5}
+    assert concluded(world, row)
+    world.state.foreign_seen = {1: intent + 1}
+    assert concluded(world, row) == []
+    world.state.foreign_seen = {}
+    order = m.ForeignOrderSet(perm_id=77, con_id=2, symbol="BBB", side=Side.BUY, remaining=D(5), status="Submitted")
+    world.state.foreign_orders = {77: order}
+    assert concluded(world, row)
+    world.state.foreign_orders = {77: order, 78: replace(order, con_id=1)}
+    assert concluded(world, row) == []
+    world.state.foreign_orders = {}
+    theirs = a_fill(world, "f.01", intent=None, con_id=1, tech=sent - SECOND)
+    a_fill(world, "f.02", intent=None, con_id=2, tech=sent + SECOND)
+    assert concluded(world, row)
+    world.state.fills["f.01"] = replace(theirs, tech=sent)
+    assert concluded(world, row) == []
+
+
+def test_fills_that_nobody_told_are_numbered_after_all_there_are_of_the_order() -> None:
+    """No name is given twice, whatever has been replaced meanwhile."""
+    world = traded()
+    order = world.order(bought(world))
+    world.state.fills.clear()
+    put_order(world.state, replace(order, sent_at=world.now))
+    for name, intent in (("inferred:2.1", 2), ("x.01", 2), ("y.01", 1), ("inferred:1.7", 1), ("resolved:2.1", 2)):
+        a_fill(world, name, intent=intent)
+    made = made_up(world.state, order, "inferred:", D(5), D(50), world.now, world.now)
+    assert made.exec_id == "inferred:2.5"
+
+
+@pytest.mark.parametrize(("prefix", "told"), [("inferred:", True), ("resolved:", False)])
+def test_what_is_left_of_a_fill_nobody_told_keeps_its_time_and_a_persons_price(prefix: str, told: bool) -> None:
+    """When an execution has taken the place of a part; down to the last share, and not beyond."""
+    world = traded()
+    order = world.order(bought(world))
+    put_order(world.state, replace(order, sent_at=world.now))
+    former = a_fill(world, f"{prefix}2.1", intent=2, quantity=D(-100), price=D(77))
+    world.wait(60)
+    found = list(rest_of(world.state, former, D(99), world.now))
+    rest = found[0]
+    assert isinstance(rest, m.FillBooked) and rest.exec_id.startswith(f"{prefix}2.")
+    assert (rest.quantity, rest.executed_at, rest.tech) == (1, former.executed_at, world.now)
+    assert rest.price == (order.limit_price if told else 77)
+    assert [type(one) for one in found[1:]] == ([m.RaiseAlert] if told else [])
+    for executed in (100, 101):
+        assert list(rest_of(world.state, former, D(executed), world.now)) == []
+    assert list(rest_of(world.state, replace(former, intent=None), D(50), world.now)) == []
+
+
+def test_an_execution_replaces_what_was_made_up_for_its_order_up_to_that_time() -> None:
+    """Concluded or said by a person; what the order fills later is no part of it."""
+    world = traded()
+    order = world.order(bought(world))
+    put_order(world.state, replace(order, sent_at=world.now))
+    for name, intent in (("inferred:21.1", 21), ("x.01", 2), ("void:2.1", 2)):
+        a_fill(world, name, intent=intent, executed_at=world.now + HOUR)
+    assert replaced_by(world.state, 2, world.now) is None
+    for prefix in ("inferred:", "resolved:"):
+        made = a_fill(world, f"{prefix}2.1", intent=2, executed_at=world.now)
+        assert replaced_by(world.state, 2, world.now) == made
+        assert replaced_by(world.state, 2, world.now + SECOND) is None
+        assert replaced_by(world.state, None, world.now) is None
+        del world.state.fills[made.exec_id]
+
+
+def test_an_order_told_to_work_that_the_account_shows_to_have_filled_in_full_is_filled() -> None:
+    """The status counted all of it before the end was told."""
+    world = traded()
+    intent = bought(world)
+    world.acknowledge(intent)
+    filled_unheard(world, intent)
+    restarted(world)
+    world.status(intent, "Submitted", filled=100)
+    world.reconcile(rounds=2)
+    order = world.order(intent)
+    assert (order.state, order.filled, order.reported) == (OrderState.FILLED, 100, 100)
+    assert order.text.startswith("the account shows 100 that no execution told of")
