@@ -386,9 +386,26 @@ def test_what_nobody_told_can_not_be_missing(prefix: str) -> None:
 
 
 def test_any_revision_that_is_shown_stands_for_the_execution() -> None:
+    """And for it alone, though other names begin like it."""
     world = held_two()
-    world.executions[world.executions.index("0001.01")] = "0001.02"
+    fill = world.state.fills.pop("0001.01")
+    world.state.fills["0001.07.01"] = replace(fill, exec_id="0001.07.01")
+    world.executions[world.executions.index("0001.01")] = "0001.07.02"
     assert taken_back(world, -100) == []
+    world.executions.append("0001.08.01")
+    world.executions.remove("0001.07.02")
+    assert taken_back(world, -100)
+
+
+def test_of_several_fills_not_shown_the_one_that_fits_is_gone() -> None:
+    """The other's row was left out: the account has its shares."""
+    world = held_two()
+    world.executions.remove("0001.01")
+    world.state.fills["0002.01"] = replace(world.state.fills["0001.01"], exec_id="0002.01", quantity=D(1))
+    for missing, name in ((-100, "0001.01"), (-1, "0002.01")):
+        noted = taken_back(world, missing)[0]
+        assert isinstance(noted, m.FillBooked) and (noted.replaces, noted.side) == (name, Side.BUY)
+    assert len(taken_back(world, -101)) == 4 and taken_back(world, -99) == []
 
 
 @pytest.mark.parametrize(("earlier", "is_known"), [(SECOND, True), (timedelta(0), True), (-SECOND, False)])
@@ -412,6 +429,12 @@ def test_only_an_order_on_the_other_side_could_have_made_the_same_difference(sid
     assert (taken_back(world, -100) == []) is may_be
     put_order(world.state, replace(live, con_id=2))
     assert taken_back(world, -100)
+    changed(world, "0001.01", quantity=D("0.5"))
+    put_order(world.state, live)
+    row = m.Difference(con_id=1, symbol="AAA", book=D("0.5"), outside=D(0), account=D(0))
+    assert (list(take_back(world.state, row, reading(world))) == []) is may_be
+    changed(world, "0001.01", quantity=D(100))
+    put_order(world.state, replace(live, con_id=2))
     order = m.ForeignOrderSet(perm_id=77, con_id=2, symbol="BBB", side=side, remaining=D(5), status="Submitted")
     world.state.foreign_orders[77] = order
     assert taken_back(world, -100)
@@ -423,8 +446,11 @@ def test_a_name_tells_what_stands_in_an_executions_place() -> None:
     """By the same or a later revision; by an older one it is news no more; other names are not looked for."""
     world = held_two()
     world.state.fills["busted:0001.02"] = world.state.fills["0001.01"]
+    world.state.fills["busted:0018.07.02"] = world.state.fills["0001.01"]
     names = {"0001.02": "busted:0001.02", "0001.03": "busted:0001.02", "0001.01": "newer"}
+    names |= {"0018.07.02": "busted:0018.07.02", "0018.07.03": "busted:0018.07.02", "0018.07.01": "newer"}
     assert {name: taken_back_as(world.state, name) for name in names} == names
+    assert taken_back_as(world.state, "0018.08.02") is None
     assert taken_back_as(world.state, "000.02") is taken_back_as(world.state, "nameless") is None
     world.state.fills["busted:."] = world.state.fills["0001.01"]
     assert taken_back_as(world.state, "nameless") is None

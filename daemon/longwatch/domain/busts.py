@@ -33,7 +33,7 @@ def take_back(state: State, row: m.Difference, event: m.SnapshotSeen) -> Decided
     if any(_may_be_unheard(state, fill) for fill in busted):
         return
     for fill in busted:
-        yield from _undo(state, fill, event.tech)
+        yield from _undo(fill, event.tech)
 
 
 def taken_back_as(state: State, exec_id: str) -> str | None:
@@ -78,7 +78,7 @@ def _may_be_unheard(state: State, fill: Fill) -> bool:
     return other or any(foreign.con_id == fill.con_id for foreign in state.foreign_orders.values())
 
 
-def _undo(state: State, fill: Fill, tech: datetime) -> Decided:
+def _undo(fill: Fill, tech: datetime) -> Decided:
     side = Side.BUY if fill.quantity > 0 else Side.SELL
     yield m.FillBooked(
         exec_id=f"{BUSTED}{fill.exec_id}",
