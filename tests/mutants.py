@@ -25,7 +25,6 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +56,6 @@ PATIENCE = 10.0
 MEMORY = 3 * 2**30
 QUICK = 0.03
 """Seconds; what takes longer is asked after all else, as are the tests that hypothesis feeds."""
-FIRST_LOOK = 1.0
-"""Seconds of tests that a first look asks of each change."""
 LATEST = 12
 """So many of the tests that noticed the changes before are asked first."""
 
@@ -68,7 +65,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", default=list(MODULES))
     parser.add_argument("--only", default="", help="only changes whose name, as it is printed, matches this")
-    parser.add_argument("--quick", action="store_true", help="leave out tests that take long, for a first look")
+    parser.add_argument(
+        "--quick", action="store_true", help="ask only quick tests of files that import the module, for a first look"
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.inside:
@@ -124,7 +123,11 @@ def inside(module: str, only: re.Pattern[str], *, is_quick: bool) -> int:
     former = json.loads(kept.read_text()) if kept.exists() else {}
     outcomes = former["outcomes"] if former.get("source") == source else {}
     names = [name for name in mutate(module) if outcomes.setdefault(name, "not asked") not in NOTICED]
-    asker = Asker(module, [name for name in names if only.search(name)], is_quick=is_quick)
+
+    def keep(found: dict[str, str]) -> None:
+        kept.write_text(json.dumps({"source": source, "outcomes": outcomes | found}))
+
+    asker = Asker(module, [name for name in names if only.search(name)], keep, is_quick=is_quick)
     tests = [f"tests/domain/{path.name}" for path in sorted(Path("tests/domain").glob("test_*.py"))]
     ignored = [f"--deselect=tests/domain/{name}" for name in NEVER]
     options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:timeout", "--import-mode=importlib", "--tb=native"]
@@ -134,7 +137,6 @@ def inside(module: str, only: re.Pattern[str], *, is_quick: bool) -> int:
     settings.register_profile("mutants", usual, **profile)
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
     code = pytest.main([*options, *ignored, *tests], plugins=[asker])
-    kept.write_text(json.dumps({"source": source, "outcomes": outcomes | asker.outcomes}))
     return int(code) if not asker.is_done else 0
 
 
@@ -149,8 +151,10 @@ def mutate(module: str) -> list[str]:
 class Asker:
     """Takes the place of pytest's loop over the tests it has collected. A plugin of pytest."""
 
-    def __init__(self, module: str, names: Sequence[str], *, is_quick: bool) -> None:
-        self.module, self.names, self.is_quick = module, names, is_quick
+    def __init__(
+        self, module: str, names: Sequence[str], keep: Callable[[dict[str, str]], None], *, is_quick: bool
+    ) -> None:
+        self.module, self.names, self.keep, self.is_quick = module, names, keep, is_quick
         self.outcomes: dict[str, str] = {}
         self.is_done = False
         self._caches: list[Any] = []
@@ -158,29 +162,29 @@ class Asker:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Learn which tests reach which function, then ask of each change those that reach it."""
         took = json.loads(TOOK.read_text()) if TOOK.exists() else {}
-        items = {item.nodeid: item for item in session.items if not (self.is_quick and is_long(item, took))}
+        own = concerned(self.module)
+        items = {item.nodeid: item for item in session.items}
+        if self.is_quick:
+            items = {name: one for name, one in items.items() if _file(name) in own and not is_long(one, took)}
         reached = self._learned(list(items.values()))
         TOOK.write_text(json.dumps(took | {nodeid: seconds for nodeid, (seconds, _) in reached.items()}))
         self._caches = caches()
         gc.freeze()
-        own = concerned(self.module)
         order = {
-            nodeid: (is_long(items[nodeid], {nodeid: seconds}), nodeid.partition("::")[0] not in own, seconds)
+            nodeid: (is_long(items[nodeid], {nodeid: seconds}), _file(nodeid) not in own, seconds)
             for nodeid, (seconds, _) in reached.items()
         }
         killers: list[str] = []
         for number, name in enumerate(self.names, 1):
             function = name.partition("__mutmut_")[0]
             tests = sorted((one for one in order if function in reached[one][1]), key=order.__getitem__)
-            if self.is_quick:
-                spent = accumulate(order[one][2] for one in tests)
-                tests = [one for one, seconds in zip(tests, spent, strict=True) if seconds < FIRST_LOOK]
             chosen = [one for one in killers if one in set(tests)][:LATEST]
             chosen += [one for one in tests if one not in chosen]
             outcome, killer = self._asked(name, [items[one] for one in chosen], sum(order[one][2] for one in chosen))
             if killer is not None and not order[chosen[killer]][0]:
                 killers = [chosen[killer], *(one for one in killers if one != chosen[killer])]
             self.outcomes[name] = outcome
+            self.keep(self.outcomes)
             if outcome not in NOTICED:
                 print(f"{outcome}: {name}\n{difference(self.module, name)}\n", flush=True)
             if number % 100 == 0 or number == len(self.names):
@@ -237,9 +241,14 @@ class Asker:
 
 
 def concerned(module: str) -> set[str]:
-    """The files of tests that import a module by itself."""
+    """The files of tests that import a module by itself, or bear its name."""
     named = re.compile(rf"\bdomain\.{module} import|domain import .*\b{module}\b")
-    return {str(path) for path in Path("tests/domain").glob("test_*.py") if named.search(path.read_text())}
+    files = {str(path) for path in Path("tests/domain").glob("test_*.py") if named.search(path.read_text())}
+    return files | {f"tests/domain/test_{module}.py"}
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
 
 
 def is_long(item: Any, took: dict[str, float]) -> bool:

@@ -26,7 +26,7 @@ from longwatch.domain.lifecycle import (
 from longwatch.domain.orders import Absence, Change, Evidence, Order, OrderState
 from longwatch.domain.state import put_order
 from tests.domain import world as told
-from tests.domain.world import ACCOUNT, CLIENT, CLOSE, World, of_kind
+from tests.domain.world import ACCOUNT, CLIENT, CLOSE, World, of_kind, perm_id
 
 D = Decimal
 S, E = OrderState, Evidence
@@ -192,6 +192,7 @@ def test_an_execution_is_booked_with_all_that_it_says() -> None:
         price=D("99.50"),
         executed_at=world.now - SECOND,
         tech=world.now,
+        perm_id=perm_id(1),
     )
     assert of_kind(execution(world.state, replace(row, account="")), m.FillBooked) == [booked]
     assert list(execution(world.state, replace(row, account="DU999999"))) == []
