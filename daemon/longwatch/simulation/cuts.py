@@ -105,6 +105,8 @@ CHANGES = "a working order is given other terms, and theirs are cancelled and re
 STOPS = "a holding is protected by a stop, and in these runs none is to be"
 LOSSES = "losses are measured against a limit, and in these runs none is set"
 CROSSED = "what one strategy sells another buys, and in these runs that is not told apart"
+MARGIN = "an entry's margin is asked for first, as every fifth seed does"
+DELAYED = "quotes are delayed, and in these runs they are live"
 DOUBT = "the account shows what nothing known explains, and after a kill it does not"
 SELDOM_KINDS: Mapping[str, str] = {
     **dict.fromkeys(("BreakerLifted", "ControlRequested", "VerbSet"), PEOPLE),
@@ -118,6 +120,8 @@ SELDOM_KINDS: Mapping[str, str] = {
     **dict.fromkeys(("InstrumentMissing", "StrategyFailed", "StrategyFaulted", "TradeClamped"), STRATEGIES),
     **dict.fromkeys(("OrderChangeAsked", "OrderChangeAwaited", "OrderTermsSet"), CHANGES),
     **dict.fromkeys(("QuarantineLifted", "QuarantineSet"), DOUBT),
+    **dict.fromkeys(("MarginTold", "WhatIfAsked", "WhatIfSeen"), MARGIN),
+    "DelayedDataUsed": DELAYED,
     "SplitBooked": MARKETS,
 }
 """Kinds that a run in which nothing is wrong but the cuts does not meet, and when they are written."""

@@ -15,7 +15,7 @@ from longwatch.simulation.booked import books, moment
 from longwatch.simulation.cuts import Struck
 from longwatch.simulation.evidence import Evidence, Held, Row
 from longwatch.simulation.scenery import Scenery
-from longwatch.simulation.tap import Tap
+from longwatch.simulation.tap import Tap, is_question
 from longwatch.simulation.trouble import Played
 
 
@@ -35,8 +35,8 @@ def gather(
     return Evidence(
         scene=scene,
         rows=tuple(_rows(records)),
-        written=tuple(tap.written()),
-        heard=tuple(tap.heard()),
+        written=tuple(seen for seen in tap.written() if not is_question(seen)),
+        heard=tuple(seen for seen in tap.heard() if not is_question(seen)),
         orders=orders,
         fills=fills,
         busted=busted,

@@ -170,6 +170,7 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
             "max_position_size": 1_000_000,
             **_patience(seed),
         },
+        "account_limits": _questions(seed),
         "schedule": OFTEN if seed % 2 else DAILY,
         "strategies": [strategy("north", symbols[:part], 0.6), strategy("south", symbols[-part:], 0.4)],
         "sizing": {"cash_reserve_fraction": 0.03, "no_trade_band_weight": 0.001},
@@ -183,6 +184,12 @@ def _settings(seed: int, symbols: tuple[str, ...], sessions: tuple[Session, ...]
         "stops": _stops(seed),
         "ops": {"http_port": 0, "watchdog": False},
     }
+
+
+def _questions(seed: int) -> dict[str, Any]:
+    """Every fifth seed asks before each entry what it would bind of margin."""
+    random = Random(f"{seed}|margin")
+    return {"what_if": random.random() < 0.2, "what_if_fallback": random.choice(["refuse", "estimate"])}
 
 
 def _brisk(seed: int, settings: dict[str, Any]) -> dict[str, Any]:

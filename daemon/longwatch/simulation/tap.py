@@ -83,6 +83,11 @@ class Tap:
             kept += [(at, link, payload) for payload in found]
 
 
+def is_question(seen: Seen) -> bool:
+    """Whether it only asks, or answers, what an order would bind of margin: nothing is placed by it."""
+    return seen.name in ("placeOrder", "openOrder") and bool(seen.values["whatIf"])
+
+
 def _request_of(payload: bytes) -> int:
     return int(payload.split(b"\0", 2)[1])
 
