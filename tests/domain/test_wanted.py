@@ -9,7 +9,9 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.settings import TradeSettings
-from tests.domain.world import SETTINGS, YESTERDAY, World
+from longwatch.domain.targets import weighed
+from longwatch.domain.wanted import sized, untradable, wanted_trades
+from tests.domain.world import PRICES, SETTINGS, YESTERDAY, World, judged, of_kind
 
 D = Decimal
 TREND = ("trend", ("AAA", "CCC"))
@@ -80,3 +82,108 @@ def test_a_disabled_strategy_holds_nothing_back() -> None:
     world = holding(replace(BOTH, allocations=(("trend", D(1)),)))
     fail(world)
     assert traded(world, AAA="0.2", CCC="0") == {"AAA", "BBB", "CCC"}
+
+
+# ── what can't be put in shares ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def refusals(world: World, **weights: str) -> list[m.TradeRefused]:
+    """Of a rebalance to these weights."""
+    world.targets(**weights)
+    return of_kind(world.rebalance().facts, m.TradeRefused)
+
+
+def flawed(world: World, symbol: str, *flaws: str) -> None:
+    """A refresh that found flaws in one symbol's bars, or just no close."""
+    rows = [judged(one) for one in PRICES if one != symbol]
+    rows.append(replace(judged(symbol, *flaws), close=None))
+    world.hear(m.DataRefreshed, run_id="refresh@2", session=YESTERDAY.date, judged=tuple(rows))
+    del world.prices[symbol]
+
+
+def test_a_symbol_without_a_contract_is_refused_with_the_brokers_reason() -> None:
+    """Or with ours, where it has not been asked for yet; one that weighs nothing is not spoken of."""
+    world = World.ready(SETTINGS)
+    world.hear(m.InstrumentsSeen, instruments=(), missing=(("GONE", "the broker knows no STK GONE in USD"),))
+    assert refusals(world, AAA="0", GONE="0.1", NEW="0.1", ZERO="0") == [
+        m.TradeRefused(
+            run_id="rebalance@1",
+            symbol="GONE",
+            check="instrument",
+            wanted=D(0),
+            observed="the broker knows no STK GONE in USD",
+            limit="a known contract",
+            text="GONE: the broker knows no STK GONE in USD",
+        ),
+        m.TradeRefused(
+            run_id="rebalance@1",
+            symbol="NEW",
+            check="instrument",
+            wanted=D(0),
+            observed="its contract is not known",
+            limit="a known contract",
+            text="NEW: its contract is not known",
+        ),
+    ]
+
+
+def test_a_holding_with_flawed_bars_is_neither_bought_nor_sold() -> None:
+    """What was to go is told in shares, with the flaw in its own words; what is to be bought has none."""
+    world = holding(replace(SETTINGS, universes=(("trend", tuple(PRICES)),)))
+    flawed(world, "BBB", "BBB 2007-01-04: a hole")
+    (gone,) = refusals(world, AAA="0.1", BBB="0", CCC="0.02")
+    assert (gone.symbol, gone.check, gone.wanted, gone.limit) == ("BBB", "data", -100, "sound bars")
+    assert gone.observed == gone.text == "BBB 2007-01-04: a hole"
+    (bought,) = refusals(world, AAA="0.1", BBB="0.3", CCC="0.02")
+    assert (bought.symbol, bought.wanted) == ("BBB", 0)
+
+
+def test_a_symbol_without_a_close_says_so() -> None:
+    """Without a flaw to name, and without any verdict."""
+    world = World.ready(SETTINGS)
+    flawed(world, "AAA")
+    (refused,) = refusals(world, AAA="0.1")
+    assert (refused.observed, refused.text) == ("it has no validated close", "AAA: it has no validated close")
+    del world.state.judged["AAA"]
+    assert [one.observed for one in refusals(world, AAA="0.1")] == ["it has no validated close"]
+
+
+def test_a_cheap_share_is_as_good_as_a_dear_one() -> None:
+    """Half a dollar is a price."""
+    world = World.ready(SETTINGS)
+    world.prices["AAA"] = D("0.5")
+    rows = [replace(judged("AAA"), close=D("0.5")), judged("BBB"), judged("CCC")]
+    world.hear(m.DataRefreshed, run_id="refresh@2", session=YESTERDAY.date, judged=tuple(rows))
+    (order,) = world.trade(AAA="0.01")
+    assert order.quantity == 2000
+
+
+def test_without_equity_nothing_is_wanted_and_nothing_refused() -> None:
+    """Before the first valuation there are no prices to reckon by."""
+    world = World.ready(SETTINGS)
+    assert world.state.equity is None
+    found = weighed(world.state)
+    event = m.RebalanceDue(at=world.now, tech=world.now, run_id="r", session=None, quotes=())
+    assert wanted_trades(world.state, event, found) == []
+    assert list(untradable(world.state, found)) == []
+
+
+def test_a_flatten_asks_for_no_bars_and_closes_what_has_no_order() -> None:
+    """Flawed bars hold nothing back, and neither does a lacking size; at the quote, or else at the cost."""
+    world = holding(replace(SETTINGS, universes=(("trend", tuple(PRICES)),)))
+    flawed(world, "BBB", "BBB 2007-01-04: a hole")
+    world.targets(AAA="0.1", BBB="0.1", CCC="0.02")
+    world.hear(m.ControlRequested, command="flatten", by="person", reason="test", quotes=world.quotes())
+    event = m.RebalanceDue(at=world.now, tech=world.now, run_id="r", session=None, quotes=world.quotes())
+    wanted = wanted_trades(world.state, event, weighed(world.state))
+    assert [(one.instrument.symbol, one.held, one.trade, one.price, one.weight, one.flat) for one in wanted] == [
+        ("AAA", 100, -100, 100, 0, True),
+        ("BBB", 100, -100, 90, 0, True),
+        ("CCC", 100, -100, 20, 0, True),
+    ]
+    assert [list(sized(world.state, "r", weighed(world.state), one)) for one in wanted] == [[], [], []]
+    step = world.rebalance()
+    assert [fact for fact in of_kind(step.facts, m.TradeRefused) if fact.check == "data"] == []
+    ordered = {order.symbol for order in world.state.live_orders()}
+    again = wanted_trades(world.state, event, weighed(world.state))
+    assert {one.instrument.symbol for one in again} == {"AAA", "BBB", "CCC"} - ordered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from longwatch.domain import caps, certificate, held_at, means, permits, pricing
+from longwatch.domain import caps, certificate, held_at, means, permits, pricing, targets
 from longwatch.domain.caps import with_exposure
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.limits import CapRule, CheckRule, Limit
@@ -19,6 +19,7 @@ LIMITS: tuple[Limit, ...] = (
     *pricing.ROWS,
     *means.ROWS,
     *caps.ROWS,
+    *targets.ROWS,
     *held_at.ROWS,
 )
 """Every limit there is; checks and caps are asked in this order."""

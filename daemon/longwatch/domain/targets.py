@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from longwatch.domain.limits import Does, Limit, Setting
 from longwatch.domain.messages import SeriesJudged
 from longwatch.domain.methods import NOTHING, Measures, Scaled, scale, volatility_of
 from longwatch.domain.parts import within_part
@@ -121,3 +122,32 @@ def _frozen(state: State, silent: Set[str]) -> set[str]:
     asked_for = {symbol for name, universe in state.settings.universes if name in silent for symbol in universe}
     named = {symbol for name in silent if name in state.targets for symbol, _ in state.targets[name].weights}
     return asked_for | named
+
+
+SHOWN = "tests/daemon/test_sizing.py"
+ROWS = (
+    Limit(
+        name="max_leverage",
+        does=Does.SIZES,
+        unit="of a strategy's capital",
+        text="The largest sum of absolute sizes that a method but `weights` may make of a strategy's weights.",
+        test=f"{SHOWN}::test_leverage_is_cut_to_its_limit",
+        settings=(Setting("sizing.max_leverage", "1"),),
+    ),
+    Limit(
+        name="volatility_floor",
+        does=Does.SIZES,
+        unit="a year",
+        text="The least volatility an instrument is sized by, lest a quiet month call for any size.",
+        test=f"{SHOWN}::test_a_quiet_instrument_counts_as_the_floor",
+        settings=(Setting("sizing.volatility_floor", "0.02"),),
+    ),
+    Limit(
+        name="buffer_fraction",
+        does=Does.SIZES,
+        unit="of the target",
+        text="Within so much about its target a position is left; from beyond, a trade leads to the nearer edge.",
+        test=f"{SHOWN}::test_a_buffer_is_entered_at_its_nearer_edge",
+        settings=(Setting("sizing.buffer_fraction", "0"),),
+    ),
+)
