@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal as D
 
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from longwatch.domain import messages as m
 from longwatch.domain import splits
 from longwatch.domain.causes import Cause
-from longwatch.domain.state import fingerprint
+from longwatch.domain.orders import Purpose
+from longwatch.domain.positions import Holding
+from longwatch.domain.state import Moved, fingerprint, put_order
 from longwatch.journal.codec import decode, encode
 from tests.domain.world import CON_IDS, World, alerts, of_kind
 
@@ -221,3 +224,206 @@ def test_no_history_no_figures_no_split() -> None:
     world.moved("AAA")
     assert splits._ratio_moved(world.state, 1) is None
     assert not world.state.quarantines
+
+
+# ── the proofs by themselves ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def moved_by_a_split(new: int = 2, old: int = 1, held: int = 200, **after: str) -> World:
+    """So many shares were ours at 100; the broker's figures are those after the split, but for what is said."""
+    world = World.ready()
+    now = D(after.get("shares", D(held) * new / old))
+    world.state.book[1] = Holding(con_id=1, symbol="AAA", quantity=D(held), average_cost=D(100))
+    world.state.moved[1] = Moved(quantity=D(held), average_cost=D(100), at=world.now)
+    world.state.account_positions[1] = ("AAA", now)
+    world.state.account_costs[1] = D(after.get("cost", D(100) * old / new))
+    world.state.rebased["AAA"] = (D(after.get("rebased", D(new) / old)), world.state.sessions[0].date)
+    return world
+
+
+def split_of(world: World) -> m.SplitBooked | None:
+    row = m.Difference(
+        con_id=1,
+        symbol="AAA",
+        book=world.state.held(1),
+        outside=world.state.outside.get(1, ("", D(0)))[1],
+        account=world.state.account_positions[1][1],
+    )
+    return splits.proven(world.state, row)
+
+
+def test_what_is_booked_of_a_split_is_all_that_moves() -> None:
+    """Three for two of 201 shares, of which one is not ours; the fractions are theirs."""
+    world = moved_by_a_split(3, 2, 200)
+    world.state.book[1] = replace(world.state.book[1], quantity=D(199))
+    world.state.outside[1] = ("AAA", D(1))
+    found = split_of(world)
+    assert found == m.SplitBooked(
+        con_id=1,
+        symbol="AAA",
+        new=3,
+        old=2,
+        book=D(298),
+        outside=D(2),
+        average_cost=D(200) / 3,
+        sizing_price=None,
+        at=world.now,
+        proof=f"position 200 -> 300, average cost 100 -> {D(200) / 3}, history rebased by 1.5",
+    )
+
+
+def test_where_the_account_has_fractions_so_has_the_book() -> None:
+    """Half a share of ours and of others is one each; with nothing of others' all is ours."""
+    world = moved_by_a_split(3, 2, 202, shares="303")
+    world.state.book[1] = replace(world.state.book[1], quantity=D(201))
+    world.state.outside[1] = ("AAA", D(1))
+    found = split_of(world)
+    assert found is not None and (found.book, found.outside) == (301, 2)
+    world = moved_by_a_split(3, 2, 201)
+    found = split_of(world)
+    assert found is not None and (found.book, found.outside) == (D("301.5"), 0)
+    world.state.book[1] = replace(world.state.book[1], quantity=D(200))
+    world.state.outside[1] = ("AAA", D(1))
+    found = split_of(world)
+    assert found is not None and (found.book, found.outside) == (300, D("1.5"))
+    world = moved_by_a_split(3, 2, 201, shares="301")
+    found = split_of(world)
+    assert found is not None and (found.book, found.outside) == (301, 0)
+    del world.state.book[1]
+    world.state.outside[1] = ("AAA", D(201))
+    found = split_of(world)
+    assert found is not None and (found.book, found.outside, found.average_cost) == (0, 301, 0)
+
+
+@pytest.mark.parametrize(
+    ("after", "is_proven"),
+    [
+        ({"rebased": "2.02"}, True),
+        ({"rebased": "2.0201"}, False),
+        ({"rebased": "1.98"}, True),
+        ({"rebased": "1.9799"}, False),
+        ({"cost": "49.976"}, True),
+        ({"cost": "49.97"}, False),
+        ({"cost": "50.03"}, False),
+        ({"shares": "401"}, False),
+        ({"shares": "399"}, False),
+        ({"shares": "0"}, False),
+        ({"cost": "0"}, False),
+    ],
+)
+def test_each_proof_may_be_off_by_so_much(after: dict[str, str], is_proven: bool) -> None:
+    """A hundredth of the history, a two-thousandth of the cost, no share."""
+    assert (split_of(moved_by_a_split(**after)) is not None) is is_proven  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ratio", [(2, 1), (1, 2), (3, 2), (1, 10), (49, 50), (50, 49), (7, 3)])
+def test_the_simplest_ratio_is_named(ratio: tuple[int, int]) -> None:
+    """Whole shares are left of it, the fraction of one is paid out."""
+    new, old = ratio
+    exact = D(1999) * new / old
+    world = moved_by_a_split(new, old, 1999, shares=str(int(exact)))
+    found = split_of(world)
+    assert found is not None and (found.new, found.old) == ratio
+
+
+def test_what_the_broker_has_not_told_proves_nothing() -> None:
+    """Each figure of before and of now, and the history's own."""
+    for spoil in (
+        lambda state: state.moved.clear(),
+        lambda state: state.account_costs.clear(),
+        lambda state: state.rebased.clear(),
+        lambda state: state.moved.update({1: replace(state.moved[1], average_cost=None)}),
+        lambda state: state.moved.update({1: replace(state.moved[1], average_cost=D(0))}),
+        lambda state: state.moved.update({1: replace(state.moved[1], quantity=D(0))}),
+        lambda state: state.moved.update({1: replace(state.moved[1], at=None)}),
+        lambda state: state.moved.update({1: replace(state.moved[1], quantity=D(100), average_cost=D(200))}),
+    ):
+        world = moved_by_a_split()
+        assert split_of(world) is not None
+        spoil(world.state)
+        assert split_of(world) is None
+
+
+def test_a_history_counts_that_was_rebased_in_the_last_session_closed_when_the_position_moved_or_later() -> None:
+    """A session that closes at the very instant is one; where none is known, any is."""
+    world = moved_by_a_split()
+    yesterday, today, monday = world.state.sessions
+    early = yesterday.date - timedelta(days=1)
+    for at, session, counts in (
+        (today.close_at, today.date, True),
+        (today.close_at, yesterday.date, False),
+        (today.close_at - timedelta(microseconds=1), yesterday.date, True),
+        (today.close_at, monday.date, True),
+        (yesterday.close_at - timedelta(days=1), early, True),
+    ):
+        world.state.moved[1] = replace(world.state.moved[1], at=at)
+        world.state.rebased["AAA"] = (D(2), session)
+        assert (split_of(world) is not None) is counts, (at, session)
+
+
+@pytest.mark.parametrize(
+    ("price", "close", "sized_at"),
+    [("100", "50", "50"), ("50", "50", "50"), ("100", None, "50"), ("100", "0", "100"), ("100", "99", "100")],
+)
+def test_the_next_decision_is_sized_at_the_price_that_lies_by_the_last_close(
+    price: str, close: str | None, sized_at: str
+) -> None:
+    """It may have been rebased with the history already; with no close it has not."""
+    world = moved_by_a_split()
+    world.targets(AAA="0.1")
+    assert world.state.equity is not None
+    world.state.equity = replace(world.state.equity, prices=(("AAA", D(price)),))
+    world.state.judged["AAA"] = replace(world.state.judged["AAA"], close=None if close is None else D(close))
+    found = split_of(world)
+    assert found is not None and found.sizing_price == D(sized_at)
+    del world.state.judged["AAA"]
+    found = split_of(world)
+    assert found is not None and found.sizing_price == D(price) / 2
+    world.state.equity = replace(world.state.equity, prices=(("BBB", D(price)),))
+    found = split_of(world)
+    assert found is not None and found.sizing_price is None
+
+
+def suspected(world: World) -> list[object]:
+    return list(splits.suspect(world.state, 1, "AAA", world.now))
+
+
+def test_what_is_said_and_done_when_a_split_is_suspected() -> None:
+    """One sentence for the quarantine and the alert, a cancel for each order but a stop, and prices are fetched."""
+    world = moved_by_a_split()
+    found = suspected(world)
+    text = "200 shares became 400 at as many times less cost, a split of 2/1 it seems"
+    reason = f"position: {text}; its history has not shown it yet"
+    assert found == [
+        m.QuarantineSet(con_id=1, symbol="AAA", reason=reason, tech=world.now, cause=Cause.SPLIT),
+        m.RaiseAlert(key="split_suspected", text=f"AAA: {text}; no new orders in it until that is proven"),
+        m.RunJob(job="refresh", reason="a split of AAA would rebase its history"),
+    ]
+    other = World.ready()
+    other.acknowledge(other.one(AAA="0.1"))
+    order = other.order(1)
+    put_order(world.state, order)
+    world.state.by_order_id[(order.client_id or 0, order.order_id or 0)] = 1
+    asked = m.OrderCancelAsked(intent=1, reason="sized before a split")
+    assert suspected(world)[2:4] == [asked, m.CancelOrder(intent=1, order_id=order.order_id or 0)]
+    for kept in (replace(order, purpose=Purpose.STOP), replace(order, cancel_asked=True)):
+        put_order(world.state, kept)
+        assert suspected(world) == found
+    world.state.outside[1] = ("AAA", D(200))
+    assert suspected(world) == []
+    world.state.outside.clear()
+    world.state.quarantines[1] = found[0]  # type: ignore[assignment]
+    assert suspected(world) == []
+
+
+def test_a_history_is_awaited_only_where_a_split_is_suspected() -> None:
+    """And only one that was rebased."""
+    world = moved_by_a_split()
+    row = m.SeriesJudged(symbol="AAA", bars=1, last_session=None, close=None, flaws=())
+    held = m.QuarantineSet(con_id=1, symbol="AAA", reason="position", tech=world.now, cause=Cause.SPLIT)
+    assert not splits.is_awaited(world.state, (replace(row, rebased=D(2)),))
+    world.state.quarantines[1] = held
+    assert splits.is_awaited(world.state, (row, replace(row, rebased=D(2))))
+    assert not splits.is_awaited(world.state, (row, replace(row, symbol="BBB", rebased=D(2))))
+    world.state.quarantines[1] = replace(held, cause=Cause.TRANSFER)
+    assert not splits.is_awaited(world.state, (replace(row, rebased=D(2)),))
