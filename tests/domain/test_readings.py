@@ -1,0 +1,386 @@
+"""One reading of the account, step by step: what it notes, what it asks for, and from which instant each rule holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.instruments import Side
+from longwatch.domain.orders import Absence, Evidence, Order, OrderState
+from longwatch.domain.reconcile import position_seen, reconcile
+from longwatch.domain.state import put_order
+from tests.domain import world as told
+from tests.domain.world import ACCOUNT, CLOSE, EQUITY, SETTINGS, World, of_kind, perm_id
+
+D = Decimal
+S, E = OrderState, Evidence
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+TICK = timedelta(microseconds=1)
+
+
+def reading(world: World, **fields: object) -> list[object]:
+    """What one whole download leads to that took a second and shows the account as it is."""
+    parts = {
+        "positions": tuple(
+            m.PositionRow(con_id=con_id, symbol=symbol, quantity=quantity, average_cost=D(90))
+            for con_id, (symbol, quantity) in world.state.account_positions.items()
+        ),
+        "open_perm_ids": tuple(sorted(world.open_orders)),
+        "completed_perm_ids": tuple(sorted(world.completed)),
+        "exec_ids": tuple(world.executions),
+    }
+    whole = {"reason": "scheduled", "net_liquidation": EQUITY, "cash": EQUITY}
+    times = {"at": world.now, "tech": world.now, "started_tech": world.now - SECOND}
+    return list(reconcile(world.state, m.SnapshotSeen(**(parts | whole | times | fields))))  # type: ignore[arg-type]
+
+
+def moves(found: object) -> list[tuple[object, ...]]:
+    return [(one.intent, one.state, one.evidence, one.text, one.deadline) for one in of_kind(found, m.OrderMoved)]  # type: ignore[arg-type]
+
+
+# ── the download itself ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_download_of_before_the_backend_came_back_is_asked_for_again() -> None:
+    """Begun at that instant it is whole; while the backend is away, its own figures are looked at."""
+    world = World.ready()
+    again = [m.RequestSnapshot(reason="the backend was away during the last download")]
+    began = world.now - SECOND
+    world.state.backend_since = began + TICK
+    assert reading(world) == again
+    for since, up in ((began, True), (None, True), (began + TICK, False)):
+        world.state.backend_since, world.state.backend_up = since, up
+        assert len(reading(world)) >= 2
+
+
+def test_the_accounts_figures_are_noted_where_both_are_there_though_a_part_failed() -> None:
+    world = World.ready()
+    valued = m.AccountValued(net_liquidation=EQUITY, cash=EQUITY - 5, tech=world.now, at=world.now)
+    why = (("positions", "no end mark"), ("executions", "a row is rubbish"))
+    text = "positions: no end mark; executions: a row is rubbish"
+    failed = [
+        m.SnapshotFailed(failures=why, tech=world.now),
+        m.RaiseAlert(key="snapshot_failed", text=f"the account could not be read ({text}); no orders until it can"),
+    ]
+    assert reading(world, cash=EQUITY - 5, failures=why) == [valued, *failed]
+    assert reading(world, cash=None, failures=why) == reading(world, net_liquidation=None, failures=why) == failed
+    for part in ("positions", "open_perm_ids", "completed_perm_ids", "exec_ids"):
+        noted = of_kind(reading(world, **{part: None}), m.SnapshotFailed)
+        assert noted == [m.SnapshotFailed(failures=(("download", "incomplete"),), tech=world.now)]
+
+
+def test_a_whole_reading_makes_a_link_ready_that_was_being_synchronised() -> None:
+    world = World.ready()
+    assert of_kind(reading(world), m.LinkMoved) == []
+    world.state.link = m.Link.SYNCING
+    assert of_kind(reading(world), m.LinkMoved) == [m.LinkMoved(link=m.Link.READY, reason="", tech=world.now)]
+
+
+# ── positions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def row(quantity: int, cost: int = 90, con_id: int = 1) -> m.PositionRow:
+    return m.PositionRow(con_id=con_id, symbol="AAA", quantity=D(quantity), average_cost=D(cost))
+
+
+def test_positions_are_noted_where_shares_or_cost_are_news_and_gone_ones_as_none() -> None:
+    """A cost without shares says nothing."""
+    world = World.ready(AAA=100)
+    at = world.now
+
+    def noted(*rows: m.PositionRow) -> list[object]:
+        return of_kind(reading(world, positions=rows), m.AccountPositionSet)
+
+    def fact(quantity: int, cost: int | None = 90) -> m.AccountPositionSet:
+        shown = None if cost is None else D(cost)
+        return m.AccountPositionSet(con_id=1, symbol="AAA", quantity=D(quantity), average_cost=shown, at=at)
+
+    assert noted(row(100)) == []
+    assert noted(row(101)) == [fact(101)]
+    assert noted(row(100, 91)) == [fact(100, 91)]
+    assert noted() == [fact(0, None)]
+    assert noted(row(100), row(5, 50, con_id=2)) == [replace(fact(5, 50), con_id=2)]
+    world.state.account_positions[1] = ("AAA", D(0))
+    assert noted(row(0, 80)) == noted() == []
+
+
+def test_a_position_told_by_itself_is_noted_for_this_account() -> None:
+    world = World.ready(AAA=100)
+    seen = m.PositionSeen(
+        at=world.now, tech=world.now, account=ACCOUNT, con_id=1, symbol="AAA", quantity=D(90), average_cost=D(91)
+    )
+    noted = m.AccountPositionSet(con_id=1, symbol="AAA", quantity=D(90), average_cost=D(91), at=world.now)
+    assert list(position_seen(world.state, seen)) == [noted]
+    assert list(position_seen(world.state, replace(seen, account="DU999999"))) == []
+
+
+@pytest.mark.parametrize("is_adopted", [False, True])
+def test_what_was_held_before_the_first_comparison_is_outside_or_adopted(is_adopted: bool) -> None:
+    """By what the book has not of it; after that it is a difference."""
+    world = World.ready(replace(SETTINGS, adopt_existing=is_adopted))
+    world.finish(world.one(AAA="0.1"))
+    rows = (row(130), row(-5, con_id=2), m.PositionRow(con_id=3, symbol="AAA", quantity=D(0)))
+    kinds = (m.HoldingAdopted, m.OutsideSet)
+    assert [one for kind in kinds for one in of_kind(reading(world, positions=rows), kind)] == []
+    world.state.compared = None
+    found = [one for kind in kinds for one in of_kind(reading(world, positions=rows), kind)]
+    common = [{"con_id": 1, "symbol": "AAA", "quantity": D(30)}, {"con_id": 2, "symbol": "AAA", "quantity": D(-5)}]
+    if is_adopted:
+        why = "adopt_existing at the first start"
+        assert found == [m.HoldingAdopted(**one, average_cost=D(90), reason=why) for one in common]  # type: ignore[arg-type]
+    else:
+        assert found == [m.OutsideSet(**one, reason="held before the first start") for one in common]  # type: ignore[arg-type]
+
+
+# ── orders that are gone, or there again ────────────────────────────────────────────────────────────────────────────
+
+
+def test_somebody_elses_order_that_is_shown_no_more_is_gone() -> None:
+    world = World.ready()
+    order = m.ForeignOrderSet(perm_id=77, con_id=2, symbol="BBB", side=Side.SELL, remaining=D(5), status="Submitted")
+    world.state.foreign_orders = {77: order, 78: replace(order, perm_id=78)}
+    found = of_kind(reading(world, open_perm_ids=(78,)), m.ForeignOrderSet)
+    assert found == [replace(order, remaining=D(0), status="gone")]
+
+
+def working(**fields: object) -> tuple[World, Order]:
+    """An order at work that the broker shows, from long before the reading."""
+    world = World.ready()
+    world.acknowledge(world.one(AAA="0.1"))
+    world.wait(600)
+    put_order(world.state, replace(world.order(1), **fields))  # type: ignore[arg-type]
+    return world, world.order(1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_missed"),
+    [
+        ({}, True),
+        ({"moved_at": None}, True),
+        ({"sent_at": None}, False),
+        ({"sent_at": -1}, True),
+        ({"sent_at": 0}, False),
+        ({"moved_at": -1}, True),
+        ({"moved_at": 0}, False),
+        ({"state": S.SENDING}, False),
+        ({"ending": S.CANCELLED}, False),
+    ],
+)
+def test_a_working_order_that_no_list_shows_is_unknown(fields: dict[str, object], is_missed: bool) -> None:
+    """Unless it was sent, or moved, no earlier than the download began; one that is ending is waited for."""
+    world, order = working()
+    began = world.now - SECOND
+    ticks = {name: began + value * TICK if isinstance(value, int) else value for name, value in fields.items()}
+    put_order(world.state, replace(order, **ticks))  # type: ignore[arg-type]
+    missed = [(1, S.UNKNOWN, E.SILENCE, "no longer shown by the broker", world.now)]
+    assert moves(reading(world, open_perm_ids=()))[:1] == (missed if is_missed else [])
+    assert moves(reading(world)) == moves(reading(world, open_perm_ids=(), completed_perm_ids=(perm_id(1),))) == []
+
+
+@pytest.mark.parametrize("state", [S.CANCELLED, S.EXPIRED, S.FILLED, S.REJECTED])
+def test_an_order_told_to_have_ended_that_a_later_download_lists_as_open_is_taken_at_that_word(
+    state: OrderState,
+) -> None:
+    """Asked for since then, and not among those that have ended."""
+    world, order = working(state=state)
+    found = reading(world)
+    if state in (S.CANCELLED, S.EXPIRED):
+        assert moves(found) == [(1, S.WORKING, E.LISTED, "listed as open after its end was told", None)]
+    elif state is S.FILLED:
+        assert [one.key for one in of_kind(found, m.RaiseAlert)] == ["listed_though_filled"]
+    else:
+        assert moves(found) == []
+    for moved_at in (world.now - SECOND, None):
+        put_order(world.state, replace(order, moved_at=moved_at))
+        assert of_kind(reading(world), m.OrderMoved) == of_kind(reading(world), m.RaiseAlert) == []
+    put_order(world.state, order)
+    both = (perm_id(1),)
+    assert of_kind(reading(world, open_perm_ids=both, completed_perm_ids=both), m.OrderMoved) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason", "goes_out"),
+    [
+        (True, "reconcile", True),
+        (True, "end of day", True),
+        (True, "scheduled", False),
+        (False, "reconcile", False),
+    ],
+)
+def test_an_unanswered_cancel_goes_out_again_with_a_regular_reading(asked: bool, reason: str, goes_out: bool) -> None:
+    """Of a working order only."""
+    world, order = working(cancel_asked=asked)
+    cancel = [m.CancelOrder(intent=1, order_id=order.order_id or 0)]
+    assert of_kind(reading(world, reason=reason), m.CancelOrder) == (cancel if goes_out else [])
+    put_order(world.state, replace(order, state=S.SENDING))
+    assert of_kind(reading(world, reason=reason), m.CancelOrder) == []
+
+
+# ── unknown orders ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def unknown(rounds: int = 3, **fields: object) -> tuple[World, Order]:
+    """Sent and never heard of; so many rounds have shown nothing, and its cancel was answered with "not found"."""
+    world = World.ready()
+    world.handed(world.one(AAA="0.1"))
+    world.wait(600)
+    first, last = world.now - 5 * MINUTE, world.now - MINUTE
+    gathered = Absence(since=first, rounds=rounds, first_round_at=first, last_round_at=last, cancel_not_found=True)
+    order = replace(world.order(1), state=S.UNKNOWN, absence=gathered, deadline=CLOSE, **fields)  # type: ignore[arg-type]
+    put_order(world.state, order)
+    return world, order
+
+
+def test_an_order_is_absent_when_every_proof_is_there() -> None:
+    world, _ = unknown()
+    assert moves(reading(world)) == [(1, S.ABSENT, E.PROVEN_ABSENT, "five proofs of absence", None)]
+
+
+QUIET = timedelta(seconds=SETTINGS.absence_quiet_seconds)
+
+
+def farm(**fields: object) -> m.FarmMoved:
+    return replace(m.FarmMoved(farm="usfarm", up=True, tech=told.START), **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda state, now: setattr(state, "backend_up", False), "the gateway's own link is not up for long enough"),
+        (
+            lambda state, now: setattr(state, "backend_since", now - QUIET + TICK),
+            "the gateway's own link is not up for long enough",
+        ),
+        (lambda state, now: setattr(state, "backend_since", None), "the gateway's own link is not up for long enough"),
+        (lambda state, now: setattr(state, "link_since", now - QUIET + TICK), "the link is not up for long enough"),
+        (lambda state, now: setattr(state, "link_since", None), "the link is not up for long enough"),
+        (lambda state, now: setattr(state, "link", m.Link.SYNCING), "the link is not up for long enough"),
+    ],
+)
+def test_each_link_must_have_been_up_for_long_enough(spoil, why: str) -> None:
+    """At the very instant it is."""
+    world, order = unknown()
+    world.state.backend_since = world.state.link_since = world.now - QUIET
+    assert moves(reading(world, started_tech=world.now))[0][1] is S.ABSENT
+    spoil(world.state, world.now)
+    found = moves(reading(world, started_tech=world.now))
+    assert [(one[1], one[3]) for one in found[:1]] == [(S.UNKNOWN, why)], order
+
+
+def test_what_an_absence_still_lacks_is_what_the_order_says() -> None:
+    """Two rounds, the answer to its cancel, a number that names it, the same day, the same gateway."""
+    world, order = unknown()
+    gathered = order.absence
+    assert gathered is not None
+
+    def lacks(**fields: object) -> object:
+        put_order(world.state, replace(order, **fields))  # type: ignore[arg-type]
+        return moves(reading(world))[0][3]
+
+    assert lacks(absence=None) == "two rounds of downloads are needed"
+    unanswered = replace(gathered, cancel_not_found=False)
+    assert lacks(absence=unanswered) == "its cancel is not yet answered"
+    assert lacks(absence=unanswered, client_id=9) == "its order id names nothing at this gateway any more"
+    assert lacks(client_id=9) == "five proofs of absence"
+    assert lacks(epoch=7) == "the gateway may have been restarted"
+    assert lacks(created_at=order.created_at - timedelta(days=1), tif="GTC") == "midnight has passed"
+    put_order(world.state, order)
+    world.state.account_positions[1] = ("AAA", D(40))
+    assert lacks() == "positions differ"
+
+
+def test_rounds_that_count_lie_apart_and_began_after_the_order_was_unknown() -> None:
+    """Another connection than the order's has begun since then by itself."""
+    world, order = unknown()
+    gathered = order.absence
+    assert gathered is not None
+    apart = timedelta(seconds=SETTINGS.absence_round_seconds)
+    began = world.now - SECOND
+
+    def noted(absence: Absence | None, **fields: object) -> list[object]:
+        put_order(world.state, replace(order, absence=absence, client_id=9, **fields))  # type: ignore[arg-type]
+        return [one.absence for one in of_kind(reading(world), m.AbsenceNoted)]
+
+    open_still = replace(gathered, cancel_not_found=False)
+    counted = replace(open_still, rounds=4, last_round_at=world.now)
+    assert noted(replace(open_still, last_round_at=began - apart)) == [counted]
+    assert noted(replace(open_still, last_round_at=began - apart + TICK)) == []
+    assert noted(replace(open_still, since=began)) == [replace(counted, since=began)]
+    assert noted(replace(open_still, since=began + TICK)) == []
+    fresh = Absence(since=world.now)
+    assert noted(None) == [fresh]
+    first = replace(fresh, rounds=1, first_round_at=world.now, last_round_at=world.now)
+    assert noted(None, epoch=(order.epoch or 0) - 1) == [first]
+
+
+@pytest.mark.parametrize(("rounds", "pace"), [(3, 1), (4, 2), (8, 2), (9, 4), (33, 64), (99, 64)])
+def test_what_a_few_rounds_have_not_settled_is_looked_at_less_and_less_often(rounds: int, pace: int) -> None:
+    """Twice as seldom after every five, down to a sixty-fourth."""
+    world, _ = unknown(rounds, client_id=9)
+    assert world.order(1).absence is not None
+    put_order(world.state, replace(world.order(1), absence=replace(world.order(1).absence, cancel_not_found=False)))
+    again = world.now + timedelta(seconds=SETTINGS.absence_round_seconds) * pace
+    assert moves(reading(world))[0][4] == again
+
+
+def test_the_first_look_that_may_have_begun_too_early_is_repeated_at_once() -> None:
+    world, order = unknown()
+    put_order(world.state, replace(order, absence=None))
+    assert moves(reading(world))[0][4] == world.now
+    put_order(world.state, replace(order, absence=None, epoch=(order.epoch or 0) - 1))
+    again = world.now + timedelta(seconds=SETTINGS.absence_round_seconds)
+    assert moves(reading(world))[0][4] == again
+
+
+def test_a_cancel_goes_out_with_each_round_that_counts_until_it_is_answered() -> None:
+    """Not with one that did not count, nor before a round has."""
+    world, order = unknown()
+    gathered = order.absence
+    assert gathered is not None
+    cancel = [m.CancelOrder(intent=1, order_id=order.order_id or 0)]
+
+    def asked(absence: Absence | None, **fields: object) -> list[object]:
+        put_order(world.state, replace(order, absence=absence, **fields))  # type: ignore[arg-type]
+        return of_kind(reading(world), m.CancelOrder)
+
+    open_still = replace(gathered, cancel_not_found=False)
+    assert asked(open_still) == cancel
+    assert asked(gathered) == asked(None) == []
+    assert asked(replace(open_still, last_round_at=world.now)) == []
+    assert asked(None, epoch=(order.epoch or 0) - 1) == cancel
+
+
+@pytest.mark.parametrize(
+    ("late", "fields", "is_over"),
+    [
+        (MINUTE + TICK, {}, True),
+        (MINUTE, {}, False),
+        (MINUTE + TICK, {"tif": "GTC"}, False),
+    ],
+)
+def test_a_day_order_nothing_is_known_of_has_expired_a_minute_after_its_session(
+    late: timedelta, fields: dict[str, object], is_over: bool
+) -> None:
+    """When two rounds have shown nothing, the backend is there, and positions agree."""
+    world, order = unknown(1, **fields)
+    expired = [(1, S.EXPIRED, E.EXPIRED, "its session has ended and positions agree", None)]
+    assert (moves(reading(world, at=CLOSE + late)) == expired) is is_over
+    if not is_over:
+        return
+    assert order.absence is not None
+    world.state.backend_up = False
+    assert moves(reading(world, at=CLOSE + late)) != expired
+    world.state.backend_up = True
+    world.state.account_positions[1] = ("AAA", D(40))
+    assert moves(reading(world, at=CLOSE + late)) != expired
+    world.state.account_positions.clear()
+    put_order(world.state, replace(order, absence=replace(order.absence, last_round_at=world.now)))
+    found = reading(world, at=CLOSE + late)
+    assert moves(found) != expired and of_kind(found, m.CancelOrder) == []
+    world.state.sessions = ()
+    put_order(world.state, order)
+    assert moves(reading(world, at=CLOSE + late)) != expired
