@@ -24,6 +24,7 @@ from longwatch.domain import (
     readiness,
     rebalance,
     reconcile,
+    stops,
     transitions,
     verbs,
     wanted,
@@ -252,6 +253,31 @@ def a_cent_too_much(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(wording, "commission_report", wrong)
 
 
+def with_stops(patch: pytest.MonkeyPatch, fraction: float = 0.04) -> None:
+    """The run's holdings have stops so far behind what was paid."""
+    patch.setattr(scenery_module, "_stops", lambda seed: {"fraction": fraction})
+
+
+def sells_twice_beside_stops(patch: pytest.MonkeyPatch) -> None:
+    """Each order to sell, stop or exit, is written for twice its shares."""
+    with_stops(patch)
+    sells_twice_what_is_held(patch)
+
+
+def no_new_stops(patch: pytest.MonkeyPatch) -> None:
+    """From the first noon on no stop is placed."""
+    right, noon = stops._placed, opens()[0] + timedelta(hours=2.5)
+    with_stops(patch)
+    patch.setattr(stops, "_placed", lambda *given: iter(()) if given[-1].at > noon else right(*given))
+
+
+def stops_by_the_half_hour(patch: pytest.MonkeyPatch) -> None:
+    """A fill places none: the next reading of the account does."""
+    with_stops(patch)
+    patch.setattr(stops, "ACTS_ON", frozenset({m.SnapshotSeen}))
+    patch.setattr(stops, "_is_due", lambda *_: False)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     plant: Plant
@@ -282,6 +308,10 @@ def cases() -> dict[str, Case]:
         "enough orders": Case(plant=no_rebalance),
         "at target": Case(plant=half_of_it),
         "books agree": Case(plant=a_cent_too_much),
+        "stops are for what is held": Case(plant=sells_twice_beside_stops),
+        "never short": Case(plant=sells_twice_beside_stops),
+        "stops go with the position": Case(plant=no_new_stops),
+        "protected in time": Case(plant=stops_by_the_half_hour),
     }
 
 
@@ -302,6 +332,13 @@ def test_an_invariant_catches_its_planted_bug(name: str, monkeypatch: pytest.Mon
     broken = [one for one in broken_by(case.script) if one.invariant == name]
     assert broken
     assert all(one.text and one.at >= opens()[0] for one in broken)
+
+
+@pytest.mark.parametrize("fraction", [0.005, 0.04])
+def test_stops_that_are_right_break_nothing(fraction: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same runs, triggered stops among them, without the bugs about stops."""
+    with_stops(monkeypatch, fraction)
+    assert broken_by(()) == ()
 
 
 def test_none_is_broken_without_a_bug() -> None:

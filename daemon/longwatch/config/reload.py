@@ -153,6 +153,11 @@ _HELD_AT = tuple(f"{rule}_bps" if rule.endswith("slippage") else rule for rule i
 
 # Which change of a limit loosens it. Every live setting of `risk`, `holds` and `execution` stands here.
 LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
+    ("stops", "fraction"): _rises,
+    ("stops", "amount"): _rises,
+    ("stops", "atr_multiple"): _rises,
+    ("stops", "reenter"): _becomes(True),
+    ("stops", "unprotected_alert_seconds"): _rises,
     ("ib", "account_age_seconds"): _rises,
     ("data", "stale_sessions"): _rises,
     ("execution", "min_order_size"): _falls,

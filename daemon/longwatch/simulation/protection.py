@@ -22,6 +22,8 @@ CALM = timedelta(minutes=2)
 HEARD_OF = timedelta(seconds=30)
 """What was taken back, or never told, is known of so long after that could be known, at the latest."""
 QUIET = timedelta(hours=1)
+A_MOMENT = timedelta(seconds=2)
+"""A fill that takes longer to be told is late, and what it bought can't be protected before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ def stops_go_with_the_position(evidence: Evidence) -> Found:
         for con_id, orders in _protected(evidence).items():
             stops = [one for one in orders if one.protects and one.is_live(at)]
             resting, held = sum((one.remaining(at) for one in stops), ZERO), evidence.position(con_id, at)
-            if con_id not in apart and resting != held and not _is_released(evidence, con_id):
+            if con_id not in apart and resting != held and con_id not in evidence.adopted:
                 yield at, f"{evidence.symbols[con_id]}: stops for {resting} shares rest, and {held} are held"
 
 
@@ -94,7 +96,7 @@ def protected_in_time(evidence: Evidence) -> Found:
             if one.con_id == hole.con_id
         ):
             continue
-        if not all(heard.get(one.exec_id, at) <= hole.began for one in _fills(evidence, hole)):
+        if not all(heard.get(one.exec_id, at) <= hole.began + A_MOMENT for one in _fills(evidence, hole)):
             continue
         symbol = evidence.symbols[hole.con_id]
         yield at, f"{symbol}: {hole.shares} shares had no stop for {late.total_seconds():.1f} s"
@@ -132,11 +134,9 @@ def _holes_in(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> Ite
     fills = sorted((fill.at, fill.price) for one in orders for fill in one.fills)
     if not fills:
         return
-    began: datetime | None = None
     for session in evidence.scene.sessions:
         inside = (at for at in _instants(evidence, con_id, orders) if session.open_at < at < session.close_at)
         points = [session.open_at, *inside, session.close_at]
-        began = None
         for at, following in pairwise(points):
             missing = _missing(evidence, con_id, orders, at)
             before = [one for one in fills if one[0] <= at]
@@ -181,11 +181,10 @@ def _instants(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> lis
 
 def _held(evidence: Evidence, con_id: int, at: datetime) -> Decimal:
     """What is held; what was taken back counts until some time after the daemon could know of it."""
-    return (
-        max(evidence.position(con_id, at), evidence.position(con_id, at - HEARD_OF), key=lambda one: one)
-        if any(fill.con_id == con_id for fill in evidence.busted)
-        else evidence.position(con_id, at)
-    )
+    held = evidence.position(con_id, at)
+    if any(fill.con_id == con_id for fill in evidence.busted):
+        return max(held, evidence.position(con_id, at - HEARD_OF))
+    return held
 
 
 def _is_calm(evidence: Evidence, began: datetime, at: datetime) -> bool:
@@ -205,7 +204,3 @@ def _is_held_back(evidence: Evidence, at: datetime) -> bool:
         return True
     said = [row.body["command"] for row in evidence.facts("ControlRequested") if session.open_at <= row.at <= at]
     return "cancel" in said or "flatten" in said
-
-
-def _is_released(evidence: Evidence, con_id: int) -> bool:
-    return con_id in {evidence_con for evidence_con in evidence.adopted}
