@@ -253,6 +253,11 @@ def test_every_live_limit_has_a_direction() -> None:
         (("risk", "max_volume_fraction"), Decimal("0.001"), None),
         (("risk", "max_displayed_fraction"), Decimal(1), None),
         (("risk", "groups"), (TECH,), ()),
+        (("stops", "fraction"), Decimal("0.05"), None),
+        (("stops", "amount"), Decimal(2), None),
+        (("stops", "atr_multiple"), Decimal(3), None),
+        (("stops", "reenter"), None, True),
+        (("stops", "unprotected_alert_seconds"), 10.0, 600.0),
     ],
 )
 def test_each_limit_loosens_in_its_own_direction(path: tuple[str, ...], tighter: Any, looser: Any) -> None:
@@ -273,6 +278,7 @@ AT_THEIR_LOOSEST = {
     ("risk", "groups"),
     ("execution", "limit_from"),
     ("execution", "working_seconds"),
+    *(("stops", one) for one in ("fraction", "amount", "atr_multiple")),
     *(("holds", f"strategy_{one}") for one in ("daily_loss", "drawdown", "slippage_bps", "daily_loss_sets")),
     *(("holds", one) for one in ("drawdown", "order_slippage_bps", "session_slippage_bps", "until")),
     *(("holds", f"{one}_sets") for one in ("daily_loss", "order_slippage", "session_slippage", "strategy_slippage")),

@@ -134,8 +134,8 @@ def no_limits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rebalance, "caps_of", lambda proposal: ())
     bigger = wanted.size
 
-    def triple(symbol: str, weight: Decimal, **other: Any) -> Any:
-        return bigger(symbol, weight * 3, **{**other, "max_weight": Decimal(3), "max_shares": Decimal(10**9)})
+    def triple(symbol: str, weight: Decimal, *cuts: Any, **other: Any) -> Any:
+        return bigger(symbol, weight * 3, *cuts, **{**other, "max_weight": Decimal(3), "max_shares": Decimal(10**9)})
 
     patch.setattr(wanted, "size", triple)
 

@@ -141,9 +141,7 @@ def _holes_in(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> Ite
             missing = _missing(evidence, con_id, orders, at)
             before = [one for one in fills if one[0] <= at]
             if missing <= 0 or not before:
-                began = None
                 continue
-            began = began or at
             fill_at, price = before[-1]
             yield Hole(con_id=con_id, began=at, ended=following, shares=missing, value=missing * price, fill_at=fill_at)
 
