@@ -258,13 +258,15 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return plain | {"PYTHONPATH": str(ROOT / "daemon"), "PYTHONUNBUFFERED": "1"} | dict(extra)
 
 
-def until(holds: Callable[[], bool], what: str, program: Program | None = None) -> None:
+def until(
+    holds: Callable[[], bool], what: str, program: Program | None = None, look_seconds: float = LOOK_SECONDS
+) -> None:
     """Wait until something holds; fails when patience ends, or the program meant to bring it about has ended."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not holds():
         assert time.monotonic() < end, f"waited {PATIENCE_SECONDS} s in vain for {what}"
         assert program is None or program.is_running, f"waiting for {what}, the process ended: {program.said[-2000:]}"
-        time.sleep(LOOK_SECONDS)
+        time.sleep(look_seconds)
 
 
 def merged(base: Settings, changes: Settings) -> Settings:

@@ -1,4 +1,4 @@
-"""Trades for ever: by turns it wants one pair of four made-up stocks and the other."""
+"""Trades for ever: by turns it wants some made-up stocks and others, two of each as a rule."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 from longwatch.strategies.base import Bars, Context, Needs, Parameters, Strategy
 
-PAIRS = (("AAA", "BBB"), ("CCC", "DDD"))
+SIDES = (("AAA", "BBB", "EEE", "FFF", "III", "JJJ"), ("CCC", "DDD", "GGG", "HHH", "KKK", "LLL"))
 
 
 class FlipParameters(Parameters):
-    """`weight` of each of the pair: at 0.02 an order fills at once, at 0.08 many fill in parts."""
+    """`weight` of each stock wanted: at 0.02 an order fills at once, at 0.08 many fill in parts; `many` are wanted."""
 
     weight: float = 0.02
+    many: int = 2
 
 
 class Flip(Strategy):
@@ -23,10 +24,11 @@ class Flip(Strategy):
     parameters: FlipParameters
 
     def needs(self) -> Needs:
-        """Two bars of each of the four."""
-        return Needs(universe=tuple(symbol for pair in PAIRS for symbol in pair), lookback=2)
+        """Two bars of each of them."""
+        return Needs(universe=tuple(symbol for side in SIDES for symbol in side[: self.parameters.many]), lookback=2)
 
     def target_weights(self, bars: Bars, context: Context) -> tuple[Mapping[str, float], Mapping[str, Any]]:
-        """The pair whose turn it is, in equal parts."""
+        """Those whose turn it is, in equal parts."""
         turn = int(context.memory.get("turn", 0))
-        return dict.fromkeys(PAIRS[turn % len(PAIRS)], self.parameters.weight), {"turn": turn + 1}
+        wanted = SIDES[turn % len(SIDES)][: self.parameters.many]
+        return dict.fromkeys(wanted, self.parameters.weight), {"turn": turn + 1}
