@@ -19,7 +19,17 @@ from longwatch.errors import LongwatchError
 from longwatch.ops import journal, told, words
 from longwatch.ops.ask import show
 from longwatch.ops.journal import FileOption
-from longwatch.ops.options import AsJson, ConfigFile, ConfigOption, Seed, SocketOption, StartDate, number, unset
+from longwatch.ops.options import (
+    AsJson,
+    ConfigFile,
+    ConfigOption,
+    Seed,
+    SocketOption,
+    StartDate,
+    number,
+    unset,
+    with_bare,
+)
 
 if TYPE_CHECKING:
     from datetime import date
@@ -166,7 +176,7 @@ def gateway(
     )
 
 
-@app.command()
+@app.command(cls=with_bare("--crash-points", "all"))
 def simulate(
     seed: Seed = 1,
     days: Annotated[
@@ -182,7 +192,7 @@ def simulate(
     """Run the whole daemon through nights and faults, or kill it again and again, and judge it.
 
     Example: longwatch simulate --seed 7 --days 10 --faults all, or
-    longwatch simulate --crash-points all --cuts 1000
+    longwatch simulate --crash-points --cuts 1000
     """
     from longwatch.simulation.crashes import simulate as run_simulation
 

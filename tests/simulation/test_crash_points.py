@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from longwatch.broker.ib import Writer
+from longwatch.cli import app
 from longwatch.domain import decide, lifecycle, reconcile, transitions
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import Decided
@@ -161,14 +163,49 @@ def test_the_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     [
         {"cuts": 3},
         {"days": 1},
-        {"crash_points": "all", "faults": "all"},
-        {"crash_points": "all", "weather": "storms"},
         {"crash_points": "queued:1", "cuts": 3},
     ],
 )
 def test_words_that_do_not_go_together_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="leave"):
         crashes.simulate(**{"seed": 1, "weather": "", "keep": None, "as_json": False, **options})
+
+
+@pytest.mark.parametrize("wrong", [{"faults": "many"}, {"weather": "fair"}])
+def test_a_level_or_weather_there_is_not_is_refused_with_cuts_too(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="write one of"):
+        crashes.simulate(**{"seed": 1, "weather": "", "keep": None, "as_json": False, "crash_points": "all", **wrong})
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["--crash-points"], {"crash_points": "all", "seed": 1}),
+        (["--crash-points", "--seed", "3"], {"crash_points": "all", "seed": 3}),
+        (["--crash-points", "queued:2"], {"crash_points": "queued:2", "seed": 1}),
+        (["--seed", "3"], {"crash_points": "", "seed": 3}),
+    ],
+)
+def test_crash_points_without_a_word_are_all(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], asked: dict[str, Any]
+) -> None:
+    found: dict[str, Any] = {}
+    monkeypatch.setattr(crashes, "simulate", lambda **options: found.update(options) or 0)
+    CliRunner().invoke(app, ["simulate", *words])
+    assert {name: found[name] for name in asked} == asked
+
+
+@pytest.mark.usefixtures("shortly")
+def test_cuts_and_faults_and_weather_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both come, no crash is played beside the cuts, and every invariant holds."""
+    monkeypatch.setattr(scenery, "BRISK_HOURS", timedelta(minutes=75))
+    asked = Asked(seed=4, days=1, faults="all", weather="storms", crash_points="all", guards=False)
+    assert asked.replay == "longwatch simulate --crash-points all --seed 4 --days 1 --faults all --weather storms"
+    outcome = simulated(asked)
+    faults = [one.incident.fault for one in outcome.evidence.played]
+    assert faults.count("crash") == len(outcome.evidence.cuts) >= 5
+    assert len(faults) >= len(outcome.evidence.cuts) + 5
+    assert outcome.broken == ()
 
 
 # ── the instant ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ from longwatch.simulation.cut_judge import Tally
 from longwatch.simulation.cuts import Point
 from longwatch.simulation.phases import PHASES
 from longwatch.simulation.plan import SCOPES
+from tests.process import proof_kills
 from tests.simulation import proof, proof_cuts
 
 FULL = ("--seeds", "200", "--days", "20")
@@ -166,3 +167,17 @@ def test_a_proof_of_cuts_broken_off_goes_on_with_the_runs_it_has(
     assert told(found) == told(account)
     monkeypatch.setattr(proof_cuts, "code_digest", lambda: "other code")
     assert proof_cuts.kept_runs(file) == {}
+
+
+# ── kills ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_full_proof_of_kills_fails_by_name_where_they_met_a_phase_too_seldom() -> None:
+    """Fewer kills are not asked for it; every phase on the page has its floor."""
+    met = dict(proof_kills.FLOORS)
+    assert proof_kills.FLOORS.keys() == proof_kills.MET.keys()
+    assert proof_kills.failures(proof_kills.KILLS, met) == []
+    met["queued"] -= 1
+    few = met["queued"]
+    assert proof_kills.failures(proof_kills.KILLS, met) == [f"too few kills met queued: {few} of {few + 1}"]
+    assert proof_kills.failures(proof_kills.KILLS - 1, {}) == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from longwatch.ops.ask import DEFAULT_SOCKET
 
@@ -36,3 +38,16 @@ SocketOption = Annotated[
 ]
 ConfigOption = Annotated[Path | None, unset("Take the socket's path from this file.", "FILE", "--config")]
 Reason = Annotated[str, unset("Why; goes into the journal.", "TEXT", "--reason")]
+
+
+def with_bare(option: str, meaning: str) -> type[TyperCommand]:
+    """A command of which `option` may stand without its value, which is `meaning` then."""
+
+    class Command(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            spelled: list[str] = []
+            for word, following in zip_longest(args, args[1:], fillvalue="--"):
+                spelled += [word, meaning] if word == option and following.startswith("-") else [word]
+            return super().parse_args(ctx, spelled)
+
+    return Command

@@ -15,7 +15,7 @@ from typing import Any
 from longwatch.errors import UsageError
 from longwatch.simulation.cut_judge import COLUMNS, Tally, kinds_cut, tallies
 from longwatch.simulation.cuts import ALL, Point, Struck, cuts_of
-from longwatch.simulation.simulate import Aborted, Asked, Outcome, attempted
+from longwatch.simulation.simulate import Aborted, Asked, Outcome, attempted, check
 from longwatch.simulation.simulate import simulate as simulate_faults
 
 USUAL_DAYS = 5
@@ -66,11 +66,10 @@ def simulate(
         if cuts or days == 1:
             raise UsageError("--cuts and --days 1 go with --crash-points; leave them out, or add that")
         return simulate_faults(days=days or USUAL_DAYS, faults=faults or "some", **options)
-    if faults not in (None, "none") or options["weather"]:
-        raise UsageError("--crash-points goes without faults and weather: cuts alone are judged; leave these out")
     if cuts and (options["keep"] is not None or crash_points != ALL):
         raise UsageError("--cuts runs several seeds with all cuts; leave --keep and POINT:N out, or --cuts")
-    chosen = Asked(days=days or 1, faults="none", crash_points=crash_points, **options)
+    chosen = Asked(days=days or 1, faults=faults or "none", crash_points=crash_points, **options)
+    check(chosen)
     return cut_down(asked=chosen, cuts=cuts, as_json=chosen.as_json)
 
 

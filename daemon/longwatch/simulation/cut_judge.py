@@ -79,7 +79,14 @@ def kinds_cut(evidence: Evidence) -> Counter[str]:
 
 
 def _followed(evidence: Evidence) -> Iterator[tuple[Struck, datetime]]:
-    """Each cut, and when the daemon was next disturbed."""
+    """Each cut, and when the daemon was next disturbed; after the first fault it never is not."""
+    faults = [one.began for one in evidence.played if one.incident.fault != "crash"]
+    for struck, until in _cut_again(evidence):
+        yield struck, min([until, *faults])
+
+
+def _cut_again(evidence: Evidence) -> Iterator[tuple[Struck, datetime]]:
+    """Each cut, and when the next one was armed, or came."""
     for struck, after in zip_longest(evidence.cuts, evidence.cuts[1:]):
         yield struck, evidence.scene.ends if after is None else after.armed if after.cut.rests else after.at
 
@@ -148,10 +155,14 @@ class _Ends:
         self._written = Counter(_intent_of(seen.values["orderRef"]) for seen in evidence.placed)
         self._held = Counter(_intent_of(order.ref) for order in evidence.orders if order.ref)
         self._booked: Mapping[int, BookedOrder] = {_intent_of(ref): order for ref, order in evidence.by_ref.items()}
-        self._filled: Counter[int] = Counter()
+        told: dict[str, tuple[int, Decimal]] = {}
         for row in evidence.facts("FillBooked"):
             if row.body["intent"] is not None:
-                self._filled[row.body["intent"]] += Decimal(row.body["quantity"])  # type: ignore[assignment]
+                told.pop(row.body["replaces"], None)
+                told[row.body["exec_id"]] = row.body["intent"], Decimal(row.body["quantity"])
+        self._filled: dict[int, Decimal] = {}
+        for intent, quantity in told.values():
+            self._filled[intent] = self._filled.get(intent, ZERO) + quantity
 
     def of(self, intent: int, cut_at: datetime) -> Tally:
         """What became of an order that a cut met; one that was not durable then never was, and its number is free."""
@@ -162,7 +173,7 @@ class _Ends:
         tally = Tally(orders=1, duplicates=int(max(self._written[intent], self._held[intent]) > 1))
         has_ended = self._state.get(intent, "") in TERMINAL
         shares = sum((abs(fill.quantity) for fill in booked.fills), ZERO) if booked is not None else ZERO
-        is_booked = shares == self._filled[intent]
+        is_booked = shares == self._filled.get(intent, ZERO)
         if is_known and has_ended and is_booked:
             tally.settled = 1
         elif booked is not None and booked.symbol in self._evidence.undecidable:

@@ -48,6 +48,8 @@ BRISK = {
     "quote_warmup_seconds": 5.0,
 }
 BRISK_SHARES, BRISK_POINTS = 6, 400
+HALTING_POINTS = 78
+"""One each five minutes, so that halts are felt."""
 BRISK_LIMITS = (("mid", 0), ("mid", 0), ("mid", 0), ("far", 2))
 """At the mid most orders wait for the market, and are withdrawn when it does not come; beyond the quote they fill."""
 BRISK_HOURS, BRISK_CALM = timedelta(hours=2, minutes=15), timedelta(minutes=20)
@@ -86,6 +88,13 @@ class Scenery:
         return first.close_at - BRISK_HOURS if self.is_brisk else first.open_at - BEFORE_THE_OPEN
 
     @property
+    def troubled(self) -> list[tuple[datetime, datetime]]:
+        """The sessions in which faults are drawn: all but the last; where there is much trading, all until the calm."""
+        if not self.is_brisk:
+            return [(session.open_at, session.close_at) for session in self.sessions[:-1]]
+        return [(max(one.open_at, self.begins), min(one.close_at, self.calm_from)) for one in self.sessions]
+
+    @property
     def ends(self) -> datetime:
         """Two hours after the last close: the end of day has been compared."""
         return self.sessions[-1].close_at + timedelta(hours=2)
@@ -106,7 +115,7 @@ def scenery(
     symbols = MADE_UP[:made_up]
     if weather:
         climate = replace(WEATHER[weather], calm_from=sessions[-1].date)
-        market = _generated(seed, known, climate, symbols)
+        market = _generated(seed, known, climate, symbols, BRISK_POINTS if is_brisk else HALTING_POINTS)
     elif is_brisk:
         market = _made_up(seed, known, symbols, path_points=BRISK_POINTS)
     elif seed % 3:
@@ -241,11 +250,11 @@ def _stops(seed: int) -> dict[str, Any]:
     return rule | {"reenter": random.random() < 0.3}
 
 
-def _generated(seed: int, sessions: list[Session], climate: Climate, symbols: tuple[str, ...]) -> Market:
-    """Shares in the weather of a climate, with a point each five minutes, so that halts are felt."""
+def _generated(seed: int, sessions: list[Session], climate: Climate, symbols: tuple[str, ...], points: int) -> Market:
+    """Shares in the weather of a climate."""
     hours = ListedHours(sessions)
     listed = shares(symbols, hours, seed=seed, first=sessions[0].date, climate=climate, first_con_id=FIRST_CON_ID)
-    return Market(listed, hours, seed=seed, path_points=78)
+    return Market(listed, hours, seed=seed, path_points=points)
 
 
 def _made_up(seed: int, sessions: list[Session], symbols: tuple[str, ...], path_points: int = 26) -> Market:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -73,9 +73,11 @@ class Asked:
     @property
     def replay(self) -> str:
         """The one command that does it again."""
-        if self.crash_points:
-            return f"longwatch simulate --crash-points {self.crash_points} --seed {self.seed} --days {self.days}"
         weather = f" --weather {self.weather}" if self.weather else ""
+        if self.crash_points:
+            faults = f" --faults {self.faults}" if self.faults != "none" else ""
+            cuts = f"--crash-points {self.crash_points}"
+            return f"longwatch simulate {cuts} --seed {self.seed} --days {self.days}{faults}{weather}"
         return f"longwatch simulate --seed {self.seed} --days {self.days} --faults {self.faults}{weather}"
 
 
@@ -111,10 +113,7 @@ def simulate(**options: Any) -> int:
     Raises UsageError for a level of faults there is not.
     """
     asked = Asked(**options)
-    if asked.faults not in A_DAY:
-        raise UsageError(f"--faults {asked.faults}: write one of {', '.join(A_DAY)}")
-    if asked.weather and asked.weather not in WEATHER:
-        raise UsageError(f"--weather {asked.weather}: write one of {', '.join(WEATHER)}")
+    check(asked)
     outcome = attempted(asked, say=(lambda line: None) if asked.as_json else print)
     if isinstance(outcome, Aborted):
         traceback.print_exception(outcome.error)
@@ -123,6 +122,14 @@ def simulate(**options: Any) -> int:
     else:
         print(verdict(outcome))
     return 1 if isinstance(outcome, Aborted) or outcome.broken else 0
+
+
+def check(asked: Asked) -> None:
+    """Raise UsageError for a level of faults, or a weather, that there is not."""
+    if asked.faults not in A_DAY:
+        raise UsageError(f"--faults {asked.faults}: write one of {', '.join(A_DAY)}")
+    if asked.weather and asked.weather not in WEATHER:
+        raise UsageError(f"--weather {asked.weather}: write one of {', '.join(WEATHER)}")
 
 
 def attempted(
@@ -225,14 +232,13 @@ async def _play(
     logs.setup(bench.clock, style="console", level="error", stream=sys.stderr)
     tap = Tap(bench.network, bench.clock.market)
     progress = Progress(say)
-    days = [(session.open_at, session.close_at) for session in scene.sessions[:-1]]
     cutter = None
     if asked.crash_points:
         cutter = Cutter(cuts_of(asked.seed, asked.crash_points), bench, until=scene.calm_from, told=told_cut)
     life = Life(bench, progress.heard)
     if cutter is not None:
         cutter.begin(life)
-    incidents = iter(drawn(asked.seed, asked.faults, days) if asked.script is None else asked.script)
+    incidents = iter(_incidents(asked, scene))
     trouble = Trouble(bench.gateway, incidents, until=scene.calm_from, told=progress.played, others=life.acts)
     bench.gateway.events.play(iter(asked.events), say)
     ending = asyncio.create_task(_end(bench, scene, life.end), name="simulation-end")
@@ -254,6 +260,14 @@ async def _play(
         scene=scene,
         cuts=cuts,
     )
+
+
+def _incidents(asked: Asked, scene: Scenery) -> Sequence[Incident]:
+    """What is scripted or drawn; where the daemon is cut down, no other crash comes between."""
+    if asked.script is not None:
+        return asked.script
+    incidents = drawn(asked.seed, asked.faults, scene.troubled)
+    return tuple(one for one in incidents if not (asked.crash_points and one.fault == "crash"))
 
 
 def _crash_of(one: Struck) -> Played:
