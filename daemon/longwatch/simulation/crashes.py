@@ -15,6 +15,7 @@ from typing import Any
 from longwatch.errors import UsageError
 from longwatch.simulation.cut_judge import COLUMNS, Tally, kinds_cut, tallies
 from longwatch.simulation.cuts import ALL, Point, Struck, cuts_of
+from longwatch.simulation.nights import Level
 from longwatch.simulation.simulate import Aborted, Asked, Outcome, attempted, check
 from longwatch.simulation.simulate import simulate as simulate_faults
 
@@ -56,7 +57,7 @@ class Account:
 def simulate(
     *,
     days: int | None = None,
-    faults: str | None = None,
+    faults: Level | None = None,
     crash_points: str = "",
     cuts: int = 0,
     **options: Any,

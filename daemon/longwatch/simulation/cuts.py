@@ -101,10 +101,7 @@ STRANGERS = "somebody else trades in the account, and in these runs nobody does"
 TROUBLE = "the way to the broker is in trouble, and in these runs only the daemon is"
 STRATEGIES = "a strategy fails or wants what can't be had, and theirs do not"
 MARKETS = "shares are split, and in these runs none are"
-CHANGES = "a working order is given other terms, and theirs are cancelled and replaced"
-STOPS = "a holding is protected by a stop, and in these runs none is to be"
-LOSSES = "losses are measured against a limit, and in these runs none is set"
-CROSSED = "what one strategy sells another buys, and in these runs that is not told apart"
+LOSSES = "a limit on losses is passed, or money comes and goes, and in these runs neither is so"
 MARGIN = "an entry's margin is asked for first, as every fifth seed does"
 DELAYED = "quotes are delayed, and in these runs they are live"
 DOUBT = "the account shows what nothing known explains, and after a kill it does not"
@@ -114,11 +111,8 @@ SELDOM_KINDS: Mapping[str, str] = {
     **dict.fromkeys(("ForeignOrderSet", "HoldingAdopted", "IntentsTaken", "OutsideSet"), STRANGERS),
     **dict.fromkeys(("BackendSeen", "EventKept", "LinkLost", "MessageUndecodable", "NoticeSeen"), TROUBLE),
     **dict.fromkeys(("OrderWithheld", "SnapshotFailed"), TROUBLE),
-    **dict.fromkeys(("ProtectionSet", "StopLevelSet"), STOPS),
-    **dict.fromkeys(("EquityMarked", "FlowBooked", "HoldLifted", "HoldSet"), LOSSES),
-    "PartsCrossed": CROSSED,
+    **dict.fromkeys(("FlowBooked", "HoldLifted", "HoldSet"), LOSSES),
     **dict.fromkeys(("InstrumentMissing", "StrategyFailed", "StrategyFaulted", "TradeClamped"), STRATEGIES),
-    **dict.fromkeys(("OrderChangeAsked", "OrderChangeAwaited", "OrderTermsSet"), CHANGES),
     **dict.fromkeys(("QuarantineLifted", "QuarantineSet"), DOUBT),
     **dict.fromkeys(("MarginTold", "WhatIfAsked", "WhatIfSeen"), MARGIN),
     "DelayedDataUsed": DELAYED,
