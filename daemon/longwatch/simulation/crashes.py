@@ -15,7 +15,6 @@ from typing import Any
 from longwatch.errors import UsageError
 from longwatch.simulation.cut_judge import COLUMNS, Tally, kinds_cut, tallies
 from longwatch.simulation.cuts import ALL, Point, Struck, cuts_of
-from longwatch.simulation.nights import Level
 from longwatch.simulation.simulate import Aborted, Asked, Outcome, attempted, check
 from longwatch.simulation.simulate import simulate as simulate_faults
 
@@ -57,7 +56,7 @@ class Account:
 def simulate(
     *,
     days: int | None = None,
-    faults: Level | None = None,
+    faults: str | None = None,
     crash_points: str = "",
     cuts: int = 0,
     **options: Any,
@@ -69,7 +68,7 @@ def simulate(
         return simulate_faults(days=days or USUAL_DAYS, faults=faults or "some", **options)
     if cuts and (options["keep"] is not None or crash_points != ALL):
         raise UsageError("--cuts runs several seeds with all cuts; leave --keep and POINT:N out, or --cuts")
-    chosen = Asked(days=days or 1, faults=faults or "none", crash_points=crash_points, **options)
+    chosen = Asked(**options | {"days": days or 1, "faults": faults or "none", "crash_points": crash_points})
     check(chosen)
     return cut_down(asked=chosen, cuts=cuts, as_json=chosen.as_json)
 
