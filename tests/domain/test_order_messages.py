@@ -503,3 +503,64 @@ def test_fills_that_were_due_are_asked_for_once() -> None:
     assert late(world)[1:] == [ASKED]
     put_order(world.state, replace(world.order(1), intent=3, deadline=told.START))
     assert [type(one) for one in late(world)] == [m.OrderMoved, m.OrderMoved, m.RequestSnapshot]
+
+
+# ── by which names, and whose ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_status_is_of_the_order_that_its_perm_id_or_its_number_names() -> None:
+    """One without a permId, or of another word, acknowledges nothing."""
+    world, order = ordered()
+    assert moved(status(world, order, "Cancelled", order_id=0))[0] is S.CANCELLED
+    assert moved(status(world, order, "Cancelled", perm_id=0))[0] is S.CANCELLED
+    assert status(world, order, "Cancelled", perm_id=0, client_id=9) == []
+    fresh, young = sent()
+    assert of_kind(status(fresh, young, "Inactive"), m.OrderMoved) == []
+    assert of_kind(status(fresh, young, "Submitted", perm_id=0), m.OrderMoved) == []
+
+
+def test_a_status_of_somebody_elses_order_is_theirs() -> None:
+    world, order = ordered()
+    theirs = m.ForeignOrderSet(perm_id=77, con_id=2, symbol="BBB", side=Side.SELL, remaining=D(50), status="Submitted")
+    world.state.foreign_orders[77] = theirs
+    found = status(world, order, "Submitted", 70, perm_id=77, order_id=77)
+    assert found == [replace(theirs, remaining=D(30))]
+
+
+@pytest.mark.parametrize(
+    "names", [{"ref": "", "perm_id": 0}, {"ref": "", "order_id": 0}, {"perm_id": 0, "order_id": 0}]
+)
+def test_an_execution_is_of_the_order_that_any_of_its_names_names(names: dict[str, object]) -> None:
+    world, order = ordered()
+    row = replace(told.execution(order, world.now, "1.01", 40, "99"), **names)  # type: ignore[arg-type]
+    (booked,) = of_kind(execution(world.state, row), m.FillBooked)
+    assert booked.intent == 1
+    (booked,) = of_kind(execution(world.state, replace(row, ref="", perm_id=0, client_id=9)), m.FillBooked)
+    assert booked.intent is None
+
+
+def test_somebody_elses_execution_and_its_revision_move_what_is_outside() -> None:
+    """By its shares, and then by their difference, as a correction; nothing of it was taken back from an order."""
+    world, _ = ordered()
+    step = world.stranger("BBB", 30, "0009.01", Side.SELL)
+    (booked,) = of_kind(step.facts, m.FillBooked)
+    (outside,) = of_kind(step.facts, m.OutsideSet)
+    assert (booked.intent, booked.taken_back, outside.quantity, outside.cause) == (None, 0, -30, "manual trade")
+    step = world.stranger("BBB", 20, "0009.02", Side.SELL)
+    (booked,) = of_kind(step.facts, m.FillBooked)
+    (outside,) = of_kind(step.facts, m.OutsideSet)
+    assert (booked.replaces, booked.taken_back, outside.quantity) == ("0009.01", 0, -20)
+    assert outside.cause == "correction"
+
+
+def test_a_revision_replaces_what_it_revises_and_not_what_was_inferred_of_the_order() -> None:
+    world, order = ordered()
+    world.fill(1, 40, exec_id=f"{STEM}.01")
+    inferred = replace(world.state.fills[f"{STEM}.01"], exec_id="inferred:1.1", executed_at=CLOSE)
+    world.state.fills["inferred:1.1"] = inferred
+    (booked,) = of_kind(execution(world.state, told.execution(order, world.now, f"{STEM}.02", 30, "99")), m.FillBooked)
+    assert (booked.replaces, booked.taken_back) == (f"{STEM}.01", 10)
+    found = execution(world.state, told.execution(order, world.now, "00019.01", 30, "99"))
+    booked, rest, *_ = of_kind(found, m.FillBooked)
+    assert (booked.replaces, booked.taken_back) == ("inferred:1.1", 0)
+    assert (rest.exec_id[:9], rest.quantity) == ("inferred:", 10)
