@@ -205,6 +205,14 @@ def test_without_a_day_trade_left_what_was_opened_today_is_kept() -> None:
     assert [order.side for order in decided(world)[0]] == [Side.SELL]
 
 
+def test_a_flatten_is_a_persons_word_and_uses_no_day_trade_that_is_not_there() -> None:
+    """Out is out."""
+    world = world_of(small(0))
+    world.finish(world.one(AAA="0.1"))
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000")
+    assert [order.side for order in decided(world)[0]] == [Side.SELL]
+
+
 def test_what_was_held_overnight_goes_with_no_day_trade_left() -> None:
     """It opens nothing today."""
     world = world_of(small(0))

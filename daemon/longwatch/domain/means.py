@@ -14,6 +14,7 @@ from longwatch.domain.exposure import paid_at_worst
 from longwatch.domain.inference import EXCHANGE_ZONE
 from longwatch.domain.instruments import Side
 from longwatch.domain.limits import ENTRIES, Does, Limit, Setting
+from longwatch.domain.messages import Verb
 from longwatch.domain.orders import Purpose
 from longwatch.domain.proposal import Cap, Proposal, Refusal
 from longwatch.domain.state import Fill, State
@@ -51,7 +52,9 @@ def check_day_trades(state: State, proposal: Proposal) -> Refusal | None:
     """What was bought today is not sold today (nor the other way round) once no day trade is left."""
     figures = figures_of(state)
     left = figures.day_trades_remaining if figures else None
-    if figures is None or left is None or state.settings.day_trade_exits or account_kind(state) is AccountKind.CASH:
+    if figures is None or left is None or state.settings.day_trade_exits or state.is_on(Verb.FLATTEN):
+        return None
+    if account_kind(state) is AccountKind.CASH:
         return None
     con_id, today = proposal.instrument.con_id, _day(proposal.at)
     if not _opened_on(state, con_id, -proposal.side.sign, today):
