@@ -137,7 +137,7 @@ def _of_the_fold(told: dict[str, Any], order: Order, whole: Whole) -> Iterator[s
         yield f"an average of {cost['average_price']} is told, {order.average_price} it is"
     if tuple(names["perm_ids"]) != order.perm_ids or names["order_id"] != order.order_id:
         yield f"its names are told as {names['perm_ids']} and {names['order_id']}"
-    heard = {row["record"] for row in told["messages"] if row["kind"] in ABOUT_ONE}
+    heard = {row["record"] for row in told["messages"] if row["about"] and row["kind"] in ABOUT_ONE}
     if heard != (named := whole.messages.get(order.intent, set())):
         yield f"messages {sorted(named - heard)} are not told, {sorted(heard - named)} are not about it"
     if not all(row["text"] for row in told["messages"]):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, cast
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import TERMINAL
-from longwatch.explain.gathered import Gathered, Told
+from longwatch.explain.gathered import MESSAGES, Gathered, Told
 from longwatch.explain.plain import Json, iso, plain, rounded
 
 ZERO = Decimal(0)
@@ -185,11 +186,27 @@ def _fill(
 
 def _message(told: Told, one: Gathered) -> Json:
     event = cast(m.Event | None, told.what)
+    about = told.sequence in one.about
+    row: Json = {"at": None, "tech": None, "kind": told.kind, "about": about, "text": "", "record": told.sequence}
     if event is None:
-        return {"at": None, "tech": None, "kind": told.kind, "text": "in the archive", "record": told.sequence}
+        return row | {"text": "in the archive"}
     say = _SAID.get(type(event))
-    said = say(event, one) if say else ""
-    return {"at": iso(event.at), "tech": iso(event.tech), "kind": told.kind, "text": said, "record": told.sequence}
+    said = say(event, one) if say else _words(told.kind)
+    if not about and told.kind in MESSAGES:
+        said = f"of {_other(event)}: {said}"
+    return row | {"at": iso(event.at), "tech": iso(event.tech), "text": said}
+
+
+def _words(kind: str) -> str:
+    """`DataRefreshed` → `data refreshed`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+
+
+def _other(event: m.Event) -> str:
+    """Another order, by what a message calls it."""
+    ref, perm_id, intent = (getattr(event, name, None) for name in ("ref", "perm_id", "intent"))
+    named = ref or (perm_id and f"permId {perm_id}") or (intent and f"#{intent}")
+    return f"another order ({named})" if named else "another order"
 
 
 def _open_order(event: m.OpenOrderSeen, one: Gathered) -> str:

@@ -53,14 +53,15 @@ class Told:
 class Gathered:
     """One order: `order` as all of its facts leave it, `intended` as it was decided.
 
-    `facts` are those about it, `heard` the events about it and those its facts follow from, each in order; `decided` is
-    the event it was decided on. `also` says what else the name asked for could mean.
+    `facts` are those about it, `heard` the events about it (`about` are their records) and the others that its facts
+    follow from, each in order; `decided` is the event it was decided on. `also`: what else the name asked for could be.
     """
 
     order: Order
     intended: Order
     facts: tuple[Told, ...]
     heard: tuple[Told, ...]
+    about: frozenset[int]
     decided: Told
     fills: State
     also: str = ""
@@ -109,6 +110,7 @@ def gathered(finder: Finder, intent: int, also: str = "") -> Gathered:
     facts = tuple(Told.of(entry) for entry in finder.of_intent(intent) if entry.record.kind in FACTS)
     intended = next(cast(m.OrderIntended, one.what) for one in facts if one.kind == "OrderIntended").order
     heard = {one.sequence: one for one in _messages(finder, facts, _folded(facts).orders[intent])}
+    about = frozenset(heard)
     facts = tuple(sorted((*facts, *_early_charges(finder, facts, heard)), key=lambda one: one.sequence))
     for entry in finder.numbered(one.cause for one in facts if one.cause not in heard):
         heard[entry.record.sequence] = Told.of(entry)
@@ -117,16 +119,12 @@ def gathered(finder: Finder, intent: int, also: str = "") -> Gathered:
         order=own.orders[intent],
         intended=intended,
         facts=facts,
-        heard=tuple(heard[sequence] for sequence in sorted(heard) if sequence != first or _is_about(heard[sequence])),
+        heard=tuple(heard[sequence] for sequence in sorted(heard) if sequence != first or sequence in about),
+        about=about,
         decided=heard[first],
         fills=own,
         also=also,
     )
-
-
-def _is_about(one: Told) -> bool:
-    """Whether an event is a message about an order, and not what it was decided on."""
-    return one.kind in MESSAGES
 
 
 def _folded(facts: Iterable[Told]) -> State:

@@ -202,7 +202,7 @@ def _course(story: Json) -> Iterator[str]:
             day = at[:10]
             yield day
         last[kind] = text
-        yield f"  {clock(at)}  {_KINDS.get(kind, f'{kind} ')}{text}"
+        yield f"  {clock(at)}  {_KINDS.get(kind, '')}{text}"
     if again:
         yield f"  and what had been told already, {counted(again, 'time')} more"
 
