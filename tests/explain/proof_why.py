@@ -1,7 +1,7 @@
 """Judges the story of every order of faulty days, seed after seed, and writes what came of it into docs/proof.md.
 
-`python -m tests.explain.proof_why --seeds 20`. Every order is judged by judging.py: by the gateway's ledger, by a fold of
-the whole journal, by the arithmetic of what is told, and by deciding again.
+`python -m tests.explain.proof_why --seeds 20`. Every order is judged by judging.py: by the gateway's ledger, by a fold
+of the whole journal, by the arithmetic of what is told, and by deciding again.
 """
 
 from __future__ import annotations
@@ -62,13 +62,16 @@ def section(seeds: range, days: int, counts: Counter[str], wrong: int) -> str:
         f"{count:,} {name.removeprefix('purpose ')}" for name, count in sorted(counts.items()) if name.startswith("p")
     )
     which = f"{seeds.start} to {seeds[-1]}" + (f", every {seeds.step}th" if seeds.step > 1 else "")
-    return (
-        "## Why\n\n"
-        f"The story that `longwatch why` tells of every order in {len(seeds)} runs of {days} days with all faults (seeds "
-        f"{which}):\n{counts['orders']:,} orders ({purposes}; {counts['twins']:,} of them twins), told whole and true by "
-        "the gateway's\nledger, by a fold of the whole journal and by the arithmetic of what is told, and decided again "
-        f"to the same facts:\nall but **{wrong}** things told."
+    runs = f"{len(seeds)} runs of {days} days with all faults (seeds {which})"
+    lines = (
+        "## Why",
+        "",
+        f"The story that `longwatch why` tells of every order in {runs}:",
+        f"{counts['orders']:,} orders ({purposes}; {counts['twins']:,} of them twins), whole and true by the gateway's",
+        "ledger, by a fold of the whole journal and by the arithmetic of what is told, and decided again to the same",
+        f"facts. Things told otherwise than they were, or not at all: **{wrong}**.",
     )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
