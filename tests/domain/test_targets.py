@@ -301,6 +301,50 @@ def test_who_is_below_its_target_is_not_sold_for_a_cap() -> None:
     assert (found["AAA"].high, found["BBB"].low) == (200, 180)
 
 
+def test_short_positions_within_their_buffers_do_not_pass_a_cap_together_either() -> None:
+    """The same with the signs turned."""
+    settings = replace(SETTINGS, buffer_fraction=D("0.1"), groups=(("g", ("AAA", "BBB"), D("0.31")),), allow_short=True)
+    world = holding(settings, AAA=-162, BBB=-324)
+    found = told(world, AAA="-0.15", BBB="-0.15")
+    assert orders(world) == {"AAA": 12, "BBB": 24}
+    assert [(fact.low, fact.high) for fact in found.values()] == [(-150, -135), (-300, -270)]
+
+
+def test_what_is_under_way_counts_towards_a_cap_shared() -> None:
+    """150 held and 12 on their way are 162: with 324 of the other that is beyond the cap, as if all were held."""
+    plain = replace(SETTINGS, groups=(("g", ("AAA", "BBB"), D("0.5")),))
+    world = holding(plain, AAA=150, BBB=324)
+    told(world, AAA="0.162", BBB="0.162")
+    assert orders(world) == {"AAA": 12}
+    tight = replace(plain, buffer_fraction=D("0.1"), groups=(("g", ("AAA", "BBB"), D("0.31")),), adopt_existing=True)
+    world.hear(m.ConfigLoaded, settings=tight, sha256="f00d", by="reload")
+    found = told(world, AAA="0.15", BBB="0.15")
+    assert {symbol: (fact.pending, fact.trade) for symbol, fact in found.items()} == {"AAA": (12, -12), "BBB": (0, -24)}
+
+
+def test_a_target_across_zero_is_reached_by_way_of_zero() -> None:
+    """A hundred held and a hundred short wanted: a hundred are sold now, and the rest is decided when they are gone."""
+    world = holding(replace(SETTINGS, allow_short=True), AAA=100)
+    fact = told(world, AAA="-0.1")["AAA"]
+    assert (fact.shares, fact.trade) == (-100, -100)
+    assert orders(world) == {"AAA": -100}
+
+
+def test_a_band_keeps_small_trades_back_but_for_what_is_to_go() -> None:
+    """Worth less than 1 % of the capital, nothing is traded; what is not wanted any more goes all the same."""
+    band = replace(SETTINGS, no_trade_band_weight=D("0.01"))
+    world = holding(band, AAA=9, BBB=3, CCC=3)
+    told(world, AAA="0", BBB="0.0005", CCC="0.001")
+    assert orders(world) == {"AAA": -9}
+
+
+def test_a_buffer_as_wide_as_the_target_still_trades_whole_lots() -> None:
+    """Its lower edge is nothing, its upper twice the target: of 50.5 shares above it 50 go."""
+    world = holding(replace(SETTINGS, buffer_fraction=D(1)), AAA=D("250.5"))
+    fact = told(world, AAA="0.1")["AAA"]
+    assert (fact.low, fact.high, fact.trade) == (0, 200, -50)
+
+
 # ── lots and fractions (A24) ────────────────────────────────────────────────────────────────────────────────────────
 
 

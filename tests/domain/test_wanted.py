@@ -176,10 +176,10 @@ def test_a_flatten_asks_for_no_bars_and_closes_what_has_no_order() -> None:
     world.hear(m.ControlRequested, command="flatten", by="person", reason="test", quotes=world.quotes())
     event = m.RebalanceDue(at=world.now, tech=world.now, run_id="r", session=None, quotes=world.quotes())
     wanted = wanted_trades(world.state, event, weighed(world.state))
-    assert [(one.instrument.symbol, one.held, one.trade, one.price, one.weight, one.flat) for one in wanted] == [
-        ("AAA", 100, -100, 100, 0, True),
-        ("BBB", 100, -100, 90, 0, True),
-        ("CCC", 100, -100, 20, 0, True),
+    assert [(one.instrument.symbol, one.held, one.trade, one.price, one.flat) for one in wanted] == [
+        ("AAA", 100, -100, 100, True),
+        ("BBB", 100, -100, 90, True),
+        ("CCC", 100, -100, 20, True),
     ]
     assert [list(sized(world.state, "r", weighed(world.state), one)) for one in wanted] == [[], [], []]
     step = world.rebalance()
@@ -187,3 +187,23 @@ def test_a_flatten_asks_for_no_bars_and_closes_what_has_no_order() -> None:
     ordered = {order.symbol for order in world.state.live_orders()}
     again = wanted_trades(world.state, event, weighed(world.state))
     assert {one.instrument.symbol for one in again} == {"AAA", "BBB", "CCC"} - ordered
+
+
+def test_a_flatten_passes_over_what_it_can_not_or_need_not_order() -> None:
+    """A contract that is not known, an order under way, nothing left: and goes on to what comes after."""
+    world = holding(SETTINGS)
+    known = replace(world.state.book[1], symbol="GONE")
+    world.state.book = {0: replace(known, quantity=D(5)), **world.state.book, 1: replace(known, quantity=D(0))}
+    world.hear(m.ControlRequested, command="flatten", by="person", reason="test", quotes=world.quotes())
+    event = m.RebalanceDue(at=world.now, tech=world.now, run_id="r", session=None, quotes=world.quotes())
+
+    def left() -> list[str]:
+        return [one.instrument.symbol for one in wanted_trades(world.state, event, weighed(world.state))]
+
+    assert left() == ["BBB", "CCC"]
+    world.rebalance()
+    assert len(list(world.state.live_orders())) == 2
+    first = next(world.state.live_orders())
+    world.handed(first.intent)
+    world.hear(m.OrderErrorSeen, order_id=first.order_id, code=201, text="no", verdict="rejected")
+    assert left() == ["BBB"]

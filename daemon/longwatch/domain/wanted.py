@@ -39,7 +39,6 @@ class Wanted:
     held: Decimal
     trade: Decimal
     price: Decimal
-    weight: Decimal
     clamps: tuple[Clamp, ...] = ()
     flat: bool = False
     target: Target | None = None
@@ -142,7 +141,6 @@ def _wanted(state: State, instrument: Instrument, found: Weighed, symbol: str, p
         held=held,
         trade=_trade(state, instrument, low, high, held, pending),
         price=price,
-        weight=found.weights[symbol],
         clamps=target.clamps,
         flat=flat,
         target=target,
@@ -199,7 +197,6 @@ def _closing_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
             held=holding.quantity,
             trade=-in_lots_to_close(state, known[con_id], holding.quantity),
             price=price,
-            weight=ZERO,
             flat=True,
         )
 
