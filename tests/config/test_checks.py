@@ -137,6 +137,10 @@ def test_each_mode_has_its_providers_and_executors() -> None:
             "bought",
         ),
         (
+            ({"sizing.lot_size": "20000", "risk.max_order_shares": "50000"},),
+            "sizing.lot_size: 20000 is above execution.max_position_size, 10000; nothing could ever be bought",
+        ),
+        (
             ({"sizing.method": "volatility", "data.volatility_half_life_sessions": "400"},),
             "data.history_bars: 400 bars are too few to size momentum by volatility; 401 are needed",
         ),
@@ -157,7 +161,7 @@ def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) 
 
 def test_every_rule_is_shown_above() -> None:
     """A rule without a case here, or below, would be a rule nobody has seen refuse."""
-    assert len(checks.MISTAKES) == 2 + 20 + 5
+    assert len(checks.MISTAKES) == 2 + 21 + 5
 
 
 @pytest.mark.parametrize(
@@ -357,3 +361,10 @@ def test_policies_that_go_together_are_none(settings: dict[str, str]) -> None:
     """The same, just as far as they make sense."""
     words = ("without effect", "not above", "comes later", "GTC", "has none")
     assert [line for line in judged(PAPER, settings) if any(word in line for word in words)] == []
+
+
+def test_a_lot_above_the_largest_order_leaves_nothing_to_order_either() -> None:
+    """Of both limits the one that is passed is named; a lot as large as both is fine."""
+    (said,) = judged({"sizing.lot_size": "500", "risk.max_order_shares": "400"})
+    assert said == "sizing.lot_size: 500 is above risk.max_order_shares, 400; nothing could ever be bought"
+    assert judged({"sizing.lot_size": "10000"}) == []

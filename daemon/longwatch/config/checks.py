@@ -138,6 +138,14 @@ def _order_values_leave_room(s: Settings) -> Reason:
     return None if least <= most else f"{least} is above risk.max_order_value, {most}; nothing could ever be bought"
 
 
+def _lots_leave_room(s: Settings) -> Reason:
+    lot, position, order = s.sizing.lot_size, s.execution.max_position_size, s.risk.max_order_shares
+    if lot <= min(position, order):
+        return None
+    name = "execution.max_position_size" if position < lot else "risk.max_order_shares"
+    return f"{lot} is above {name}, {min(position, order)}; nothing could ever be bought"
+
+
 def _net_within_gross(s: Settings) -> Reason:
     net, gross = s.risk.max_net_exposure, s.risk.max_gross_exposure
     return None if net <= gross else f"{net} is above max_gross_exposure, {gross}; net exposure can't exceed gross"
@@ -219,6 +227,7 @@ MISTAKES: tuple[Rule, ...] = (
     Rule(reads=("execution.at_close", "execution.tif", "calendar"), judge=policies.rest_may_go_to_the_auction),
     Rule(reads=("execution.min_order_size", "execution.max_position_size"), judge=_sizes_leave_room),
     Rule(reads=("execution.min_order_value", "risk.max_order_value"), judge=_order_values_leave_room),
+    Rule(reads=("sizing.lot_size", "execution.max_position_size", "risk.max_order_shares"), judge=_lots_leave_room),
     Rule(reads=("risk.max_net_exposure", "risk.max_gross_exposure"), judge=_net_within_gross),
     Rule(reads=("strategies",), judge=_strategy_names_differ),
     Rule(reads=("strategies",), judge=_allocations_fit),
