@@ -445,3 +445,29 @@ def test_a_strategy_s_slippage_is_that_of_its_orders() -> None:
     world.finish(first.intent, price="100")
     world.finish(second.intent, price="51")
     assert held(world) == {("right", "strategy_slippage", "reducing")}
+
+
+def test_a_split_splits_each_part() -> None:
+    """Shares and costs: what each has made is as before."""
+    world = two()
+    before = [gain_of(world.state, name, {"AAA": D(110)}) for name in ("left", "right")]
+    world.costs = {1: D(100)}
+    world.reconcile()
+    world.split("AAA", 2, 1)
+    world.snapshot()
+    assert (part_of(world.state, "left", 1), part_of(world.state, "right", 1)) == (200, 400)
+    assert [gain_of(world.state, name, {"AAA": D(55)}) for name in ("left", "right")] == before
+
+
+def test_what_a_protective_stop_sells_comes_off_each_part_by_its_size() -> None:
+    """Nobody asked for it: a third of the shares are the left one's, and so are a third of the sold."""
+    world = two()
+    aim(world, left={"AAA": "0.1"}, right={"AAA": "0.4"})
+    (order,) = ordered(world)
+    world.state.orders[order.intent] = replace(
+        world.order(order.intent), purpose=Purpose.STOP, allocations=(), quantity=D(150)
+    )
+    world.acknowledge(order.intent)
+    world.fill(order.intent, 150, "95")
+    assert (part_of(world.state, "left", 1), part_of(world.state, "right", 1)) == (50, 100)
+    assert world.state.held(1) == 150

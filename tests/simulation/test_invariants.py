@@ -439,6 +439,21 @@ def test_what_is_held_back_is_not_written(words: str, monkeypatch: pytest.Monkey
     assert any(words in text for text in broken)
 
 
+def test_nothing_is_added_under_a_limit_on_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The day's loss is reached with the first commission: nothing is broken, until a daemon does not mind it."""
+    right = scenery_module._settings
+
+    def tiny(*given: Any) -> dict[str, Any]:
+        return right(*given) | {"holds": {"daily_loss": 0.0000001, "until": "resumed"}}
+
+    monkeypatch.setattr(scenery_module, "_settings", tiny)
+    outcome = simulated(Asked(seed=SEED, days=DAYS, script=()))
+    assert outcome.broken == () and list(outcome.evidence.facts("HoldSet"))
+    allow(verbs.Condition.REDUCING)(monkeypatch)
+    broken = [one.text for one in broken_by(()) if one.invariant == "obeys people and quarantines"]
+    assert any("as an entry under the limit daily_loss" in text for text in broken)
+
+
 def test_a_pause_that_holds_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     says_pause(monkeypatch)
     broken = broken_by(held_back()["as an entry during a pause"].script)

@@ -9,6 +9,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from longwatch.simulation.booked import PROTECTIVE, ZERO, BookedOrder
 from longwatch.simulation.evidence import TERMINAL, Evidence, Found, Row
+from longwatch.simulation.obedience import is_held_by_a_limit
 from longwatch.simulation.shares import true_shares
 
 SETTLED_WITHIN = timedelta(minutes=30)
@@ -63,7 +64,7 @@ def enough_orders(evidence: Evidence) -> Found:
     trades = [seen for seen in evidence.placed if seen.values["orderType"] not in PROTECTIVE]
     if len(trades) < least:
         yield evidence.scene.ends, f"{len(trades)} orders in {days} days, and not {least}"
-    if not any(seen.at >= last.open_at for seen in trades):
+    if not any(seen.at >= last.open_at for seen in trades) and not is_held_by_a_limit(evidence):
         yield evidence.scene.ends, "no order on the last day, which had no trouble"
 
 
@@ -82,8 +83,10 @@ def at_target(evidence: Evidence) -> Found:
     """At the end of a day without trouble what is held is what was wanted, but for what the market left unfilled.
 
     It was decided at the last rebalance there was to be. Nor can buys have room that undecided instruments and unfilled
-    sells take up: these are not sold, and count against exposure.
+    sells take up: these are not sold, and count against exposure. What a limit on losses holds back is not wanted.
     """
+    if is_held_by_a_limit(evidence):
+        return
     due, ends = _last_due(evidence), evidence.scene.ends
     decision = next(reversed(evidence.by_kind.get("RebalanceDecided", [])), None)
     if decision is None or decision.at < due:

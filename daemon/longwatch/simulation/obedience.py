@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from longwatch.simulation.booked import PROTECTIVE
 from longwatch.simulation.evidence import Evidence, Found, Row
@@ -23,7 +24,8 @@ def obeys_people_and_quarantines(evidence: Evidence) -> Found:
     while paused or flattening nor beside another order of unknown outcome in its contract.
     """
     # What was said at the very moment an order was written need not have been heard.
-    rows = list(evidence.facts("ControlRequested", "QuarantineSet", "QuarantineLifted", "OrderMoved"))
+    kinds = ("ControlRequested", "QuarantineSet", "QuarantineLifted", "HoldSet", "HoldLifted", "OrderMoved")
+    rows = list(evidence.facts(*kinds))
     before, now = _Held(rows, evidence), _Held(rows, evidence)
     for seen in evidence.placed:
         known = set(now.by(seen.at).against(seen, evidence))
@@ -42,6 +44,7 @@ class _Held:
         self._said: set[str] = set()
         self._quarantined: set[int] = set()
         self._unknown: dict[str, int] = {}
+        self._limits: dict[tuple[str, str, str], Mapping[str, Any]] = {}
 
     def by(self, at: datetime) -> _Held:
         """What held by `at`, which never goes back."""
@@ -58,6 +61,12 @@ class _Held:
         yield from (f"as an entry during {NO_ENTRY[said]}" for said in sorted(self._said & NO_ENTRY.keys()) if adds)
         if protects and "flatten" in self._said:
             yield "as a stop during a flatten"
+        for hold in self._limits.values():
+            about = hold["level"] == "account" or (hold["level"] == "instrument" and hold["con_id"] == con_id)
+            if about and adds:
+                yield f"as an entry under the limit {hold['rule']}"
+            elif about and hold["grade"] == "halted" and not protects and "flatten" not in self._said:
+                yield f"while the limit {hold['rule']} halts"
         if con_id in self._quarantined and not protects:
             yield "in a quarantined contract"
         others = sorted(ref for ref, where in self._unknown.items() if where == con_id)
@@ -69,6 +78,10 @@ class _Held:
                 self._command(row.body["command"], row.body["argument"])
             case "QuarantineSet":
                 self._quarantined.add(row.body["con_id"])
+            case "HoldSet":
+                self._limits[_hold_of(row.body)] = row.body
+            case "HoldLifted":
+                self._limits.pop(_hold_of(row.body), None)
             case "QuarantineLifted":
                 self._quarantined.discard(row.body["con_id"])
             case _:
@@ -86,6 +99,18 @@ class _Held:
             self._unknown[order["ref"]] = order["con_id"]
         else:
             self._unknown.pop(order["ref"], None)
+
+
+def _hold_of(body: Mapping[str, Any]) -> tuple[str, str, str]:
+    return body["level"], body["name"], body["rule"]
+
+
+def is_held_by_a_limit(evidence: Evidence) -> bool:
+    """Whether a limit on what has happened holds orders back at the end of the run: it is then not at its targets."""
+    held: set[tuple[str, str, str]] = set()
+    for row in evidence.facts("HoldSet", "HoldLifted"):
+        (held.add if row.kind == "HoldSet" else held.discard)(_hold_of(row.body))
+    return bool(held)
 
 
 def _adds(evidence: Evidence, seen: Seen) -> bool:
