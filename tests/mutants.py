@@ -32,6 +32,8 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import Phase, Verbosity, settings
 
+from tests.proof_page import code
+
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / ".mutants"
 PAGE = ROOT / "docs" / "mutants.md"
@@ -78,8 +80,7 @@ def main() -> int:
         command = [sys.executable, "-m", "tests.mutants", "--inside", module, *options]
         paths = {"PYTHONPATH": f"{PLACE}{os.pathsep}{PLACE / 'daemon'}"}
         subprocess.run(command, cwd=PLACE, env=os.environ | paths, check=True)
-        if not asked.quick:
-            write_row(PAGE, module, json.loads((PLACE / f"{module}.json").read_text())["outcomes"])
+        write_row(PAGE, module, json.loads((PLACE / f"{module}.json").read_text())["outcomes"])
     return 0
 
 
@@ -98,9 +99,11 @@ def prepare(module: str) -> None:
 
 
 def write_row(page: Path, module: str, outcomes: dict[str, str]) -> None:
-    """The module's row of the table in docs/mutants.md: asked, noticed, not noticed, and its share."""
-    asked, noticed = len(outcomes), sum(outcome in NOTICED for outcome in outcomes.values())
-    row = f"| {module} | {asked} | {noticed} | {asked - noticed} | {noticed / max(asked, 1):.1%} |"
+    """The module's row in docs/mutants.md: its changes, those asked about, noticed and not, and of which code."""
+    asked = sum(outcome != "not asked" for outcome in outcomes.values())
+    noticed = sum(outcome in NOTICED for outcome in outcomes.values())
+    share = f"{noticed / max(asked, 1):.1%}"
+    row = f"| {module} | {len(outcomes)} | {asked} | {noticed} | {asked - noticed} | {share} | {code()} |"
     text = page.read_text()
     former = re.compile(rf"^\| {module} \|.*$", re.MULTILINE)
     if former.search(text):
@@ -130,7 +133,17 @@ def inside(module: str, only: re.Pattern[str], *, is_quick: bool) -> int:
     asker = Asker(module, [name for name in names if only.search(name)], keep, is_quick=is_quick)
     tests = [f"tests/domain/{path.name}" for path in sorted(Path("tests/domain").glob("test_*.py"))]
     ignored = [f"--deselect=tests/domain/{name}" for name in NEVER]
-    options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:timeout", "--import-mode=importlib", "--tb=native"]
+    options = [
+        "-q",
+        "-s",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:timeout",
+        "--import-mode=importlib",
+        "--tb=no",
+        "--assert=plain",
+    ]
     importlib.import_module("tests.conftest")
     usual, quick = settings.get_profile("default"), (Phase.explicit, Phase.generate)
     profile = {"phases": quick, "report_multiple_bugs": False, "verbosity": Verbosity.quiet}

@@ -55,4 +55,4 @@ def write_rows(page: Path, held: dict[str, int], failed: dict[str, int]) -> None
     rows = {found["what"]: found[0] for found in ROW.finditer(former) if not found["what"].startswith("-")}
     for what, number in held.items():
         rows[what] = f"| {what} | {number:,} | {failed[what]} | {code().removeprefix('at ')} |"
-    write_part(page, PART_NAME, HEAD + "\n".join(rows.values()))
+    write_part(page, PART_NAME, HEAD + "\n".join(rows.values()), names_code=True)

@@ -11,10 +11,13 @@ PART = re.compile(r"^<!-- part (\w+) -->\n(.*?)\n<!-- end of \1 -->$", re.MULTIL
 HEAD = "# Proof\n\nWhat `make proof` last came to, part by part.\n"
 
 
-def write_part(page: Path, name: str, text: str) -> None:
-    """Put `text` in the place of the part `name` of the page, or at its end."""
+def write_part(page: Path, name: str, text: str, *, names_code: bool = False) -> None:
+    """Put `text` in the place of the part `name` of the page, or at its end; it is of the code that is checked out.
+
+    One that `names_code` says that of each of its rows.
+    """
     parts = dict(PART.findall(page.read_text())) if page.exists() else {}
-    parts[name] = f"{text.strip(chr(10))}\n\nOf the code {code()}."
+    parts[name] = text.strip("\n") + ("" if names_code else f"\n\nOf the code {code()}.")
     written = (f"<!-- part {name} -->\n{part}\n<!-- end of {name} -->\n" for name, part in parts.items())
     page.write_text("\n".join([HEAD, *written]))
 
