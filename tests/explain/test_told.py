@@ -17,6 +17,7 @@ from longwatch import cli
 from longwatch.domain import messages as m
 from longwatch.domain.state import State, fingerprint
 from longwatch.explain.listing import listed
+from longwatch.journal.checkpoints import recovered
 from longwatch.journal.codec import decode, fold
 from longwatch.journal.finding import finding, time_of
 from longwatch.journal.reading import read_records
@@ -225,6 +226,23 @@ def test_of_a_long_journal_milestones_are_kept(tmp_path: Path, monkeypatch: pyte
     with journal_at(path) as journal:
         assert [kept.sequence for kept in journal.checkpoints()] == [190, 180, 130, 90, 30]
     assert (MILESTONE_RECORDS, CHECKPOINTS_KEPT) == (100_000, 2)
+
+
+def test_milestones_of_another_version_are_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an upgrade the newest are passed over by name, the others in silence; the next checkpoint removes them."""
+    monkeypatch.setattr("longwatch.journal.store.MILESTONE_RECORDS", 50)
+    path = tmp_path / "j.sqlite"
+    write(path, a_day())
+    for sequence in (30, 60, 110, 180, 190):
+        checkpoint(path, a_day()[:sequence])
+    monkeypatch.setattr("longwatch.journal.checkpoints.code_version", lambda: "the next")
+    with journal_at(path) as journal:
+        found = recovered(journal)
+        assert (found.began_at, len(found.passed_over)) == (0, 2)
+    assert state_at(path, 150).began_at == 0
+    checkpoint(path, a_day()[:200])
+    with journal_at(path) as journal:
+        assert [kept.sequence for kept in journal.checkpoints()] == [200, 190]
 
 
 def test_a_moment_by_its_record_and_by_its_time_is_one(journal: Path, shell: Shell) -> None:

@@ -217,6 +217,8 @@ async def test_a_checkpoint_that_can_not_be_written_harms_nothing(
         journal.checkpoint(100, folded(a_day()[:100]), least=1)
         while not caplog.messages:
             await asyncio.sleep(0.01)
+    assert journal._encoder is not None
+    await asyncio.to_thread(journal._encoder.join)  # while one is being made no other is begun
     assert "no checkpoint was made" in caplog.messages[0]
     assert journal.failure is None
     for first in range(100, 140, 10):

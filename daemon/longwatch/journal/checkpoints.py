@@ -166,14 +166,18 @@ def sealed(record_hash: bytes, code: str, digest: bytes) -> bytes:
 
 
 def read_checkpoints(path: Path, up_to: int | None = None) -> Iterator[Checkpoint]:
-    """Whole checkpoints, the newest first, none that stands above `up_to`; each is read when it is asked for."""
+    """Whole checkpoints, the newest first, none that stands above `up_to`; each is read when it is asked for.
+
+    Of those that another version of the code made only the newest two are told, for what they are.
+    """
     with reading(path) as connection:
         if form_of(connection, path).layout == BEFORE_CHAIN:
             return
         rows = connection.execute(
             "SELECT c.sequence, c.code, c.parts, c.seal, r.chain FROM checkpoint c JOIN record r USING(sequence) "
-            "WHERE c.sequence <= ? ORDER BY c.sequence DESC",
-            (2**63 - 1 if up_to is None else up_to,),
+            "WHERE c.sequence <= ? AND (c.code = ? OR c.sequence IN "
+            "(SELECT sequence FROM checkpoint ORDER BY sequence DESC LIMIT 2)) ORDER BY c.sequence DESC",
+            (2**63 - 1 if up_to is None else up_to, code_version()),
         ).fetchall()
         for sequence, code, count, seal, chain in rows:
             found = connection.execute(
