@@ -141,7 +141,7 @@ def crossed(
     """What strategies want to sell and others to buy changes hands among them, at least a share of it."""
     buys = {name: gap for name, gap in found.items() if gap > 0}
     sells = {name: -gap for name, gap in found.items() if gap < 0}
-    most = min(sum(buys.values(), ZERO), sum(sells.values(), ZERO))
+    most = min(sum(buys.values(), ZERO), sum(sells.values(), ZERO)).quantize(SHARE_PART)
     if most < 1:
         return
     moves = [*_shared(buys, most), *((name, -quantity) for name, quantity in _shared(sells, most))]
