@@ -230,16 +230,23 @@ def backtest(
 
 
 @app.command()
-def check(file: ConfigFile) -> None:
-    """Say what is wrong with a configuration, every mistake at once.
+def check(
+    file: ConfigFile,
+    connect: Annotated[bool, typer.Option("--connect", help="Ask the gateway too; nothing is placed.")] = False,
+) -> None:
+    """Say what is wrong with a configuration, every mistake at once; and at its gateway.
 
-    Example: longwatch check config/trading_config.yaml
+    Example: longwatch check config/trading_config.yaml --connect
     """
     from longwatch.config.load import check as check_file
 
     lines, code = check_file(file, os.environ)
     for line in lines:
         print(line, file=sys.stderr if code else sys.stdout)
+    if connect and not code:
+        from longwatch.production import check_connected
+
+        code = check_connected(file)
     _end(code)
 
 

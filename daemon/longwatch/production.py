@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from longwatch.app import Ports, build
-from longwatch.brokers import broker_for
+from longwatch.brokers import broker_for, ib_broker
 from longwatch.clock import Clock, SteppedClock, SystemClock, real_monotonic
 from longwatch.config.load import Loaded, load
 from longwatch.config.schema import IbSettings, Settings
@@ -22,13 +22,16 @@ from longwatch.config.trade import account_of
 from longwatch.data.calendar import AlwaysOpen, ExchangeCalendar
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
+from longwatch.domain.state import State
+from longwatch.engine.self_test import Deadlines, self_test
+from longwatch.engine.strategies import strategy_tasks, universe_of
 from longwatch.engine.workers import ThreadWorkers
 from longwatch.errors import ProtocolError, UsageError
 from longwatch.journal.codec import decode
 from longwatch.journal.threaded import ThreadedJournal
 from longwatch.ops import logs
 from longwatch.ops.process import obey_signals
-from longwatch.ports import Calendar, Sink
+from longwatch.ports import Broker, BrokerNeeds, Calendar, Sink
 from longwatch.strategies.host import ProcessHost
 from longwatch.wire.framing import Frames, hello, split
 from longwatch.wire.replies import Reply, decode_reply
@@ -36,6 +39,9 @@ from longwatch.wire.requests import encode_request
 
 PROBE_SECONDS = 3.0
 PROBE_CLIENT_ID = 31_999
+CHECK_CLIENT_ID = 31_998
+"""Of a self-test, which may run beside the daemon; order ids are counted apart for each client."""
+DELAYED = (3, 4)
 ALWAYS_OPEN = "24/7"
 GC_THRESHOLD = 50_000
 """Objects between two young collections: a full one inside a decision costs more than the decision."""
@@ -85,6 +91,47 @@ async def serve(loaded: Loaded, path: Path, environ: Mapping[str, str]) -> None:
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 20, 50)
     await daemon.run()
+
+
+def check_connected(path: Path) -> int:
+    """Print what the gateway of a configuration would refuse; the exit code is 0 where it would refuse nothing."""
+    loaded = load(path, os.environ)
+    if loaded.settings.mode == "backtest":
+        raise UsageError(f"{path} says mode: backtest, which has no gateway; leave out --connect")
+    found = asyncio.run(problems_at_the_gateway(loaded, path.parent))
+    for line in found or ["the gateway: account, contracts, quotes and a what-if of one share each are well"]:
+        print(line)
+    return 1 if found else 0
+
+
+async def problems_at_the_gateway(loaded: Loaded, folder: Path, client_id: int = CHECK_CLIENT_ID) -> list[str]:
+    """What the gateway of a configuration would refuse, a sentence each; nothing is placed there."""
+    settings = loaded.settings
+    ib = settings.ib.model_copy(update={"client_id": client_id})
+    settings = settings.model_copy(update={"ib": ib})
+    found: list[str] = []
+    host = ProcessHost()
+    tasks = await strategy_tasks(settings, host, folder, lambda name, why: found.append(f"strategy {name}: {why}"))
+    universe, clock = universe_of(tasks), SystemClock()
+    state = State(account=account_of(settings), mode=settings.mode, client_id=client_id)
+
+    def connect(sink: Sink) -> Broker:
+        return ib_broker(
+            BrokerNeeds(
+                settings=settings,
+                state=state,
+                account=state.account,
+                universe=universe,
+                sink=sink,
+                gate=lambda intent: "a self-test places nothing",
+                clock=clock,
+                random=Random(secrets.randbits(64)),
+            )
+        )
+
+    takes_delayed = settings.mode == "paper" and settings.ib.market_data_type in DELAYED
+    found += await self_test(connect, state, clock, universe, takes_delayed=takes_delayed, deadlines=Deadlines())
+    return found
 
 
 def calendar_of(name: str) -> Calendar:

@@ -136,3 +136,12 @@ def _has_entry_since(place: Place, sequence: int) -> bool:
 
 def _book(place: Place) -> dict[str, str]:
     return {row["symbol"]: row["book"] for row in place.status()["positions"] if row["book"] != "0"}
+
+
+def test_check_connect_asks_the_gateway_and_places_nothing(place: Place) -> None:
+    """All is well: exit 0."""
+    place.gateway()
+    asked = place.start("check", place.config, "--connect")
+    assert asked.ended() == 0, asked.said
+    assert "a what-if of one share each are well" in asked.said
+    assert not place.books().executions

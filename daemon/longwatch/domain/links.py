@@ -21,7 +21,7 @@ def opening(state: State, event: m.LinkOpening) -> Decided:
 
 def up(state: State, event: m.LinkUp) -> Decided:
     """The handshake is complete: ids are set aside and the account is downloaded, where it is the right one."""
-    wrong = _wrong_account(state, event)
+    wrong = wrong_account(state, event)
     if wrong is not None:
         yield m.LinkMoved(link=m.Link.CONNECTING, reason=wrong, tech=event.tech)
         yield m.RaiseAlert(key="wrong_account", text=wrong, severity="critical")
@@ -35,7 +35,8 @@ def up(state: State, event: m.LinkUp) -> Decided:
     yield m.BeginSync(epoch=state.epoch, first_request_id=first, count=REQUEST_IDS, account=state.account)
 
 
-def _wrong_account(state: State, event: m.LinkUp) -> str | None:
+def wrong_account(state: State, event: m.LinkUp) -> str | None:
+    """Why the gateway's log-in is not the account and the mode that are traded, or None."""
     if state.account not in event.accounts:
         return f"the gateway serves {', '.join(event.accounts) or 'no account'}, not {state.account}"
     paper = state.account.startswith("D")
