@@ -23,7 +23,7 @@ from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.others import foreign, foreign_status, outside_trade
 from longwatch.domain.state import State
 from longwatch.domain.transitions import next_state
-from longwatch.domain.verdicts import WHAT_FOLLOWS, Action, Verdict
+from longwatch.domain.verdicts import UNKNOWN_TO_IT, WHAT_FOLLOWS, Action, Verdict
 
 OPEN = frozenset({"PreSubmitted", "Submitted", "PendingCancel"})
 CANCELLED = frozenset({"Cancelled", "ApiCancelled"})
@@ -244,11 +244,13 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
             yield m.RequestSnapshot(reason=f"order {order.ref}: {text}")
         case Action.KEEP:
             yield from modification.refused(state, order, text)
-        case Action.TELL if event.severity != "info":
+        case Action.TELL if event.severity != "info" or order.state in UNKNOWN_TO_IT:
+            # However harmless the code: it can't be about an order that the broker was never sent.
+            severity = "warning" if event.severity == "info" else event.severity
             told = f"order {order.ref} stays {order.state.value}: {text}" + (
                 f" ({event.meaning})" if event.meaning else ""
             )
-            yield m.RaiseAlert(key=f"{event.verdict}_code", text=told, severity=event.severity)
+            yield m.RaiseAlert(key=f"{event.verdict}_code", text=told, severity=severity)
         case Action.TELL | Action.NOTHING:
             pass
     if order.change is not None and event.verdict == Verdict.UNCLEAR:
