@@ -6,18 +6,23 @@ import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from longwatch.domain import messages as m
+from longwatch.domain.orders import Purpose
 from longwatch.errors import UsageError
 from longwatch.explain.gathered import gathered, intent_named
 from longwatch.explain.why import why
+from longwatch.journal.codec import decode
 from longwatch.journal.finding import finding
 from longwatch.journal.layout import INDEXES, archive_of, read_identity
 from longwatch.journal.sqlite import InlineJournal
 from longwatch.ops.why_text import why_text
 from tests.explain.judging import SECTIONS, untrue
 from tests.explain.made import demo, journal_of, orders_in, ran, written
+from tests.journal.made import a_day, write
 
 FAULTY = [(3, 6)]
 """Seeds and days with all faults; `python -m tests.explain.proof_why` judges 20 days of many more."""
@@ -140,6 +145,37 @@ def test_a_journal_without_its_indexes_tells_the_same(journal: Path, tmp_path: P
         made = hand.execute("SELECT count(*) FROM sqlite_master WHERE type = 'index' AND name LIKE 'record_by_%'")
         assert made.fetchone()[0] == len(INDEXES)
     assert why(path, "30") == expected
+
+
+SAID_OTHERWISE = {
+    "OrderIntended": "order",
+    "OrderSending": "sent",
+    "OrderIdentified": "order",
+    "CommissionBooked": "fills",
+    "OrderResolved": "outcome",
+}
+"""Facts that are not told by the number of their record, and where they are told."""
+
+
+def test_every_kind_of_fact_about_an_order_is_told(tmp_path: Path) -> None:
+    """Of a day with every kind of fact in it: what-ifs, modifications, absence, stops, persons, all of them."""
+    path = tmp_path / "j.sqlite"
+    write(path, a_day())
+    kinds: set[str] = set()
+    with finding(path) as finder:
+        intended = [decode(one.record) for one in finder.between(1, finder.last, ("OrderIntended",))]
+    orders = [cast(m.OrderIntended, one).order for one in intended]
+    assert any(one.purpose is Purpose.STOP for one in orders)
+    for intent in (one.intent for one in orders):
+        with finding(path) as finder:
+            facts = gathered(finder, intent).facts
+        story = why(path, f"#{intent}")
+        told = {row["record"] for part in ("changes", "moves", "fills") for row in story[part]}
+        untold = {one.kind for one in facts if one.sequence not in told}
+        assert untold <= SAID_OTHERWISE.keys(), untold - SAID_OTHERWISE.keys()
+        kinds |= {one.kind for one in facts}
+        assert "None" not in why_text(story)
+    assert kinds >= {*SAID_OTHERWISE, "OrderMoved", "FillBooked", "WhatIfAsked", "MarginTold", "AbsenceNoted"}
 
 
 def test_an_order_is_sought_by_the_indexes(journal: Path) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from longwatch.domain import messages as m
-from longwatch.domain.orders import TERMINAL
+from longwatch.domain.orders import TERMINAL, Absence
 from longwatch.explain.gathered import MESSAGES, Gathered, Told
 from longwatch.explain.plain import Json, iso, plain, rounded
 
@@ -149,11 +149,33 @@ def _changes(one: Gathered, events: dict[int, Told]) -> Iterator[Json]:
                 said = {"what": "terms", "terms": _terms(quantity, limit, stop), "text": why}
             case m.ResolutionContradicted(says=says):
                 said = {"what": "resolution contradicted", "terms": None, "text": says}
+            case m.WhatIfAsked(order_id=order_id):
+                said = {"what": "margin asked", "terms": None, "text": f"what it would bind, under order id {order_id}"}
+            case m.MarginTold():
+                said = {"what": "margin", "terms": None, "text": _margin(told.what)}
+            case m.DelayedDataUsed(market_data_type=kind):
+                said = {"what": "delayed data", "terms": None, "text": f"decided on market data type {kind}"}
+            case m.AbsenceNoted(absence=absence):
+                said = {"what": "sought", "terms": None, "text": _sought(absence)}
             case m.TradeRefused(check=check, text=why):
                 said = {"what": f"withheld by {check}", "terms": None, "text": why}
             case _:
                 continue
         yield {"at": _at(events, told), **said, "record": told.sequence, "cause": told.cause}
+
+
+def _margin(fact: m.MarginTold) -> str:
+    by = "estimated" if fact.is_estimate else "by the broker"
+    return f"initial {fact.initial_margin}, maintenance {fact.maintenance_margin}, equity {fact.equity}, {by}"
+
+
+def _sought(absence: Absence) -> str:
+    """What has been gathered towards the proof that the broker never had it."""
+    parts = [f"{absence.rounds} whole downloads without a trace of it"]
+    parts += ["a cancel by its id found nothing"] if absence.cancel_not_found else []
+    parts += ["the gateway has spoken of it"] if absence.spoken_of else []
+    parts += [f"broken off: {absence.broken}"] if absence.broken else []
+    return "; ".join(parts)
 
 
 def _fill(
@@ -267,5 +289,8 @@ _SAID: dict[type, Callable[[Any, Gathered], str]] = {
     m.ControlRequested: lambda event, _: f"{event.command} {event.argument} by {event.by}: {event.reason}",
     m.DaemonStarted: lambda event, _: f"version {event.version}",
     m.TimeReached: lambda event, _: "a deadline has passed",
+    m.WhatIfSeen: lambda event, _: (
+        f"what if: initial margin {event.initial_margin}, maintenance {event.maintenance_margin}, equity {event.equity}"
+    ),
     m.RebalanceDue: lambda event, _: event.run_id,
 }

@@ -49,7 +49,8 @@ def _head(story: Json) -> Iterator[str]:
     prices = "".join(f" {order[name]}" for name in ("limit_price", "stop_price") if order[name])
     what = f"{order['side']} {figure(order['quantity'])} {order['symbol']} {order['type']}{prices} {order['tif']}"
     yield f"#{order['intent']}  {what} ({order['purpose']}): {outcome['state']}"
-    ids = [order["ref"], f"order id {order['order_id'] or 'none'} of client {order['client_id']}"]
+    named = f"order id {order['order_id']} of client {order['client_id']}"
+    ids = [order["ref"], "no order id" if order["order_id"] is None else named]
     ids += [f"permId {perm_id}" for perm_id in order["perm_ids"]]
     yield f"{', '.join(ids)}; {order['mode']} account {order['account']}"
     if cost["average_price"]:
