@@ -156,6 +156,7 @@ def test_a_cheap_share_is_as_good_as_a_dear_one() -> None:
     world.hear(m.DataRefreshed, run_id="refresh@2", session=YESTERDAY.date, judged=tuple(rows))
     (order,) = world.trade(AAA="0.01")
     assert order.quantity == 2000
+    assert of_kind(world.steps[-1][1].facts, m.TradeRefused) == []
 
 
 def test_without_equity_nothing_is_wanted_and_nothing_refused() -> None:
