@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import may_close_more
 from longwatch.domain.instruments import Instrument, Side
+from longwatch.domain.levels import Grade, Level
 from longwatch.domain.settings import SizingRules, StopRule, TradeSettings
 from longwatch.domain.sizing import Part
+from longwatch.domain.state import evolve
 from tests.domain.world import CON_IDS, EQUITY, PRICES, SETTINGS, YESTERDAY, World, alerts, judged, of_kind
 
 D = Decimal
@@ -205,6 +207,27 @@ def test_what_nobody_names_goes_where_the_only_silent_strategy_has_a_universe_of
     world = holding(settings, AAA=50, BBB=100, CCC=100)
     told(world, AAA="0.1")
     assert orders(world) == {"CCC": -100}
+
+
+def test_a_strategy_that_is_halted_has_its_holding_as_its_part_though_it_names_it_no_more() -> None:
+    """Nothing of its weights came of a method: what it has is what it keeps, and the other's part is added to it."""
+    settings = replace(UNTIED, allocations=(("left", D("0.5")), ("right", D("0.5"))))
+    world = World.ready(settings)
+    world.targets("right", CCC="0")
+    world.targets("left", BBB="0.2")
+    (order,) = [effect.order for effect in of_kind(world.rebalance().effects, m.SubmitOrder)]
+    world.finish(order.intent)
+    world.snapshot()
+    facts = {"level": Level.STRATEGY, "name": "left", "rule": "drawdown", "grade": Grade.HALTED}
+    evolve(world.state, m.HoldSet(**facts, observed=D(1), limit=D(0), since=world.now))
+    world.targets("left", AAA="0.2")
+    world.targets("right", BBB="0.2")
+    found = {fact.symbol: fact for fact in of_kind(world.rebalance().facts, m.TargetSized)}
+    left, right = found["BBB"].parts
+    assert (left.strategy, left.weight, left.scaled, round(left.sized, 6)) == ("left", 0, 0, D("0.1"))
+    assert (right.strategy, right.weight, right.sized) == ("right", D("0.2"), D("0.1"))
+    assert (found["BBB"].shares, found["BBB"].trade) == (400, 200)
+    assert "AAA" not in found
 
 
 def test_a_group_shares_its_cap_and_each_clamp_has_its_numbers() -> None:
