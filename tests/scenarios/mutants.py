@@ -292,6 +292,20 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     _out(
+        "A14",
+        "an exit enters the group of the stop",
+        "domain/rebalance.py",
+        'oca_group=stop.oca_group if stop else "",',
+        'oca_group="",',
+    ),
+    _out(
+        "A14",
+        "a stop follows what has filled",
+        "domain/stops.py",
+        "    if (quantity, row.level) == (order.quantity, order.stop_price) or",
+        "    if True or",
+    ),
+    _out(
         "A15",
         "a revision takes the place of what it corrects",
         "domain/lifecycle.py",
@@ -438,6 +452,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "    if ratio is None or moved is None or moved.at is None or measured is None:\n        return None\n",
         "    if ratio is None or moved is None or moved.at is None:\n        return None\n"
         "    measured = measured or Decimal(ratio[0]) / ratio[1]\n",
+    ),
+    _out(
+        "A25",
+        "the level of a stop is divided by a split",
+        "domain/stop_levels.py",
+        "    if row is not None and (times := _split_since(state, row)) != 1:\n",
+        "    if row is not None and (times := _split_since(state, row)) == 0:\n",
     ),
     _out(
         "A25",

@@ -131,8 +131,7 @@ def test_A13_scenario_held_while_shares_are_located(tmp_path: Path) -> None:
 def test_A14_scenario_no_exit_is_left_over_after_a_flatten(tmp_path: Path) -> None:
     """A flatten in the middle of partly filled buys and sells: all closed, no order left that could open anything.
 
-    Protective stops and brackets are not sent by the daemon yet, so their quantities have no test here; what is shown
-    is that exits at work and the flatten's own never add up to a reversal, and that none of them outlives it.
+    Exits at work, stops and the flatten's own never add up to a reversal, and none of them outlives it.
     """
 
     async def story(scene: Scene, witness: Witness) -> None:
@@ -159,6 +158,43 @@ def test_A14_scenario_no_exit_is_left_over_after_a_flatten(tmp_path: Path) -> No
 
     both = plan({"AAPL": 0.1, "IBM": 0.4}, {"AAPL": 0.45, "IBM": 0.0})
     scenario(story, tmp_path, {"strategies": [both]})
+
+
+def stops_in(scene: Scene, symbol: str) -> list[Any]:
+    """The stops that rest at the gateway."""
+    live = scene.gateway.desk.exchange.book.live()
+    return [one for one in live if one.ticket.order_type == "STP" and one.ticket.instrument.symbol == symbol]
+
+
+def test_A14_scenario_a_stop_rests_for_what_has_filled_and_is_gone_with_it(tmp_path: Path) -> None:
+    """From the first fill on, never for more than is held; the exit shares its group; nothing is left of either."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.start()
+        seen: list[Decimal] = []
+        for _ in range(2):
+            await scene.until(
+                lambda: stops_in(scene, "IBM") and scene.truly_held("IBM") not in seen, what="a stop for more"
+            )
+            (stop,) = stops_in(scene, "IBM")
+            assert stop.remaining <= scene.truly_held("IBM")
+            seen.append(scene.truly_held("IBM"))
+            await asyncio.sleep(MINUTE)
+        await scene.traded()
+        await asyncio.sleep(MINUTE)
+        (stop,) = stops_in(scene, "IBM")
+        assert stop.remaining == scene.truly_held("IBM") > 0
+        await scene.until(lambda: any(o.purpose.value == "reduce" for o in scene.orders()), what="the exit")
+        exit_ = next(o for o in scene.orders() if o.purpose.value == "reduce")
+        assert exit_.oca_group == stop.ticket.oca_group != ""
+        await scene.until(lambda: not scene.truly_held("IBM"), what="the end of the position")
+        await asyncio.sleep(MINUTE)
+        assert stops_in(scene, "IBM") == [] and not scene.state.live
+        assert witness.lowest("IBM") >= 0
+        witness.agree()
+
+    both = plan({"IBM": 0.4}, {"IBM": 0.0})
+    scenario(story, tmp_path, {"strategies": [both], "stops": {"fraction": 0.2}})
 
 
 @pytest.mark.parametrize("way", ["corrected", "busted"])

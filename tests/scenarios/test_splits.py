@@ -71,3 +71,29 @@ def test_A25_scenario_between_a_split_and_its_proof_nothing_is_sent(tmp_path: Pa
         assert scene.held("IBM") == 3 * held and not scene.state.quarantines
 
     scenario(story, tmp_path, PLANNED, market=replayed_market(seed=1))
+
+
+def test_A25_scenario_a_stop_is_divided_by_the_split(tmp_path: Path) -> None:
+    """The broker ends it; until the split is proven none rests at the old price, then one for all at the new one."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.start()
+        await scene.traded()
+        await asyncio.sleep(MINUTE)
+        level = scene.state.stop_levels[8314].level
+        assert level is not None
+        scene.gateway.events.happen(Event(kind="split", symbol="IBM", ratio="2/1"))
+        held, before = scene.held("IBM"), len(witness.placed())
+        await scene.until(lambda: scene.facts(m.SplitBooked), what="the split")
+        await scene.until(lambda: not scene.state.unprotected, what="the stop")
+        later = witness.placed()[before:]
+        new = [one for one in later if one.values["orderType"] == "STP" and one.values["symbol"] == "IBM"]
+        assert new and all(Decimal(str(one.values["auxPrice"])) < level * Decimal("0.6") for one in new)
+        (resting,) = [
+            one
+            for one in scene.gateway.desk.exchange.book.live()
+            if one.ticket.order_type == "STP" and one.ticket.instrument.symbol == "IBM"
+        ]
+        assert resting.remaining == scene.truly_held("IBM") == 2 * held
+
+    scenario(story, tmp_path, PLANNED | {"stops": {"fraction": 0.2}}, market=replayed_market(seed=1))

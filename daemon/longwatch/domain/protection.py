@@ -34,12 +34,13 @@ def metered(
     is_due = (event.tech - since).total_seconds() >= state.settings.unprotected_alert_seconds
     tells = bool(missing) and is_due and is_open and not told
     is_looked_at = former is not None and former.look_at is not None and former.look_at <= event.tech
-    if former is not None and former.unprotected == missing and not tells and not is_looked_at:
-        return
     soon = timedelta(seconds=state.settings.acknowledge_seconds + 1)
+    is_sooner = isinstance(event, m.OrderStatusSeen) and _is_after(former, event.tech + soon)
+    if former is not None and former.unprotected == missing and not (tells or is_looked_at or is_sooner):
+        return
     pace = max(AGAIN, (event.tech - since) / SELDOMER) if is_looked_at else soon
     looks = bool(missing) and is_open and state.link is m.Link.READY
-    look_at = former.look_at if former is not None and not is_looked_at else None
+    look_at = None if is_looked_at or _is_after(former, event.tech + soon) or former is None else former.look_at
     price = _price(state, con_id, symbol)
     yield m.ProtectionSet(
         con_id=con_id,
@@ -56,6 +57,11 @@ def metered(
         waited = (event.tech - since).total_seconds()
         text = f"{missing} {symbol}, worth {missing * price:.2f}, have had no stop at the broker for {waited:.0f} s"
         yield m.RaiseAlert(key="unprotected", text=text, severity="critical")
+
+
+def _is_after(row: m.ProtectionSet | None, at: datetime) -> bool:
+    """Whether it was to be looked at only later: an order has moved since then."""
+    return row is not None and row.look_at is not None and row.look_at > at
 
 
 def protected(state: State, con_id: int) -> Decimal:

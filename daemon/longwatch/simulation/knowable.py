@@ -29,6 +29,12 @@ def ready_when_sending(evidence: Evidence) -> Found:
             yield seen.at, f"order {seen.values['orderRef']} was written while the exchange was closed"
 
 
+def is_shut(evidence: Evidence, at: datetime) -> bool:
+    """Whether the daemon had heard of a reason by then why no order should leave, and of no end of it."""
+    known = _Hearing(evidence).by(at)
+    return any(True for _ in known.against(known.link))
+
+
 class _Hearing:
     """Goes through what was heard, as far as is asked."""
 

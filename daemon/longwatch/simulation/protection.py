@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from longwatch.simulation.booked import ZERO, BookedOrder, Fill, at_most
 from longwatch.simulation.evidence import OURS, Evidence, Found
+from longwatch.simulation.knowable import is_shut
 
 SOON = timedelta(seconds=20)
 """Within so long after the last fill, and without trouble, all that is held has its stop."""
@@ -97,6 +98,8 @@ def protected_in_time(evidence: Evidence) -> Found:
         ):
             continue
         if not all(heard.get(one.exec_id, at) <= hole.began + A_MOMENT for one in _fills(evidence, hole)):
+            continue
+        if is_shut(evidence, at) or is_shut(evidence, hole.began):
             continue
         symbol = evidence.symbols[hole.con_id]
         yield at, f"{symbol}: {hole.shares} shares had no stop for {late.total_seconds():.1f} s"
