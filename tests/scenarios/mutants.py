@@ -251,8 +251,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "A12",
         "an order being cancelled counts until its end",
         "domain/exposure.py",
-        "    orders: list[Order | ForeignOrderSet] = [state.orders[intent] for intent in state.live]\n",
-        "    orders: list = [state.orders[i] for i in state.live if not state.orders[i].cancel_asked]\n",
+        "    for intent in state.live:\n        order = state.orders[intent]\n",
+        "    for intent in [one for one in state.live if not state.orders[one].cancel_asked]:\n"
+        "        order = state.orders[intent]\n",
     ),
     _out(
         "A12",
