@@ -2,7 +2,7 @@
 
 Each slice is a world of its own under settings of its own, all from one seed. Targets lie on a limit, just beyond it or
 far away; fills come in parts, late or never told; links are lost, outcomes unknown, the process dies; strangers trade
-and order; a person modifies. `limit_judge` judges each order when it is intended and again when its bytes leave.
+and order; a person modifies; in most worlds protective stops rest at the broker. `limit_judge` judges each order when it is intended and again when its bytes leave.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from longwatch.domain.decide import Step, gate
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.quotes import Quote
-from longwatch.domain.settings import TradeSettings
+from longwatch.domain.settings import StopRule, TradeSettings
 from tests.domain.limit_judge import UNIT, Account, Leaving, Tally, Ways, judge
 from tests.domain.play import ACTS, NAMES, AtBroker, Play, played
 from tests.domain.world import (
@@ -69,6 +69,7 @@ class Adversary(Play):
     size: int = 400
     is_flatten: bool = False
     known: set[str] = field(default_factory=set)
+    heard: dict[str, m.ExecutionSeen] = field(default_factory=dict)
     over: set[int] = field(default_factory=set)
 
     def take(self, event: m.Event) -> Step:
@@ -77,27 +78,32 @@ class Adversary(Play):
         step = World.take(self, event)
         self.steps.clear()
         self.is_flatten = flatten
-        leaving: list[tuple[Order, Order | None]] = []
+        leaving: list[tuple[Order, Order | None, int]] = []
         for effect in step.effects:
             match effect:
                 case m.SubmitOrder():
                     self.queue.append(effect.order)
                     self.ordered.append((effect.order.intent, effect.order.con_id))
-                    self.sent.append(self.now)
-                    leaving.append((effect.order, None))
+                    self._counted(effect.order)
+                    leaving.append((effect.order, None, len(self.sent)))
                 case m.ModifyOrder():
                     self.changes.append(effect.order)
-                    self.sent.append(self.now)
-                    leaving.append((effect.order, self.state.orders[effect.order.intent]))
+                    self._counted(effect.order)
+                    leaving.append((effect.order, self.state.orders[effect.order.intent], len(self.sent)))
                 case m.CancelOrder():
                     self.cancels.append(effect.intent)
                 case _:
                     pass
         self.tally.intents += sum(isinstance(fact, m.TradeRefused) for fact in step.facts) + len(leaving)
         self.tally.accepted += len(leaving)
-        for order, former in leaving:
-            self.judged(order, former)
+        for order, former, count in leaving:
+            self.judged(order, former, count=count)
         return step
+
+    def _counted(self, order: Order) -> None:
+        """Stops are bound by no rate, and take nothing of it: they must not wait."""
+        if order.purpose is not Purpose.STOP:
+            self.sent.append(self.now)
 
     def _hear(self, event: m.Event) -> None:
         """What a daemon that listens must know from now on."""
@@ -107,6 +113,8 @@ class Adversary(Play):
                 self.known.update(self.executions)
             case m.ExecutionSeen():
                 self.known.add(event.exec_id)
+                if event.ref.startswith("lw:"):
+                    self.heard[event.exec_id.rpartition(".")[0]] = event
             case m.SignalsEnded():
                 self.told_prices = dict(event.prices)
             case m.ConfigLoaded():
@@ -121,7 +129,7 @@ class Adversary(Play):
 
     # ── what leaves ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def judged(self, order: Order, former: Order | None, *, at_the_write: bool = False) -> None:
+    def judged(self, order: Order, former: Order | None, *, at_the_write: bool = False, count: int = 0) -> None:
         """Hold an order, or the new terms of one, against every limit; at the write those that are asked there."""
         there = self.book.get(order.intent)
         filled = int(there.filled) if there else 0
@@ -137,10 +145,12 @@ class Adversary(Play):
             price=self._paid(order),
             limit=order.limit_price if nearer else None,
             is_entry=order.purpose is Purpose.ENTRY,
+            is_stop=order.purpose is Purpose.STOP,
             is_change=former is not None,
         )
         # An exit decided on after an entry is bound by no limit on exposure: the entry meets it at the write.
-        account = self.account(None if at_the_write or former is not None else order.intent)
+        newest = None if at_the_write or former is not None else order.intent
+        account = self.account(newest, count, order.oca_group if order.purpose is Purpose.REDUCE else "")
         judge(leaving, account, self.in_force, self.tally, at_the_write=at_the_write)
 
     def _grows(self, order: Order, former: Order) -> tuple[bool, bool]:
@@ -154,15 +164,26 @@ class Adversary(Play):
         asked = order.limit_price or max(order.stop_price or D(0), order.decision_price)
         return int(max(self.told_prices[order.symbol], asked) * UNIT)
 
-    def account(self, newest: int | None) -> Account:
-        """The account as it is at the broker, but for what other people did and nobody has told; orders up to one."""
+    def account(self, newest: int | None, count: int, joined: str) -> Account:
+        """The account as it is at the broker, but for what other people did and nobody has told.
+
+        With our orders up to the intent `newest`, the last of the first `count` sent; but for the stop whose group an
+        exit has `joined`: that is judged on its own.
+        """
         con_ids = list(SYMBOLS)
         ours: dict[int, list[Ways]] = {con_id: [] for con_id in con_ids}
+        together: dict[tuple[int, str], set[tuple[int, int]]] = {}
         for order, terms, filled in self.live_now():
             if newest is not None and order.intent > newest:
                 continue
-            ways = tuple({self._way(one, filled) for one in terms if one.quantity > filled})
-            ours[order.con_id].append(ways)
+            if joined and order.oca_group == joined and order.purpose is Purpose.STOP:
+                continue
+            ways = {self._way(one, filled) for one in terms if one.quantity > filled and not self.is_spent(one)}
+            # What one of a group fills the broker takes from the others.
+            group = (order.con_id, order.oca_group or f"of {order.intent} alone")
+            together[group] = together.get(group, set()) | ways
+        for (con_id, _), ways in together.items():
+            ours[con_id].append(tuple(sorted(ways)))
         others: dict[int, list[Ways]] = {con_id: [] for con_id in con_ids}
         for one in self.strangers.values():
             price = int(self.told_prices[SYMBOLS[one.con_id]] * UNIT)
@@ -172,6 +193,8 @@ class Adversary(Play):
             traded[con_id] += self._traded(intent)
         equity = EQUITY if self.in_force.max_capital_value is None else min(EQUITY, self.in_force.max_capital_value)
         return Account(
+            unheard={one: self._unheard_of_stops(one) for one in con_ids},
+            bought={one: self._bought(one) for one in con_ids},
             held={one: int(self.positions.get(one, D(0)) - self.untold.get(one, D(0))) for one in con_ids},
             price={one: int(self.told_prices[SYMBOLS[one]] * UNIT) for one in con_ids},
             ours={one: tuple(ways) for one, ways in ours.items()},
@@ -181,10 +204,15 @@ class Adversary(Play):
             traded=traded,
             displayed=dict.fromkeys(con_ids, self.size),
             equity=equity,
-            sent=self.sent[-100:],
+            sent=self.sent[max(count - 100, 0) : count],
             now=self.now,
             is_flatten=self.is_flatten,
         )
+
+    def is_spent(self, order: Order) -> bool:
+        """Whether an order of its OCA group has filled: the broker lets no other in it fill."""
+        groups = (one.order.oca_group for one in self.book.values() if one.ended == "Filled")
+        return bool(order.oca_group) and order.oca_group in groups
 
     def live_now(self) -> Iterator[tuple[Order, list[Order], Decimal]]:
         """Our orders that may still fill: those of the broker, and those on their way; the terms each may have."""
@@ -194,10 +222,25 @@ class Adversary(Play):
                 asked = [changes[intent]] if intent in changes else []
                 yield one.order, [one.order, *asked], one.filled
         for order in self.queue:
-            yield order, [order], D(0)
+            # One that is over by now, proven absent as it waited, is withheld when its turn comes.
+            if self.state.orders[order.intent].is_live:
+                yield order, [order], D(0)
 
     def _way(self, order: Order, filled: Decimal) -> tuple[int, int]:
         return order.side.sign * int(order.quantity - filled), self._paid(order)
+
+    def _bought(self, con_id: int) -> int:
+        """Signed shares that our executions heard of have brought, by their last revision that was told."""
+        return sum(int(row.quantity) * row.side.sign for row in self.heard.values() if row.con_id == con_id)
+
+    def _unheard_of_stops(self, con_id: int) -> int:
+        """Unsigned shares that live stops have filled at the broker and nobody was told of."""
+        stops = {
+            one.order.ref
+            for one in self.book.values()
+            if one.order.con_id == con_id and one.order.purpose is Purpose.STOP and not one.ended
+        }
+        return sum(int(row.quantity) for row in self.told if row.ref in stops and row.exec_id not in self.known)
 
     def _traded(self, intent: int) -> int:
         """Shares that an order of this session has traded, or may still."""
@@ -281,6 +324,7 @@ def _settings(random: Random) -> TradeSettings:
         lot_size=D(random.choice((1, 1, 1, 10))),
         max_capital_value=random.choice((None, None, D(40_000))),
         breaker_strikes=50,
+        stop=random.choice((None, StopRule(fraction=D("0.03")), StopRule(fraction=D("0.05"), trails=True))),
     )
 
 
@@ -317,7 +361,7 @@ def _trade(play: Adversary, number: int) -> None:
     while play.queue:
         _write(play, play.random.randrange(5_000))
     for one in [one for one in play.book.values() if not one.ended]:
-        if play.random.random() < 0.9:
+        if play.random.random() < 0.9 and not one.ended:
             _of_play("acknowledge")(play, list_live(play).index(one))
         if play.random.random() < 0.75 and not one.ended:
             _of_play("fill")(play, _numbered(play, one))
@@ -348,7 +392,7 @@ def _write(play: Adversary, number: int) -> None:
         return
     play.handed(order.intent)
     if number % 50:
-        play.book[order.intent] = AtBroker(order)
+        play.book[order.intent] = AtBroker(order, ended="Cancelled" if play.is_spent(order) else "")
 
 
 def _change(play: Adversary, number: int) -> None:
@@ -491,7 +535,7 @@ def _calm(play: Adversary, number: int) -> None:
 def _clear(play: Adversary, number: int) -> None:
     """Every live order is cancelled or filled, and told: room for the next."""
     for one in list_live(play):
-        if play.random.random() < 0.5:
+        if play.random.random() < 0.5 and not one.ended:
             _of_play("fill")(play, _numbered(play, one))
         if not one.ended:
             one.ended = "Cancelled"

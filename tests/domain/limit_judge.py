@@ -23,7 +23,7 @@ WHEN_DECIDED = frozenset({"order_rate", "price_band", "max_volume_fraction", "ma
 """Asked when an order is decided on, and not again when its bytes leave."""
 
 Ways = tuple[tuple[int, int], ...]
-"""What one live order may still do: (signed shares, what each is paid at), one of them or none."""
+"""What one live order, or one OCA group, may still do: (signed shares, what each is paid at), one of them or none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +38,21 @@ class Leaving:
     price: int
     limit: Decimal | None
     is_entry: bool
+    is_stop: bool
     is_change: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What there is when an order leaves: con_id -> shares and sizing price; the live orders in each, ours and others'.
+    """What there is when an order leaves: con_id -> shares, those that our own fills have brought,
+    what live stops have filled unheard, the sizing price, and the live orders in each, ours and others'.
 
     `ours` are those of `live` that are ours; the order that leaves is among them. `symbols` names the con_ids.
     """
 
     held: Mapping[int, int]
+    bought: Mapping[int, int]
+    unheard: Mapping[int, int]
     price: Mapping[int, int]
     ours: Mapping[int, tuple[Ways, ...]]
     others: Mapping[int, tuple[Ways, ...]]
@@ -99,6 +103,9 @@ def judge(
 
 def measures(leaving: Leaving, account: Account, limits: TradeSettings) -> Iterator[tuple[str, Decimal, Decimal]]:
     """Each limit that binds: its name, what would be reached at worst, and the limit."""
+    if leaving.is_stop:
+        yield "reversal of stops", *_reversal(leaving, account)
+        return
     minute = [at for at in account.sent if account.now - at < timedelta(minutes=1)]
     yield "order_rate", Decimal(len(minute)), Decimal(limits.max_orders_per_minute)
     if limits.max_order_shares is not None:
@@ -112,8 +119,18 @@ def measures(leaving: Leaving, account: Account, limits: TradeSettings) -> Itera
     if leaving.is_entry:
         yield from _of_entries(leaving, account, limits)
     else:
-        sold = _furthest(account.ours[leaving.con_id], leaving.sign)
-        yield "reversal", Decimal(sold), Decimal(max(-leaving.sign * account.held[leaving.con_id], 0))
+        yield "reversal", *_reversal(leaving, account)
+
+
+def _reversal(leaving: Leaving, account: Account) -> tuple[Decimal, Decimal]:
+    """What all our orders on its side may trade, and what there is to be traded away."""
+    sold = _furthest(account.ours[leaving.con_id], leaving.sign)
+    there = account.held[leaving.con_id]
+    # What we have bought is protected until it is clear that a reading without it is right.
+    shares = (there, account.bought[leaving.con_id]) if leaving.is_stop else (there,)
+    most = max(0, *(-leaving.sign * one for one in shares))
+    # An exit that enters the group of a stop relies on the broker for what that has filled and nobody was told of.
+    return Decimal(sold), Decimal(most + account.unheard[leaving.con_id])
 
 
 def _of_entries(leaving: Leaving, account: Account, limits: TradeSettings) -> Iterator[tuple[str, Decimal, Decimal]]:
