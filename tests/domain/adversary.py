@@ -2,7 +2,8 @@
 
 Each slice is a world of its own under settings of its own, all from one seed. Targets lie on a limit, just beyond it or
 far away; fills come in parts, late or never told; links are lost, outcomes unknown, the process dies; strangers trade
-and order; a person modifies; in most worlds protective stops rest at the broker. `limit_judge` judges each order when it is intended and again when its bytes leave.
+and order; a person modifies; in most worlds protective stops rest at the broker. `limit_judge` judges each order when
+it is intended and again when its bytes leave.
 """
 
 from __future__ import annotations
