@@ -61,7 +61,7 @@ def section(seeds: range, days: int, counts: Counter[str], wrong: int) -> str:
     purposes = ", ".join(
         f"{count:,} {name.removeprefix('purpose ')}" for name, count in sorted(counts.items()) if name.startswith("p")
     )
-    which = f"{seeds.start} to {seeds[-1]}" + (f", every {seeds.step}th" if seeds.step > 1 else "")
+    which = f"{seeds.start} to {seeds[-1]}" + (f", one in {seeds.step}" if seeds.step > 1 else "")
     runs = f"{len(seeds)} runs of {days} days with all faults (seeds {which})"
     lines = (
         "## Why",

@@ -13,6 +13,7 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.orders import Purpose
 from longwatch.errors import UsageError
+from longwatch.explain.again import recompute
 from longwatch.explain.gathered import gathered, intent_named
 from longwatch.explain.why import why
 from longwatch.journal.codec import decode
@@ -20,6 +21,7 @@ from longwatch.journal.finding import finding
 from longwatch.journal.layout import INDEXES, archive_of, read_identity
 from longwatch.journal.sqlite import InlineJournal
 from longwatch.ops.why_text import why_text
+from tests.domain.play import played
 from tests.explain.judging import SECTIONS, untrue
 from tests.explain.made import demo, journal_of, orders_in, ran, written
 from tests.journal.made import a_day, write
@@ -192,3 +194,23 @@ def test_an_order_is_sought_by_the_indexes(journal: Path) -> None:
             plans += [row[3] for row in finder.connection.execute(f"EXPLAIN QUERY PLAN {query}")]
     assert plans and all("SEARCH" in plan for plan in plans), plans
     assert any("record_by_intent" in plan for plan in plans) and any("record_by_kind" in plan for plan in plans)
+
+
+def test_a_twin_is_told_with_the_decision_on_the_first(tmp_path: Path) -> None:
+    """It was found at the broker, not decided on: its grounds are those of the order it stands beside; both name it."""
+    play = played([("rebalance", 1), ("write", 1)])
+    play.open_order(1)
+    play.open_order(1, perm_id=777_777_777, order_id=27_770)
+    assert play.order(2).twin_of == 1
+    path = tmp_path / "j.sqlite"
+    write(path, play.records)
+    first, twin = why(path, "#1"), why(path, "#2")
+    assert (first["family"]["twins"], twin["family"]["twin_of"], twin["sent"]["found"]) == ([2], 1, True)
+    assert [twin[part] for part in ("decided", "bars", "target", "checks")] == [
+        first[part] for part in ("decided", "bars", "target", "checks")
+    ]
+    assert twin["target"] and why(path, "777777777")["order"]["intent"] == 2
+    assert {row["kind"] for row in twin["messages"] if row["about"]} == {"OpenOrderSeen"}
+    assert "found at the broker beside #1" in why_text(twin)
+    assert "the broker held a second order for it: #2" in why_text(first)
+    assert recompute(path, "#2")["same"]
