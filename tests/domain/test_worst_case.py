@@ -272,3 +272,19 @@ def test_an_entry_is_held_at_the_write_against_an_exit_decided_on_after_it() -> 
     assert (entry.purpose, exit_.purpose) == (Purpose.ENTRY, Purpose.REDUCE)
     assert "max_group_weight" in str(gate(world.state, entry.intent, world.now))
     assert gate(world.state, exit_.intent, world.now) is None
+
+
+def test_a_fill_the_status_told_of_well_before_the_account_was_read_counts_once() -> None:
+    """Its execution was lost, and for half a minute it may be missing from the account: after that it is in there."""
+    world = World.ready()
+    (order,) = world.trade(AAA="0.1")
+    world.acknowledge(order.intent)
+    world.status(order.intent, "Submitted", 40)
+    for waited, extra in ((31, 40), (31, 0)):
+        world.wait(waited)
+        world.positions[1] = D(40)
+        world.snapshot()
+        assert worst_shares(world.state, 1, Side.BUY) == order.quantity + extra
+    world.positions[1] = D(140)
+    world.snapshot()
+    assert worst_shares(world.state, 1, Side.BUY) == order.quantity + 100

@@ -8,6 +8,7 @@ differ, and nobody knows why yet, the worse counts.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from decimal import Decimal
 
 from longwatch.domain.instruments import Side
@@ -17,6 +18,8 @@ from longwatch.domain.orders import Order
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
+SHOWN_WITHIN = timedelta(seconds=60)
+"""Positions follow fills within seconds: by then one that the broker's status has told of is in the account's."""
 
 
 def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
@@ -36,6 +39,20 @@ def _told(state: State, con_id: int) -> Decimal:
 
 
 def _unexplained(state: State, con_id: int, side: Side) -> Decimal:
+    """Signed shares on a side that the account shows beyond the book, and no order that is counted stands for.
+
+    What the broker had told to be filled well before the account was read is in its figure: counted with its order.
+    """
+    doubted = abs(_doubted(state, con_id, side))
+    if not doubted or state.compared is None:
+        return doubted * side.sign
+    before = state.compared.tech - SHOWN_WITHIN
+    told = (o for o in state.live_in(con_id) if o.side is side and o.moved_at is not None and o.moved_at <= before)
+    shown = sum((min(max(order.reported - order.told, ZERO), order.remaining) for order in told), ZERO)
+    return max(doubted - shown, ZERO) * side.sign
+
+
+def _doubted(state: State, con_id: int, side: Side) -> Decimal:
     """Signed shares on a side that the account shows beyond the book, while it is in doubt who is right.
 
     Also where it may be the unheard fill of a live order of ours: it may be somebody else's trade as well, and the
@@ -59,7 +76,7 @@ def still_there(state: State, con_id: int) -> Decimal:
 def surely_there(state: State, con_id: int) -> Decimal:
     """Unsigned shares of ours that the account still has at worst: not those that its last reading did not show."""
     closing = Side.SELL if state.held(con_id) > 0 else Side.BUY
-    return max(still_there(state, con_id) - abs(_unexplained(state, con_id, closing)), ZERO)
+    return max(still_there(state, con_id) - abs(_doubted(state, con_id, closing)), ZERO)
 
 
 def worst_value(state: State, con_id: int, side: Side, price: Decimal) -> Decimal:
