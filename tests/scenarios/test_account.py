@@ -295,7 +295,7 @@ def test_A26_scenario_sentinels_are_absent(part: str, tmp_path: Path) -> None:
 
     async def story(scene: Scene, witness: Witness) -> None:
         struck: list[str] = []
-        scene.gateway.faults.unset, scene.gateway.faults.struck = {part: 1000}, struck.append
+        scene.gateway.faults.unset, scene.gateway.faults.struck = {part: 100_000}, struck.append
         scene.start()
         await asyncio.sleep(HOUR + 10 * MINUTE)
         await scene.ask("reconcile")
