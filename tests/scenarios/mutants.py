@@ -538,7 +538,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "B34",
         "the type of data is checked as it comes",
         "domain/pricing.py",
-        "    if kind == 1 or state.settings.allow_delayed_data:\n",
+        '    if kind == LIVE or (state.settings.allow_delayed_data and state.mode != "live"):\n',
         "    if True:\n",
     ),
     _out(
