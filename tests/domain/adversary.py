@@ -70,7 +70,6 @@ class Adversary(Play):
     size: int = 400
     is_flatten: bool = False
     known: set[str] = field(default_factory=set)
-    heard: dict[str, m.ExecutionSeen] = field(default_factory=dict)
     over: set[int] = field(default_factory=set)
 
     def take(self, event: m.Event) -> Step:
@@ -114,8 +113,6 @@ class Adversary(Play):
                 self.known.update(self.executions)
             case m.ExecutionSeen():
                 self.known.add(event.exec_id)
-                if event.ref.startswith("lw:"):
-                    self.heard[event.exec_id.rpartition(".")[0]] = event
             case m.SignalsEnded():
                 self.told_prices = dict(event.prices)
             case m.ConfigLoaded():
@@ -231,8 +228,8 @@ class Adversary(Play):
         return order.side.sign * int(order.quantity - filled), self._paid(order)
 
     def _bought(self, con_id: int) -> int:
-        """Signed shares that our executions heard of have brought, by their last revision that was told."""
-        return sum(int(row.quantity) * row.side.sign for row in self.heard.values() if row.con_id == con_id)
+        """Signed shares of the daemon's own book, fills inferred from the position too: what its stops are for."""
+        return int(self.state.held(con_id))
 
     def _unheard_of_stops(self, con_id: int) -> int:
         """Unsigned shares that live stops have filled at the broker and nobody was told of."""

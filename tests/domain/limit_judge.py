@@ -2,7 +2,7 @@
 
 It knows what the broker of the play knows of our orders, whatever the daemon has heard, and of other people what the
 daemon was told. Shares are whole numbers and prices counted in hundredths of a cent, so nothing is rounded. It calls
-nothing of the daemon's: no exposure, no caps, no order's `remaining`.
+nothing of the daemon's: no exposure, no caps, no order's `remaining`. Of its state it knows the book, for stops.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What there is when an order leaves: con_id -> shares, those that our own fills have brought,
+    """What there is when an order leaves: con_id -> shares, those of the daemon's book,
     what live stops have filled unheard, the sizing price, and the live orders in each, ours and others'.
 
     `ours` are those of `live` that are ours; the order that leaves is among them. `symbols` names the con_ids.
