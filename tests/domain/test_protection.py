@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.decide import Step, gate
+from longwatch.domain.decide import Step, gate, next_deadline
 from longwatch.domain.exposure import worst_shares
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
@@ -505,6 +505,20 @@ def test_shares_that_others_sell_take_their_stop_along() -> None:
     confirmed(world, step)
     step = world.stranger("AAA", 150, "f1.01", Side.SELL)
     assert [one.intent for one in of_kind(step.effects, m.CancelOrder)] == [stop.intent]
+
+
+def test_a_modification_that_was_lost_with_the_link_is_looked_for_after_it_is_back() -> None:
+    """Not only at the next regular reading, half an hour later: meanwhile the stop is too small (seed 70)."""
+    world, stop = holding(filled=150)
+    (entry,) = [one for one in world.state.live_orders() if one.purpose is Purpose.ENTRY]
+    (asked,) = changes(world.fill(entry.intent, 50))
+    world.hear(m.OrderHanded, intent=stop.intent, change=asked.change.number)
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.wait(21)
+    world.hear(m.TimeReached)
+    world.connect()
+    due = next_deadline(world.state)
+    assert due is not None and due <= world.now + timedelta(seconds=world.settings.absence_quiet_seconds)
 
 
 def test_a_stop_moved_by_hand_is_left_where_it_is() -> None:

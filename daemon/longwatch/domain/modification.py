@@ -34,8 +34,7 @@ from longwatch.domain.wanted import lot_of
 
 Followed = Iterator[m.Fact | m.Effect]
 
-ZERO = Decimal(0)
-MOST_WORDS = 4
+ZERO, MOST_WORDS = Decimal(0), 4
 BY_SOMEBODY = "set by somebody else"
 FORM = "an order, and at least one of its new quantity, limit price and stop price"
 
@@ -128,8 +127,7 @@ def obey(state: State, event: m.ControlRequested) -> Followed:
     new = asked(state, event.argument, event.tech)
     if isinstance(new, str):
         return
-    refusal = objection(state, new, event)
-    order = new.order
+    refusal, order = objection(state, new, event), new.order
     if refusal is not None:
         yield m.TradeRefused(
             run_id=_run(order),
@@ -233,8 +231,8 @@ def gate(state: State, order: Order, tech: datetime) -> str | None:
 
 def handed(state: State, event: m.OrderHanded) -> Followed:
     """The bytes are with the transport: from here on only the broker can say which terms are in force."""
-    due = event.tech + timedelta(seconds=state.settings.acknowledge_seconds)
     if _is_of(state, event):
+        due = event.tech + timedelta(seconds=state.settings.acknowledge_seconds)
         yield m.OrderChangeAwaited(intent=event.intent, handed=True, deadline=due)
 
 
@@ -325,6 +323,9 @@ def listed(state: State, event: m.SnapshotSeen) -> Followed:
     Had it shown the new ones, they would be in force by now: rows are told before their download's end.
     """
     quiet = timedelta(seconds=state.settings.absence_quiet_seconds)
+    # A deadline that went with a link: this reading may have come too early to say anything.
+    for order in [one for one in state.live_orders() if one.change and one.change.handed and not one.change.deadline]:
+        yield m.OrderChangeAwaited(intent=order.intent, handed=True, deadline=event.tech + quiet)
     if not state.backend_up or state.backend_since is None or event.tech - state.backend_since < quiet:
         return
     listed_ids = set(event.open_perm_ids or ())
