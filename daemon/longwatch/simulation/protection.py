@@ -99,7 +99,7 @@ def protected_in_time(evidence: Evidence) -> Found:
             continue
         if not all(heard.get(one.exec_id, at) <= hole.began + A_MOMENT for one in _fills(evidence, hole)):
             continue
-        if is_shut(evidence, at) or is_shut(evidence, hole.began):
+        if is_shut(evidence, at) or is_shut(evidence, hole.began) or _is_open(evidence, hole.con_id, at):
             continue
         symbol = evidence.symbols[hole.con_id]
         yield at, f"{symbol}: {hole.shares} shares had no stop for {late.total_seconds():.1f} s"
@@ -196,6 +196,21 @@ def _is_calm(evidence: Evidence, began: datetime, at: datetime) -> bool:
         if any(began - CALM <= struck <= at for struck in one.struck):
             return False
     return True
+
+
+def _is_open(evidence: Evidence, con_id: int, at: datetime) -> bool:
+    """Whether the outcome of a stop, or of its modification, was not known by the journal: nothing goes beside it."""
+    stops = {number for number, one in evidence.intents.items() if one["con_id"] == con_id and one["purpose"] == "stop"}
+    awaited: set[int] = set()
+    for row in evidence.facts("OrderChangeAsked", "OrderTermsSet", "OrderMoved"):
+        if row.at > at or row.body["intent"] not in stops:
+            continue
+        is_awaited = row.kind == "OrderChangeAsked" or row.body.get("state") == "unknown"
+        if is_awaited:
+            awaited.add(row.body["intent"])
+        elif row.kind == "OrderTermsSet" or row.body["state"] != "unknown":
+            awaited.discard(row.body["intent"])
+    return bool(awaited)
 
 
 def _is_held_back(evidence: Evidence, at: datetime) -> bool:
