@@ -599,6 +599,11 @@ def test_where_decisions_follow_at_once_the_last_one_and_what_worked_then_are_wh
     brisk = replace(evidence, scene=replace(evidence.scene, is_brisk=True))
     assert liveness._unfilled(evidence, [ended, worked]) == -2 * sell.quantity
     assert liveness._unfilled(brisk, [ended, worked]) == -sell.quantity
+    undone = replace(worked, is_buy=True, quantity=sell.quantity + 50, ref="undone")
+    assert liveness._had_all_filled(brisk, Decimal(600), [ended, worked, undone]) == (
+        600 - sell.quantity,
+        650 + sell.quantity,
+    ), "a sell of what a purchase still at work may come to (cuts of seed 31)"
 
 
 def test_some_seeds_cancel_for_time_and_send_children() -> None:

@@ -150,7 +150,7 @@ def _gap(evidence: Evidence, symbol: str, weight: Decimal, sized: Row) -> Gap | 
     target = _target(evidence, weight, price, sized)
     unfilled = _unfilled(evidence, mine)
     band = Decimal(str(settings["sizing"]["no_trade_band_weight"])) * Decimal(sized.body["equity"]) + 2 * price
-    least, sent = sorted((held, held + unfilled))
+    least, sent = _had_all_filled(evidence, held, mine)
     # Of what was left unfilled a part may have been sent again by a later order, and have filled.
     if max(least - target, target - sent) * price <= band:
         return None
@@ -177,6 +177,19 @@ def _unfilled(evidence: Evidence, orders: Sequence[BookedOrder]) -> Decimal:
     last = [one for one in trades if one.at >= since or one.is_live(since) or one.is_live(ends)]
     left = ((_left(evidence, order, last), order.is_buy) for order in last if order.status != "Inactive")
     return sum((shares if is_buy else -shares for shares, is_buy in left), ZERO)
+
+
+def _had_all_filled(evidence: Evidence, held: Decimal, orders: Sequence[BookedOrder]) -> tuple[Decimal, Decimal]:
+    """The least and the most that would be held, had what was left unfilled been filled as far as it was wanted.
+
+    Where decisions follow at once, the last one may undo what the one before it still had at work.
+    """
+    if not evidence.scene.is_brisk:
+        least, most = sorted((held, held + _unfilled(evidence, orders)))
+        return least, most
+    sides = ([one for one in orders if one.is_buy == is_buy] for is_buy in (False, True))
+    least, most = (held + _unfilled(evidence, side) for side in sides)
+    return least, most
 
 
 def _last_orders_from(evidence: Evidence) -> datetime:
