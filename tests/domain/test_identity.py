@@ -73,6 +73,20 @@ def test_a_row_is_ours_by_any_one_of_its_names() -> None:
     assert intent_of(world.state, ref="by somebody else", client_id=CLIENT, order_id=order.order_id) is None
 
 
+def test_a_status_under_our_number_is_not_ours_when_its_perm_id_is_known_as_somebody_elses() -> None:
+    """An order of a lost journal was shown with its reference; a status has none, only a number that is ours too."""
+    world, intent = working()
+    order = world.state.orders[intent]
+    number = {"client_id": CLIENT, "order_id": order.order_id or 0}
+    assert intent_of(world.state, perm_id=OTHER, **number) == intent
+    theirs = m.ForeignOrderSet(
+        perm_id=OTHER, con_id=order.con_id, symbol=order.symbol, side=Side.BUY, remaining=D(24), status="PreSubmitted"
+    )
+    world.state.foreign_orders[OTHER] = theirs
+    assert intent_of(world.state, perm_id=OTHER, **number) is None
+    assert intent_of(world.state, perm_id=OTHER, ref=order.ref, **number) == intent
+
+
 def test_a_correction_that_names_nothing_but_the_execution_is_of_the_same_order() -> None:
     """Told without ref, permId and ids, by a gateway that was started since: the book follows, nothing is outside."""
     world, intent = working()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal as D
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +13,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.causes import Cause
 from longwatch.domain.evidence import Decided
 from longwatch.domain.state import State
-from tests.simulation.breaks import CURED, HELD, KINDS, Case, cases_of, failures
+from tests.simulation.breaks import CURED, HELD, KINDS, Case, Scene, Told, cases_of, failures
 
 
 def test_no_break_is_cured_wrongly_and_none_goes_unseen() -> None:
@@ -52,3 +54,30 @@ def test_a_break_that_nobody_sees_is_found() -> None:
     assert failures([unseen], []) == [str(unseen)] and failures([], [unseen]) == []
     held = Case(kind="duplicate", con_id=1, symbol="SIMA", at=at, concluded=HELD)
     assert failures([], [held]) == [str(held)] and failures([held], []) == []
+
+
+def test_few_false_quarantines_are_excused_by_their_reason_and_a_full_proof_has_enough_of_each_kind() -> None:
+    at = datetime(2007, 1, 25, 15, 0, tzinfo=UTC)
+    quiet = [Case(kind="duplicate", con_id=1, symbol="SIMA", at=at)] * 48
+    late = [Case(kind="late execution", con_id=1, symbol="SIMA", at=at, concluded=HELD)]
+    assert failures([], quiet + late * 2) == []
+    assert failures([], quiet + late * 3) == ["3 false quarantines are excused, at most 2 may be"]
+    enough = [Case(kind=kind, con_id=1, symbol="SIMA", at=at, concluded=HELD) for kind in KINDS for _ in range(40)]
+    assert failures(enough, [], is_full=True) == []
+    assert failures(enough[1:], [], is_full=True) == ["too few breaks: manual trade: 39 of 40"]
+
+
+@pytest.mark.parametrize(("done", "is_wrong"), [(("transfer",), True), (("transfer", "lost fill"), False)])
+def test_a_wrong_cure_counts_under_a_quarantine_too(done: tuple[str, ...], is_wrong: bool) -> None:
+    """Where one thing only was done; where there were two, the second may be what is held back."""
+    at = datetime(2007, 1, 25, 15, 0, tzinfo=UTC)
+    cured = m.OutsideSet(con_id=1, symbol="SIMA", quantity=D(3), reason="bought", cause=Cause.TRANSFER)
+    held = SimpleNamespace(cause=Cause.UNEXPLAINED)
+    state = SimpleNamespace(quarantines={1: held}, held=lambda con_id: D(9))
+    cases = [Case(kind=kind, con_id=1, symbol="SIMA", at=at) for kind in done]
+    scene = Scene.__new__(Scene)
+    scene.told, scene.cases = {1: [Told(at=at, fact=cured)]}, cases
+    scene.daemon = SimpleNamespace(state=state)  # type: ignore[assignment]
+    scene.is_true, scene.ours = lambda con_id: False, lambda con_id: D(6)  # type: ignore[method-assign]
+    scene.judge(cases[0])
+    assert (cases[0].concluded, bool(cases[0].wrong)) == (HELD, is_wrong)

@@ -42,7 +42,7 @@ def intent_of(
         return number if number in state.orders else None
     if replaces is not None and replaces in state.fills:
         return state.fills[replaces].intent
-    if ref or order_id <= 0:
+    if ref or order_id <= 0 or perm_id in state.foreign_orders:
         return None
     return state.by_order_id.get((client_id, order_id))
 
