@@ -53,7 +53,7 @@ MET = {
     "nothing under way": "no order at all was under way",
 }
 FLOORS = {
-    "starting": 8,
+    "starting": 3,
     "queued": 8,
     "sending": 4,
     "sent": 20,
