@@ -146,3 +146,12 @@ def test_what_no_float_can_hold_is_no_figure() -> None:
     series = replace(make_bars([5e-324, 1e14, 1e14]), volume=array("d", [1e300] * 3))
     assert measure(series, Windows(half_life=1, atr=9, volume=1)) == NONE
     assert Measured(series, Windows(half_life=1, atr=9, volume=1), 3).at(2) == NONE
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 7, 12, 30, 31, 40])
+def test_windows_of_every_length_are_measured_alike(count: int) -> None:
+    """Around what each figure needs and reaches: 3 returns, 3 ranges and 30 of them, 4 volumes."""
+    series, few = demo.load("IBM").between(0, 60), Windows(half_life=3, atr=3, volume=4)
+    measured = Measured(series, few, count)
+    for place in range(len(series)):
+        assert measured.at(place) == measure(series.between(max(0, place + 1 - count), place + 1), few)
