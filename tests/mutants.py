@@ -109,8 +109,8 @@ def write_row(page: Path, module: str, outcomes: dict[str, str]) -> None:
     if former.search(text):
         text = former.sub(row, text)
     else:
-        heads = list(re.finditer(r"^\| .*\|$", text, re.MULTILINE))
-        text = f"{text[: heads[-1].end()]}\n{row}{text[heads[-1].end() :]}"
+        head, line, rest = text.partition("|---|---|---|---|---|---|---|\n")
+        text = f"{head}{line}{row}\n{rest}"
     page.write_text(text)
 
 

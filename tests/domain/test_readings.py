@@ -67,6 +67,9 @@ def test_the_accounts_figures_are_noted_where_both_are_there_though_a_part_faile
         m.RaiseAlert(key="snapshot_failed", text=f"the account could not be read ({text}); no orders until it can"),
     ]
     assert reading(world, cash=EQUITY - 5, failures=why) == [valued, *failed]
+    figures: object = object()
+    with_figures = reading(world, cash=EQUITY - 5, failures=why, figures=figures)
+    assert with_figures[0] == replace(valued, figures=figures)  # type: ignore[arg-type]
     assert reading(world, cash=None, failures=why) == reading(world, net_liquidation=None, failures=why) == failed
     for part in ("positions", "open_perm_ids", "completed_perm_ids", "exec_ids"):
         noted = of_kind(reading(world, **{part: None}), m.SnapshotFailed)
