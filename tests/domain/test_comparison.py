@@ -86,6 +86,20 @@ def test_the_first_look_at_a_difference_notes_it_and_asks_for_another() -> None:
     assert asked == [m.RequestSnapshot(reason="a difference is looked at again", after_seconds=wait)]
 
 
+@pytest.mark.parametrize(("is_apart", "is_ready", "asks"), [(True, True, 1), (False, True, 0), (True, False, 0)])
+def test_a_second_look_that_failed_is_followed_by_another(is_apart: bool, is_ready: bool, asks: int) -> None:
+    """After the close nothing else would read the account until the next morning; a first download has its own pace."""
+    world = World.ready()
+    row = apart(world)
+    looked_at_before(world, *([row] if is_apart else []))
+    world.state.link = m.Link.READY if is_ready else m.Link.SYNCING
+    told = world.take(reading(world, exec_ids=None, failures=(("executions", "no end mark within 30 s"),)))
+    wait = world.settings.acknowledge_seconds + 1
+    again = m.RequestSnapshot(reason="a difference is looked at again", after_seconds=wait)
+    assert of_kind(told.effects, m.RequestSnapshot) == [again] * asks
+    assert len(of_kind(told.facts, m.SnapshotFailed)) == 1
+
+
 def test_a_difference_that_is_another_one_begins_anew_and_keeps_its_age() -> None:
     """Since when it is just so, since when it is there, and how often it was seen; its cash is no longer known."""
     world = World.ready()

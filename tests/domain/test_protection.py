@@ -139,6 +139,23 @@ def test_not_ready_places_nothing_and_ready_again_does() -> None:
     assert stop.quantity == D(50)
 
 
+@pytest.mark.parametrize("is_clock", [True, False])
+def test_what_makes_ready_again_places_what_could_not_be_placed(is_clock: bool) -> None:
+    """A clock that is right again, or a farm: nothing waits for the next look, which comes less and less often."""
+    world = World.ready(FIXED)
+    intent = world.one(AAA="0.2")
+    world.acknowledge(intent)
+    if is_clock:
+        world.hear(m.ClockSeen, skew_seconds=60.0)
+    else:
+        world.hear(m.FarmSeen, farm="usfarm", up=False)
+    assert sent(world.fill(intent, 50)) == []
+    step = world.hear(m.ClockSeen, skew_seconds=0.0) if is_clock else world.hear(m.FarmSeen, farm="usfarm", up=True)
+    (stop,) = sent(step)
+    assert stop.quantity == D(50)
+    assert sent(world.hear(m.ClockSeen, skew_seconds=0.0)) == [], "one on its way is enough"
+
+
 def test_a_flatten_cancels_the_stop_and_closes_only_once_it_is_gone() -> None:
     """No stop under a flatten, no closing order beside one: together they could sell twice."""
     world, stop = holding()

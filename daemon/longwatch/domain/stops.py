@@ -47,7 +47,9 @@ ACTS_ON = frozenset(
     }
 )
 """What may change a holding, a stop, or what is wanted of it. A refusal is not among them: the next reading is."""
-LOOKS_AT = ACTS_ON | {m.OrderErrorSeen, m.OrderWithheld, m.JobSeen, m.LinkLost, m.TimeReached}
+OPENS_GATE = frozenset({m.ClockSeen, m.FarmSeen, m.InstrumentsSeen})
+"""What may end a reason not to be ready, for which a stop could not be placed; after an outage it is a reading."""
+LOOKS_AT = ACTS_ON | OPENS_GATE | {m.OrderErrorSeen, m.OrderWithheld, m.JobSeen, m.LinkLost, m.TimeReached}
 """After these what is unprotected is noted."""
 
 
@@ -64,6 +66,8 @@ def protect(state: State, event: m.Event) -> Decided:
 
 def _is_due(state: State, con_id: int, event: m.Event) -> bool:
     row = state.unprotected.get(con_id)
+    if type(event) in OPENS_GATE:
+        return bool(row and row.unprotected)
     return isinstance(event, m.TimeReached) and bool(row and row.look_at and row.look_at <= event.tech)
 
 

@@ -199,11 +199,14 @@ def _is_calm(evidence: Evidence, began: datetime, at: datetime) -> bool:
 
 
 def _is_open(evidence: Evidence, con_id: int, at: datetime) -> bool:
-    """Whether the outcome of a stop, or of its modification, was not known by the journal: nothing goes beside it."""
-    stops = {number for number, one in evidence.intents.items() if one["con_id"] == con_id and one["purpose"] == "stop"}
+    """Whether the outcome of a sell, or of its modification, was not known by the journal: nothing goes beside it.
+
+    One that the books do not have any more, or never had, may still sell as far as the daemon can know.
+    """
+    sells = {number for number, one in evidence.intents.items() if one["con_id"] == con_id and one["side"] == "SELL"}
     awaited: set[int] = set()
     for row in evidence.facts("OrderChangeAsked", "OrderTermsSet", "OrderMoved"):
-        if row.at > at or row.body["intent"] not in stops:
+        if row.at > at or row.body["intent"] not in sells:
             continue
         is_awaited = row.kind == "OrderChangeAsked" or row.body.get("state") == "unknown"
         if is_awaited:
