@@ -39,6 +39,22 @@ PLACE = ROOT / ".mutants"
 PAGE = ROOT / "docs" / "mutants.md"
 DOMAIN = Path("daemon", "longwatch", "domain")
 MODULES = ("positions", "orders", "identity", "evidence", "reconcile", "breaks", "causes", "others", "inference")
+BESIDE = {
+    "reconcile": ("holds", "patience", "left_undone", "splits", "busts"),
+    "lifecycle": ("modification", "inference", "what_if", "resolution"),
+    "oca": ("protection", "stops", "worst_case"),
+    "caps": ("sizing", "portfolio", "worst_case"),
+    "room": ("limits",),
+    "permits": ("risk", "verbs"),
+    "stops": ("revived",),
+    "stop_levels": ("protection",),
+    "protection": ("unprotected",),
+    "breaker": ("risk",),
+    "modification": ("patience", "revived"),
+    "resolution": ("undecidable", "unknown"),
+    "means": ("risk",),
+}
+"""Whose tests are about a module too, though they do not import it: a first look asks them as well."""
 NEVER = ("test_fold.py",)
 """Runs other processes, which find no change."""
 COPIES = ("daemon", "tests", "docs", "config", "README.md")
@@ -68,7 +84,7 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", default=list(MODULES))
     parser.add_argument("--only", default="", help="only changes whose name, as it is printed, matches this")
     parser.add_argument(
-        "--quick", action="store_true", help="ask only quick tests of files that import the module, for a first look"
+        "--quick", action="store_true", help="ask only quick tests of files that import the module, or are about it"
     )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -254,10 +270,10 @@ class Asker:
 
 
 def concerned(module: str) -> set[str]:
-    """The files of tests that import a module by itself, or bear its name."""
+    """The files of tests that import a module by itself, or bear its name, or are about it as `BESIDE` says."""
     named = re.compile(rf"\bdomain\.{module} import|domain import .*\b{module}\b")
     files = {str(path) for path in Path("tests/domain").glob("test_*.py") if named.search(path.read_text())}
-    return files | {f"tests/domain/test_{module}.py"}
+    return files | {f"tests/domain/test_{name}.py" for name in (module, *BESIDE.get(module, ()))}
 
 
 def _file(nodeid: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import Absence, Evidence, Order, OrderState
+from longwatch.domain.orders import Absence, Evidence, Order, OrderState, Purpose
 from longwatch.domain.reconcile import position_seen, reconcile
 from longwatch.domain.state import put_order
 from tests.domain import world as told
@@ -126,7 +126,7 @@ def test_what_was_held_before_the_first_comparison_is_outside_or_adopted(is_adop
     """By what the book has not of it; after that it is a difference."""
     world = World.ready(replace(SETTINGS, adopt_existing=is_adopted))
     world.finish(world.one(AAA="0.1"))
-    rows = (row(130), row(-5, con_id=2), m.PositionRow(con_id=3, symbol="AAA", quantity=D(0)))
+    rows = (row(130), m.PositionRow(con_id=3, symbol="AAA", quantity=D(0)), row(-5, con_id=2))
     kinds = (m.HoldingAdopted, m.OutsideSet)
     assert [one for kind in kinds for one in of_kind(reading(world, positions=rows), kind)] == []
     world.state.compared = None
@@ -221,6 +221,37 @@ def test_an_unanswered_cancel_goes_out_again_with_a_regular_reading(asked: bool,
     assert of_kind(reading(world, reason=reason), m.CancelOrder) == (cancel if goes_out else [])
     put_order(world.state, replace(order, state=S.SENDING))
     assert of_kind(reading(world, reason=reason), m.CancelOrder) == []
+
+
+def test_every_order_is_looked_at_whatever_is_said_of_those_before_it() -> None:
+    """One that is being sent, or works as it should, keeps no other from being missed, or found again."""
+    world = World.ready()
+    for order in world.trade(AAA="0.1", BBB="0.1"):
+        world.acknowledge(order.intent)
+    world.wait(600)
+    first, second = world.order(1), world.order(2)
+    put_order(world.state, replace(first, state=S.SENDING))
+    assert [one[:3] for one in moves(reading(world, open_perm_ids=()))] == [(2, S.UNKNOWN, E.SILENCE)]
+    put_order(world.state, first)
+    put_order(world.state, replace(second, state=S.CANCELLED))
+    assert [one[:3] for one in moves(reading(world))] == [(2, S.WORKING, E.LISTED)]
+
+
+@pytest.mark.parametrize(
+    ("state", "asked", "goes_out"), [(S.CANCELLED, True, True), (S.CANCELLED, False, False), (S.FILLED, True, False)]
+)
+def test_a_cancel_goes_out_again_with_the_order_that_is_found_open_after_its_end(
+    state: OrderState, asked: bool, goes_out: bool
+) -> None:
+    """What is taken for filled stays so."""
+    world, order = working(state=state, cancel_asked=asked)
+    found = of_kind(world.snapshot().effects, m.CancelOrder)
+    assert found == ([m.CancelOrder(intent=1, order_id=order.order_id or 0)] if goes_out else [])
+
+
+def test_an_open_order_of_somebody_else_brings_none_of_ours_back() -> None:
+    world, _ = working(state=S.CANCELLED)
+    assert moves(reading(world, open_perm_ids=(77,))) == []
 
 
 # ── unknown orders ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -387,3 +418,68 @@ def test_a_day_order_nothing_is_known_of_has_expired_a_minute_after_its_session(
     world.state.sessions = ()
     put_order(world.state, order)
     assert moves(reading(world, at=CLOSE + late)) != expired
+
+
+def test_farms_must_have_been_up_for_long_enough_but_not_those_of_histories() -> None:
+    """At the very instant they are; one that is down is not, however long."""
+    world, _ = unknown()
+    long_ago = world.now - 2 * QUIET
+    for one, is_enough in (
+        (farm(tech=world.now - QUIET), True),
+        (farm(tech=world.now - QUIET + TICK), False),
+        (farm(tech=long_ago, up=False), False),
+        (farm(tech=world.now, up=False, history=True), True),
+    ):
+        world.state.farms = {"ushmds": farm(tech=long_ago, history=True), "usfarm": one}
+        (found,) = moves(reading(world))
+        assert (found[1] is S.ABSENT) is is_enough, one
+        assert is_enough or found[3] == "the farms are not up for long enough"
+
+
+def test_the_day_of_an_order_is_that_of_the_exchange() -> None:
+    """Evening in New York is the next day in Greenwich."""
+    world, order = unknown(tif="GTC")
+    for created_at, at, is_same in (
+        (told.OPEN - timedelta(hours=11), told.OPEN, False),
+        (told.OPEN, CLOSE + timedelta(hours=6), True),
+    ):
+        put_order(world.state, replace(order, created_at=created_at))
+        (found,) = moves(reading(world, at=at))
+        assert found[3] == ("five proofs of absence" if is_same else "midnight has passed")
+
+
+def test_a_stop_that_no_number_names_any_more_is_proven_gone_by_the_fifth_round() -> None:
+    """It is good till cancelled: neither midnight nor another gateway ends it."""
+    for rounds, is_proven in ((3, False), (4, True)):
+        world, order = unknown(rounds, client_id=9, purpose=Purpose.STOP, epoch=7, tif="GTC")
+        assert order.absence is not None
+        put_order(world.state, replace(order, absence=replace(order.absence, cancel_not_found=False)))
+        (found,) = moves(reading(world))
+        names_nothing = "its order id names nothing at this gateway any more"
+        assert found[3] == ("five proofs of absence" if is_proven else names_nothing)
+
+
+def test_every_unknown_order_is_settled_whatever_becomes_of_those_before_it() -> None:
+    """One that works, one whose session is over, one that is absent."""
+    world, order = unknown()
+    second = replace(order, intent=2, con_id=2, symbol="BBB")
+    put_order(world.state, second)
+    assert [one[:2] for one in moves(reading(world))] == [(1, S.ABSENT), (2, S.ABSENT)]
+    over = CLOSE + 2 * MINUTE
+    assert [one[:2] for one in moves(reading(world, at=over))] == [(1, S.EXPIRED), (2, S.EXPIRED)]
+    put_order(world.state, replace(order, state=S.SENDING))
+    assert [one[:2] for one in moves(reading(world))] == [(2, S.ABSENT)]
+
+
+def test_that_a_cancel_went_out_to_hear_of_an_order_is_noted_where_its_number_can_be_named() -> None:
+    """With a round that counts; not again with one that does not."""
+    world, order = unknown()
+    assert order.absence is not None
+    gathered = replace(order.absence, cancel_not_found=False)
+    for fields, is_sent in (({}, True), ({"client_id": 9}, False)):
+        put_order(world.state, replace(order, absence=gathered, **fields))  # type: ignore[arg-type]
+        (noted,) = of_kind(reading(world), m.AbsenceNoted)
+        assert (noted.absence.rounds, noted.absence.cancel_sent) == (4, is_sent)
+        assert bool(of_kind(reading(world), m.CancelOrder)) is is_sent
+    put_order(world.state, replace(order, absence=replace(gathered, last_round_at=world.now)))
+    assert of_kind(reading(world), m.AbsenceNoted) == of_kind(reading(world), m.CancelOrder) == []
