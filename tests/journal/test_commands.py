@@ -146,7 +146,7 @@ def test_a_checkpoint_that_is_not_the_fold_is_found(shell, path: Path) -> None:
     from tests.journal.made import store_at
 
     with store_at(path) as store:
-        for work in storing(210, folded(a_day()[:205])):
+        for work in storing(210, folded(a_day()[:150])):
             work(store)
     code, out, _ = shell("verify", "--file", path)
     assert code == 1 and "the checkpoint at record 210 is not the fold of the records up to there" in out
