@@ -150,8 +150,9 @@ def _holes_in(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> Ite
 
 
 def _missing(evidence: Evidence, con_id: int, orders: list[BookedOrder], at: datetime) -> Decimal:
+    """Shares without a stop; a person may have told of what was taken back before two comparisons have shown it."""
     stops = (one.remaining(at) for one in orders if one.protects and one.is_live(at))
-    return evidence.position(con_id, at) - sum(stops, ZERO)
+    return evidence.room_taken(con_id, at, is_buy=True) - sum(stops, ZERO)
 
 
 # ── what is judged by ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -176,6 +177,8 @@ def _instants(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> lis
     found = {one.at for one in orders} | {one.ended_at for one in orders if one.ended_at is not None}
     found |= {at for one in orders for at, _ in one.sizes}
     found |= {fill.at for one in orders for fill in (*one.fills, *one.busted)}
+    found |= {fill.busted_at for one in orders for fill in one.busted if fill.busted_at is not None}
+    found |= {at for fill, at in evidence.busts_known if fill.con_id == con_id and at is not None}
     found |= {one.at for one in evidence.events if one.con_id == con_id}
     return sorted(found)
 
