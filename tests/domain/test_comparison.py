@@ -11,6 +11,7 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.breaks import UNREADABLE, cash_moved, compare, differences, likely_cause
 from longwatch.domain.causes import Cause, lifted_by
+from longwatch.domain.decide import READ_AGAIN, next_deadline
 from longwatch.domain.instruments import Side
 from longwatch.domain.positions import Holding
 from longwatch.domain.state import Fill
@@ -86,18 +87,21 @@ def test_the_first_look_at_a_difference_notes_it_and_asks_for_another() -> None:
     assert asked == [m.RequestSnapshot(reason="a difference is looked at again", after_seconds=wait)]
 
 
-@pytest.mark.parametrize(("is_apart", "is_ready", "asks"), [(True, True, 1), (False, True, 0), (True, False, 0)])
-def test_a_second_look_that_failed_is_followed_by_another(is_apart: bool, is_ready: bool, asks: int) -> None:
-    """After the close nothing else would read the account until the next morning; a first download has its own pace."""
+@pytest.mark.parametrize("link", [m.Link.SYNCING, m.Link.READY, m.Link.DISCONNECTED])
+def test_a_reading_that_failed_is_followed_by_another(link: m.Link) -> None:
+    """The next one of its own may be far, after the close until the next morning, and until then no order leaves."""
     world = World.ready()
-    row = apart(world)
-    looked_at_before(world, *([row] if is_apart else []))
-    world.state.link = m.Link.READY if is_ready else m.Link.SYNCING
-    told = world.take(reading(world, exec_ids=None, failures=(("executions", "no end mark within 30 s"),)))
-    wait = world.settings.acknowledge_seconds + 1
-    again = m.RequestSnapshot(reason="a difference is looked at again", after_seconds=wait)
-    assert of_kind(told.effects, m.RequestSnapshot) == [again] * asks
-    assert len(of_kind(told.facts, m.SnapshotFailed)) == 1
+    world.take(reading(world, exec_ids=None, failures=(("executions", "no end mark within 30 s"),)))
+    world.state.link = link
+    due = world.now + READ_AGAIN
+    is_read = link is not m.Link.DISCONNECTED
+    assert (next_deadline(world.state) == due) is is_read
+    world.wait((READ_AGAIN - TICK).total_seconds())
+    assert of_kind(world.hear(m.TimeReached).effects, m.RequestSnapshot) == []
+    world.wait(TICK.total_seconds())
+    again = m.RequestSnapshot(reason="the last download failed")
+    assert of_kind(world.hear(m.TimeReached).effects, m.RequestSnapshot) == [again] * is_read
+    assert of_kind(world.hear(m.TimeReached).effects, m.RequestSnapshot) == [], "once in so long a time"
 
 
 def test_a_difference_that_is_another_one_begins_anew_and_keeps_its_age() -> None:

@@ -5,7 +5,6 @@ Only what is proven is cured. What a difference looks like is said to a person, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -67,18 +66,11 @@ def compare(state: State, event: m.SnapshotSeen) -> Decided:
     )
     for row in standing:
         yield from _break(state, row, event.tech)
-    yield from look_again(state, found)
-    yield from _agreeing_again(state, event, {row.con_id for row in found})
-
-
-def look_again(state: State, found: Iterable[m.Difference]) -> Decided:
-    """Another reading soon, where a comparison found what is in no quarantine.
-
-    The next one of its own may be far, after the close until the next morning.
-    """
     if any(row.con_id not in state.quarantines for row in found):
+        # The next reading of its own may be far, after the close until the next morning.
         wait = state.settings.acknowledge_seconds + SECOND_LOOK_SECONDS
         yield m.RequestSnapshot(reason="a difference is looked at again", after_seconds=wait)
+    yield from _agreeing_again(state, event, {row.con_id for row in found})
 
 
 def _agreeing_again(state: State, event: m.SnapshotSeen, apart: set[int]) -> Decided:

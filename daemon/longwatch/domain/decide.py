@@ -41,8 +41,9 @@ from longwatch.domain.state import State, evolve, is_fact
 from longwatch.domain.verbs import ACTIONS, Condition, because, forbidden_by, forbidden_for
 from longwatch.quick import changed
 
-SYNC_AGAIN = timedelta(seconds=30)
-"""After this long a first account download that failed is asked for once more; later ones have their job."""
+READ_AGAIN = timedelta(seconds=30)
+"""After this long an account download that failed is asked for once more: its job may be far, and no order leaves."""
+READ_WHILE = frozenset({m.Link.SYNCING, m.Link.READY})
 
 GATE_ALERT = "the order gate is shut"
 
@@ -127,8 +128,8 @@ def next_deadline(state: State) -> datetime | None:
     due = [order.deadline for order in state.live_orders() if order.deadline is not None]
     due += [up for order in state.live_orders() if (up := patience.due_at(state, order)) is not None]
     due += [order.change.deadline for order in state.live_orders() if order.change and order.change.deadline]
-    if state.link is m.Link.SYNCING and state.snapshot_failed is not None:
-        due.append(state.snapshot_failed.tech + SYNC_AGAIN)
+    if state.link in READ_WHILE and state.snapshot_failed is not None:
+        due.append(state.snapshot_failed.tech + READ_AGAIN)
     others = (outage.due_at(state), what_if.due_at(state), protection.due_at(state))
     due += [at for at in others if at is not None]
     return min(due) if due else None
@@ -256,9 +257,9 @@ def _time_reached(state: State, event: m.TimeReached) -> Decided:
     yield from modification.overdue(state, event.tech)
     yield from patience.overdue(state, event.tech)
     failed = state.snapshot_failed
-    if state.link is m.Link.SYNCING and failed is not None and failed.tech + SYNC_AGAIN <= event.tech:
+    if state.link in READ_WHILE and failed is not None and failed.tech + READ_AGAIN <= event.tech:
         yield m.SnapshotFailed(failures=failed.failures, tech=event.tech)
-        yield m.RequestSnapshot(reason="the first download failed")
+        yield m.RequestSnapshot(reason="the last download failed")
     yield from outage.told(state, event)
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from longwatch.domain import busts, holds, modification, patience, splits
 from longwatch.domain import messages as m
-from longwatch.domain.breaks import compare, differences, look_again
+from longwatch.domain.breaks import compare, differences
 from longwatch.domain.evidence import Decided, advance, left_undone, rested, session_of
 from longwatch.domain.identity import cancels, is_reachable
 from longwatch.domain.inference import EXCHANGE_ZONE, same_gateway
@@ -46,8 +46,6 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
         yield m.RaiseAlert(
             key="snapshot_failed", text=f"the account could not be read ({text}); no orders until it can"
         )
-        if state.link is m.Link.READY and state.compared is not None:
-            yield from look_again(state, state.compared.differences)
         return
     yield from _account_positions(state, event)
     if state.compared is None:
