@@ -366,6 +366,24 @@ def test_an_unclear_code_is_told_with_its_meaning_where_there_is_one() -> None:
     assert of_kind(error(world, order, "unclear", severity="info"), m.RaiseAlert) == []
 
 
+def test_a_code_on_an_order_the_broker_was_never_sent_is_told_however_harmless_it_is() -> None:
+    """As a warning at least."""
+    for state in (S.INTENDED, S.REFUSED):
+        for severity, told_as in (("info", "warning"), ("critical", "critical")):
+            world, order = sent(state=state)
+            (alert,) = of_kind(error(world, order, "unclear", severity=severity), m.RaiseAlert)
+            assert (alert.key, alert.severity) == ("unclear_code", told_as)
+
+
+def test_a_change_that_is_refused_is_told_in_the_words_of_the_code() -> None:
+    """Of the order that goes on as it was."""
+    change = Change(number=1, quantity=D(50), limit_price=None, stop_price=None, asked_at=told.START, handed=True)
+    world, order = ordered(change=change)
+    terms, alert = error(world, order, "unchanged")
+    assert (type(terms), terms.text) == (m.OrderTermsSet, "the modification is refused: 321 the words")  # type: ignore[attr-defined]
+    assert alert.key == "modification_refused"  # type: ignore[attr-defined]
+
+
 def test_a_cancel_not_found_counts_towards_an_absence_that_is_gathered_and_asks_where_none_is() -> None:
     world, order = sent(state=S.UNKNOWN, absence=Absence(since=told.START, rounds=2))
     gathered = Absence(since=told.START, rounds=2, cancel_not_found=True)
@@ -563,4 +581,12 @@ def test_a_revision_replaces_what_it_revises_and_not_what_was_inferred_of_the_or
     found = execution(world.state, told.execution(order, world.now, "00019.01", 30, "99"))
     booked, rest, *_ = of_kind(found, m.FillBooked)
     assert (booked.replaces, booked.taken_back) == ("inferred:1.1", 0)
-    assert (rest.exec_id[:9], rest.quantity) == ("inferred:", 10)
+    assert (rest.exec_id[:9], rest.quantity, rest.tech) == ("inferred:", 10, world.now)
+
+
+def test_a_revision_without_a_name_is_of_the_order_whose_execution_it_revises() -> None:
+    world, order = ordered()
+    world.fill(1, 40, exec_id=f"{STEM}.01")
+    row = replace(told.execution(order, world.now, f"{STEM}.02", 30, "99"), ref="", perm_id=0, order_id=0, client_id=0)
+    (booked,) = of_kind(execution(world.state, row), m.FillBooked)
+    assert (booked.intent, booked.replaces, booked.taken_back) == (1, f"{STEM}.01", 10)

@@ -168,7 +168,7 @@ def _replaced(state: State, stem: str, revision: str) -> str | None:
 
 def after_fill(state: State, order: Order) -> Decided:
     """What an order's further fill makes of it."""
-    yield from modification.filled(state, order)
+    yield from modification.filled(order)
     order = state.orders[order.intent]
     if order.filled > order.at_most:
         yield m.RaiseAlert(
@@ -243,7 +243,7 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
         case Action.ASK | Action.GATHER:
             yield m.RequestSnapshot(reason=f"order {order.ref}: {text}")
         case Action.KEEP:
-            yield from modification.refused(state, order, text)
+            yield from modification.refused(order, text)
         case Action.TELL if event.severity != "info" or order.state in UNKNOWN_TO_IT:
             # However harmless the code: it can't be about an order that the broker was never sent.
             severity = "warning" if event.severity == "info" else event.severity

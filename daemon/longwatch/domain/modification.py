@@ -302,7 +302,7 @@ def shown(state: State, order: Order, event: m.OpenOrderSeen) -> Followed:
         )
 
 
-def refused(state: State, order: Order, text: str) -> Followed:
+def refused(order: Order, text: str) -> Followed:
     """The broker has refused the modification: the order goes on as it was."""
     if order.change is not None and order.change.handed:
         yield _set(order, order.terms, f"the modification is refused: {text}")
@@ -311,7 +311,7 @@ def refused(state: State, order: Order, text: str) -> Followed:
         )
 
 
-def filled(state: State, order: Order) -> Followed:
+def filled(order: Order) -> Followed:
     """More has filled than the former quantity: the new terms are in force."""
     if order.change is not None and order.quantity < order.filled <= order.change.quantity:
         yield _set(order, order.change.terms, "filled beyond the former quantity")
