@@ -22,6 +22,7 @@ CALM = timedelta(minutes=2)
 """So long before and after a hole in the protection there must have been no trouble for it to count."""
 HEARD_OF = timedelta(seconds=30)
 """What was taken back, or never told, is known of so long after that could be known, at the latest."""
+AN_INSTANT = timedelta(microseconds=1)
 QUIET = timedelta(hours=1)
 A_MOMENT = timedelta(seconds=2)
 """A fill that takes longer to be told is late, and what it bought can't be protected before."""
@@ -185,10 +186,11 @@ def _instants(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> lis
 
 def _held(evidence: Evidence, con_id: int, at: datetime) -> Decimal:
     """What is held; what was taken back counts until some time after the daemon could know of it."""
-    held = evidence.position(con_id, at)
-    if any(fill.con_id == con_id for fill in evidence.busted):
-        return max(held, evidence.position(con_id, at - HEARD_OF))
-    return held
+    busts = [known for fill, known in evidence.busts_known if fill.con_id == con_id]
+    if not busts:
+        return evidence.position(con_id, at)
+    lately = [one - AN_INSTANT for one in busts if one is not None and one <= at < one + HEARD_OF]
+    return max(evidence.position(con_id, one) for one in (at, at - HEARD_OF, *lately))
 
 
 def _is_calm(evidence: Evidence, began: datetime, at: datetime) -> bool:
