@@ -124,7 +124,7 @@ def test_a_child_whose_job_was_lost_is_found_again_in_the_state() -> None:
     world.wait(1)
     assert reasons(world.snapshot()) == []
     world.wait(121)
-    assert reasons(world.snapshot()) == [REST]
+    assert of_kind(world.snapshot().effects, m.RunJob) == [m.RunJob(job="rebalance", reason=REST)]
 
 
 def test_a_persons_cancel_is_not_followed_by_a_child() -> None:
