@@ -483,3 +483,14 @@ def test_that_a_cancel_went_out_to_hear_of_an_order_is_noted_where_its_number_ca
         assert bool(of_kind(reading(world), m.CancelOrder)) is is_sent
     put_order(world.state, replace(order, absence=replace(gathered, last_round_at=world.now)))
     assert of_kind(reading(world), m.AbsenceNoted) == of_kind(reading(world), m.CancelOrder) == []
+
+
+def test_a_position_that_moves_as_by_a_split_is_in_doubt_from_then_on() -> None:
+    """At twice the shares for half the cost, once there has been a comparison."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    world.costs[1] = D(100)
+    world.reconcile()
+    world.wait(7)
+    (doubt,) = of_kind(world.split("AAA", 2, 1, rebased=False).facts, m.QuarantineSet)
+    assert (doubt.con_id, doubt.symbol, doubt.tech) == (1, "AAA", world.now)
