@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from longwatch.broker.matching import BASIS_POINT, Moment, Range, Resting, against, allows, traded_at, waits
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side
-from longwatch.domain.orders import AUCTIONS, Order, Purpose
+from longwatch.domain.orders import AUCTIONS, Order
 from longwatch.domain.quotes import Quote
 
 NO_MARGIN = "a mock account has no margin to ask about"
@@ -84,7 +84,7 @@ class MockExchange:
         for quote in quotes:
             self._mark(quote)
             for resting in [one for one in self.resting.values() if one.order.con_id == quote.con_id]:
-                price = self._price(resting, quote, now.session)
+                price = self._price(resting, quote, now.session) if self._rests(resting) else None
                 if price is not None:
                     said += self._execute(resting, price, now)
         return said
@@ -96,19 +96,30 @@ class MockExchange:
         price or at the first one beyond it. What waits for the auction waits on.
         """
         said: list[m.Event] = []
+        met: list[tuple[bool, Resting, Decimal]] = []
         for resting in [one for one in self.resting.values() if one.order.order_type not in AUCTIONS]:
             moved = seen(resting.order)
             price = traded_at(resting, moved) if moved is not None else None
-            if price is not None:
+            if price is not None and moved is not None:
+                met.append((price != moved.open, resting, price))
+        # Of a group the first ends the others: what traded at the open was first, and then, for want of better
+        # knowledge, what had been placed first: the stop before its take-profit.
+        for _, resting, price in sorted(met, key=lambda one: one[0]):
+            if self._rests(resting):
                 said += self._execute(resting, self._limited(resting, price), now)
         return said
+
+    def _rests(self, resting: Resting) -> bool:
+        """Whether an order still rests: its group may have ended it a moment ago."""
+        return self.resting.get(_id_of(resting.order)) is resting
 
     def auction(self, prices: Mapping[int, Decimal], now: Moment) -> list[m.Event]:
         """The closing auction at these prices, by contract: what its limit does not allow has to be ended by others."""
         said: list[m.Event] = []
         for resting in list(self.resting.values()):
             price = prices.get(resting.order.con_id)
-            if price is not None and resting.order.order_type in AUCTIONS and allows(resting.order, price):
+            is_for_it = resting.order.order_type in AUCTIONS and self._rests(resting)
+            if price is not None and is_for_it and allows(resting.order, price):
                 said += self._execute(resting, self._limited(resting, price), now)
         return said
 
@@ -170,7 +181,7 @@ class MockExchange:
         """What the order fills at now, or None when its price is not there."""
         order, side = resting.order, resting.order.side
         again = self.replayed.get((session, order.symbol))
-        if again is not None and order.purpose is not Purpose.STOP:
+        if again is not None and not order.rests:
             return again
         best = (quote.ask if side is Side.BUY else quote.bid) or quote.last
         if best is None:

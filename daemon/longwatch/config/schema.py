@@ -289,6 +289,13 @@ class ScheduleSettings(Group):
 JOBS = frozenset(name for name, info in ScheduleSettings.model_fields.items() if info.annotation is JobSettings)
 
 
+class TakeProfitSettings(Group):
+    """How far beyond what was paid a holding is sold with a profit."""
+
+    fraction: Annotated[Amount, Field(gt=0, le=10)] = live(..., "Part of what was paid; with atr_multiple: until one.")
+    atr_multiple: Annotated[Amount, Field(gt=0, le=100)] | None = live(None, "Average true ranges instead.")
+
+
 class StopRuleSettings(Group):
     """How far behind a price a protective stop lies: a fraction, an amount, or a multiple of the average true range."""
 
@@ -298,6 +305,7 @@ class StopRuleSettings(Group):
     amount: Annotated[Amount, Field(gt=0)] | None = live(None, "Distance in the instrument's currency.")
     atr_multiple: Annotated[Amount, Field(gt=0, le=100)] | None = live(None, "Average true ranges; needs a fraction.")
     trails: Flag = live(False, "Behind the best close since the holding was opened, not only behind what was paid.")
+    take_profit: TakeProfitSettings | None = live(None, "A limit order in the stop's OCA group; null for none.")
 
     @model_validator(mode="after")
     def _is_one_distance(self) -> StopRuleSettings:
@@ -307,6 +315,8 @@ class StopRuleSettings(Group):
             raise refuse("names two distances for one stop", "give an amount alone, or a fraction")
         if given == ["atr_multiple"]:
             raise refuse("has no distance while no average true range is known", "give a fraction beside atr_multiple")
+        if self.take_profit is not None and not given:
+            raise refuse("has a take-profit and no stop to rest beside", "give a fraction or an amount, too")
         return self
 
     @property

@@ -92,7 +92,15 @@ def _stops(settings: Settings) -> dict[str, Any]:
 def _rule(rule: StopRuleSettings) -> StopRule | None:
     if not rule.is_on:
         return None
-    return StopRule(fraction=rule.fraction, amount=rule.amount, atr_multiple=rule.atr_multiple, trails=rule.trails)
+    profit = rule.take_profit
+    return StopRule(
+        fraction=rule.fraction,
+        amount=rule.amount,
+        atr_multiple=rule.atr_multiple,
+        trails=rule.trails,
+        profit_fraction=profit.fraction if profit is not None else None,
+        profit_atr_multiple=profit.atr_multiple if profit is not None else None,
+    )
 
 
 def _rules(named: Mapping[str, StopRuleSettings]) -> tuple[tuple[str, StopRule], ...]:

@@ -27,6 +27,7 @@ MODIFIED = "its quantity changed by a person"
 PROBED = "cancelled by our question whether the broker has it"
 NEXT_DECISION = "the next decision sends what is then wanted"
 LONGEST_WAIT = timedelta(days=7)
+LONGEST_PAUSE = timedelta(minutes=15)
 NO_FRACTIONS = ("rejected (10243)", "rejected (10318)")
 """A fraction of a share is refused, of all orders by the API, or of such an order."""
 
@@ -66,6 +67,20 @@ def hold(state: State, orders: Iterable[Order], reason: str, at: datetime) -> Fo
             yield _row(order, reason, strikes=(), trips=0, until=until)
 
 
+def is_held_back(state: State, con_id: int, purpose: Purpose, at: datetime) -> bool:
+    """A person has cancelled what rests for this session, or the broker keeps refusing it: then less and less often."""
+    for row in state.breakers.values():
+        if (row.con_id, row.purpose) != (con_id, purpose):
+            continue
+        if row.reason == BY_A_PERSON and row.until is not None and at < row.until:
+            return True
+        if len(row.strikes) > 1 or (row.strikes and row.reason != CANCELLED):
+            pause = timedelta(seconds=10) * (1 << min(len(row.strikes) + 3 * row.trips, 10))
+            if at < row.strikes[-1] + min(pause, LONGEST_PAUSE):
+                return True
+    return False
+
+
 def in_lots_to_close(state: State, instrument: Instrument, shares: Decimal) -> Decimal:
     """What of a holding an order can close: all of it, or whole lots once the broker has refused a fraction of one."""
     refused = any(
@@ -90,7 +105,7 @@ def held_by(state: State, con_id: int, purpose: Purpose, at: datetime | None) ->
     for row in state.breakers.values():
         if row.con_id != con_id or row.until is None or (at is not None and row.until <= at):
             continue
-        closes = row.purpose is not Purpose.ENTRY
+        closes = row.purpose is Purpose.REDUCE or row.purpose is Purpose.STOP
         same = row.purpose is purpose or (purpose is Purpose.ENTRY and row.trips > 0 and closes)
         if same and (row.trips or not state.is_on(m.Verb.FLATTEN)):
             return row

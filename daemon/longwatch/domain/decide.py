@@ -23,6 +23,7 @@ from longwatch.domain import (
     modification,
     outage,
     patience,
+    profits,
     protection,
     reconcile,
     resolution,
@@ -92,6 +93,7 @@ def decide(state: State, event: m.Event) -> Decided:
     for item in DECIDERS[type(event)](state, event):
         yield from _followed(state, item, event)
     yield from stops.protect(state, event)
+    yield from profits.beside(state, event)
 
 
 def _followed(state: State, item: m.Fact | m.Effect, event: m.Event) -> Decided:

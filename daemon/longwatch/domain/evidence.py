@@ -161,7 +161,7 @@ def may_go_on(state: State) -> bool:
         return False
     under_way = (order for order in state.live_orders() if order.ending is None)
     return waiting and not any(
-        (order.side is Side.SELL and order.purpose is not Purpose.STOP) or order.cancel_asked for order in under_way
+        (order.side is Side.SELL and not order.rests) or order.cancel_asked for order in under_way
     )
 
 

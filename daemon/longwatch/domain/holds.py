@@ -167,9 +167,9 @@ def _rejected_in_a_row(state: State) -> int:
 
 
 def _has_slippage(order: Order) -> bool:
-    """A protective stop is decided at no price; what was concluded from a position has none of its own."""
+    """What rests is decided at no price; what was concluded from a position has none of its own."""
     known = order.state is not OrderState.INFERRED and order.average_price > 0
-    return known and order.purpose is not Purpose.STOP and _decided_at(order) > 0
+    return known and not order.rests and _decided_at(order) > 0
 
 
 def _decided_at(order: Order) -> Decimal:
@@ -251,7 +251,8 @@ def _withdrawn(state: State, hold: m.HoldSet) -> Followed:
             Level.INSTRUMENT: order.con_id == hold.con_id,
             Level.STRATEGY: hold.name in shares_of(order),
         }[hold.level]
-        closes = order.purpose is Purpose.REDUCE and (hold.grade is Grade.REDUCING or state.is_on(m.Verb.FLATTEN))
+        is_let = hold.grade is Grade.REDUCING or state.is_on(m.Verb.FLATTEN)
+        closes = order.purpose is not Purpose.ENTRY and is_let
         if about and not closes and order.purpose is not Purpose.STOP and not order.cancel_asked:
             yield m.OrderCancelAsked(intent=order.intent, reason=f"{hold.rule} limit")
             yield from cancels(state, order)

@@ -62,8 +62,8 @@ def asked(state: State, argument: str, tech: datetime) -> Asked | str:
     order = order_called(state, words[0])
     if order is None:
         return f"no order is called {words[0]}; `longwatch orders` lists them by number and reference"
-    if order.purpose is Purpose.STOP:
-        return f"order {order.ref} is the protective stop of {order.symbol}: the settings of stops say where it lies"
+    if order.rests:
+        return f"order {order.ref} is the protective {order.purpose} of {order.symbol}: the settings of stops place it"
     why_not = not_modifiable(state, order, tech)
     if why_not is not None:
         return why_not
@@ -142,7 +142,7 @@ def obey(state: State, event: m.ControlRequested) -> Followed:
         return
     terms = (new.quantity, new.limit_price, new.stop_price)
     yield from asking(state, order, new.instrument, terms, f"{event.by}: {event.reason}", event.tech)
-    if new.quantity != order.quantity and order.purpose is not Purpose.STOP:
+    if new.quantity != order.quantity and not order.rests:
         yield from breaker.leave(state, order, event.at)
 
 

@@ -69,6 +69,7 @@ class Purpose(StrEnum):
     ENTRY = "entry"
     REDUCE = "reduce"
     STOP = "stop"
+    PROFIT = "profit"
 
 
 class Evidence(StrEnum):
@@ -205,6 +206,11 @@ class Order:
     def is_live(self) -> bool:
         """Whether the order may still fill: it counts as exposure."""
         return self.state not in TERMINAL
+
+    @property
+    def rests(self) -> bool:
+        """Whether it stands by a holding and is not meant to trade now: a protective stop, or its take-profit."""
+        return self.purpose is Purpose.STOP or self.purpose is Purpose.PROFIT
 
     @property
     def told(self) -> Decimal:

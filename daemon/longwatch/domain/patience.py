@@ -14,7 +14,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.breaker import hold
 from longwatch.domain.identity import cancels
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import AUCTIONS, STOPPED, Order, OrderState, Purpose
+from longwatch.domain.orders import AUCTIONS, STOPPED, Order, OrderState
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
 
@@ -30,7 +30,7 @@ AUCTION_CUT_OFF = timedelta(minutes=10, seconds=30)
 def due_at(state: State, order: Order) -> datetime | None:
     """The technical time at which a working order's time is up; None where it has no such time, or a cancel is out."""
     seconds = state.settings.working_seconds
-    waits = order.order_type in AUCTIONS or order.purpose is Purpose.STOP
+    waits = order.order_type in AUCTIONS or order.rests
     if seconds is None or order.sent_at is None or order.cancel_asked or waits:
         return None
     return order.sent_at + timedelta(seconds=seconds) if order.state is OrderState.WORKING else None
@@ -55,7 +55,7 @@ def near_close(state: State, at: datetime) -> Followed:
     if state.settings.at_close == "moc" and is_past_cut_off(state, at):
         return
     for order in list(state.live_orders()):
-        waits = order.order_type in AUCTIONS or order.tif != "DAY" or order.purpose is Purpose.STOP
+        waits = order.order_type in AUCTIONS or order.tif != "DAY" or order.rests
         if order.state is OrderState.WORKING and not order.cancel_asked and not waits:
             yield from _cancel(state, order, AT_CLOSE)
 
@@ -102,7 +102,7 @@ def parent_of(state: State, con_id: int, side: Side, session: Session | None) ->
     for order in reversed(state.orders.values()):
         if session is None or order.created_at < session.open_at:
             return None
-        if order.con_id == con_id and order.purpose is not Purpose.STOP:
+        if order.con_id == con_id and not order.rests:
             timed = order.cancel_reason in (TIMED_OUT, AT_CLOSE) and order.state is OrderState.CANCELLED
             return order if timed and order.side is side else None
     return None
@@ -117,7 +117,7 @@ def is_left(state: State, at: datetime) -> bool:
     for order in reversed(state.orders.values()):
         if order.created_at < session.open_at:
             return False
-        if order.purpose is Purpose.STOP:
+        if order.rests:
             continue
         if order.con_id not in seen and order.state is OrderState.CANCELLED and may_be_replaced(state, order):
             return True

@@ -117,7 +117,7 @@ def _other_side_works(state: State, side: Side) -> bool:
 
     A stop is meant not to: nobody waits for it.
     """
-    trades = (order for order in state.live_orders() if order.purpose is not Purpose.STOP)
+    trades = (order for order in state.live_orders() if not order.rests)
     return any(order.side is not side and order.ending is None for order in trades)
 
 

@@ -16,7 +16,7 @@ from longwatch.domain.breaks import compare, differences
 from longwatch.domain.evidence import Decided, advance, left_undone, rested, session_of
 from longwatch.domain.identity import cancels, is_reachable
 from longwatch.domain.inference import EXCHANGE_ZONE, same_gateway
-from longwatch.domain.orders import Absence, Evidence, Order, OrderState, Purpose
+from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -257,11 +257,11 @@ def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Abse
     if absence.first_round_at is None or absence.first_round_at == absence.last_round_at:
         return "two rounds of downloads are needed"
     is_out_of_reach = not absence.cancel_not_found and not is_reachable(state, order)
-    if is_out_of_reach and (order.purpose is not Purpose.STOP or absence.rounds < ROUNDS_AT_EACH_PACE):
+    if is_out_of_reach and (not order.rests or absence.rounds < ROUNDS_AT_EACH_PACE):
         return "its order id names nothing at this gateway any more"
     if not absence.cancel_not_found and not is_out_of_reach:
         return "its cancel is not yet answered"
-    if order.purpose is Purpose.STOP:
+    if order.rests:
         # It is good till cancelled, whatever was restarted: were it there it would be listed, and its fill be missing.
         return None
     sent = order.created_at.astimezone(EXCHANGE_ZONE).date()

@@ -32,13 +32,16 @@ class StopRule:
 
     `fraction` of that price, `amount` in the instrument's currency, or `atr_multiple` times the average true range,
     for which `fraction` stands in while none is known. `trails`: the price is the best close since the holding was
-    opened, else it is what was paid.
+    opened, else it is what was paid. `profit_fraction` of what was paid, or `profit_atr_multiple` average true ranges
+    (until one is known the fraction), is how far away on the other side its take-profit lies; without a fraction: none.
     """
 
     fraction: Decimal | None = None
     amount: Decimal | None = None
     atr_multiple: Decimal | None = None
     trails: bool = False
+    profit_fraction: Decimal | None = None
+    profit_atr_multiple: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,9 +30,9 @@ from longwatch.quick import changed
 ZERO = Decimal(0)
 RUN = "stop"
 STOPPED_OUT = "stopped out"
+PROFIT_TAKEN = "its profit taken"
 FROZEN = frozenset({Cause.SPLIT, Cause.OURS_UNKNOWN})
 """Quarantines under which stops stay as they are: prices, or orders of ours, are not what we know them to be."""
-LONGEST_PAUSE = timedelta(minutes=15)
 
 ACTS_ON = frozenset(
     {
@@ -96,7 +96,7 @@ def known_held(state: State, con_id: int) -> Decimal:
 
 def _acted(state: State, con_id: int, event: m.Event) -> Decided:
     quarantine = state.quarantines.get(con_id)
-    instrument = _instrument(state, con_id)
+    instrument = instrument_called(state, con_id)
     if instrument is None or (quarantine is not None and quarantine.cause in FROZEN):
         return
     held, row = known_held(state, con_id), state.stop_levels.get(con_id)
@@ -109,7 +109,8 @@ def _acted(state: State, con_id: int, event: m.Event) -> Decided:
     yield from _adjusted(state, instrument, held if is_wanted else ZERO, event)
 
 
-def _instrument(state: State, con_id: int) -> Instrument | None:
+def instrument_called(state: State, con_id: int) -> Instrument | None:
+    """The instrument of a number, if it is known."""
     return next((one for one in state.instruments.values() if one.con_id == con_id), None)
 
 
@@ -122,7 +123,7 @@ def _adjusted(state: State, instrument: Instrument, held: Decimal, event: m.Even
     useless = [order for order in standing if not held or order.side is not side]
     keep = max((one for one in standing if one not in useless), key=lambda one: one.remaining, default=None)
     for order in standing:
-        if order is not keep and not _ends_by_itself(state, order, event.tech):
+        if order is not keep and not ends_by_itself(state, order, event.tech):
             reason = "nothing is held any more" if order in useless else "another stop rests for these shares"
             yield m.OrderCancelAsked(intent=order.intent, reason=reason)
             yield from cancels(state, order)
@@ -134,8 +135,8 @@ def _adjusted(state: State, instrument: Instrument, held: Decimal, event: m.Even
         yield from _placed(state, instrument, held, event)
 
 
-def _ends_by_itself(state: State, order: Order, tech: datetime) -> bool:
-    """Whether the broker is ending, or shrinking, a stop because another order of its group has just filled."""
+def ends_by_itself(state: State, order: Order, tech: datetime) -> bool:
+    """Whether the broker is ending, or shrinking, an order because another order of its group has just filled."""
     group = {one.intent for one in others(state, order) if one.told}
     since = tech - timedelta(seconds=state.settings.acknowledge_seconds)
     just_now = takewhile(lambda fill: fill.tech > since, reversed(state.fills.values())) if group else ()
@@ -155,7 +156,7 @@ def _free(state: State, con_id: int, side: Side, besides: Order | None) -> Decim
 def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, event: m.Event) -> Decided:
     """New terms for a working stop; what its group takes from it, the broker takes by itself."""
     row = state.stop_levels.get(order.con_id)
-    if row is None or row.level is None or order.reported > order.told or _ends_by_itself(state, order, event.tech):
+    if row is None or row.level is None or order.reported > order.told or ends_by_itself(state, order, event.tech):
         return
     exits = [one for one in others(state, order) if one.is_live]
     # What an exit of the group has filled unheard, the broker has taken from the stop already.
@@ -192,9 +193,9 @@ def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event)
     if forbidden_by(state, con_id, Action.STOP, ready=is_ready(state, event.tech)) is not None:
         return
     last = state.orders.get(state.last_stops.get(con_id, 0))
-    if _is_held_back(state, con_id, event.at):
+    if breaker.is_held_back(state, con_id, Purpose.STOP, event.at):
         return
-    if last is not None and _was_ended(state, last) and not _is_read_since(state, last, event):
+    if last is not None and _was_ended(state, last) and not is_read_since(state, last, event):
         # A stop that lapsed may have done so with a split that nobody has told of yet.
         if not isinstance(event, m.SnapshotSeen):
             yield m.RequestSnapshot(reason=f"the stop of {instrument.symbol} was ended at the broker")
@@ -223,20 +224,6 @@ def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event)
     yield from submitted(state, order, instrument, event.tech)
 
 
-def _is_held_back(state: State, con_id: int, at: datetime) -> bool:
-    """A person has cancelled it for this session, or the broker keeps refusing it: then less and less often."""
-    for row in state.breakers.values():
-        if (row.con_id, row.purpose) != (con_id, Purpose.STOP):
-            continue
-        if row.reason == breaker.BY_A_PERSON and row.until is not None and at < row.until:
-            return True
-        if len(row.strikes) > 1 or (row.strikes and row.reason != breaker.CANCELLED):
-            pause = timedelta(seconds=10) * (1 << min(len(row.strikes) + 3 * row.trips, 10))
-            if at < row.strikes[-1] + min(pause, LONGEST_PAUSE):
-                return True
-    return False
-
-
 def _was_ended(state: State, last: Order) -> bool:
     """Whether the last stop was ended by the broker, neither for us nor with its group."""
     has_worked = last.state is not OrderState.ABSENT or bool(last.perm_ids)
@@ -244,8 +231,8 @@ def _was_ended(state: State, last: Order) -> bool:
     return is_over and not last.cancel_asked and not any(map(is_spent, others(state, last)))
 
 
-def _is_read_since(state: State, last: Order, event: m.Event) -> bool:
-    """Whether this is a reading of the account, in an open session, begun after the stop had ended."""
+def is_read_since(state: State, last: Order, event: m.Event) -> bool:
+    """Whether this is a reading of the account, in an open session, begun after that order had ended."""
     if not isinstance(event, m.SnapshotSeen) or last.moved_at is None or event.started_tech < last.moved_at:
         return False
     began_at = event.at - (event.tech - event.started_tech)
@@ -256,19 +243,22 @@ def _is_read_since(state: State, last: Order, event: m.Event) -> bool:
 
 
 def after_fill(state: State, fact: m.FillBooked, event: m.Event) -> Decided:
-    """A stop has traded: what would buy the shares back is cancelled, and not sent again in this session."""
+    """A stop, or a take-profit, has traded: what would buy the shares back is cancelled until the next session."""
     order = state.orders.get(fact.intent) if fact.intent is not None else None
-    if order is None or order.purpose is not Purpose.STOP or not fact.quantity:
+    if order is None or not order.rests or not fact.quantity:
         return
-    row = state.breakers.get((order.con_id, Purpose.ENTRY, STOPPED_OUT))
+    is_stop = order.purpose is Purpose.STOP
+    reason = STOPPED_OUT if is_stop else PROFIT_TAKEN
+    row = state.breakers.get((order.con_id, Purpose.ENTRY, reason))
     if row is None or row.until is None or row.until <= event.at:
-        text = f"{order.symbol}: its stop at {order.stop_price} was triggered, {fact.quantity} at {fact.price} so far"
-        yield m.RaiseAlert(key="stopped_out", text=text)
+        what = f"its stop at {order.stop_price} was triggered" if is_stop else f"profit taken at {order.limit_price}"
+        text = f"{order.symbol}: {what}, {fact.quantity} at {fact.price} so far"
+        yield m.RaiseAlert(key="stopped_out" if is_stop else "profit_taken", text=text)
     if state.settings.reenter_after_stop:
         return
-    yield from breaker.hold(state, [changed(order, purpose=Purpose.ENTRY)], STOPPED_OUT, event.at)
+    yield from breaker.hold(state, [changed(order, purpose=Purpose.ENTRY)], reason, event.at)
     for entry in _entries(state.live_in(order.con_id)):
-        yield m.OrderCancelAsked(intent=entry.intent, reason=STOPPED_OUT)
+        yield m.OrderCancelAsked(intent=entry.intent, reason=reason)
         yield from cancels(state, entry)
 
 
@@ -295,12 +285,14 @@ def in_the_way(state: State, con_id: int, side: Side, *, reduces: bool) -> list[
     """The live orders that must have ended before a trade on `side`: with them it could turn a position round.
 
     An untouched stop is none of these: an exit enters its group, and what adds to the holding is on its other side. An
-    exit in the group is: a second one would be shrunk by the first.
+    exit in the group is: a second one would be shrunk by the first. So is a take-profit: it goes first.
     """
     held = still_there(state, con_id)
     found = []
     for order in state.live_in(con_id):
-        if order.purpose is not Purpose.STOP:
+        if order.purpose is Purpose.PROFIT:
+            is_in_the_way = order.side is side or order.remaining > held
+        elif order.purpose is not Purpose.STOP:
             is_in_the_way = order.side is not side or (reduces and bool(group_of(order)))
         elif order.side is side:
             is_in_the_way = not (reduces and is_intact(state, order))
@@ -316,16 +308,18 @@ def in_the_way(state: State, con_id: int, side: Side, *, reduces: bool) -> list[
 
 def overtaken(state: State, order: Order) -> str | None:
     """Asked when an order's bytes are about to be written: why it would now sell, or buy back, more than is held."""
-    if order.purpose is Purpose.STOP and order.quantity > abs(known_held(state, order.con_id)):
+    if order.rests and order.quantity > abs(known_held(state, order.con_id)):
         return "less is held than it would sell"
-    stops = (one for one in others(state, order) if one.purpose is Purpose.STOP)
-    if order.purpose is Purpose.REDUCE and any(one.told or one.reported for one in stops):
+    stops = [one for one in others(state, order) if one.purpose is Purpose.STOP]
+    if order.purpose is not Purpose.STOP and any(one.told or one.reported for one in stops):
         return "the stop of these shares has been triggered"
+    if order.purpose is Purpose.PROFIT and not any(one.is_live and is_intact(state, one) for one in stops):
+        return "the stop it belongs to is gone, or about to be"
     return None
 
 
 def _metered(state: State, con_id: int, event: m.Event) -> Decided:
-    instrument = _instrument(state, con_id)
+    instrument = instrument_called(state, con_id)
     symbol = instrument.symbol if instrument is not None else state.book[con_id].symbol if con_id in state.book else ""
     is_wanted = bool(stop_levels.rules_of(state, symbol))
     wanted = abs(known_held(state, con_id)) if is_wanted else ZERO

@@ -59,7 +59,13 @@ _VERBS = {
 
 _GRADES = {Grade.REDUCING: _C.REDUCING, Grade.HALTED: _C.HALT}
 
-ACTIONS = {Purpose.ENTRY: _A.ENTRY, Purpose.REDUCE: _A.REDUCE, Purpose.STOP: _A.STOP}
+ACTIONS = {
+    Purpose.ENTRY: _A.ENTRY,
+    Purpose.REDUCE: _A.REDUCE,
+    Purpose.STOP: _A.STOP,
+    # It closes, and protects nothing.
+    Purpose.PROFIT: _A.REDUCE,
+}
 
 
 def conditions(state: State, con_id: int, *, ready: bool, besides: int | None = None) -> Iterator[Condition]:

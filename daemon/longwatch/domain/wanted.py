@@ -14,7 +14,6 @@ from math import lcm
 from longwatch.domain import messages as m
 from longwatch.domain.breaker import in_lots_to_close
 from longwatch.domain.instruments import Instrument, to_lot
-from longwatch.domain.orders import Purpose
 from longwatch.domain.parts import equity_of
 from longwatch.domain.portfolio import over
 from longwatch.domain.sizing import Clamp, Target, edges, not_through_zero, size, to_edge
@@ -202,6 +201,6 @@ def _closing_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
 
 
 def _pending(state: State, con_id: int) -> Decimal:
-    """Signed shares that live orders may still trade; a protective stop is meant not to."""
-    trades = (order for order in state.live_in(con_id) if order.purpose is not Purpose.STOP)
+    """Signed shares that live orders may still trade; a protective stop and a take-profit are meant not to."""
+    trades = (order for order in state.live_in(con_id) if not order.rests)
     return sum((order.remaining * order.side.sign for order in trades), ZERO)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from longwatch.domain import messages as m
-from longwatch.domain.orders import Order, Purpose
+from longwatch.domain.orders import Order
 from longwatch.domain.state import State
 from longwatch.explain.course import course_of, fills_of, outcome_of, sent_of
 from longwatch.explain.gathered import Gathered, Told, asked, gathered
@@ -101,7 +101,7 @@ def _stops(finder: Finder, one: Gathered) -> Iterator[int]:
     for told in one.facts:
         for fact in came_of(finder, told.cause) if isinstance(told.what, m.FillBooked) else ():
             match fact.what:
-                case m.OrderIntended(order=order) if order.purpose is Purpose.STOP:
+                case m.OrderIntended(order=order) if order.rests:
                     yield order.intent
                 case m.OrderChangeAsked(intent=intent) if intent != one.order.intent:
                     yield intent

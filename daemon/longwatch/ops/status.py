@@ -13,7 +13,7 @@ from typing import Any
 from longwatch.domain.breaker import NEXT_DECISION, held_by, told
 from longwatch.domain.held_at import told as hold_told
 from longwatch.domain.messages import BreakerSet, HoldSet, Link
-from longwatch.domain.orders import Order, OrderState
+from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.state import State
 from longwatch.explain.plain import Json, iso, plain
 from longwatch.ops import health
@@ -168,8 +168,14 @@ def _position(state: State, con_id: int, symbol: str) -> Json:
         "realized": plain(holding.realized) if holding else None,
         "quarantined": con_id in state.quarantines,
         "stop": plain(level.level) if (level := state.stop_levels.get(con_id)) else None,
+        "take_profit": plain(beside.limit_price) if (beside := _profit(state, con_id)) else None,
         "unprotected": plain(row.unprotected) if (row := state.unprotected.get(con_id)) else None,
     }
+
+
+def _profit(state: State, con_id: int) -> Order | None:
+    """The take-profit that is at the broker, or on its way."""
+    return next((order for order in state.live_in(con_id) if order.purpose is Purpose.PROFIT), None)
 
 
 def _order(order: Order) -> Json:

@@ -1,0 +1,239 @@
+"""Take-profits: beside a stop that rests, in its group, for its shares; never without it, and never beside a trade."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.decide import Step, gate
+from longwatch.domain.exposure import worst_shares
+from longwatch.domain.instruments import Side
+from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.settings import StopRule, TradeSettings
+from longwatch.domain.stops import PROFIT_TAKEN
+from longwatch.domain.verbs import ALLOWED, Action, Condition
+from tests.domain.test_protection import SETTINGS, ended, holding, sent, works
+from tests.domain.test_verbs import HOLD
+from tests.domain.world import World, alerts, judged, of_kind, perm_id
+
+D = Decimal
+PAIR = replace(SETTINGS, stop=StopRule(fraction=D("0.05"), profit_fraction=D("0.10")))
+
+
+def profits(step: Step) -> list[Order]:
+    return sent(step, Purpose.PROFIT)
+
+
+def cancelled(step: Step) -> list[int]:
+    return [one.intent for one in of_kind(step.effects, m.CancelOrder)]
+
+
+def pair(settings: TradeSettings = PAIR) -> tuple[World, Order, Order]:
+    """200 AAA held at 100, the stop at 95 and, after a reading of the account, the take-profit at 110, both working."""
+    world, stop = holding(settings)
+    (profit,) = profits(world.snapshot())
+    world.handed(profit.intent)
+    world.open_orders.add(perm_id(profit.intent))
+    world.open_order(profit.intent)
+    return world, stop, world.order(profit.intent)
+
+
+def test_it_rests_in_the_group_of_the_stop_for_the_same_shares() -> None:
+    """A limit, good till cancelled, and the two count once."""
+    world, stop, profit = pair()
+    assert (profit.order_type, profit.side, profit.tif) == (OrderType.LIMIT, Side.SELL, "GTC")
+    assert (profit.quantity, profit.limit_price, profit.oca_group) == (D(200), D("110.00"), stop.oca_group)
+    assert worst_shares(world.state, 1, Side.SELL) == 0
+    assert world.state.unprotected == {}
+    assert profits(world.snapshot()) == [] and cancelled(world.snapshot()) == []
+
+
+def test_it_never_leaves_before_its_stop_is_known_to_work() -> None:
+    """Nor beside the entry that still fills."""
+    world = World.ready(PAIR)
+    intent = world.one(AAA="0.2")
+    world.acknowledge(intent)
+    (stop,) = sent(world.fill(intent, 200))
+    world.end(intent)
+    world.status(intent, "Filled")
+    world.moved("AAA")
+    assert profits(world.snapshot()) == []
+    works(world, stop.intent)
+    assert len([one for one in world.state.live_orders() if one.purpose is Purpose.PROFIT]) == 1
+
+
+def test_beside_an_entry_that_still_works_there_is_none() -> None:
+    """The stop has to grow with it, and could not beside the take-profit."""
+    world, _ = holding(PAIR, filled=120)
+    assert profits(world.snapshot()) == []
+
+
+def test_without_a_rule_for_it_there_is_none() -> None:
+    """A stop alone."""
+    world, _ = holding(replace(SETTINGS, stop=StopRule(fraction=D("0.05"))))
+    assert profits(world.snapshot()) == []
+
+
+def test_what_it_fills_the_broker_takes_from_the_stop() -> None:
+    """Both go on for the rest; nobody is to buy back in this session what was sold."""
+    world, stop, profit = pair()
+    step = world.fill(profit.intent, 80, "110")
+    assert "profit_taken" in alerts(step)
+    assert (1, Purpose.ENTRY, PROFIT_TAKEN) in world.state.breakers
+    step = world.open_order(stop.intent, "PreSubmitted", quantity=D(120))
+    assert alerts(step) == [] and cancelled(step) == []
+    assert (world.order(stop.intent).remaining, world.order(profit.intent).remaining) == (D(120), D(120))
+    assert worst_shares(world.state, 1, Side.SELL) == 0
+    world.wait(60)
+    world.moved("AAA")
+    assert cancelled(world.snapshot()) == []
+    assert [one for one in world.trade(AAA="0.2") if one.purpose is Purpose.ENTRY] == []
+
+
+def test_filled_in_full_it_ends_with_its_stop_and_nothing_is_left() -> None:
+    """The end of the stop is no cancel by somebody."""
+    world, stop, profit = pair()
+    world.fill(profit.intent, 200, "110")
+    world.end(profit.intent)
+    world.status(profit.intent, "Filled")
+    step = ended(world, stop.intent)
+    assert alerts(step) == []
+    assert list(world.state.live_orders()) == []
+    assert world.state.stop_levels == {}
+
+
+def test_the_stop_that_triggers_takes_it_away() -> None:
+    """The broker ends it; nothing is sent beside."""
+    world, stop, profit = pair()
+    step = world.fill(stop.intent, 200, "94.90")
+    assert cancelled(step) == []
+    step = ended(world, profit.intent)
+    assert world.order(profit.intent).state is OrderState.CANCELLED
+    assert (1, Purpose.PROFIT, "cancelled at the broker") not in world.state.breakers
+    assert of_kind(step.effects, m.SubmitOrder) == []
+
+
+def test_an_exit_waits_until_it_is_gone_and_it_comes_back_only_after_a_reading() -> None:
+    """Else the two would chase one another."""
+    world, stop, profit = pair()
+    world.targets(AAA="0.1")
+    step = world.rebalance()
+    assert sent(step, Purpose.REDUCE) == [] and cancelled(step) == [profit.intent]
+    step = ended(world, profit.intent)
+    assert profits(step) == [] and of_kind(step.effects, m.RunJob)
+    (sale,) = sent(world.rebalance(), Purpose.REDUCE)
+    assert sale.oca_group == stop.oca_group
+    world.acknowledge(sale.intent)
+    assert profits(world.snapshot()) == []
+    world.fill(sale.intent, int(sale.quantity))
+    world.end(sale.intent)
+    world.status(sale.intent, "Filled")
+    (again,) = sent(ended(world, stop.intent))
+    works(world, again.intent)
+    world.moved("AAA")
+    (late,) = [one for one in world.state.live_orders() if one.purpose is Purpose.PROFIT] or profits(world.snapshot())
+    assert (late.quantity, late.oca_group) == (200 - sale.quantity, again.oca_group)
+
+
+def test_it_makes_room_for_an_entry() -> None:
+    """The entry does not wait; the take-profit goes as soon as that is known to work."""
+    world, _, profit = pair()
+    (entry,) = world.trade(AAA="0.3")
+    world.handed(entry.intent)
+    assert cancelled(world.open_order(entry.intent)) == [profit.intent]
+
+
+def test_it_goes_when_its_stop_does() -> None:
+    """It never rests alone."""
+    world, stop, profit = pair()
+    assert profit.intent in cancelled(ended(world, stop.intent))
+
+
+@pytest.mark.parametrize(("command", "stays"), [("pause", True), ("halt", False), ("flatten", False)])
+def test_the_verbs(command: str, stays: bool) -> None:
+    """It trades, and protects nothing: a halt ends it, a pause does not."""
+    world, stop, profit = pair()
+    step = world.hear(m.ControlRequested, command=command, by="uid 1000")
+    assert (profit.intent in cancelled(step)) is not stays
+    assert (stop.intent in cancelled(step)) is (command == "flatten")
+    if not stays:
+        ended(world, profit.intent)
+        world.wait(60)
+        assert profits(world.snapshot()) == []
+
+
+def test_it_moves_with_what_was_paid_by_a_new_order() -> None:
+    """Cancelled first; the next is placed only once a reading begun after its end shows nothing of it."""
+    world, _, profit = pair()
+    nearer = replace(PAIR, stop=StopRule(fraction=D("0.05"), profit_fraction=D("0.08")))
+    assert cancelled(world.hear(m.ConfigLoaded, settings=nearer, sha256="b")) == [profit.intent]
+    assert world.order(profit.intent).cancel_reason == "it moves to 108.00"
+    assert profits(ended(world, profit.intent)) == []
+    world.wait(5)
+    (again,) = profits(world.snapshot())
+    assert again.limit_price == D("108.00")
+
+
+def test_whoever_moves_it_at_the_broker_has_the_last_word() -> None:
+    """It is not moved back."""
+    world, _, profit = pair()
+    world.open_order(profit.intent, limit_price=D("120.00"))
+    world.wait(60)
+    step = world.snapshot()
+    assert cancelled(step) == []
+    assert world.order(profit.intent).limit_price == D("120.00")
+
+
+def test_a_persons_cancel_of_it_holds_for_the_session_and_leaves_the_stop_alone() -> None:
+    """Its breaker is its own."""
+    world, stop, profit = pair()
+    world.hear(m.ControlRequested, command="cancel", argument=str(profit.intent), by="uid 1000")
+    ended(world, profit.intent)
+    world.wait(60)
+    assert profits(world.snapshot()) == []
+    assert not world.order(stop.intent).cancel_asked
+    world.hear(m.ControlRequested, command="resume", argument="AAA", by="uid 1000")
+    world.wait(60)
+    assert len(profits(world.snapshot())) == 1
+
+
+def test_one_that_waits_to_be_written_is_withheld_when_its_stop_has_traded() -> None:
+    """Asked again at the write."""
+    world, stop = holding(PAIR)
+    (profit,) = profits(world.snapshot())
+    assert gate(world.state, profit.intent, world.now) is None
+    world.fill(stop.intent, 50, "94.90")
+    assert gate(world.state, profit.intent, world.now) is not None
+
+
+@pytest.mark.parametrize(
+    ("rule", "atr", "level"),
+    [
+        (StopRule(fraction=D("0.05"), profit_fraction=D("0.1"), profit_atr_multiple=D(3)), D("1.5"), D("104.50")),
+        (StopRule(fraction=D("0.05"), profit_fraction=D("0.1"), profit_atr_multiple=D(3)), None, D("110.00")),
+        (StopRule(amount=D(2), profit_fraction=D("0.10004")), D("1.5"), D("110.01")),
+    ],
+)
+def test_where_it_lies(rule: StopRule, atr: Decimal | None, level: Decimal) -> None:
+    """So many average true ranges, or a fraction while none is known; on the grid, away from the market."""
+    world, _ = holding(replace(SETTINGS, stop=rule))
+    row = replace(judged("AAA"), atr=atr)
+    (profit,) = profits(world.hear(m.DataRefreshed, run_id="refresh@2", session=row.last_session, judged=(row,)))
+    assert profit.limit_price == level
+
+
+@pytest.mark.parametrize("condition", [one for one in Condition if one is not Condition.UNKNOWN])
+def test_at_the_write_it_is_bound_by_what_binds_an_order_that_closes(condition: Condition) -> None:
+    """It protects nothing: where no exit may leave it waits, and it is not sent while a stop may not be."""
+    world, _ = holding(PAIR)
+    (profit,) = profits(world.snapshot())
+    HOLD[condition](world)
+    world.state.orders[profit.intent] = replace(world.order(profit.intent), cancel_asked=False)
+    reason = gate(world.state, profit.intent, world.now)
+    if Action.REDUCE in ALLOWED[condition] and condition is not Condition.FLATTEN:
+        assert reason is None
+    else:
+        assert reason is not None
