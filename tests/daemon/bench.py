@@ -17,7 +17,7 @@ from longwatch.broker.ib import installed
 from longwatch.config.load import load
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
-from longwatch.domain.orders import Order, Purpose
+from longwatch.domain.orders import Order
 from longwatch.domain.state import State
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct, Latencies
@@ -184,8 +184,8 @@ class Scene:
         """Wait for so many rebalances in all, and until no order is live."""
         await self.until(lambda: len(self.facts(m.RebalanceDecided)) >= decisions, what=f"rebalance {decisions}")
         await self.until(
-            lambda: all(order.purpose is Purpose.STOP for order in self.state.live_orders()),
-            what="the end of every order but stops",
+            lambda: all(order.rests for order in self.state.live_orders()),
+            what="the end of every order but what rests",
         )
 
     # ── what has come of it ─────────────────────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ and the next one goes into the group only when a reading of the account begun af
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
@@ -25,6 +26,8 @@ from longwatch.domain.verbs import Action, forbidden_by
 
 ZERO = Decimal(0)
 RUN = "profit"
+LAST_MINUTE = timedelta(minutes=1)
+"""Before the close: nothing that does not protect is to reach an exchange that has closed meanwhile."""
 
 
 def beside(state: State, event: m.Event) -> Decided:
@@ -109,6 +112,8 @@ def _placed(state: State, instrument: Instrument, held: Decimal, price: Decimal,
     stop = live[0]
     is_whole = stop.state is OrderState.WORKING and stop.remaining == to_lot(abs(held), instrument.lot)
     if not is_whole or not is_intact(state, stop) or is_held_back(state, con_id, Purpose.PROFIT, event.at):
+        return
+    if not any(one.is_open(event.at) and one.is_open(event.at + LAST_MINUTE) for one in state.sessions):
         return
     ready = is_ready(state, event.tech)
     if any(forbidden_by(state, con_id, action, ready=ready) for action in (Action.STOP, Action.REDUCE)):

@@ -127,6 +127,14 @@ class Evidence:
         return {row.body["order"]["intent"]: row.body["order"] for row in self.facts("OrderIntended")}
 
     @cached_property
+    def _profits(self) -> frozenset[str]:
+        return frozenset(order["ref"] for order in self.intents.values() if order["purpose"] == "profit")
+
+    def takes_profit(self, order: BookedOrder) -> bool:
+        """Whether it was meant to rest beside a stop: neither a trade that is wanted now, nor protection."""
+        return order.ref in self._profits
+
+    @cached_property
     def parents(self) -> dict[str, str]:
         """Reference -> that of the order it took the place of."""
         replaced = ((order["ref"], self.intents.get(order.get("replaces", 0))) for order in self.intents.values())

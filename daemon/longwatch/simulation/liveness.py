@@ -109,9 +109,10 @@ def at_target(evidence: Evidence) -> Found:
 
 
 def _stopped_out(evidence: Evidence) -> set[str]:
-    """Symbols whose stop was triggered in the last session: none of these is bought back in it."""
+    """Symbols whose stop was triggered, or profit taken, in the last session: none of these is bought back in it."""
     opened = evidence.scene.sessions[-1].open_at
-    return {one.symbol for one in evidence.orders if one.protects and any(fill.at >= opened for fill in one.fills)}
+    rested = (one for one in evidence.orders if one.protects or evidence.takes_profit(one))
+    return {one.symbol for one in rested if any(fill.at >= opened for fill in one.fills)}
 
 
 def _last_due(evidence: Evidence) -> datetime:
@@ -173,7 +174,7 @@ def _unfilled(evidence: Evidence, orders: Sequence[BookedOrder]) -> Decimal:
     """Signed shares that the market left of the last orders."""
     since, ends = _last_orders_from(evidence), evidence.scene.ends
     # The last decision counts on what works, and takes it over where it does not fill.
-    trades = (one for one in orders if not one.protects)
+    trades = (one for one in orders if not one.protects and not evidence.takes_profit(one))
     last = [one for one in trades if one.at >= since or one.is_live(since) or one.is_live(ends)]
     left = ((_left(evidence, order, last), order.is_buy) for order in last if order.status != "Inactive")
     return sum((shares if is_buy else -shares for shares, is_buy in left), ZERO)

@@ -93,7 +93,7 @@ def protected_in_time(evidence: Evidence) -> Found:
         if hole.con_id in evidence.quarantined(at) or _is_held_back(evidence, at):
             continue
         if any(
-            not one.is_buy and not one.protects and one.is_live(at)
+            not one.is_buy and not one.protects and one.is_live(at) and not evidence.takes_profit(one)
             for one in evidence.orders
             if one.con_id == hole.con_id
         ):

@@ -38,6 +38,8 @@ PATIENT = 0.4
 """Share of the even seeds in which orders have a time and children."""
 PROTECTED = 2 / 3
 """Share of the seeds in which what is held has a stop at the broker."""
+WITH_PROFITS = 0.5
+"""Share of these in which a take-profit is to rest beside it."""
 
 # Between trades nothing changes but by trouble, which is followed by readings of its own; each reading and heartbeat
 # more is time that more seeds could have had.
@@ -247,7 +249,10 @@ def _stops(seed: int) -> dict[str, Any]:
     rule: dict[str, Any] = {"fraction": random.choice([0.02, 0.04, 0.08]), "trails": random.random() < 0.5}
     if random.random() < 0.3:
         rule["atr_multiple"] = random.choice([1, 2])
-    return rule | {"reenter": random.random() < 0.3}
+    rule["reenter"] = random.random() < 0.3
+    if random.random() < WITH_PROFITS:
+        rule["take_profit"] = {"fraction": random.choice([0.01, 0.02, 0.05])}
+    return rule
 
 
 def _generated(seed: int, sessions: list[Session], climate: Climate, symbols: tuple[str, ...], points: int) -> Market:
