@@ -8,11 +8,24 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
 from longwatch.config import document
 from longwatch.config.load import check, demo_path, load
-from longwatch.config.schema import Settings, SizingSettings, StrategySettings, every_setting, is_secret, reload_class
+from longwatch.config.schema import (
+    Settings,
+    SizingSettings,
+    StopRuleSettings,
+    StopSettings,
+    StrategySettings,
+    TakeProfitSettings,
+    every_setting,
+    is_secret,
+    reload_class,
+)
 from longwatch.config.trade import trade_settings
-from longwatch.domain.settings import SizingRules
+from longwatch.domain.settings import SizingRules, StopRule
 from longwatch.domain.triggers import EveryTrigger, parse_trigger
 from longwatch.strategies.momentum import MomentumParameters
 
@@ -153,3 +166,23 @@ def test_defaults_of_the_configuration_are_those_decisions_have_by_themselves() 
         "absence_round_seconds",
     ]
     assert {name: getattr(ours, name) for name in names} == {name: getattr(theirs, name) for name in names}
+
+
+def test_a_take_profit_belongs_to_the_rule_of_its_stop() -> None:
+    """General, of a strategy or of a symbol; a rule without a stop of its own has none, and saying one is a mistake."""
+    pair = StopRuleSettings(fraction=Decimal("0.08"), take_profit=TakeProfitSettings(fraction=Decimal("0.15")))
+    further = {"amount": "2", "take_profit": {"fraction": "0.2", "atr_multiple": "4"}}
+    stops = StopSettings.model_validate({"instruments": {"SPY": further}})
+    plain = StrategySettings(name="plain", path="a:B", stop=pair)
+    trade = trade_settings(Settings(stops=stops, strategies=(plain,)), ())
+    assert trade.stop is None
+    assert trade.stops_of_strategies == (
+        ("plain", StopRule(fraction=Decimal("0.08"), profit_fraction=Decimal("0.15"))),
+    )
+    assert trade.stops_of_symbols == (
+        ("SPY", StopRule(amount=Decimal(2), profit_fraction=Decimal("0.2"), profit_atr_multiple=Decimal(4))),
+    )
+    with pytest.raises(ValidationError, match="no stop to rest beside"):
+        StopRuleSettings.model_validate({"take_profit": {"fraction": "0.2"}})
+    with pytest.raises(ValidationError, match="fraction"):
+        StopRuleSettings.model_validate({"fraction": "0.08", "take_profit": {"atr_multiple": "4"}})
