@@ -498,6 +498,47 @@ def test_a_restart_never_doubles_a_stop_that_was_on_its_way() -> None:
     assert all(sent(step) == [] for step in world.reconcile(3))
 
 
+def test_a_stop_that_our_own_probe_has_cancelled_is_renewed_without_a_reading_in_the_session() -> None:
+    """It was unknown, and there after all: no split has ended it, so nothing needs to be read first."""
+    world = World.ready(FIXED)
+    intent = world.one(AAA="0.2")
+    world.acknowledge(intent)
+    (stop,) = sent(world.fill(intent, 200))
+    world.handed(stop.intent)
+    world.hear(m.LinkLost, reason="reset")
+    world.connect()
+    world.reconcile(1)
+    assert world.order(stop.intent).probed and world.order(stop.intent).state is OrderState.UNKNOWN
+    world.hear(m.ClockSeen, skew_seconds=60.0)
+    assert sent(ended(world, stop.intent)) == []
+    (again,) = sent(world.hear(m.ClockSeen, skew_seconds=0.0))
+    assert again.quantity == D(200)
+
+
+def test_what_the_last_reading_of_the_account_did_not_show_gets_no_stop_yet() -> None:
+    """A fill that is heard late may have been taken back since: a stop for it could turn the position round."""
+    world, stop = holding(filled=120)
+    world.hear(m.BackendSeen, up=False)
+    world.fill(stop.intent - 1, 80)
+    world.positions[1] = D(120)
+    world.hear(m.BackendSeen, up=True)
+    assert changes(world.snapshot()) == [], "no more than there is, and no less than there was"
+    world.positions[1] = D(200)
+    (asked,) = changes(world.snapshot())
+    assert asked.change.quantity == D(200)
+    world = World.ready(FIXED)
+    intent = world.one(AAA="0.2")
+    world.acknowledge(intent)
+    world.hear(m.BackendSeen, up=False)
+    world.fill(intent, 50)
+    world.positions[1] = D(0)
+    world.hear(m.BackendSeen, up=True)
+    assert sent(world.snapshot()) == []
+    world.positions[1] = D(50)
+    (placed,) = sent(world.snapshot())
+    assert placed.quantity == D(50)
+
+
 def test_a_good_till_cancelled_stop_that_is_gone_after_a_night_is_proven_gone_and_renewed() -> None:
     """No list shows it, its cancel finds nothing, and the position is all there: nothing of it has filled."""
     world, stop = holding()

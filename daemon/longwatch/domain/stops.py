@@ -16,7 +16,7 @@ from longwatch.domain import breaker, modification, protection, stop_levels
 from longwatch.domain import messages as m
 from longwatch.domain.causes import Cause
 from longwatch.domain.evidence import SELLS_ENDED, Decided, may_go_on
-from longwatch.domain.exposure import still_there
+from longwatch.domain.exposure import still_there, surely_there
 from longwatch.domain.identity import cancels, instrument_of
 from longwatch.domain.instruments import Instrument, Side, to_lot
 from longwatch.domain.oca import at_most, group_of, is_intact, is_spent, may_be_filled, others
@@ -33,6 +33,8 @@ STOPPED_OUT = "stopped out"
 PROFIT_TAKEN = "its profit taken"
 FROZEN = frozenset({Cause.SPLIT, Cause.OURS_UNKNOWN})
 """Quarantines under which stops stay as they are: prices, or orders of ours, are not what we know them to be."""
+A_PROBE = timedelta(hours=1)
+"""A stop that was cancelled as unknown, and ended so soon, ended by that: no split comes within a session."""
 
 ACTS_ON = frozenset(
     {
@@ -164,6 +166,9 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
     free = to_lot(held - unheard - _free(state, order.con_id, order.side, order), instrument.lot)
     if exits and order.filled + free > order.quantity:
         return  # what the exit fills before the larger stop is there would be taken from the smaller one
+    if order.filled + free > order.quantity:
+        lacking = max(held - surely_there(state, order.con_id), ZERO)
+        free = max(to_lot(free - lacking, instrument.lot), order.quantity - order.filled)
     quantity = order.filled + max(free, ZERO)
     if (quantity, row.level) == (order.quantity, order.stop_price) or any(map(is_spent, others(state, order))):
         return
@@ -187,7 +192,8 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
 def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event) -> Decided:
     con_id, side = instrument.con_id, Side.SELL if held > 0 else Side.BUY
     row = state.stop_levels.get(con_id)
-    quantity = to_lot(abs(held) - _free(state, con_id, side, None), instrument.lot)
+    # What the last reading of the account did not show may have been taken back: a stop for it could turn it round.
+    quantity = to_lot(min(abs(held), surely_there(state, con_id)) - _free(state, con_id, side, None), instrument.lot)
     if row is None or row.level is None or quantity <= 0:
         return
     if forbidden_by(state, con_id, Action.STOP, ready=is_ready(state, event.tech)) is not None:
@@ -225,10 +231,15 @@ def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event)
 
 
 def _was_ended(state: State, last: Order) -> bool:
-    """Whether the last stop was ended by the broker, neither for us nor with its group."""
+    """Whether the last stop was ended by the broker, neither for us nor with its group.
+
+    An unknown one is cancelled to prove that it is not there: where it was, it ends for us.
+    """
     has_worked = last.state is not OrderState.ABSENT or bool(last.perm_ids)
     is_over = last.state in (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.ABSENT) and has_worked
-    return is_over and not last.cancel_asked and not any(map(is_spent, others(state, last)))
+    is_probed = last.probed and bool(last.moved_at and last.sent_at and last.moved_at - last.sent_at < A_PROBE)
+    is_for_us = last.cancel_asked or is_probed
+    return is_over and not is_for_us and not any(map(is_spent, others(state, last)))
 
 
 def is_read_since(state: State, last: Order, event: m.Event) -> bool:
