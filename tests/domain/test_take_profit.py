@@ -237,3 +237,20 @@ def test_at_the_write_it_is_bound_by_what_binds_an_order_that_closes(condition: 
         assert reason is None
     else:
         assert reason is not None
+
+
+def test_a_split_ends_it_and_it_comes_back_at_the_price_of_the_new_shares() -> None:
+    """Twice the shares at half of what was paid: never an order at the old price for the new ones."""
+    world, stop, profit = pair()
+    world.split("AAA", 2, 1)
+    assert world.order(profit.intent).cancel_reason == "sized before a split"
+    ended(world, profit.intent)
+    ended(world, stop.intent)
+    world.wait(60)
+    world.snapshot()
+    (again,) = [one for one in world.state.live_orders() if one.purpose is Purpose.STOP]
+    works(world, again.intent)
+    world.wait(60)
+    world.snapshot()
+    (late,) = [one for one in world.state.live_orders() if one.purpose is Purpose.PROFIT]
+    assert (late.quantity, late.limit_price, late.oca_group) == (D(400), D("55.00"), again.oca_group)
