@@ -322,7 +322,7 @@ def overtaken(state: State, order: Order) -> str | None:
     if order.rests and order.quantity > abs(known_held(state, order.con_id)):
         return "less is held than it would sell"
     stops = [one for one in others(state, order) if one.purpose is Purpose.STOP]
-    if order.purpose is not Purpose.STOP and any(one.told or one.reported for one in stops):
+    if order.purpose in (Purpose.REDUCE, Purpose.PROFIT) and any(one.told or one.reported for one in stops):
         return "the stop of these shares has been triggered"
     if order.purpose is Purpose.PROFIT and not any(one.is_live and is_intact(state, one) for one in stops):
         return "the stop it belongs to is gone, or about to be"
