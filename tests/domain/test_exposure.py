@@ -187,7 +187,16 @@ def test_what_the_status_told_of_well_before_the_reading_is_in_the_accounts_figu
 
 @pytest.mark.parametrize(
     ("held", "outside", "there"),
-    [(100, 0, 100), (100, 50, 100), (100, -30, 70), (100, -130, 0), (-100, 0, 100), (-100, 30, 70), (-100, 130, 0)],
+    [
+        (1, 0, 1),
+        (100, 0, 100),
+        (100, 50, 100),
+        (100, -30, 70),
+        (100, -130, 0),
+        (-100, 0, 100),
+        (-100, 30, 70),
+        (-100, 130, 0),
+    ],
 )
 def test_what_others_have_traded_away_is_not_there(held: int, outside: int, there: int) -> None:
     """Nor, surely, is what the last reading did not show."""

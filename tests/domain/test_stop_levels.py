@@ -63,7 +63,7 @@ def row(level: str | None = "95", **fields: object) -> m.StopLevelSet:
     return replace(common, **fields)  # type: ignore[arg-type]
 
 
-def level(state: State, held: int = 10, kind: type = m.TimeReached) -> tuple[Decimal | None, str] | None:
+def level(state: State, held: int = 1, kind: type = m.TimeReached) -> tuple[Decimal | None, str] | None:
     """Where the stop is to lie, and why; None where that is no news."""
     found = list(levelled(state, AAA, D(held), event(kind)))
     return (found[-1].level, found[-1].because) if found else None
@@ -79,9 +79,9 @@ def test_a_first_level_is_a_fact_with_all_its_fields() -> None:
         at=NOW,
         because="paid 100 less 5%",
     )
-    assert list(levelled(state_of(), AAA, D(10), event())) == [opened]
+    assert list(levelled(state_of(), AAA, D(1), event())) == [opened]
     short = replace(opened, level=D("105.00"), is_long=False, because="paid 100 plus 5%")
-    assert list(levelled(state_of(), AAA, D(-10), event())) == [short]
+    assert list(levelled(state_of(), AAA, D(-1), event())) == [short]
 
 
 def test_a_row_that_is_set_by_hand_or_gone_keeps_what_it_is_of() -> None:
@@ -138,7 +138,7 @@ def test_the_rules_are_the_symbols_own_else_its_strategies_else_the_general_one(
     assert rules_of(state, "AAA") == rules_of(state, "BBB") == (far, near)
     assert tightest(state, "AAA", D(100)) == D(10)
     assert level(state) == (D("90.00"), "paid 100 less 10%")
-    assert level(state, -10) == (D("110.00"), "paid 100 plus 10%")
+    assert level(state, -1) == (D("110.00"), "paid 100 plus 10%")
     state.settings = SETTINGS
     assert (rules_of(state, "AAA"), tightest(state, "AAA", D(100)), level(state)) == ((), None, None)
 
@@ -146,15 +146,15 @@ def test_the_rules_are_the_symbols_own_else_its_strategies_else_the_general_one(
 @pytest.mark.parametrize(
     ("held", "cost", "close", "known", "kind", "paid"),
     [
-        (10, "130", "100", False, m.TimeReached, "100"),
-        (10, "90", "100", False, m.TimeReached, "90"),
-        (-10, "90", "100", False, m.TimeReached, "100"),
-        (-10, "130", "100", False, m.TimeReached, "130"),
-        (10, "130", "100", False, m.ExecutionSeen, "130"),
-        (10, "130", "100", True, m.TimeReached, "130"),
-        (10, "130", None, False, m.TimeReached, "130"),
-        (10, "0", "100", True, m.TimeReached, "100"),
-        (-10, "0", "100", False, m.TimeReached, "100"),
+        (1, "130", "100", False, m.TimeReached, "100"),
+        (1, "90", "100", False, m.TimeReached, "90"),
+        (-1, "90", "100", False, m.TimeReached, "100"),
+        (-1, "130", "100", False, m.TimeReached, "130"),
+        (1, "130", "100", False, m.ExecutionSeen, "130"),
+        (1, "130", "100", True, m.TimeReached, "130"),
+        (1, "130", None, False, m.TimeReached, "130"),
+        (1, "0", "100", True, m.TimeReached, "100"),
+        (-1, "0", "100", False, m.TimeReached, "100"),
     ],
 )
 def test_what_was_held_before_its_stop_is_reckoned_from_the_worse_of_cost_and_close(
@@ -181,7 +181,7 @@ def test_a_trailing_stop_follows_the_close_of_a_session_that_ended_after_the_ope
     assert level(state_of(TRAILING, close="120")) == (D("114.00"), "close 120 less 5%")
     assert level(state_of(FIVE, close="120")) == (D("95.00"), "paid 100 less 5%")
     assert level(state_of(TRAILING, close="80"), kind=m.ExecutionSeen) == (D("95.00"), "paid 100 less 5%")
-    assert level(state_of(TRAILING, close="80"), -10, m.ExecutionSeen) == (D("84.00"), "close 80 plus 5%")
+    assert level(state_of(TRAILING, close="80"), -1, m.ExecutionSeen) == (D("84.00"), "close 80 plus 5%")
     for spoilt in ({"flaws": ("a gap",)}, {"last_session": YESTERDAY.date}, {"last_session": None}):
         state = state_of(TRAILING, close="120")
         state.judged["AAA"] = replace(state.judged["AAA"], **spoilt)  # type: ignore[arg-type]
@@ -195,24 +195,24 @@ def test_a_trailing_stop_follows_the_close_of_a_session_that_ended_after_the_ope
 def test_a_level_moves_in_favour_and_by_a_thousandth_at_least() -> None:
     """Neither back nor for a tick; one that was gone is set anew, for a holding of the other side as well."""
     for former, held, moves in (
-        ("94.91", 10, False),
-        ("94.90", 10, True),
-        ("95", 10, False),
-        ("96", 10, False),
-        ("105.11", -10, True),
-        ("105.10", -10, False),
-        ("105", -10, False),
-        ("104", -10, False),
+        ("94.91", 1, False),
+        ("94.90", 1, True),
+        ("95", 1, False),
+        ("96", 1, False),
+        ("105.11", -1, True),
+        ("105.10", -1, False),
+        ("105", -1, False),
+        ("104", -1, False),
     ):
         state = state_of()
         state.stop_levels[1] = row(former, is_long=held > 0)
         assert (level(state, held) is not None) is moves, (former, held)
     state = state_of()
     state.stop_levels[1] = row("99", opened_at=OPEN)
-    assert level(state, -10) == (D("105.00"), "paid 100 plus 5%")
-    (kept,) = levelled(replace_row(state, row(None, opened_at=OPEN)), AAA, D(10), event())
+    assert level(state, -1) == (D("105.00"), "paid 100 plus 5%")
+    (kept,) = levelled(replace_row(state, row(None, opened_at=OPEN)), AAA, D(1), event())
     assert (kept.level, kept.opened_at, kept.at) == (D("95.00"), OPEN, NOW)
-    (turned,) = levelled(replace_row(state, row("99", opened_at=OPEN)), AAA, D(-10), event())
+    (turned,) = levelled(replace_row(state, row("99", opened_at=OPEN)), AAA, D(-1), event())
     assert turned.opened_at == NOW
 
 
@@ -234,10 +234,10 @@ def test_a_level_set_by_hand_follows_only_closes_since_then() -> None:
 @pytest.mark.parametrize(
     ("held", "rule", "expected"),
     [
-        (10, StopRule(amount=D("2.345")), "97.65"),
-        (-10, StopRule(amount=D("2.345")), "102.35"),
-        (10, StopRule(amount=D(100)), "0.01"),
-        (10, StopRule(amount=D(200)), "0.01"),
+        (1, StopRule(amount=D("2.345")), "97.65"),
+        (-1, StopRule(amount=D("2.345")), "102.35"),
+        (1, StopRule(amount=D(100)), "0.01"),
+        (1, StopRule(amount=D(200)), "0.01"),
     ],
 )
 def test_a_level_lies_on_the_tick_grid_away_from_the_market_and_above_nothing(
@@ -265,7 +265,7 @@ def split(at: datetime, new: int = 2, old: int = 1) -> m.SplitBooked:
 
 def test_a_split_divides_the_level_once() -> None:
     """By all the splits since it was set, rounded away from the market; not by those before."""
-    for held, expected in ((10, "31.66"), (-10, "31.67")):
+    for held, expected in ((1, "31.66"), (-1, "31.67")):
         state = state_of(cost="0")
         state.stop_levels[1] = row("95", is_long=held > 0, opened_at=OPEN)
         state.splits[1] = (split(START), split(START + TICK), split(NOW, 3, 2))

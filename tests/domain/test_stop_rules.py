@@ -242,6 +242,12 @@ def test_a_person_who_has_cancelled_a_stop_is_obeyed_until_the_hold_ends() -> No
         assert bool(sent(world.hear(m.ConfigLoaded, settings=FIXED, sha256="2"))) is is_placed, until
 
 
+def test_a_single_share_is_protected_as_any_other() -> None:
+    world, stop = holding(FIXED, filled=1)
+    assert (stop.side, stop.quantity, stop.stop_price) == (Side.SELL, 1, D(95))
+    assert known_held(world.state, 1) == 1
+
+
 def test_a_new_stop_is_an_order_with_all_its_terms() -> None:
     """In a group of its own, whole lots, good till cancelled."""
     world, _ = unprotected_holding()
