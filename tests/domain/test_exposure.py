@@ -101,7 +101,8 @@ def test_at_worst_every_live_order_of_one_side_fills_and_none_of_the_other(side:
 
 @BOTH
 def test_of_a_group_the_largest_counts_in_shares_and_in_value(side: Side) -> None:
-    rows = [order(one, 10 * one, side, oca_group="g", limit_price=D(100 + one)) for one in (1, 3, 2)]
+    sizes = {1: 10, 3: 30, 2: 20, 5: 25}
+    rows = [order(one, size, side, oca_group="g", limit_price=D(100 + one)) for one, size in sizes.items()]
     state = state_of(*rows, order(4, 1, side, oca_group="h"))
     assert worst_shares(state, 1, side) == 100 + side.sign * 31
     assert worst_value(state, 1, side, D(100)) == 100 * 100 + side.sign * (30 * 103 + 105)
