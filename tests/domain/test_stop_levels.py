@@ -13,7 +13,7 @@ from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.positions import Holding
 from longwatch.domain.settings import StopRule
 from longwatch.domain.state import State
-from longwatch.domain.stop_levels import BY_HAND, by_hand, gone, levelled, rules_of, tightest
+from longwatch.domain.stop_levels import BY_HAND, any_rule, by_hand, gone, levelled, rules_of, tightest
 from tests.domain.world import CLOSE, DAY, OPEN, SESSIONS, SETTINGS, START, YESTERDAY, judged
 
 D = Decimal
@@ -136,11 +136,20 @@ def test_the_rules_are_the_symbols_own_else_its_strategies_else_the_general_one(
         seconds=0.0,
     )
     assert rules_of(state, "AAA") == rules_of(state, "BBB") == (far, near)
+    assert rules_of(state, "EEE") == (FIVE,)
     assert tightest(state, "AAA", D(100)) == D(10)
     assert level(state) == (D("90.00"), "paid 100 less 10%")
     assert level(state, -1) == (D("110.00"), "paid 100 plus 10%")
+    state.settings = replace(state.settings, universes=())
+    assert (rules_of(state, "AAA"), rules_of(state, "CCC")) == ((near,), (FIVE,))
     state.settings = SETTINGS
     assert (rules_of(state, "AAA"), tightest(state, "AAA", D(100)), level(state)) == ((), None, None)
+
+
+def test_any_rule_is_one_of_the_three_kinds() -> None:
+    assert not any_rule(SETTINGS)
+    for fields in ({"stop": FIVE}, {"stops_of_symbols": (("AAA", FIVE),)}, {"stops_of_strategies": (("a", FIVE),)}):
+        assert any_rule(replace(SETTINGS, **fields))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
