@@ -281,3 +281,15 @@ def test_a_split_divides_the_level_once() -> None:
         found = next(levelled(state, AAA, D(held), event()))
         assert (found.level, found.opened_at, found.at) == (D(expected), OPEN, NOW)
         assert found.because == "a split: 95 divided by 3"
+
+
+def test_after_a_split_the_level_that_was_set_counts() -> None:
+    """No other is found for a holding that has one as good."""
+    state = replace_row(state_of(), row("95"))
+    state.splits[1] = (split(NOW),)
+    (found,) = levelled(state, AAA, D(1), event())
+    assert found.level == D("47.50")
+
+
+def test_shares_of_pennies_have_levels_too() -> None:
+    assert level(state_of(cost="0.50")) == (D("0.47"), "paid 0.50 less 5%")
