@@ -253,9 +253,6 @@ def test_every_live_limit_has_a_direction() -> None:
         (("risk", "max_volume_fraction"), Decimal("0.001"), None),
         (("risk", "max_displayed_fraction"), Decimal(1), None),
         (("risk", "groups"), (TECH,), ()),
-        (("stops", "fraction"), Decimal("0.05"), None),
-        (("stops", "amount"), Decimal(2), None),
-        (("stops", "atr_multiple"), Decimal(3), None),
         (("stops", "reenter"), None, True),
         (("stops", "unprotected_alert_seconds"), 10.0, 600.0),
     ],
@@ -278,7 +275,6 @@ AT_THEIR_LOOSEST = {
     ("risk", "groups"),
     ("execution", "limit_from"),
     ("execution", "working_seconds"),
-    *(("stops", one) for one in ("fraction", "amount", "atr_multiple")),
     *(("holds", f"strategy_{one}") for one in ("daily_loss", "drawdown", "slippage_bps", "daily_loss_sets")),
     *(("holds", one) for one in ("drawdown", "order_slippage_bps", "session_slippage_bps", "until")),
     *(("holds", f"{one}_sets") for one in ("daily_loss", "order_slippage", "session_slippage", "strategy_slippage")),
@@ -301,6 +297,47 @@ def test_a_group_loosens_with_its_weight_and_with_what_leaves_it(changes: dict[s
     before = with_value(("risk", "groups"), (TECH,))
     after = with_value(("risk", "groups"), (TECH.model_copy(update=changes),))
     assert bool(classify(before, after).loosened) is loosens
+
+
+NEAR, FAR = "stop: {fraction: 0.08}", "stop: {fraction: 0.8}"
+FIVE = "fraction: 0.05"
+
+
+def with_stops(general: str, own: str = "") -> Settings:
+    strategy = f"{{name: momentum, path: longwatch.strategies.momentum:Momentum{', ' if own else ''}{own}}}"
+    return settings(f"trading: {{stops: {{{general}}}, strategies: [{strategy}]}}")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "blamed"),
+    [
+        (("", NEAR), ("", FAR), ["strategies.momentum.stop"]),
+        (("", NEAR), ("", ""), ["strategies.momentum.stop"]),
+        ((FIVE, ""), (FIVE, NEAR), ["strategies.momentum.stop"]),
+        (("fraction: 0.1", ""), ("fraction: 0.1", NEAR), []),
+        (("fraction: 0.1", NEAR), ("fraction: 0.1", ""), ["strategies.momentum.stop"]),
+        ((FIVE, NEAR), (FIVE, ""), []),
+        ((FIVE, ""), (f"{FIVE}, instruments: {{AAPL: {{fraction: 0.9}}}}", ""), ["stops.instruments"]),
+        ((f"{FIVE}, instruments: {{AAPL: {{fraction: 0.9}}}}", ""), (FIVE, ""), []),
+        ((f"{FIVE}, instruments: {{AAPL: {{fraction: 0.01}}}}", ""), (FIVE, ""), ["stops.instruments"]),
+        ((f"{FIVE}, trails: true", ""), (FIVE, ""), ["stops.trails"]),
+        ((FIVE, ""), (f"{FIVE}, trails: true", ""), []),
+        ((FIVE, ""), ("fraction: 0.06", ""), ["stops.fraction"]),
+        ((FIVE, ""), ("fraction: 0.04", ""), []),
+        ((FIVE, ""), ("", ""), ["stops.fraction"]),
+        (("", ""), (FIVE, ""), []),
+        (("amount: 2", ""), ("amount: 3", ""), ["stops.amount"]),
+        (("amount: 2", ""), ("amount: 1", ""), []),
+        ((f"{FIVE}, atr_multiple: 2", ""), (f"{FIVE}, atr_multiple: 3", ""), ["stops.atr_multiple"]),
+        ((FIVE, ""), ("amount: 1", ""), ["stops.fraction", "stops.amount"]),
+    ],
+)
+def test_a_stop_loosens_with_the_rule_that_is_in_force(
+    before: tuple[str, str], after: tuple[str, str], blamed: list[str]
+) -> None:
+    """General, of a strategy, of a symbol: wider, gone, or no more behind the best close; the settings are named."""
+    found = classify(with_stops(*before), with_stops(*after)).loosened
+    assert [change.key.removeprefix("trading.") for change in found] == blamed
 
 
 def test_each_direction_is_shown_above() -> None:

@@ -234,3 +234,30 @@ async def test_without_the_token_nothing_is_asked_and_without_one_configured_not
     assert (await post(server, body))[0] == 404
     assert (await get(commanded, "/livez"))[0] == 200
     assert (await get(commanded, "/control"))[0] == 405
+
+
+async def raw_post(server: HttpServer, authorization: bytes, body: bytes) -> int:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.address.rpartition(":")[2]))
+    head = b"POST /control HTTP/1.1\r\nHost: x\r\nAuthorization: %b\r\nContent-Length: %d\r\n\r\n"
+    writer.write(head % (authorization, len(body)) + body)
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    return int(answer.split(b" ")[1])
+
+
+async def test_a_token_of_any_bytes_is_judged_and_only_behind_its_scheme(
+    commanded: HttpServer, content: Content
+) -> None:
+    """401 for what is no UTF-8, and for the right word without `Bearer`; no failure of ours."""
+    body = b'{"command": "halt"}'
+    shown = (b"Bearer sword\xff", b"swordfish", b"Basic swordfish", b"Bearer swordfish")
+    assert [await raw_post(commanded, one, body) for one in shown] == [401, 401, 401, 200]
+    assert content.failures == []
+
+
+async def test_a_body_nested_too_deep_is_a_mistake_of_the_caller(commanded: HttpServer, content: Content) -> None:
+    """One sentence and 400."""
+    status, text = await post(commanded, b"[" * 50_000)
+    assert (status, json.loads(text)["text"]) == (400, "the request is not a JSON object: it is nested too deep")
+    assert content.failures == []

@@ -25,6 +25,7 @@ from longwatch.config.schema import (
     is_secret,
     reload_class,
 )
+from longwatch.config.stop_rules import loosened_stops
 from longwatch.config.wording import shown
 from longwatch.errors import ConfigError
 
@@ -106,10 +107,11 @@ def classify(old: Settings, new: Settings) -> Diff:
     keys = [key for key in dict.fromkeys((*before, *after)) if before.get(key, _ABSENT) != after.get(key, _ABSENT)]
     changes = {key: _change(key, before.get(key, _ABSENT), after.get(key, _ABSENT)) for key in keys}
     live = [key for key in keys if _class_of(key, before, after) == "live"]
+    stops = loosened_stops(old, new, live)
     return Diff(
         live=tuple(changes[key] for key in live),
         restart=tuple(change for key, change in changes.items() if key not in live),
-        loosened=tuple(changes[key] for key in live if _is_loosened(key, before[key], after[key])),
+        loosened=tuple(changes[key] for key in live if key in stops or _is_loosened(key, before[key], after[key])),
     )
 
 
@@ -151,11 +153,9 @@ _HELD_BY = (
 )
 _HELD_AT = tuple(f"{rule}_bps" if rule.endswith("slippage") else rule for rule in _HELD_BY)
 
-# Which change of a limit loosens it. Every live setting of `risk`, `holds` and `execution` stands here.
+# Which change of a limit loosens it. Every live setting of `risk`, `holds` and `execution` stands here; the rules of
+# stops take one another's place, and are compared by stop_rules.
 LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
-    ("stops", "fraction"): _rises,
-    ("stops", "amount"): _rises,
-    ("stops", "atr_multiple"): _rises,
     ("stops", "reenter"): _becomes(True),
     ("stops", "unprotected_alert_seconds"): _rises,
     ("ib", "account_age_seconds"): _rises,

@@ -185,6 +185,8 @@ def read_request(line: bytes) -> tuple[str, str, str]:
         request = json.loads(line)
     except ValueError as error:
         raise UsageError(f"the request is not JSON: {error}") from error
+    except RecursionError as error:
+        raise UsageError("the request is not a JSON object: it is nested too deep") from error
     if not isinstance(request, dict):
         raise UsageError("the request is not a JSON object")
     command, argument, reason = (_text(request, key) for key in ("command", "argument", "reason"))

@@ -153,8 +153,9 @@ class HttpServer:
     async def _control(self, request: web.Request) -> web.Response:
         """One command; who asks is known by the token alone, so the address is all that can be written down."""
         commands = self._commands
-        shown = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
-        if commands is None or not hmac.compare_digest(shown, commands.token.get_secret_value().encode()):
+        # What is no UTF-8 in a header comes as surrogates.
+        shown = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if commands is None or not hmac.compare_digest(shown, f"Bearer {commands.token.get_secret_value()}".encode()):
             headers = {"WWW-Authenticate": "Bearer"}
             return web.json_response({"ok": False, "text": "the token is not right"}, status=401, headers=headers)
         line, by = await request.read(), f"http {request.remote}"
