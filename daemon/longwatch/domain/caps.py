@@ -122,13 +122,13 @@ def cap_volume_fraction(state: State, proposal: Proposal) -> Cap | None:
 
 
 def ordered_since(state: State, con_id: int, since: datetime) -> Decimal:
-    """Shares that the orders made since then have traded, or may still trade."""
+    """Shares that the orders made since then have traded, or may still trade; what rests is meant not to."""
     total = ZERO
     for order in reversed(state.orders.values()):
         if order.created_at < since:
             break
         if order.con_id == con_id:
-            total += order.filled + order.remaining
+            total += order.filled + (ZERO if order.rests else order.remaining)
     return total
 
 

@@ -27,7 +27,10 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
             yield from _cancel(state, [o for o in state.live_orders() if o.purpose is not Purpose.STOP], "halt")
         case "flatten":
             yield from _verb(state, event, m.Verb.FLATTEN, event.argument if event.argument in FLATTEN_TYPES else "")
-            yield from _cancel(state, list(state.live_orders()), "flatten")
+            # What is not closed stays protected.
+            is_kept = state.is_on(m.Verb.HALT)
+            ending = [o for o in state.live_orders() if not (is_kept and o.purpose is Purpose.STOP)]
+            yield from _cancel(state, ending, "flatten")
             if may_close_more(state, event.at):
                 yield m.RunJob(job="rebalance", reason=FLATTEN)
         case "resume":

@@ -175,8 +175,8 @@ def has_room(state: State) -> bool:
 
 
 def may_close_more(state: State, at: datetime | None) -> bool:
-    """Whether a flatten is on and some position has neither an order under way nor a breaker open at `at` (ever)."""
-    if not state.is_on(m.Verb.FLATTEN):
+    """Whether a flatten may close: some position has neither an order under way nor a breaker open at `at` (ever)."""
+    if not state.is_on(m.Verb.FLATTEN) or state.is_on(m.Verb.HALT):
         return False
     ordered = {order.con_id for order in state.live_orders()}
     left = (con_id for con_id in state.book if _can_be_closed(state, con_id) and con_id not in ordered)

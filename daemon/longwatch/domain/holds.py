@@ -149,7 +149,7 @@ def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Ev
     order = state.orders[fact.intent]
     if fact.state is former or fact.state not in TERMINAL:
         return
-    if fact.state is OrderState.REJECTED:
+    if fact.state is OrderState.REJECTED and order.purpose is not Purpose.STOP:
         count = Decimal(_rejected_in_a_row(state))
         yield from _judge(state, RULE["rejections"], state.account, count, event.at)
     elif order.filled and _has_slippage(order):
@@ -157,9 +157,13 @@ def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Ev
 
 
 def _rejected_in_a_row(state: State) -> int:
-    """Rejections since the broker last took, filled or cancelled an order, and since a person has last looked."""
+    """Rejections since the broker last took, filled or cancelled an order, and since a person has last looked.
+
+    Stops that are refused are a matter of their instrument: no reason to keep the others' exits from leaving.
+    """
     looked = state.lifted.get((Level.ACCOUNT, state.account, "rejections"))
-    orders = list(takewhile(lambda one: looked is None or one.created_at > looked.at, reversed(state.orders.values())))
+    since = takewhile(lambda one: looked is None or one.created_at > looked.at, reversed(state.orders.values()))
+    orders = [one for one in since if one.purpose is not Purpose.STOP]
     taken = [one.moved_at for one in orders if one.state is not OrderState.REJECTED and one.perm_ids and one.moved_at]
     last = max(taken, default=None)
     rejected = (one.moved_at for one in orders if one.state is OrderState.REJECTED)

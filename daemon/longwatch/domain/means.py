@@ -15,7 +15,7 @@ from longwatch.domain.inference import EXCHANGE_ZONE
 from longwatch.domain.instruments import Side
 from longwatch.domain.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.messages import Verb
-from longwatch.domain.orders import Purpose
+from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.proposal import Cap, Proposal, Refusal
 from longwatch.domain.state import Fill, State
 
@@ -214,10 +214,15 @@ def _opened_on(state: State, con_id: int, sign: int, day: date) -> bool:
 
 def _day_trades_since(state: State, figures: AccountFigures, day: date) -> set[int]:
     """Instruments in which a day trade is under way, or was made after the figures were asked for."""
-    closing = {order.con_id: order.side.sign for order in state.live_orders() if order.purpose is not Purpose.ENTRY}
+    closing = {order.con_id: order.side.sign for order in state.live_orders() if _is_closing(order)}
     for fill in _unread(state, figures):
         closing.setdefault(fill.con_id, 1 if fill.quantity > 0 else -1)
     return {con_id for con_id, sign in closing.items() if _opened_on(state, con_id, -sign, day)}
+
+
+def _is_closing(order: Order) -> bool:
+    """Whether an order is there to close: what rests is one only once it has begun to trade."""
+    return order.purpose is not Purpose.ENTRY and (not order.rests or order.told > 0 or order.reported > 0)
 
 
 ROWS = (

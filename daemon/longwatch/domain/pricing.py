@@ -6,6 +6,7 @@ from longwatch.domain.caps import displayed
 from longwatch.domain.instruments import Side
 from longwatch.domain.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.messages import Verb
+from longwatch.domain.orders import OrderType
 from longwatch.domain.proposal import Proposal, Refusal
 from longwatch.domain.quotes import LIVE
 from longwatch.domain.state import State
@@ -27,8 +28,10 @@ def check_data(state: State, proposal: Proposal) -> Refusal | None:
 
 
 def check_quote(state: State, proposal: Proposal) -> Refusal | None:
-    """A two-sided quote exists."""
+    """A two-sided quote exists; a flatten at the market needs none."""
     quote = proposal.quote
+    if _needs_no_price(state, proposal):
+        return None
     if quote is not None and quote.bid is not None and quote.ask is not None:
         return None
     text = f"{proposal.instrument.symbol}: there is no bid and ask"
@@ -36,7 +39,9 @@ def check_quote(state: State, proposal: Proposal) -> Refusal | None:
 
 
 def check_quote_age(state: State, proposal: Proposal) -> Refusal | None:
-    """The quote is fresh."""
+    """The quote is fresh; a flatten at the market needs none."""
+    if _needs_no_price(state, proposal):
+        return None
     age = proposal.quote.age_seconds(proposal.tech) if proposal.quote else None
     limit = state.settings.max_quote_age_seconds
     if age is not None and age <= limit:
@@ -44,6 +49,10 @@ def check_quote_age(state: State, proposal: Proposal) -> Refusal | None:
     seen = "never" if age is None else f"{age:.1f} s"
     text = f"{proposal.instrument.symbol}: the quote is {seen} old, over {limit:g} s"
     return Refusal(check="quote_age", observed=seen, limit=f"{limit:g} s", text=text)
+
+
+def _needs_no_price(state: State, proposal: Proposal) -> bool:
+    return state.is_on(Verb.FLATTEN) and proposal.order_type is OrderType.MARKET
 
 
 def check_quote_type(state: State, proposal: Proposal) -> Refusal | None:
@@ -127,7 +136,7 @@ ROWS = (
         name="quote",
         does=Does.REFUSES,
         unit="bid and ask",
-        text="There is a quote with both sides.",
+        text="There is a quote with both sides; a flatten by `MKT` needs none.",
         test=f"{CHECKS}test_without_bid_and_ask_nothing_is_sent",
         check=check_quote,
     ),
@@ -135,7 +144,7 @@ ROWS = (
         name="quote_age",
         does=Does.REFUSES,
         unit="seconds",
-        text="The quote is fresh.",
+        text="The quote is fresh; a flatten by `MKT` needs none.",
         test=f"{CHECKS}test_a_setting_refuses_the_trade[quote_age]",
         settings=(Setting("risk.max_quote_age_seconds", "30"),),
         check=check_quote_age,

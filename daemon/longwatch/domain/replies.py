@@ -139,7 +139,7 @@ def _flattening(state: State, at: datetime, tech: datetime) -> tuple[bool, str]:
     left = [holding for holding in state.book.values() if holding.quantity]
     if is_halted(state) and (left or state.live):
         return False, (
-            "flatten is journalled, but a halt is on and lets no closing order out: "
+            "flatten is journalled, but a halt is on and lets no closing order out, so stops stay: "
             "`longwatch resume`, then flatten again"
         )
     if not left:

@@ -71,7 +71,9 @@ ACTIONS = {
 def conditions(state: State, con_id: int, *, ready: bool, besides: int | None = None) -> Iterator[Condition]:
     """The conditions that hold for one instrument; `besides` is an intent not to be held against itself."""
     for verb in state.verbs:
-        yield _VERBS[verb]
+        # Under a halt a flatten closes nothing, so it may not keep the stops away either.
+        if not (verb is Verb.FLATTEN and state.is_on(Verb.HALT)):
+            yield _VERBS[verb]
     for hold in holds_on(state, con_id):
         # A person's word to close everything is not kept from it by a limit.
         yield Condition.REDUCING if state.is_on(Verb.FLATTEN) else _GRADES[hold.grade]
