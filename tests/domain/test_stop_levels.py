@@ -293,3 +293,10 @@ def test_after_a_split_the_level_that_was_set_counts() -> None:
 
 def test_shares_of_pennies_have_levels_too() -> None:
     assert level(state_of(cost="0.50")) == (D("0.47"), "paid 0.50 less 5%")
+
+
+def test_a_thousandth_is_worth_moving() -> None:
+    """Just that much."""
+    for cost, moves in (("105.10", True), ("105.09", False)):
+        state = replace_row(state_of(StopRule(amount=D(5)), cost=cost), row("100"))
+        assert (level(state) is not None) is moves
