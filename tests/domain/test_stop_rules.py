@@ -225,6 +225,36 @@ def unprotected_holding() -> tuple[World, datetime]:
     return world, world.now
 
 
+def test_what_could_not_be_placed_is_tried_again_when_it_is_looked_at_or_the_gate_opens() -> None:
+    """At that very instant by time; by no other event."""
+
+    def places(kind: type, *, look_at: timedelta | None = None, missing: int | None = 200, **fields: object) -> bool:
+        world, now = unprotected_holding()
+        world.state.settings = FIXED
+        if missing is not None:
+            world.state.unprotected[1] = m.ProtectionSet(
+                con_id=1,
+                symbol="AAA",
+                unprotected=D(missing),
+                price=D(100),
+                since=START,
+                at=now,
+                accrued=D(0),
+                look_at=None if look_at is None else now + look_at,
+            )
+        return bool(sent(world.hear(kind, **fields)))
+
+    now = timedelta(0)
+    assert places(m.TimeReached, look_at=now)
+    assert not places(m.TimeReached, look_at=TICK)
+    assert not places(m.TimeReached)
+    assert not places(m.TimeReached, missing=None)
+    assert not places(m.JobSeen, look_at=now, run_id="1", job="rebalance", outcome="finished")
+    assert places(m.ClockSeen, skew_seconds=0.1)
+    assert not places(m.ClockSeen, missing=0, skew_seconds=0.1)
+    assert not places(m.ClockSeen, missing=None, skew_seconds=0.1)
+
+
 def test_a_person_who_has_cancelled_a_stop_is_obeyed_until_the_hold_ends() -> None:
     """At that very instant it is placed again."""
     for until, is_placed in ((timedelta(0), True), (TICK, False), (None, True)):
