@@ -183,6 +183,24 @@ def test_a02_a_second_order_of_one_intent_is_found_counted_and_both_are_cancelle
     assert worst_shares(world.state, 1, Side.BUY) == 0
 
 
+@pytest.mark.parametrize("ended", [1, 2])
+def test_a_code_by_the_id_of_two_orders_ends_neither_until_the_account_tells_which(ended: int) -> None:
+    """Both bear one id: the rejection may be of either, and the one that lives on must go on counting."""
+    world, intent = working()
+    world.open_order(intent, perm_id=OTHER)
+    names = {1: perm_id(intent), 2: OTHER}
+    world.open_orders.add(OTHER)
+    fields = {"code": 201, "text": "rejected", "verdict": "rejected"}
+    step = world.hear(m.OrderErrorSeen, order_id=world.order(intent).order_id, **fields)
+    assert [world.order(one).state for one in (1, 2)] == [S.WORKING, S.WORKING]
+    assert worst_shares(world.state, 1, Side.BUY) == 200
+    assert len(of_kind(step.effects, m.RequestSnapshot)) == 1
+    world.take(replace(completed(world.order(1), world.now, "Cancelled", 0), perm_id=names[ended]))
+    assert [world.order(one).is_live for one in (1, 2)] == [ended != 1, ended != 2]
+    world.hear(m.OrderErrorSeen, order_id=world.order(intent).order_id, **fields)
+    assert worst_shares(world.state, 1, Side.BUY) == 100
+
+
 def test_each_fill_of_two_orders_of_one_intent_is_its_own_orders() -> None:
     """The second one's fill in full does not end the first, which may fill as well."""
     world, intent = working()

@@ -13,7 +13,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.orders import OrderState
 from longwatch.domain.readiness import reasons
-from tests.domain.world import SETTINGS, World, alerts, commission, of_kind, perm_id
+from tests.domain.world import CLOSE, SETTINGS, World, alerts, commission, of_kind, perm_id
 
 D = Decimal
 S = OrderState
@@ -261,6 +261,27 @@ def test_an_unknown_order_is_absent_when_all_five_proofs_hold() -> None:
     world.reconcile()
     assert world.order(intent).state is S.ABSENT
     assert intent not in world.state.live
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_an_order_that_was_acknowledged_is_never_absent_and_never_sent_again(is_answered: bool) -> None:
+    """It worked, is in no list, and its cancel finds nothing: how it ended is not known, so it goes on counting."""
+    world = World.ready()
+    world.finish(world.one(BBB="0.05"))
+    (order,) = world.trade(BBB="0.05", AAA="0.1")
+    world.acknowledge(order.intent)
+    world.open_orders.clear()
+    for _ in range(8):
+        world.reconcile()
+        if is_answered:
+            answer_cancels(world, order.intent)
+    world.reconcile()
+    assert world.order(order.intent).state is S.UNKNOWN
+    assert not is_answered or world.order(order.intent).text == "the broker has had it, and tells no end of it"
+    assert world.trade(BBB="0.05", AAA="0.1") == []
+    world.now = CLOSE + timedelta(minutes=2)
+    world.reconcile(2)
+    assert world.order(order.intent).state is S.EXPIRED
 
 
 def _flap(kind, **fields):

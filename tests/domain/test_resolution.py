@@ -109,10 +109,30 @@ def test_what_can_not_be_said_is_refused_with_what_to_do(words: str, part: str) 
     assert says(world, words).facts == ()
 
 
-def test_a_resolution_needs_a_reason() -> None:
+@pytest.mark.parametrize("quantity", [100, 150])
+def test_while_a_new_quantity_is_unanswered_a_fill_needs_the_quantity_said(quantity: int) -> None:
+    """Either may have been in force: the larger one is not booked for want of a word."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.hear(m.ControlRequested, command="modify", argument=f"{intent} 150 - -", by="uid 1000", quotes=world.quotes())
+    world.hear(m.OrderHanded, intent=intent, change=1)
+    world.open_orders.clear()
+    world.reconcile()
+    assert (world.order(intent).state, world.order(intent).remaining) == (S.UNKNOWN, 150)
+    why = objection(world.state, resolving(world, "1 filled - 99.50"))
+    assert why is not None and "add --quantity" in why
+    assert says(world, "1 filled - 99.50").facts == ()
+    assert "has 150 left, not 120" in str(objection(world.state, resolving(world, "1 filled 120 99.50")))
+    says(world, f"1 filled {quantity} 99.50")
+    assert (world.order(intent).state, world.state.held(1)) == (S.FILLED, quantity)
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "\t"])
+def test_a_resolution_needs_a_reason(reason: str) -> None:
     """It stands in the journal."""
     world, _ = unknown()
-    why = objection(world.state, resolving(world, "1 absent", ""))
+    why = objection(world.state, resolving(world, "1 absent", reason))
     assert why == "say why, for the journal: resolve needs a --reason"
 
 

@@ -133,6 +133,13 @@ def _apart(world: World) -> None:
     world.now = CLOSE + timedelta(minutes=2)
 
 
+def _vanished(world: World) -> None:
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.open_orders.clear()
+    answered(world, intent)
+
+
 CASES: dict[str, Case] = {
     "Sent in the moment in which the gateway was started anew": Case(
         _restart, "the gateway may have been restarted", {1: S.ABSENT}, 0
@@ -149,6 +156,9 @@ CASES: dict[str, Case] = {
     "The gateway waits behind a window": Case(_window, "its cancel is not yet answered", {1: S.ABSENT}, 0),
     "The session is over, and the account differs for another reason": Case(
         _apart, "positions differ", {1: S.ABSENT}, 0
+    ),
+    "It worked, and is in no list any more": Case(
+        _vanished, "the broker has had it, and tells no end of it", {1: S.CANCELLED}, 0
     ),
 }
 
@@ -220,7 +230,7 @@ def test_the_pages_commands_end_the_case(title: str, root: Path) -> None:
     assert (AAA in world.state.quarantines) is differs
 
 
-@pytest.mark.parametrize("title", ["Sent in the moment in which the gateway was started anew", *list(CASES)[4:5]])
+@pytest.mark.parametrize("title", [*list(CASES)[:1], *list(CASES)[4:5], *list(CASES)[8:]])
 def test_a_day_order_of_which_nothing_is_shown_ends_with_its_session_if_nobody_says_anything(title: str) -> None:
     """The page says so: positions agree a minute after the close."""
     world = built(CASES[title])
@@ -229,9 +239,12 @@ def test_a_day_order_of_which_nothing_is_shown_ends_with_its_session_if_nobody_s
     assert [world.order(intent).state for intent in CASES[title].ends] == [S.EXPIRED]
 
 
-def test_an_order_that_the_broker_has_shown_can_not_be_said_to_be_absent() -> None:
-    """Case 6: it ended; what may be said is how."""
-    world = built(CASES["It has ended, and nobody tells its executions"])
+@pytest.mark.parametrize(
+    "title", ["It has ended, and nobody tells its executions", "It worked, and is in no list any more"]
+)
+def test_an_order_that_the_broker_has_shown_can_not_be_said_to_be_absent(title: str) -> None:
+    """Cases 6 and 9: it was there; what may be said is how it ended."""
+    world = built(CASES[title])
     event = m.ControlRequested(at=world.now, tech=world.now, command="resolve", argument="1 absent", reason="a guess")
     assert "was seen at the broker" in str(objection(world.state, event))
     assert world.take(event).facts == ()

@@ -235,6 +235,8 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
         # The broker speaks of it, if only to say that it can't be cancelled any more: it was there.
         yield m.AbsenceNoted(intent=intent, absence=_void(order, event.tech))
     match WHAT_FOLLOWS[Verdict(event.verdict)][order.state]:
+        case Action.END if _may_be_a_twins(state, order):
+            yield m.RequestSnapshot(reason=f"which of two orders under id {event.order_id} has ended: {text}")
         case Action.END:
             yield from ended(state, order, OrderState.REJECTED, order.reported, text, event.tech)
             yield from permissions.refused(state, order, event)
@@ -255,6 +257,12 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
             pass
     if order.change is not None and event.verdict == Verdict.UNCLEAR:
         yield m.RequestSnapshot(reason=f"which terms of order {order.ref} are in force: {text}")
+
+
+def _may_be_a_twins(state: State, order: Order) -> bool:
+    """Whether a code by order id may be about another: the broker had two for one intent, and may tell an end twice."""
+    others = (one for one in state.orders.values() if one.intent != order.intent)
+    return any((one.ref, one.order_id) == (order.ref, order.order_id) for one in others)
 
 
 def handed(state: State, event: m.OrderHanded) -> Decided:

@@ -264,6 +264,9 @@ def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Abse
     if order.rests:
         # It is good till cancelled, whatever was restarted: were it there it would be listed, and its fill be missing.
         return None
+    if order.perm_ids:
+        # It was there: that nothing shows it any more tells neither how it ended nor what it filled.
+        return "the broker has had it, and tells no end of it"
     sent = order.created_at.astimezone(EXCHANGE_ZONE).date()
     if sent != event.at.astimezone(EXCHANGE_ZONE).date():
         return "midnight has passed"

@@ -110,7 +110,7 @@ def _no_resolution(state: State, argument: str, reason: str) -> str | None:
     word = said(state, argument)
     if isinstance(word, str):
         return word
-    return None if reason else "say why, for the journal: resolve needs a --reason"
+    return None if reason.strip() else "say why, for the journal: resolve needs a --reason"
 
 
 OBJECTIONS: dict[str, Callable[[State, str, str], str | None]] = {

@@ -103,15 +103,18 @@ def _figures(words: list[str]) -> tuple[Decimal | None, Decimal | None] | str:
 def _objection(order: Order, outcome: str, quantity: Decimal | None, price: Decimal | None) -> str | None:
     """Why these figures can't be said of this order."""
     left = order.remaining
+    seen = f"order {order.ref} was seen at the broker: it can be filled, cancelled or rejected, not absent"
     if outcome == "absent" and order.state is not OrderState.UNKNOWN:
-        return f"order {order.ref} was seen at the broker: it can be filled, cancelled or rejected, not absent"
+        return seen
     if outcome in ("rejected", "absent"):
         if quantity or price:
             return f"an order that is {outcome} has filled nothing: leave quantity and price away"
         if order.filled:
             return f"order {order.ref} has filled {order.filled}: it can be filled or cancelled, not {outcome}"
-        return None
-    if outcome == "filled" and quantity not in (None, left):
+        return seen if outcome == "absent" and order.perm_ids else None
+    if outcome == "filled" and quantity is None and order.change is not None:
+        return f"which quantity of order {order.ref} is in force is not known: add --quantity with what had filled"
+    if outcome == "filled" and quantity not in (None, *(one - order.filled for one in (order.at_least, order.at_most))):
         return f"order {order.ref} has {left} left, not {quantity}: for a part say `cancelled` with what had filled"
     if quantity is not None and quantity >= left and outcome == "cancelled":
         return f"order {order.ref} has {left} left: {quantity} are all of it, say `filled`"
