@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import caps
+from longwatch.domain import messages as m
 from longwatch.domain.exposure import gross_and_net, worst_sides
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import OrderState, OrderType, Purpose
@@ -106,6 +107,11 @@ def test_the_exposure_of_a_proposal_is_worked_out_at_the_sizing_prices_and_its_o
     assert replace(found, exposure=None, groups=()) == proposal()
     with_settings(state, groups=())
     assert caps.with_exposure(state, proposal()).groups == ()
+    state.book[1] = replace(state.book[1], average_cost=D(9))
+    state.equity = m.EquitySet(session=SESSION.date, equity=D(1), prices=(("BBB", D(60)),))
+    assert caps.with_exposure(state, proposal()).exposure == (13_050 + 400, 11_050 - 2400)
+    state.equity = m.EquitySet(session=SESSION.date, equity=D(1), prices=(("AAA", D(110)),))
+    assert caps.with_exposure(state, proposal()).exposure == (12_100 + 2000, 12_100 - 2000)
 
 
 def test_of_several_groups_the_one_with_the_least_room_caps() -> None:
