@@ -81,6 +81,14 @@ def is_held_back(state: State, con_id: int, purpose: Purpose, at: datetime) -> b
     return False
 
 
+def lapsed(state: State, con_id: int) -> Followed:
+    """What a person cancelled beside a holding was about that holding: the next one is protected again."""
+    for row in list(state.breakers.values()):
+        is_about = row.con_id == con_id and row.reason == BY_A_PERSON
+        if is_about and row.purpose in (Purpose.STOP, Purpose.PROFIT):
+            yield lifted(row, "nothing is held any more")
+
+
 def in_lots_to_close(state: State, instrument: Instrument, shares: Decimal) -> Decimal:
     """What of a holding an order can close: all of it, or whole lots once the broker has refused a fraction of one."""
     refused = any(

@@ -102,6 +102,8 @@ def _acted(state: State, con_id: int, event: m.Event) -> Decided:
     if instrument is None or (quarantine is not None and quarantine.cause in FROZEN):
         return
     held, row = known_held(state, con_id), state.stop_levels.get(con_id)
+    if not state.held(con_id):
+        yield from breaker.lapsed(state, con_id)
     is_wanted = bool(stop_levels.rules_of(state, instrument.symbol))
     if is_wanted and held:
         yield from stop_levels.levelled(state, instrument, held, event)
@@ -161,15 +163,18 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
     if row is None or row.level is None or order.reported > order.told or ends_by_itself(state, order, event.tech):
         return
     exits = [one for one in others(state, order) if one.is_live]
+    if any(one.state is OrderState.UNKNOWN for one in exits):
+        return  # whatever it fills, the broker takes from the stop: as it is, that is right for either outcome
     # What an exit of the group has filled unheard, the broker has taken from the stop already.
     unheard = sum(map(may_be_filled, exits), ZERO)
     free = to_lot(held - unheard - _free(state, order.con_id, order.side, order), instrument.lot)
-    if exits and order.filled + free > order.quantity:
+    # A fill that was taken back is not open again at the broker: new terms count from all it was told to have filled.
+    if exits and order.told + free > order.quantity:
         return  # what the exit fills before the larger stop is there would be taken from the smaller one
-    if order.filled + free > order.quantity:
+    if order.told + free > order.quantity:
         lacking = max(held - surely_there(state, order.con_id), ZERO)
-        free = max(to_lot(free - lacking, instrument.lot), order.quantity - order.filled)
-    quantity = order.filled + max(free, ZERO)
+        free = max(to_lot(free - lacking, instrument.lot), order.quantity - order.told)
+    quantity = order.told + max(free, ZERO)
     if (quantity, row.level) == (order.quantity, order.stop_price) or any(map(is_spent, others(state, order))):
         return
     if row.because == stop_levels.BY_HAND and row.at == event.at:
@@ -178,7 +183,7 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
         return
     if forbidden_by(state, order.con_id, Action.STOP, ready=True, besides=order.intent) is not None:
         return
-    if quantity <= order.filled:
+    if quantity <= order.told:
         yield m.OrderCancelAsked(intent=order.intent, reason="other orders sell all that is held")
         yield from cancels(state, order)
         return

@@ -1,0 +1,68 @@
+"""A stop that is good stays: beside an exit of unknown outcome, after a bust, and for the next holding."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.orders import OrderState, Purpose
+from tests.domain.test_protection import changes, confirmed, ended, holding, sent, works
+from tests.domain.world import of_kind, perm_id
+
+D = Decimal
+
+
+def test_a_stop_stays_as_it_is_beside_an_exit_of_unknown_outcome() -> None:
+    """They are of one group: what the exit fills, the broker takes from the stop; it is no reason to cancel it."""
+    world, stop = holding()
+    (sale,) = [one for one in world.trade(AAA="0") if one.purpose is Purpose.REDUCE]
+    world.acknowledge(sale.intent)
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.open_orders.discard(perm_id(sale.intent))
+    world.wait(5)
+    world.connect()
+    shown = world.open_order(stop.intent, "PreSubmitted")
+    steps = [shown, *world.reconcile(3)]
+    assert world.order(sale.intent).state is OrderState.UNKNOWN
+    for step in steps:
+        assert stop.intent not in [one.intent for one in of_kind(step.effects, m.CancelOrder)]
+        assert changes(step) == []
+    assert not world.order(stop.intent).cancel_asked
+
+
+def test_a_fill_of_a_working_stop_that_is_taken_back_is_covered_again() -> None:
+    """At the broker the busted shares are not open again: the stop has to be for so many more."""
+    world, stop = holding()
+    world.fill(stop.intent, 120, "94.90", exec_id="0005.01")
+    world.status(stop.intent, "Submitted", 120)
+    world.moved("AAA")
+    world.executions.remove("0005.01")
+    world.positions[1] += 120
+    steps = world.reconcile(2)
+    assert world.state.held(1) == 200
+    steps = [*steps, *world.reconcile(1)]
+    (step,) = [step for step in steps if changes(step)]
+    assert changes(step)[0].change.quantity == D(320)
+    confirmed(world, step)
+    world.reconcile(1)
+    row = world.state.unprotected.get(1)
+    assert row is None or not row.unprotected
+    assert changes(world.steps[-1][1]) == []
+
+
+def test_a_persons_cancel_of_a_stop_is_about_that_holding_alone() -> None:
+    """What is bought again in the same session, after all was sold, has its stop."""
+    world, stop = holding()
+    world.hear(m.ControlRequested, command="cancel", argument=str(stop.intent), by="uid 1000")
+    ended(world, stop.intent)
+    (sale,) = [one for one in world.trade(AAA="0") if one.purpose is Purpose.REDUCE]
+    world.finish(sale.intent)
+    world.moved("AAA")
+    (entry,) = [one for one in world.trade(AAA="0.2") if one.purpose is Purpose.ENTRY]
+    world.acknowledge(entry.intent)
+    steps = [world.fill(entry.intent, int(entry.quantity))]
+    world.end(entry.intent)
+    steps += [world.status(entry.intent, "Filled"), world.moved("AAA"), *world.reconcile(2)]
+    (again,) = [order for step in steps for order in sent(step)]
+    assert again.quantity == entry.quantity
+    works(world, again.intent)
