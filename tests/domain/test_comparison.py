@@ -82,6 +82,9 @@ def test_the_first_look_at_a_difference_notes_it_and_asks_for_another() -> None:
         activity=world.state.activity,
         tech=world.now,
         cash=EQUITY - 7,
+        net_liquidation=EQUITY,
+        former_value=EQUITY,
+        at=world.now,
     )
     wait = world.settings.acknowledge_seconds + 1
     assert asked == [m.RequestSnapshot(reason="a difference is looked at again", after_seconds=wait)]

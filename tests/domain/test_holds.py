@@ -99,7 +99,8 @@ def test_the_opening_gap_belongs_to_the_session_that_opens() -> None:
 def test_the_first_reading_after_a_long_silence_starts_the_session() -> None:
     """A daemon that slept for days does not call what happened meanwhile a loss of today."""
     world = World.ready(limited(daily_loss=D("0.04")))
-    world.state.valued = replace(world.state.valued, at=OPEN - timedelta(days=9))  # type: ignore[type-var]
+    assert world.state.compared is not None
+    world.state.compared = replace(world.state.compared, at=OPEN - timedelta(days=9))
     world.now = MONDAY.open_at + timedelta(minutes=1)
     assert read(world, 90_000, rounds=2) == []
     assert world.state.marks[(Level.ACCOUNT, "DU123456")].start == 90_000
@@ -119,13 +120,14 @@ def test_money_that_comes_or_goes_is_neither_gain_nor_loss() -> None:
 
 
 def test_a_deposit_in_the_midst_of_a_loss_does_not_cure_it() -> None:
-    """Ten thousand were lost before twenty came in: what is measured from moves with the money."""
+    """A tenth was lost before twenty thousand came in, and is a tenth after it: the peak grows by two ninths."""
     world = World.ready(limited(drawdown=D("0.12")))
     assert read(world, 90_000, 100_000, rounds=2) == []
     assert read(world, 110_000, 120_000, rounds=2) == []
-    assert world.state.marks[(Level.ACCOUNT, "DU123456")].peak == 120_000
+    peak = world.state.marks[(Level.ACCOUNT, "DU123456")].peak
+    assert peak == D(100_000) * 110_000 / 90_000
     (hold,) = read(world, 105_000, 120_000, rounds=2)
-    assert hold.observed == D("0.125")
+    assert hold.observed == (peak - 105_000) / peak
 
 
 def test_cash_that_pays_for_shares_is_no_flow() -> None:

@@ -55,6 +55,7 @@ def compare(state: State, event: m.SnapshotSeen) -> Decided:
         yield from busts.take_back(state, row, event)
     found = _looked_at(state, event)
     standing = [row for row in found if _stands(state, row, event) or _never_stands_still(row, event)]
+    former = state.compared.net_liquidation if state.compared else None
     yield m.BookCompared(
         reason=event.reason,
         positions=len(state.account_positions),
@@ -63,6 +64,9 @@ def compare(state: State, event: m.SnapshotSeen) -> Decided:
         activity=state.activity,
         tech=event.tech,
         cash=event.cash,
+        net_liquidation=former if event.net_liquidation is None else event.net_liquidation,
+        former_value=former,
+        at=event.at,
     )
     for row in standing:
         yield from _break(state, row, event.tech)

@@ -48,7 +48,7 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
         case "resolve":
             yield from resolution.resolve(state, event)
         case "flow":
-            yield m.FlowBooked(amount=Decimal(event.argument), reason=f"{event.by}: {event.reason}", at=event.at)
+            yield from holds.flow_told(state, Decimal(event.argument), f"{event.by}: {event.reason}", event.at)
         case "reconcile":
             yield m.RequestSnapshot(reason="asked for by a person")
 

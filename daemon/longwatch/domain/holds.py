@@ -5,13 +5,13 @@ until a person's `longwatch resume`, or until the rule itself lets go: a session
 session, where the settings say so. What a hold would not let leave any more is cancelled at the broker.
 
 An account's equity counts as lost only where two whole readings in a row show it, and as a new peak likewise. Money
-that comes or goes without a trade is no gain and no loss: it moves what losses are measured from.
+that comes or goes without a trade is no gain and no loss: what losses are measured from changes in proportion to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
 
@@ -30,6 +30,8 @@ ZERO, QUARTER = Decimal(0), Decimal("0.25")
 BPS = Decimal(10_000)
 OF_THE_DAY = frozenset({"daily_loss", "strategy_daily_loss"})
 LOSSES = OF_THE_DAY | {"drawdown", "strategy_drawdown"}
+AWAITED = timedelta(days=3)
+"""How long after a person's word on money a reading that shows the same amount is taken to show it."""
 LEAST_FLOW = Decimal("0.002")
 """Cash that moves by less than this fraction of equity is interest, a dividend or a fee: a gain or a loss."""
 
@@ -37,25 +39,35 @@ LEAST_FLOW = Decimal("0.002")
 # ── equity of the account ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def account_read(
-    state: State, event: m.SnapshotSeen, former: m.AccountValued | None, compared: m.BookCompared | None
-) -> Followed:
-    """A whole reading of the account, after its comparison; `former` and `compared` are those before it."""
+def account_read(state: State, event: m.SnapshotSeen, compared: m.BookCompared | None) -> Followed:
+    """A whole reading of the account, after its comparison; `compared` is the comparison before it."""
     value = event.net_liquidation
-    if value is None or former is None:
-        yield from _mark(state, Level.ACCOUNT, state.account, event.at, value, value, None)
+    if value is None:
         return
-    flow = _flow(state, event, former, compared)
-    if flow:
+    known = state.marks.get((Level.ACCOUNT, state.account))
+    if compared is None or compared.net_liquidation is None:
+        yield from _mark(state, event.at, value, known.peak if known else value, None)
+        return
+    flow = _flow(state, event, compared)
+    if flow and _is_awaited(state, flow, event.at):
+        text = "a reading shows what was told of before"
+        yield m.FlowBooked(amount=flow, reason=text, at=event.at, equity=compared.net_liquidation, shown=True)
+    elif flow:
         what = "came into" if flow > 0 else "left"
-        yield m.FlowBooked(amount=flow, reason="cash and equity moved alike, without a trade", at=event.at)
+        text = "cash and equity moved alike, without a trade"
+        yield m.FlowBooked(amount=flow, reason=text, at=event.at, equity=compared.net_liquidation)
         yield m.RaiseAlert(
             key="cash_flow",
             text=f"{abs(flow):,.2f} {what} the account without a trade: neither a gain nor a loss; "
             "if that is wrong, `longwatch flow AMOUNT` corrects it",
         )
-    before = former.net_liquidation + flow
-    yield from _mark(state, Level.ACCOUNT, state.account, event.at, value, min(value, before), former, before)
+    before = compared.net_liquidation + flow
+    opened = None
+    if compared.at is not None and _is_recent(state, compared.at, event.at):
+        # The middle one of three readings: one wrong figure is never it.
+        first = before if compared.former_value is None else compared.former_value + flow
+        opened = sorted((first, before, value))[1]
+    yield from _mark(state, event.at, value, min(value, before), opened)
     mark = state.marks.get((Level.ACCOUNT, state.account))
     if mark is None:
         return
@@ -65,47 +77,71 @@ def account_read(
             yield from _judge(state, RULE[name], state.account, (since - standing) / since, event.at)
 
 
-def _flow(state: State, event: m.SnapshotSeen, former: m.AccountValued, compared: m.BookCompared | None) -> Decimal:
+def flow_told(state: State, amount: Decimal, reason: str, at: datetime) -> Followed:
+    """A person's word on money that came or went; nothing where it can't be so."""
+    found = _before_flow(state, amount)
+    if found is not None:
+        equity, is_awaited = found
+        yield m.FlowBooked(amount=amount, reason=reason, at=at, equity=equity, awaited=is_awaited)
+
+
+def can_be_flow(state: State, amount: Decimal) -> bool:
+    """Whether something is left to measure losses from, should so much have come or gone."""
+    return _before_flow(state, amount) is not None
+
+
+def _before_flow(state: State, amount: Decimal) -> tuple[Decimal, bool] | None:
+    """What the account was worth without a flow, and whether no reading shows it yet: as is nearer to the start."""
+    mark = state.marks.get((Level.ACCOUNT, state.account))
+    if mark is None:
+        return None
+    value = _last_value(state, mark)
+    equity = min((value, value - amount), key=lambda one: abs(one - mark.start))
+    return (equity, equity == value) if equity > 0 and equity + amount > 0 else None
+
+
+def _last_value(state: State, mark: m.EquityMarked) -> Decimal:
+    known = state.compared.net_liquidation if state.compared else None
+    return mark.value if known is None else known
+
+
+def _is_awaited(state: State, flow: Decimal, at: datetime) -> bool:
+    told_of = state.awaited_flow
+    return told_of is not None and told_of.amount == flow and at - told_of.at <= AWAITED
+
+
+def _flow(state: State, event: m.SnapshotSeen, compared: m.BookCompared) -> Decimal:
     """Cash that came or went between two whole readings, which no trade explains; equity has moved by as much.
 
     Where book and account differ, or shares have moved, it is not known what the cash was for.
     """
-    if compared is None or event.cash is None or event.net_liquidation is None or state.compared is None:
+    former = compared.net_liquidation
+    if former is None or event.cash is None or event.net_liquidation is None or state.compared is None:
         return ZERO
     moved = cash_moved(state, event, compared)
     if moved is None or compared.differences or state.compared.differences:
         return ZERO
-    gained = event.net_liquidation - former.net_liquidation
-    is_large = abs(moved) >= LEAST_FLOW * abs(former.net_liquidation)
+    gained = event.net_liquidation - former
+    is_large = abs(moved) >= LEAST_FLOW * abs(former) and former + moved > 0
     return moved if is_large and abs(gained - moved) <= abs(moved) * QUARTER else ZERO
 
 
-def _mark(
-    state: State,
-    level: Level,
-    name: str,
-    at: datetime,
-    value: Decimal | None,
-    peak: Decimal | None,
-    former: m.AccountValued | None,
-    before: Decimal | None = None,
-) -> Followed:
-    """What losses are measured from, where that is news.
+def _mark(state: State, at: datetime, value: Decimal, peak: Decimal, opened: Decimal | None) -> Followed:
+    """What the account's losses are measured from, where that is news.
 
-    A session starts at the last reading before it, so that its opening gap counts; at its first one, where there is
-    none since the session before it.
+    A session starts at the last reading before it, so that its opening gap counts (`opened`); at its first one, where
+    there is none since the session before it.
     """
-    if value is None or peak is None:
-        return
-    session, known = _day(state, at), state.marks.get((level, name))
-    start = value
+    name = state.account
+    session, known = _day(state, at), state.marks.get((Level.ACCOUNT, name))
+    start = value if opened is None else opened
     if known is not None and known.session == session:
         start = known.start
-    elif former is not None and before is not None and former.at is not None and _is_recent(state, former.at, at):
-        start = before
     highest = max(peak, known.peak) if known is not None else value
     if known is None or (known.session, known.start, known.peak) != (session, start, highest):
-        yield m.EquityMarked(level=level, name=name, session=session, start=start, peak=highest, value=value, at=at)
+        yield m.EquityMarked(
+            level=Level.ACCOUNT, name=name, session=session, start=start, peak=highest, value=value, at=at
+        )
 
 
 def _day(state: State, at: datetime) -> date | None:
@@ -278,8 +314,8 @@ def resumed(state: State, name: str, by: str, at: datetime) -> Followed:
         mark = state.marks.get((hold.level, hold.name))
         if mark is not None and hold.rule in LOSSES:
             now = mark.value
-            if hold.level is Level.ACCOUNT and state.valued is not None:
-                now = state.valued.net_liquidation
+            if hold.level is Level.ACCOUNT:
+                now = _last_value(state, mark)
             start, peak = (now, mark.peak) if hold.rule in OF_THE_DAY else (mark.start, now)
             yield m.EquityMarked(
                 level=hold.level, name=hold.name, session=mark.session, start=start, peak=peak, value=now, at=at

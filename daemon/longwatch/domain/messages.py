@@ -677,7 +677,8 @@ class Difference:
 class BookCompared:
     """A whole snapshot was compared with the book: `positions` and `orders` are the sizes of the sets compared.
 
-    `cash` is what the account had then.
+    `cash` is what the account had then, `net_liquidation` what it was worth at market time `at`, or last before that;
+    `former_value` what it was worth at the comparison before, with what money came or went since.
     """
 
     reason: str
@@ -687,6 +688,9 @@ class BookCompared:
     activity: int
     tech: datetime
     cash: Decimal | None = None
+    net_liquidation: Decimal | None = None
+    former_value: Decimal | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -783,11 +787,18 @@ class EquityMarked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowBooked:
-    """Money came into the account (or left it, negative) that no trade explains: no gain and no loss."""
+    """Money came into the account (or left it, negative) that no trade explains: no gain and no loss.
+
+    `equity` is what the account was worth without it. `awaited`: a person's word on what no reading shows yet; `shown`:
+    a reading does, of what a person has told already.
+    """
 
     amount: Decimal
     reason: str
     at: datetime
+    equity: Decimal | None = None
+    awaited: bool = False
+    shown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

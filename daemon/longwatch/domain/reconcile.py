@@ -29,7 +29,7 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     if state.backend_up and state.backend_since is not None and event.started_tech < state.backend_since:
         yield m.RequestSnapshot(reason="the backend was away during the last download")
         return
-    valued, compared = state.valued, state.compared
+    compared = state.compared
     if event.net_liquidation is not None and event.cash is not None:
         yield m.AccountValued(
             net_liquidation=event.net_liquidation,
@@ -55,7 +55,7 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     yield from _listed_orders(state, event)
     yield from modification.listed(state, event)
     yield from compare(state, event)
-    yield from holds.account_read(state, event, valued, compared)
+    yield from holds.account_read(state, event, compared)
     yield from _settle_unknown(state, event)
     if state.link is m.Link.SYNCING:
         yield m.LinkMoved(link=m.Link.READY, reason="", tech=event.tech)

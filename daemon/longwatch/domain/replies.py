@@ -12,6 +12,7 @@ from longwatch.domain import modification
 from longwatch.domain.breaker import held_by, told
 from longwatch.domain.breaks import differences
 from longwatch.domain.commands import FLATTEN_TYPES, named
+from longwatch.domain.holds import can_be_flow
 from longwatch.domain.levels import Level
 from longwatch.domain.orders import Purpose
 from longwatch.domain.readiness import reasons
@@ -103,6 +104,8 @@ def _no_amount(state: State, argument: str, reason: str) -> str | None:
         return f"an amount is a number like 10000 or -2500.50, not {argument}"
     if (Level.ACCOUNT, state.account) not in state.marks:
         return "the account has not been read yet: there is nothing that the amount would be left out of"
+    if not can_be_flow(state, Decimal(argument)):
+        return f"with {argument} the account would be worth nothing: an amount is in the base currency, see `status`"
     return None
 
 

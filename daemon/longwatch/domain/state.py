@@ -121,6 +121,7 @@ class State:
     holds: dict[tuple[Level, str, str], m.HoldSet] = field(default_factory=dict)
     lifted: dict[tuple[Level, str, str], m.HoldLifted] = field(default_factory=dict)
     marks: dict[tuple[Level, str], m.EquityMarked] = field(default_factory=dict)
+    awaited_flow: m.FlowBooked | None = None
     parts: dict[tuple[str, int], Holding] = field(default_factory=dict)
     part_costs: dict[str, Decimal] = field(default_factory=dict)
     verbs: dict[m.Verb, m.VerbSet] = field(default_factory=dict)
@@ -383,11 +384,17 @@ def _equity_marked(state: State, fact: m.EquityMarked) -> None:
 
 
 def _flow_booked(state: State, fact: m.FlowBooked) -> None:
-    """What is measured from moves with the money; the readings have it in them already."""
+    """What is measured from changes in proportion to the money: a loss in per cent stays what it was."""
+    state.awaited_flow = fact if fact.awaited else (None if fact.shown else state.awaited_flow)
     key = (Level.ACCOUNT, state.account)
     mark = state.marks.get(key)
-    if mark is not None:
+    if mark is None or fact.shown:
+        return
+    if fact.equity is None:
         state.marks[key] = changed(mark, start=mark.start + fact.amount, peak=mark.peak + fact.amount)
+    elif fact.equity > 0 and fact.equity + fact.amount > 0:
+        after = fact.equity + fact.amount
+        state.marks[key] = changed(mark, start=mark.start * after / fact.equity, peak=mark.peak * after / fact.equity)
 
 
 def _parts_crossed(state: State, fact: m.PartsCrossed) -> None:
