@@ -117,6 +117,10 @@ class Workers(Protocol):
         """Do `work` elsewhere. Raises TimeoutError past the deadline."""
         ...
 
+    def apart(self) -> Workers:
+        """Workers for what may hang for ever: nothing else waits behind it, nor does the end of the process."""
+        ...
+
 
 def money(value: Decimal) -> Decimal:
     """A value in the base currency to the cent, half to even."""

@@ -110,14 +110,36 @@ def test_a_cancel_of_nothing_cancels_nothing() -> None:
 
 
 @pytest.mark.parametrize("argument", ["AAA", "all"])
-def test_adopted_shares_are_ours_at_the_last_price(argument: str) -> None:
-    """What was outside is in the book; the account agrees as before."""
+def test_adopted_shares_are_ours_at_what_the_account_says_they_cost(argument: str) -> None:
+    """What was outside is in the book, the price of the day notwithstanding; the account agrees as before."""
     world = World.ready(AAA=100)
     world.targets(BBB="0.1")
     told(world, "adopt", argument)
-    assert (world.state.held(1), world.state.book[1].average_cost, world.state.outside) == (100, 100, {})
+    assert (world.state.held(1), world.state.book[1].average_cost, world.state.outside) == (100, 90, {})
     world.snapshot()
     assert world.state.compared is not None and world.state.compared.differences == ()
+
+
+def test_adopted_shares_no_strategy_trades_are_not_booked_for_nothing() -> None:
+    """Nobody asks their price, but the account tells what they cost."""
+    world = World(positions={99: D(300)}, costs={99: D(290)})
+    world.start()
+    world.connect()
+    world.snapshot()
+    told(world, "adopt", "99")
+    assert (world.state.held(99), world.state.book[99].average_cost) == (300, 290)
+
+
+def test_adopted_shares_beside_ours_bring_our_average_to_the_accounts() -> None:
+    """The account's average is that of both together."""
+    world = World.ready(AAA=100)
+    world.finish(world.one(AAA="0.1"))
+    held, outside = world.state.held(1), world.state.outside[1][1]
+    world.costs[1] = D(96)
+    world.snapshot()
+    told(world, "adopt", "AAA")
+    assert world.state.held(1) == held + outside
+    assert abs(world.state.book[1].average_cost - 96) < D("0.0001")
 
 
 def test_a_reconcile_asks_for_the_account() -> None:

@@ -578,3 +578,13 @@ def test_a_modification_that_grows_is_held_against_what_was_told_while_it_waited
         world.take(open_order(world.order(intent), world.now, **stranger))
         assert held in str(gate(world.state, intent, world.now))
         world.hear(m.OrderWithheld, intent=intent, reason="limits", change=world.order(intent).changed)
+
+
+@pytest.mark.parametrize(("bid", "orders"), [("101", 0), ("100.01", 1), ("99.99", 1)])
+def test_a_crossed_quote_is_no_market(bid: str, orders: int) -> None:
+    """A bid above the ask is refused as no quote; one at the ask is a market."""
+    world = World.ready()
+    world.targets(AAA="0.1")
+    step = world.rebalance(quotes=quotes(world, bid=D(bid), ask=D("100.01")))
+    assert len(of_kind(step.effects, m.SubmitOrder)) == orders
+    assert [fact.check for fact in of_kind(step.facts, m.TradeRefused)] == ["quote"] * (1 - orders)

@@ -285,3 +285,21 @@ def test_nothing_is_written_by_any_of_them(tmp_path: Path, shell: Shell) -> None
     for words in (["why", 1], ["why", 1, "--recompute"], ["decision"], ["fills"], ["events"], ["state"]):
         assert shell(*words, "--file", path)[0] == 0
     assert path.read_bytes() == before
+
+
+def test_a_time_no_clock_can_show_is_one_sentence_and_the_first_day_is_a_day(shell: Shell, journal: Path) -> None:
+    """The first day there is shows everything; what lies outside in UTC is refused."""
+    assert shell("fills", "--since", "0001-01-01", "--file", journal) == shell("fills", "--file", journal)
+    for option, text in (("--since", "0001-01-01T00:00:00+14:00"), ("--until", "9999-12-31T23:00:00-14:00")):
+        for command in ("fills", "events"):
+            code, out, said = shell(command, option, text, "--file", journal)
+            assert (code, out) == (64, "")
+            assert f"{option} {text}: in UTC this lies outside the years 1 to 9999" in said
+
+
+@pytest.mark.parametrize("words", [["why", "3"], ["fills"], ["events"], ["state"], ["decision"]])
+def test_a_directory_is_called_one(shell: Shell, tmp_path: Path, words: list[str]) -> None:
+    """The disk is not to blame."""
+    code, out, said = shell(*words, "--file", tmp_path)
+    assert (code, out) == (74, "")
+    assert f"{tmp_path} is a directory, not a journal" in said

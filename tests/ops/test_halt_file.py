@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,8 +14,9 @@ from typing import Any, TypeVar
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.engine.workers import InlineWorkers
+from longwatch.engine.workers import InlineWorkers, ThreadWorkers
 from longwatch.errors import JournalError
+from longwatch.ops import halt_file
 from longwatch.ops.halt_file import LOOK_SECONDS, MOST_WORDS, HaltFile, first_line
 from longwatch.simulation.loop import JumpLoop, run
 
@@ -103,3 +108,74 @@ def test_what_is_read_of_it(tmp_path: Path) -> None:
     (tmp_path / "no folder").touch()
     with pytest.raises(OSError, match="Not a directory"):
         first_line(tmp_path / "no folder" / "HALT")
+
+
+def test_a_fifo_halts_and_holds_nobody_up(tmp_path: Path) -> None:
+    """To open one waits for whoever writes into it; there it is, and that halts."""
+    path = tmp_path / "HALT"
+    os.mkfifo(path)
+    assert first_line(path) == ""
+    asked, alerts = played(path, [lambda: None])
+    assert [one[0] for one in asked] == ["halt", "is there"] and alerts == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_halts(tmp_path: Path) -> None:
+    """It is there."""
+    path = tmp_path / "HALT"
+    path.touch(mode=0)
+    assert first_line(path) == ""
+
+
+async def test_a_look_that_hangs_is_the_only_one_and_other_work_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is time to look: one thread waits, the others work; once it ends it is looked for again."""
+    looks, goes_on = [], threading.Event()
+
+    def hangs(path: Path) -> str | None:
+        looks.append(path)
+        goes_on.wait(20)
+        return "enough"
+
+    monkeypatch.setattr(halt_file, "first_line", hangs)
+    monkeypatch.setattr(halt_file, "DEADLINE_SECONDS", 0.02)
+    monkeypatch.setattr(halt_file, "LOOK_SECONDS", 0.01)
+    alerts: list[m.RaiseAlert] = []
+    halted = asyncio.Event()
+
+    async def answer(*asked: str) -> dict[str, Any]:
+        halted.set()
+        return {"ok": True}
+
+    workers = ThreadWorkers()
+    file = HaltFile(path=tmp_path / "HALT", workers=workers.apart(), answer=answer, alert=alerts.append)
+    watching = asyncio.create_task(file.watch())
+    async with asyncio.timeout(10):
+        while len(alerts) < 5:
+            await asyncio.sleep(0.01)
+        assert len(looks) == 1
+        assert await workers.run(lambda: 1, deadline_seconds=5) == 1
+        monkeypatch.setattr(halt_file, "DEADLINE_SECONDS", 5.0)
+        goes_on.set()
+        await halted.wait()
+    watching.cancel()
+    workers.close()
+
+
+def test_what_hangs_apart_does_not_hold_the_end_of_the_process_up() -> None:
+    """Its thread dies with the process, and what it raises is raised where it was asked for."""
+    script = """
+import asyncio, time
+from longwatch.engine.workers import ThreadWorkers
+async def main():
+    workers = ThreadWorkers().apart()
+    for work in (lambda: 1 / 0, lambda: time.sleep(60)):
+        try:
+            await workers.run(work, deadline_seconds=0.2)
+        except (ZeroDivisionError, TimeoutError) as error:
+            print(type(error).__name__)
+asyncio.run(main())
+"""
+    ran = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=30)
+    assert (ran.returncode, ran.stdout.split(), ran.stderr) == (0, ["ZeroDivisionError", "TimeoutError"], "")

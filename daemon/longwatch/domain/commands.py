@@ -133,8 +133,18 @@ def _cost_of(state: State, row: m.Difference) -> Decimal:
     return max((cost * row.account - before * row.book) / row.missing, ZERO)
 
 
+def _cost_outside(state: State, con_id: int, symbol: str, quantity: Decimal) -> Decimal:
+    """What shares outside cost, each: as the account tells it, else the last price, else nothing."""
+    cost, holding = state.account_costs.get(con_id), state.book.get(con_id)
+    if cost is None or (holding is not None and holding.quantity * quantity < 0):
+        return (dict(state.equity.prices) if state.equity else {}).get(symbol, cost or ZERO)
+    if holding is None:
+        return cost
+    # The account's average is that of ours and of what is outside together.
+    return max((cost * (holding.quantity + quantity) - holding.average_cost * holding.quantity) / quantity, ZERO)
+
+
 def _adopt_outside(state: State, event: m.ControlRequested) -> Decided:
-    prices = dict(state.equity.prices) if state.equity else {}
     for con_id, (symbol, quantity) in list(state.outside.items()):
         if event.argument in (symbol, "all"):
             yield m.OutsideSet(con_id=con_id, symbol=symbol, quantity=ZERO, reason="adopted")
@@ -142,6 +152,6 @@ def _adopt_outside(state: State, event: m.ControlRequested) -> Decided:
                 con_id=con_id,
                 symbol=symbol,
                 quantity=quantity,
-                average_cost=prices.get(symbol, ZERO),
+                average_cost=_cost_outside(state, con_id, symbol, quantity),
                 reason=f"{event.by}: {event.reason}",
             )

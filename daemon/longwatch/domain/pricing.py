@@ -28,12 +28,15 @@ def check_data(state: State, proposal: Proposal) -> Refusal | None:
 
 
 def check_quote(state: State, proposal: Proposal) -> Refusal | None:
-    """A two-sided quote exists; a flatten at the market needs none."""
+    """A two-sided quote exists, and its sides have not crossed; a flatten at the market needs none."""
     quote = proposal.quote
     if _needs_no_price(state, proposal):
         return None
     if quote is not None and quote.bid is not None and quote.ask is not None:
-        return None
+        if quote.bid <= quote.ask:
+            return None
+        text = f"{proposal.instrument.symbol}: the bid {quote.bid} is above the ask {quote.ask}"
+        return Refusal(check="quote", observed=f"{quote.bid} over {quote.ask}", limit="bid up to ask", text=text)
     text = f"{proposal.instrument.symbol}: there is no bid and ask"
     return Refusal(check="quote", observed="none", limit="bid and ask", text=text)
 
@@ -136,7 +139,7 @@ ROWS = (
         name="quote",
         does=Does.REFUSES,
         unit="bid and ask",
-        text="There is a quote with both sides; a flatten by `MKT` needs none.",
+        text="There is a quote with both sides, the bid not above the ask; a flatten by `MKT` needs none.",
         test=f"{CHECKS}test_without_bid_and_ask_nothing_is_sent",
         check=check_quote,
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
@@ -17,6 +17,8 @@ from longwatch.journal.finding import Finder, finding
 
 CLOCKS = timedelta(minutes=10)
 """So far the gateway's clock may be ahead of ours: an execution is told before the time it bears."""
+EARLIEST = datetime.min.replace(tzinfo=UTC) + CLOCKS
+"""No time lies CLOCKS before an earlier one."""
 
 
 def fills(
@@ -27,7 +29,7 @@ def fills(
     One that was corrected or taken back is there, marked, beside what replaced it.
     """
     with finding(path) as finder:
-        first = 1 if since is None else finder.since(since - CLOCKS)
+        first = 1 if since is None or since < EARLIEST else finder.since(since - CLOCKS)
         rows = [row for row in _booked(finder, first) if _is_wanted(row, since, until, symbol)]
         rows = rows[-last:] if last else rows
         told = _Told(finder)

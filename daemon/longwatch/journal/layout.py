@@ -183,8 +183,10 @@ def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
 def reading(path: Path, *, with_archive: bool = False) -> Iterator[sqlite3.Connection]:
     """A connection that only reads, all of it from one moment; the archive, if it is there, is attached as `archive`.
 
-    Needs no lock: a running daemon's journal is read as it stood when reading began.
+    Needs no lock: a running daemon's journal is read as it stood when reading began. Raises JournalError.
     """
+    if path.is_dir():
+        raise JournalError(f"{path} is a directory, not a journal; give the path of the journal's file")
     with (
         told(path, "read"),
         closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)) as connection,

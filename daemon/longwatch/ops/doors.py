@@ -34,7 +34,7 @@ class Doors:
         path, answers = self.ops.halt_file, self.answers
         if path is not None:
             self.halt_file = HaltFile(
-                path=path, workers=self.workers, answer=answers.answer, alert=self.watch.raise_alert
+                path=path, workers=self.workers.apart(), answer=answers.answer, alert=self.watch.raise_alert
             )
             answers.halted_by = self.halt_file.keeps
 

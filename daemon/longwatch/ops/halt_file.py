@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,9 +31,11 @@ class HaltFile:
 
     path: Path
     workers: Workers
+    """Its own: on a file system that hangs a look may never end, and nothing else must wait behind it."""
     answer: Answer
     alert: Callable[[m.RaiseAlert], None]
     is_there: bool = field(init=False, default=False)
+    _looking: bool = field(init=False, default=False)
 
     def keeps(self) -> str | None:
         """Why a halt can't be lifted now."""
@@ -42,7 +45,7 @@ class HaltFile:
         """Look until cancelled."""
         while True:
             try:
-                reason = await self.workers.run(lambda: first_line(self.path), deadline_seconds=DEADLINE_SECONDS)
+                reason = await self._look()
             except (OSError, TimeoutError) as error:
                 why = f"{error}" or f"no answer within {DEADLINE_SECONDS:g} s"
                 text = f"the halt file {self.path} can't be looked for ({why}): halt by `longwatch halt` until it can"
@@ -53,6 +56,19 @@ class HaltFile:
                     await self._halt(reason)
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def _look(self) -> str | None:
+        """The first line, None without a file. Raises TimeoutError too while an earlier look has not ended."""
+        if self._looking:
+            raise TimeoutError
+        return await self.workers.run(self._looked, deadline_seconds=DEADLINE_SECONDS)
+
+    def _looked(self) -> str | None:
+        self._looking = True
+        try:
+            return first_line(self.path)
+        finally:
+            self._looking = False
+
     async def _halt(self, reason: str) -> None:
         try:
             await self.answer("halt", "", reason, f"file {self.path}")
@@ -62,13 +78,19 @@ class HaltFile:
 
 
 def first_line(path: Path) -> str | None:
-    """The file's first line, None without a file. One that can't be read is there. Raises OSError otherwise."""
+    """The file's first line, None without a file.
+
+    Whatever else is there, or can't be read, is there: its line is empty. Raises OSError when that can't be known.
+    """
     try:
-        with path.open("rb") as file:
+        # Without O_NONBLOCK, what became a FIFO since would be opened for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            return ""
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             return file.readline(4 * MOST_WORDS).decode("utf-8", "replace").strip()[:MOST_WORDS]
-    except FileNotFoundError:
-        return None
-    except OSError:
+    except OSError as error:
         if os.path.lexists(path):
             return ""
+        if isinstance(error, FileNotFoundError):
+            return None
         raise

@@ -165,9 +165,11 @@ def _time(option: str, text: str | None) -> datetime | None:
         if len(text) == len("2007-01-05"):
             return datetime.combine(date.fromisoformat(text), time(), UTC)
         instant = datetime.fromisoformat(text)
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except ValueError:
         raise UsageError(f"{option} {text}: write a time as 2007-01-05 or 2007-01-05T14:35:00") from None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except OverflowError:
+        raise UsageError(f"{option} {text}: in UTC this lies outside the years 1 to 9999; give a later day") from None
 
 
 def _json(value: Any) -> str:
