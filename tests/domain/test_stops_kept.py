@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
+from longwatch.config.schema import Settings, StrategySettings
+from longwatch.config.trade import trade_settings
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState, Purpose
+from longwatch.domain.settings import StopRule
 from tests.domain.test_protection import changes, confirmed, ended, holding, sent, works
-from tests.domain.world import of_kind, perm_id
+from tests.domain.world import SETTINGS, of_kind, perm_id
 
 D = Decimal
 
@@ -66,3 +70,29 @@ def test_a_persons_cancel_of_a_stop_is_about_that_holding_alone() -> None:
     (again,) = [order for step in steps for order in sent(step)]
     assert again.quantity == entry.quantity
     works(world, again.intent)
+
+
+OF_ITS_STRATEGY = replace(SETTINGS, stops_of_strategies=(("trend", StopRule(fraction=D("0.05"))),))
+
+
+def test_a_holding_that_its_strategy_does_not_name_any_more_keeps_its_stop() -> None:
+    """It is held no less than before; once no strategy has a rule the stop goes, and says why."""
+    world, stop = holding(OF_ITS_STRATEGY)
+    world.targets(BBB="0.1")
+    world.reconcile(2)
+    assert world.state.held(1) == 200
+    assert not world.order(stop.intent).cancel_asked and world.state.stop_levels[1].level == stop.stop_price
+    again = ended(world, stop.intent)
+    assert [order.stop_price for step in (again, world.snapshot()) for order in sent(step)] == [stop.stop_price]
+    world, stop = holding(OF_ITS_STRATEGY)
+    world.hear(m.ConfigLoaded, settings=SETTINGS, sha256="2")
+    assert world.order(stop.intent).cancel_reason == "no rule asks for a stop any more"
+
+
+def test_the_rule_of_a_disabled_strategy_holds_for_what_it_has_bought() -> None:
+    """Disabling sells nothing, so it takes no stop away either."""
+    own = StrategySettings.model_validate(
+        {"name": "trend", "path": "s.py:S", "allocation": "0.5", "enabled": False, "stop": {"fraction": "0.05"}}
+    )
+    ((name, rule),) = trade_settings(Settings(strategies=(own,)), ()).stops_of_strategies
+    assert (name, rule.fraction) == ("trend", D("0.05"))

@@ -82,7 +82,8 @@ def trade_settings(
 def _stops(settings: Settings) -> dict[str, Any]:
     return {
         "stop": _rule(settings.stops),
-        "stops_of_strategies": _rules({one.name: one.stop for one in settings.strategies if one.enabled and one.stop}),
+        # Of disabled ones too: what they have bought is still held.
+        "stops_of_strategies": _rules({one.name: one.stop for one in settings.strategies if one.stop}),
         "stops_of_symbols": _rules(settings.stops.instruments),
         "reenter_after_stop": settings.stops.reenter,
         "unprotected_alert_seconds": settings.stops.unprotected_alert_seconds,

@@ -33,6 +33,25 @@ def rules_of(state: State, symbol: str) -> tuple[StopRule, ...]:
     return found or ((settings.stop,) if settings.stop is not None else ())
 
 
+def is_wanted(state: State, con_id: int, symbol: str) -> bool:
+    """Whether a holding is to have a stop: by a rule for it, or because it has had one.
+
+    A symbol that no strategy names any more is no less held: its level stays, until no strategy has a rule any more.
+    """
+    row = state.stop_levels.get(con_id)
+    is_for_it = row is not None and row.is_long == (state.held(con_id) > 0)
+    return bool(rules_of(state, symbol) or (is_for_it and state.settings.stops_of_strategies))
+
+
+def why_none(state: State, instrument: Instrument) -> str:
+    """Why a stop, or its level, is of no use any more."""
+    if not state.held(instrument.con_id):
+        return "nothing is held any more"
+    if not is_wanted(state, instrument.con_id, instrument.symbol):
+        return "no rule asks for a stop any more"
+    return "it is of no use to what the account shows to be held"
+
+
 def any_rule(settings: TradeSettings) -> bool:
     """Whether any holding is to have a stop."""
     return settings.stop is not None or bool(settings.stops_of_symbols or settings.stops_of_strategies)

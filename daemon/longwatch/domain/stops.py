@@ -104,12 +104,11 @@ def _acted(state: State, con_id: int, event: m.Event) -> Decided:
     held, row = known_held(state, con_id), state.stop_levels.get(con_id)
     if not state.held(con_id):
         yield from breaker.lapsed(state, con_id)
-    is_wanted = bool(stop_levels.rules_of(state, instrument.symbol))
+    is_wanted = stop_levels.is_wanted(state, con_id, instrument.symbol)
     if is_wanted and held:
         yield from stop_levels.levelled(state, instrument, held, event)
     elif row is not None and not (is_wanted and state.held(con_id)):
-        because = "nothing is held any more" if is_wanted else "no rule asks for a stop any more"
-        yield stop_levels.gone(row, event.at, because)
+        yield stop_levels.gone(row, event.at, stop_levels.why_none(state, instrument))
     yield from _adjusted(state, instrument, held if is_wanted else ZERO, event)
 
 
@@ -128,7 +127,8 @@ def _adjusted(state: State, instrument: Instrument, held: Decimal, event: m.Even
     keep = max((one for one in standing if one not in useless), key=lambda one: one.remaining, default=None)
     for order in standing:
         if order is not keep and not ends_by_itself(state, order, event.tech):
-            reason = "nothing is held any more" if order in useless else "another stop rests for these shares"
+            another = "another stop rests for these shares"
+            reason = stop_levels.why_none(state, instrument) if order in useless else another
             yield m.OrderCancelAsked(intent=order.intent, reason=reason)
             yield from cancels(state, order)
     if not held or waiting or len(standing) > 1 or useless:
@@ -337,6 +337,5 @@ def overtaken(state: State, order: Order) -> str | None:
 def _metered(state: State, con_id: int, event: m.Event) -> Decided:
     instrument = instrument_called(state, con_id)
     symbol = instrument.symbol if instrument is not None else state.book[con_id].symbol if con_id in state.book else ""
-    is_wanted = bool(stop_levels.rules_of(state, symbol))
-    wanted = abs(known_held(state, con_id)) if is_wanted else ZERO
+    wanted = abs(known_held(state, con_id)) if stop_levels.is_wanted(state, con_id, symbol) else ZERO
     yield from protection.metered(state, con_id, symbol, wanted, event)
