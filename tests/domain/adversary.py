@@ -241,13 +241,15 @@ class Adversary(Play):
         return sum(int(row.quantity) for row in self.told if row.ref in stops and row.exec_id not in self.known)
 
     def _traded(self, intent: int) -> int:
-        """Shares that an order of this session has traded, or may still; what rests is meant not to."""
+        """Shares that an order of this session has traded, or may still; of what rests, those heard of."""
         there = self.book.get(intent)
         if there is None:
             return sum(int(order.quantity) for order in self.queue if order.intent == intent and not order.rests)
-        stands = sum(int(one.quantity) for one in self.told if one.ref == there.order.ref)
+        rests = there.order.rests
+        fills = (one for one in self.told if one.ref == there.order.ref and (one.exec_id in self.known or not rests))
+        stands = sum(int(one.quantity) for one in fills)
         asked = [order.quantity for order in self.changes if order.intent == intent]
-        return stands if there.ended or there.order.rests else stands + int(max([there.order.quantity, *asked]) - there.filled)
+        return stands if there.ended or rests else stands + int(max([there.order.quantity, *asked]) - there.filled)
 
     def rows(self) -> None:
         """As of any play; but rows that were told before and are as they were, only of late: they say nothing new."""

@@ -122,7 +122,7 @@ def cap_volume_fraction(state: State, proposal: Proposal) -> Cap | None:
 
 
 def ordered_since(state: State, con_id: int, since: datetime) -> Decimal:
-    """Shares that the orders made since then have traded, or may still trade; what rests is meant not to."""
+    """Shares that the orders made since then have traded, or may still trade; of what rests, those heard of."""
     total = ZERO
     for order in reversed(state.orders.values()):
         if order.created_at < since:
