@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from longwatch.config.schema import Settings, StrategySettings
 from longwatch.config.trade import trade_settings
@@ -11,7 +14,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.settings import StopRule
 from tests.domain.test_protection import changes, confirmed, ended, holding, sent, works
-from tests.domain.world import SETTINGS, of_kind, perm_id
+from tests.domain.world import SETTINGS, alerts, of_kind, perm_id
 
 D = Decimal
 
@@ -96,3 +99,22 @@ def test_the_rule_of_a_disabled_strategy_holds_for_what_it_has_bought() -> None:
     )
     ((name, rule),) = trade_settings(Settings(strategies=(own,)), ()).stops_of_strategies
     assert (name, rule.fraction) == ("trend", D("0.05"))
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [{"order_type": "TRAIL", "stop_price": D(5)}, {"order_type": "LMT", "limit_price": D(110), "stop_price": None}],
+)
+def test_a_stop_that_somebody_has_made_an_order_of_another_type_protects_nothing(shown: dict[str, Any]) -> None:
+    """The amount a TRAIL trails by is no level; whose order it is now is told once, and it is left alone."""
+    world, stop = holding()
+    steps = []
+    for _ in range(4):
+        steps += [world.open_order(stop.intent, "PreSubmitted", **shown), *world.reconcile(1)]
+    assert [key for step in steps for key in alerts(step)].count("order_changed_elsewhere") == 1
+    assert all(changes(step) == [] and sent(step) == [] for step in steps)
+    assert world.state.stop_levels[1].level == stop.stop_price
+    assert world.state.unprotected[1].unprotected == D(200)
+    assert "unprotected" in [key for step in steps for key in alerts(step)]
+    world.open_order(stop.intent, "PreSubmitted", order_type="STP", limit_price=None, stop_price=D(90))
+    assert world.state.stop_levels[1].level == D(90)

@@ -70,7 +70,7 @@ def protected(state: State, con_id: int) -> Decimal:
 
 
 def _at_least(order: Order) -> Decimal:
-    if order.state is not OrderState.WORKING or order.ending is not None:
+    if order.state is not OrderState.WORKING or order.ending is not None or order.stop_price is None:
         return ZERO
     return max(order.at_least - max(order.told, order.reported), ZERO)
 

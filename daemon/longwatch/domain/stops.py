@@ -162,6 +162,8 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
     row = state.stop_levels.get(order.con_id)
     if row is None or row.level is None or order.reported > order.told or ends_by_itself(state, order, event.tech):
         return
+    if order.stop_price is None:
+        return  # somebody has made it an order of another type: it is theirs now
     exits = [one for one in others(state, order) if one.is_live]
     if any(one.state is OrderState.UNKNOWN for one in exits):
         return  # whatever it fills, the broker takes from the stop: as it is, that is right for either outcome
