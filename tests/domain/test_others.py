@@ -51,7 +51,7 @@ def status(world: World, remaining: int, word: str = "Submitted", perm_id: int =
     )
 
 
-NOTED = {"perm_id": 77, "con_id": 2, "symbol": "BBB", "side": Side.SELL}
+NOTED = {"perm_id": 77, "con_id": 2, "symbol": "BBB", "side": Side.SELL, "price": D(60)}
 
 
 def test_somebody_elses_order_is_noted_with_what_is_left_of_it_and_only_when_that_is_news() -> None:

@@ -86,14 +86,14 @@ def worst_value(state: State, con_id: int, side: Side, price: Decimal) -> Decima
     value += summed((group_of(order), order.remaining * paid_at_worst(order, price)) for order in ours) * side.sign
     for foreign in state.foreign_orders.values():
         if foreign.con_id == con_id and foreign.side is side:
-            value += foreign.remaining * side.sign * price
+            value += foreign.remaining * side.sign * paid_at_worst(foreign, price)
     return value + _unexplained(state, con_id, side) * price
 
 
 def paid_at_worst(order: Order | ForeignOrderSet, price: Decimal) -> Decimal:
     """The price an order counts at: its limit, stop or the market it was decided at, where that is above `price`."""
     if isinstance(order, ForeignOrderSet):
-        return price
+        return price if order.price is None else max(price, order.price)
     return max(price, order.worst_price)
 
 
@@ -121,7 +121,7 @@ def worst_sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, 
     def price(con_id: int, symbol: str) -> Decimal:
         if con_id not in at:
             known = prices.get(symbol)
-            at[con_id] = _last_known_price(state, con_id, symbol) if known is None else known
+            at[con_id] = last_known_price(state, con_id, symbol) if known is None else known
         return at[con_id]
 
     ups = {
@@ -143,7 +143,7 @@ def worst_sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, 
             value, counted[group] = max(value - counted.get(group, ZERO), ZERO), max(value, counted.get(group, ZERO))
         _add(ups, downs, con_id, order.side, value)
     for foreign in state.foreign_orders.values():
-        value = foreign.remaining * price(foreign.con_id, foreign.symbol)
+        value = foreign.remaining * paid_at_worst(foreign, price(foreign.con_id, foreign.symbol))
         _add(ups, downs, foreign.con_id, foreign.side, value)
     doubts = {con_id: held.symbol for con_id, held in state.quarantines.items()}
     if state.compared is not None:
@@ -173,10 +173,13 @@ def con_ids_of(state: State, symbols: Collection[str]) -> set[int]:
     return found
 
 
-def _last_known_price(state: State, con_id: int, symbol: str) -> Decimal:
-    """For want of a sizing price: the last close, the decision price of a live order, the cost of what is held."""
+def last_known_price(state: State, con_id: int, symbol: str) -> Decimal:
+    """For want of a sizing price: the last close, the decision price of a live order, the cost of what is held.
+
+    Of what is not ours the account's cost.
+    """
     judged, holding = state.judged.get(symbol), state.book.get(con_id)
     if judged is not None and judged.close is not None:
         return judged.close
     ordered = next((order.decision_price for order in state.live_in(con_id)), None)
-    return ordered or (holding.average_cost if holding else ZERO)
+    return ordered or (holding.average_cost if holding else ZERO) or state.account_costs.get(con_id, ZERO)

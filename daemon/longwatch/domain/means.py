@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain.account import AccountFigures, AccountKind, kind_of
-from longwatch.domain.exposure import paid_at_worst
+from longwatch.domain.exposure import last_known_price, paid_at_worst
 from longwatch.domain.inference import EXCHANGE_ZONE
 from longwatch.domain.instruments import Side
 from longwatch.domain.limits import ENTRIES, Does, Limit, Setting
@@ -183,7 +183,8 @@ def _foreign(state: State, side: Side) -> Decimal:
         return ZERO
     prices = dict(state.equity.prices) if state.equity else {}
     orders = (order for order in state.foreign_orders.values() if order.side is side)
-    return sum((o.remaining * paid_at_worst(o, prices.get(o.symbol, ZERO)) for o in orders), ZERO)
+    priced = ((o, prices.get(o.symbol) or last_known_price(state, o.con_id, o.symbol)) for o in orders)
+    return sum((order.remaining * paid_at_worst(order, price) for order, price in priced), ZERO)
 
 
 def _unread(state: State, figures: AccountFigures) -> Iterator[Fill]:

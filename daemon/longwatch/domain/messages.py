@@ -632,7 +632,10 @@ class SplitBooked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignOrderSet:
-    """An order that is not ours: shown, counted as exposure, never touched. `remaining` 0 when it has ended."""
+    """An order that is not ours: shown, counted as exposure, never touched. `remaining` 0 when it has ended.
+
+    `price` is the dearer of its limit and its stop, None where it has neither.
+    """
 
     perm_id: int
     con_id: int
@@ -640,6 +643,7 @@ class ForeignOrderSet:
     side: Side
     remaining: Decimal
     status: str
+    price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

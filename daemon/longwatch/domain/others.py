@@ -22,7 +22,10 @@ def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
         yield m.IdsReserved(first=event.order_id + 1, count=0, epoch=state.epoch)
     remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.quantity
     known = state.foreign_orders.get(event.perm_id)
-    if (known is None and not remaining) or (known is not None and known.remaining == remaining):
+    price = max((one for one in (event.limit_price, event.stop_price) if one is not None), default=None)
+    if known is None and not remaining:
+        return
+    if known is not None and (known.remaining, known.price) == (remaining, price):
         return
     yield m.ForeignOrderSet(
         perm_id=event.perm_id,
@@ -31,6 +34,7 @@ def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
         side=event.side,
         remaining=remaining,
         status=event.status,
+        price=price,
     )
 
 
@@ -48,6 +52,7 @@ def foreign_status(state: State, event: m.OrderStatusSeen) -> Decided:
             side=known.side,
             remaining=remaining,
             status=event.status,
+            price=known.price,
         )
 
 
