@@ -161,7 +161,7 @@ def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) 
 
 def test_every_rule_is_shown_above() -> None:
     """A rule without a case here, or below, would be a rule nobody has seen refuse."""
-    assert len(checks.MISTAKES) == 2 + 21 + 5
+    assert len(checks.MISTAKES) == 2 + 21 + 5 + 4
 
 
 @pytest.mark.parametrize(
@@ -368,3 +368,87 @@ def test_a_lot_above_the_largest_order_leaves_nothing_to_order_either() -> None:
     (said,) = judged({"sizing.lot_size": "500", "risk.max_order_shares": "400"})
     assert said == "sizing.lot_size: 500 is above risk.max_order_shares, 400; nothing could ever be bought"
     assert judged({"sizing.lot_size": "10000"}) == []
+
+
+RULES = [
+    ("stops: {trails: true}", "stops.trails: no stop trails without a distance; give stops.fraction or stops.amount"),
+    (
+        "stops: {fraction: 0.05, instruments: {AAPL: {}}}",
+        "stops.instruments: the rule of AAPL has no distance; give it a fraction or an amount",
+    ),
+    (
+        "strategies: [{name: a, path: a.py:A, stop: {trails: true}}]",
+        "strategies: the stop of a has no distance; give it a fraction or an amount",
+    ),
+    (
+        "ops: {halt_file: ./var/j.sqlite}\n  journal: {path: var/../var/j.sqlite}",
+        "ops.halt_file: var/j.sqlite is the journal, which is always there; name another file",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), RULES)
+def test_a_rule_without_effect_is_refused_by_line(text: str, said: str) -> None:
+    """A stop without a distance protects nothing; a halt file that is the journal halts for ever."""
+    with pytest.raises(ConfigErrors) as caught:
+        parse(f"trading:\n  {text}\n", name="f", environ={})
+    (line,) = caught.value.lines()
+    assert line.startswith(f"f:2: trading.{said}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "data: {atr_sessions: 400}\n  stops: {fraction: 0.08, atr_multiple: 3}",
+            "data.atr_sessions: 400 needs more than data.history_bars, 400: every stop by atr_multiple goes by its "
+            "fraction",
+        ),
+        ("risk: {max_orders_per_minute: 0}", "risk.max_orders_per_minute: 0 lets no order leave"),
+        ("holds: {daily_loss: 0}", "holds.daily_loss: 0 holds at the first cent that is lost"),
+        ("risk: {price_band_fraction: 0}", "risk.price_band_fraction: 0 refuses every price but the decision's own"),
+        (
+            "execution: {limit_offset_bps: 900}\n  risk: {price_band_fraction: 0.05}",
+            "execution.limit_offset_bps: 900 bps reach beyond risk.price_band_fraction, 0.05: such orders are refused",
+        ),
+        (
+            "sizing: {no_trade_band_weight: 0.9}",
+            "sizing.no_trade_band_weight: 0.9 is above risk.max_weight, 0.15: no holding is ever opened",
+        ),
+        (
+            "sizing: {min_trade_value: 2000000}",
+            "sizing.min_trade_value: 2000000 is above risk.max_order_value, 100000: nothing is ever bought",
+        ),
+        (
+            "risk: {max_gross_exposure: 0, max_net_exposure: 0}",
+            "risk.max_gross_exposure: 0 allows no holding",
+        ),
+        ("sizing: {cash_reserve_fraction: 1}", "sizing.cash_reserve_fraction: 1 keeps all of the capital in cash"),
+        (
+            "risk: {allow_short: true}\n  account_limits: {kind: cash}",
+            "risk.allow_short: a cash account, as account_limits.kind says this is, can't be short",
+        ),
+    ],
+)
+def test_what_leaves_nothing_to_trade_is_worth_a_word(text: str, said: str) -> None:
+    """Somebody may mean it, so it is a warning, with its line."""
+    (line,) = parse(f"trading:\n  {text}\n", name="f", environ={}).warnings
+    assert line.startswith(f"f:2: trading.{said}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: {atr_sessions: 399}\n  stops: {fraction: 0.08, atr_multiple: 3}",
+        "data: {atr_sessions: 400}\n  stops: {fraction: 0.08}",
+        "stops: {fraction: 0.05, trails: true, instruments: {AAPL: {amount: 1}}}",
+        "execution: {limit_offset_bps: 499}\n  risk: {price_band_fraction: 0.05}",
+        "sizing: {no_trade_band_weight: 0.15, min_trade_value: 100000, cash_reserve_fraction: 0.99}",
+        "risk: {allow_short: true}",
+        "holds: {daily_loss: null}",
+        "ops: {halt_file: var/HALT}",
+    ],
+)
+def test_what_just_leaves_something_to_trade_is_not(text: str) -> None:
+    """The same, at the edge."""
+    assert list(parse(f"trading:\n  {text}\n", name="f", environ={}).warnings) == []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from ipaddress import ip_address
 
-from longwatch.config import policies
+from longwatch.config import idle, policies
 from longwatch.config.schema import Settings
 from longwatch.domain.patience import AUCTION_CUT_OFF
 from longwatch.domain.triggers import Anchor, EveryTrigger, SessionTrigger, parse_trigger
@@ -246,6 +246,7 @@ MISTAKES: tuple[Rule, ...] = (
         judge=_figures_can_be_known,
     ),
     Rule(reads=("data.history_bars", "data.volume_sessions", "risk.max_volume_fraction"), judge=_volume_can_be_known),
+    *(Rule(reads=reads, judge=judge) for reads, judge in idle.WRONG),
 )
 
 
@@ -319,4 +320,5 @@ WARNINGS: tuple[Rule, ...] = (
         reads=("execution.at_close_minutes", "execution.at_close", "schedule.rebalance.trigger"),
         judge=_orders_outlive_their_decision,
     ),
+    *(Rule(reads=reads, judge=judge) for reads, judge in idle.ODD),
 )
