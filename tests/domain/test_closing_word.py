@@ -11,7 +11,7 @@ from longwatch.domain.levels import HoldLimits
 from longwatch.domain.orders import OrderType, Purpose
 from longwatch.domain.replies import outcome
 from tests.domain.test_protection import FIXED, ended, holding, sent, works
-from tests.domain.world import World, of_kind
+from tests.domain.world import World, alerts, of_kind
 
 D = Decimal
 
@@ -116,3 +116,15 @@ def test_a_stop_at_rest_is_no_day_trade_under_way() -> None:
         world.wait(20)
         world.snapshot()
         assert [order.symbol for order in world.trade(AAA="0.2", BBB="0") if order.symbol == "BBB"] == made
+
+
+def test_a_stop_whose_cancel_is_never_answered_is_told_of() -> None:
+    """Not before the broker had its time; then at every regular reading, until it is gone."""
+    world, stop = holding()
+    told(world, "flatten")
+    assert "not_flattened" not in alerts(world.snapshot(reason="reconcile"))
+    world.wait(60)
+    assert "not_flattened" in alerts(world.snapshot(reason="reconcile"))
+    ended(world, stop.intent)
+    world.wait(60)
+    assert "not_flattened" not in alerts(world.snapshot(reason="reconcile"))

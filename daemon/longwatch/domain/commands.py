@@ -61,7 +61,7 @@ def named(state: State, name: str) -> list[Order]:
 def _verb(state: State, event: m.ControlRequested, verb: m.Verb, choice: str = "") -> Decided:
     known = state.verbs.get(verb)
     if known is None or (choice and known.choice != choice):
-        yield m.VerbSet(verb=verb, on=True, by=event.by, reason=event.reason, choice=choice)
+        yield m.VerbSet(verb=verb, on=True, by=event.by, reason=event.reason, choice=choice, tech=event.tech)
 
 
 def _resume(state: State, event: m.ControlRequested) -> Decided:

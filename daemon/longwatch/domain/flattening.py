@@ -1,11 +1,13 @@
-"""What is particular to closing everything: which orders, and what a person must know of it; called by rebalance."""
+"""What is particular to closing everything: which orders, and what a person must know; for rebalance and reconcile."""
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta
 
 from longwatch.domain import messages as m
 from longwatch.domain.breaker import in_lots_to_close
 from longwatch.domain.evidence import Decided
-from longwatch.domain.orders import OrderType
+from longwatch.domain.orders import OrderType, Purpose
 from longwatch.domain.state import State
 
 
@@ -25,6 +27,22 @@ def left_open(state: State) -> Decided:
             why = "the broker takes no order for a fraction"
         if left:
             text = f"{left} {holding.symbol} stay: {why}; close them by hand"
+            yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")
+
+
+def unanswered(state: State, tech: datetime) -> Decided:
+    """What a flatten does not close because the broker has not yet said that a stop of it is gone."""
+    verb = state.verbs.get(m.Verb.FLATTEN)
+    if verb is None or verb.tech is None or state.is_on(m.Verb.HALT):
+        return
+    if tech < verb.tech + timedelta(seconds=state.settings.acknowledge_seconds):
+        return
+    for order in state.live_orders():
+        if order.purpose is Purpose.STOP and order.cancel_asked and state.held(order.con_id):
+            text = (
+                f"{state.held(order.con_id)} {order.symbol} stay for now: the broker has not answered the cancel of "
+                f"the stop {order.ref}; cancel it in TWS, or close them by hand"
+            )
             yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")
 
 

@@ -818,13 +818,17 @@ class PartsCrossed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerbSet:
-    """A verb holds, or no longer; `choice` is the order type that a flatten closes with, where one was named."""
+    """A verb holds, or no longer; `choice` is the order type that a flatten closes with, where one was named.
+
+    `tech` is the technical time of the word.
+    """
 
     verb: Verb
     on: bool
     by: str
     reason: str
     choice: str = ""
+    tech: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from longwatch.domain import busts, holds, modification, patience, splits
+from longwatch.domain import busts, flattening, holds, modification, patience, splits
 from longwatch.domain import messages as m
 from longwatch.domain.breaks import compare, differences
 from longwatch.domain.evidence import Decided, advance, left_undone, rested, session_of
@@ -62,6 +62,7 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
         yield from _cancels_again(state)
     elif event.reason in REGULAR:
         yield from _cancels_again(state)
+        yield from flattening.unanswered(state, event.tech)
     if state.link is m.Link.READY:
         yield from patience.near_close(state, event.at)
         yield from left_undone(state, event.at)
