@@ -9,6 +9,7 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState, Purpose
+from longwatch.domain.replies import objection
 from tests.domain.world import SETTINGS, World, alerts, of_kind
 
 D = Decimal
@@ -170,3 +171,10 @@ def test_an_orders_allocations_add_up_to_it() -> None:
     assert sum(parts.values()) == effect.order.quantity == 115
     assert parts["a"] == D("20.000000")
     assert parts["b"] == D("60.000000")
+
+
+def test_adopt_all_with_nothing_outside_says_so() -> None:
+    """`done` would say that something was taken."""
+    world = World.ready()
+    event = m.ControlRequested(at=world.now, tech=world.now, command="adopt", argument="all")
+    assert "nothing beside ours" in str(objection(world.state, event))

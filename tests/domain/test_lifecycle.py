@@ -10,6 +10,8 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import gate, next_deadline
+from longwatch.domain.exposure import worst_shares
+from longwatch.domain.identity import key_of
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
 from tests.domain.world import (
@@ -23,6 +25,7 @@ from tests.domain.world import (
     execution,
     of_kind,
     open_order,
+    order_status,
     perm_id,
 )
 
@@ -247,6 +250,41 @@ def test_a_foreign_order_is_exposure_until_it_ends_and_is_never_touched() -> Non
     assert step.effects == ()
     world.take(replace(row, status="Cancelled"))
     assert world.state.foreign_orders == {}
+
+
+def test_foreign_orders_without_a_perm_id_are_counted_apart_until_it_is_told() -> None:
+    """Two by hand in different instruments and one of another client: each is exposure, through a reading too."""
+    world = World.ready()
+    order = world.order(world.one(AAA="0.1"))
+    row = open_order(order, world.now, order_id=0, client_id=0, perm_id=0, ref="", quantity=D(500))
+    rows = [row, replace(row, con_id=2, symbol="BBB"), replace(row, con_id=3, symbol="CCC", client_id=7, order_id=4)]
+    for one in rows:
+        world.take(one)
+    assert [worst_shares(world.state, con_id, Side.BUY) for con_id in (1, 2, 3)] == [600, 500, 500]
+    world.open_orders.update(key_of(0, one.client_id, one.order_id, one.con_id) for one in rows)
+    world.snapshot()
+    assert [worst_shares(world.state, con_id, Side.BUY) for con_id in (1, 2, 3)] == [600, 500, 500]
+    told = order_status(order, world.now, "Submitted", D(100))
+    world.take(replace(told, client_id=7, order_id=4, perm_id=0, remaining=D(400)))
+    world.take(replace(rows[2], perm_id=77))
+    assert (worst_shares(world.state, 3, Side.BUY), len(world.state.foreign_orders)) == (400, 3)
+    world.open_orders.clear()
+    world.snapshot()
+    assert world.state.foreign_orders == {}
+
+
+def test_what_a_foreign_order_has_filled_is_not_forgotten_when_it_is_shown_again() -> None:
+    """Message 5 has the whole quantity at each reading: no news, and more only when the order was made larger."""
+    world = World.ready()
+    order = world.order(world.one(AAA="0.1"))
+    row = open_order(order, world.now, order_id=0, client_id=0, perm_id=77, ref="", quantity=D(500))
+    world.take(row)
+    told = order_status(order, world.now, "Submitted", D(400))
+    world.take(replace(told, order_id=0, client_id=0, perm_id=77, remaining=D(100)))
+    assert world.take(row).facts == ()
+    assert world.state.foreign_orders[77].remaining == 100
+    world.take(replace(row, quantity=D(600)))
+    assert world.state.foreign_orders[77].remaining == 200
 
 
 def test_an_order_that_bears_our_name_but_is_not_in_the_journal_is_a_critical_alert() -> None:

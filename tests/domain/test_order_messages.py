@@ -542,7 +542,7 @@ def test_a_status_of_somebody_elses_order_is_theirs() -> None:
     theirs = m.ForeignOrderSet(perm_id=77, con_id=2, symbol="BBB", side=Side.SELL, remaining=D(50), status="Submitted")
     world.state.foreign_orders[77] = theirs
     found = status(world, order, "Submitted", 70, perm_id=77, order_id=77)
-    assert found == [replace(theirs, remaining=D(30))]
+    assert found == [replace(theirs, remaining=D(30), filled=D(70))]
 
 
 @pytest.mark.parametrize(

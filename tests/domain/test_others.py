@@ -65,12 +65,12 @@ def test_somebody_elses_order_is_noted_with_what_is_left_of_it_and_only_when_tha
     world.take(row(world))
     assert list(foreign(world.state, row(world))) == list(foreign_status(world.state, status(world, 50))) == []
     assert list(foreign(world.state, row(world, quantity=D(60)))) == [replace(seen, remaining=D(60))]
-    assert list(foreign_status(world.state, status(world, 30))) == [replace(seen, remaining=D(30))]
+    assert list(foreign_status(world.state, status(world, 30))) == [replace(seen, remaining=D(30), filled=D(20))]
     assert list(foreign_status(world.state, status(world, 30, perm_id=78))) == []
     for word in ("Filled", "Cancelled", "ApiCancelled", "Inactive"):
         ended = replace(seen, remaining=D(0), status=word)
         assert list(foreign(world.state, row(world, status=word))) == [ended]
-        assert list(foreign_status(world.state, status(world, 30, word))) == [ended]
+        assert list(foreign_status(world.state, status(world, 30, word))) == [replace(ended, filled=D(20))]
 
 
 @pytest.mark.parametrize(("beyond", "client_id", "is_taken"), [(0, CLIENT, True), (-1, CLIENT, False), (0, 9, False)])

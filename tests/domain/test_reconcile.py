@@ -263,6 +263,29 @@ def test_an_unknown_order_is_absent_when_all_five_proofs_hold() -> None:
     assert intent not in world.state.live
 
 
+@pytest.mark.parametrize(("minutes", "state"), [(2, S.UNKNOWN), (237, S.UNKNOWN), (242, S.EXPIRED)])
+def test_a_day_order_that_may_fill_late_ends_with_the_late_trading(minutes: int, state: OrderState) -> None:
+    """Until 20:00 in New York it may still fill: it is not over a minute after the regular close."""
+    world = World.ready(replace(SETTINGS, outside_rth=True))
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    world.wait(11)
+    world.hear(m.TimeReached)
+    world.now = CLOSE + timedelta(minutes=minutes)
+    world.reconcile(3)
+    assert world.order(intent).state is state
+
+
+@pytest.mark.parametrize(("minutes", "state"), [(30, S.CANCELLED), (240, S.EXPIRED)])
+def test_a_cancel_of_late_trading_is_an_expiry_at_its_end_alone(minutes: int, state: OrderState) -> None:
+    world = World.ready(replace(SETTINGS, outside_rth=True))
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.now = CLOSE + timedelta(minutes=minutes)
+    world.status(intent, "Cancelled", 0)
+    assert world.order(intent).state is state
+
+
 @pytest.mark.parametrize("is_answered", [True, False])
 def test_an_order_that_was_acknowledged_is_never_absent_and_never_sent_again(is_answered: bool) -> None:
     """It worked, is in no list, and its cancel finds nothing: how it ended is not known, so it goes on counting."""

@@ -13,6 +13,7 @@ from longwatch.broker.heard import Part
 from longwatch.broker.ids import Owner
 from longwatch.broker.sync import PART_OF_MESSAGE, UNNUMBERED, Round
 from longwatch.domain import messages as m
+from longwatch.domain.identity import key_of
 
 
 class AccountSync:
@@ -74,9 +75,10 @@ class AccountSync:
             return
         match event:
             case m.OpenOrderSeen():
-                now.open_order(event.account, event.perm_id, event.status)
+                key = key_of(event.perm_id, event.client_id, event.order_id, event.con_id)
+                now.open_order(event.account, key, event.status)
             case m.OrderStatusSeen():
-                now.order_status(event.perm_id, event.status)
+                now.order_status(key_of(event.perm_id, event.client_id, event.order_id), event.status)
             case m.CompletedOrderSeen():
                 now.completed(event.account, event.perm_id)
             case m.ExecutionSeen():

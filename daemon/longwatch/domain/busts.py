@@ -13,9 +13,10 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import EVIDENCE_OF_END, Decided, advance
-from longwatch.domain.inference import EXCHANGE_ZONE, PREFIX, RESOLVED, VOID, called
+from longwatch.domain.inference import PREFIX, RESOLVED, VOID, called
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Evidence, Order, OrderState
+from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
 
 BUSTED = "busted:"

@@ -6,7 +6,7 @@ Used by lifecycle and reconcile.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from itertools import takewhile
 
@@ -15,7 +15,7 @@ from longwatch.domain.breaker import held_by, in_lots_to_close
 from longwatch.domain.exposure import still_there
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose
-from longwatch.domain.sessions import Session
+from longwatch.domain.sessions import EXCHANGE_ZONE, Session
 from longwatch.domain.state import State
 from longwatch.domain.transitions import CRITICAL, MEANT, Impossible, next_state
 from longwatch.domain.verbs import Action, forbidden_by
@@ -23,6 +23,7 @@ from longwatch.domain.verbs import Action, forbidden_by
 Decided = Iterator[m.Fact | m.Effect]
 
 FLATTEN = "flatten"
+LATE_END = time(20)
 SELLS_ENDED = "sells and cancels have ended"
 LOOK_AGAIN = timedelta(minutes=2)
 """A flatten whose last decision is no older than this is not asked for anew."""
@@ -217,13 +218,27 @@ def ending_at(state: State, order: Order, at: datetime) -> OrderState:
 
     One that was told before the close is told again after it while its fills are awaited, and stays a cancel.
     """
-    session = session_of(state, order)
+    over_at = over_from(state, order)
     if order.ending is OrderState.CANCELLED:
         return order.ending
-    expired = order.tif == "DAY" and not order.cancel_asked and session is not None and at >= session.close_at
+    expired = order.tif == "DAY" and not order.cancel_asked and over_at is not None and at >= over_at
     return OrderState.EXPIRED if expired else OrderState.CANCELLED
 
 
 def session_of(state: State, order: Order) -> Session | None:
-    """The session a DAY order lives in: the first that closes after it was made."""
-    return next((session for session in state.sessions if session.close_at > order.created_at), None)
+    """The session a DAY order lives in: the first that closes after it was made, late trading included if it may."""
+    return next((session for session in state.sessions if _end_of(session, order) > order.created_at), None)
+
+
+def over_from(state: State, order: Order) -> datetime | None:
+    """When a DAY order can fill no more; None beyond the calendar."""
+    session = session_of(state, order)
+    return None if session is None else _end_of(session, order)
+
+
+def _end_of(session: Session, order: Order) -> datetime:
+    """Outside regular hours US stocks trade until 20:00 in New York (IB's extended hours), after a half day at most."""
+    if not order.outside_rth:
+        return session.close_at
+    late = datetime.combine(session.date, LATE_END, tzinfo=EXCHANGE_ZONE).astimezone(UTC)
+    return max(session.close_at, late)

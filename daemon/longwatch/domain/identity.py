@@ -54,6 +54,18 @@ def own_number(state: State, ref: str) -> int | None:
     return number if number is not None and ref == f"{prefix}{number}" else None
 
 
+def key_of(perm_id: int, client_id: int, order_id: int, con_id: int = 0) -> int:
+    """What an order of somebody else is known by: its permId, and below zero what stands for one that has none yet.
+
+    That is its client and order id, and its instrument where the order id is 0 as well; 0 when nothing names it.
+    """
+    if perm_id:
+        return perm_id
+    if order_id:
+        return -(abs(client_id) << 33 | abs(order_id) << 1 | 1)
+    return -(abs(client_id) << 33 | con_id << 1) if con_id else 0
+
+
 def disowned(state: State, event: m.OpenOrderSeen | m.ExecutionSeen | m.CompletedOrderSeen) -> Followed:
     """A row bears this journal's name with a number the journal has not given: an older copy of it was restored.
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from longwatch.domain import messages as m
 from longwatch.domain.evidence import EVIDENCE_OF_END, Decided, advance
 from longwatch.domain.orders import Evidence, Order, OrderState
+from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
 
 PREFIX, RESOLVED, VOID = "inferred:", "resolved:", "void:"
 """The names of executions nobody told: concluded from the position, said by a person, said and taken back."""
-EXCHANGE_ZONE = ZoneInfo("America/New_York")
 
 
 def infer(state: State, row: m.Difference, event: m.SnapshotSeen) -> Decided:

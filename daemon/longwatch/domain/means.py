@@ -11,12 +11,12 @@ from decimal import Decimal
 
 from longwatch.domain.account import AccountFigures, AccountKind, kind_of
 from longwatch.domain.exposure import last_known_price, paid_at_worst
-from longwatch.domain.inference import EXCHANGE_ZONE
 from longwatch.domain.instruments import Side
 from longwatch.domain.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.messages import Verb
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.proposal import Cap, Proposal, Refusal
+from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
 
 ZERO = Decimal(0)

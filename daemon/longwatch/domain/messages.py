@@ -635,6 +635,7 @@ class ForeignOrderSet:
     """An order that is not ours: shown, counted as exposure, never touched. `remaining` 0 when it has ended.
 
     `price` is the dearer of its limit and its stop, None where it has neither.
+    `perm_id` below zero stands for one that the broker has given none yet.
     """
 
     perm_id: int
@@ -644,6 +645,7 @@ class ForeignOrderSet:
     remaining: Decimal
     status: str
     price: Decimal | None = None
+    filled: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

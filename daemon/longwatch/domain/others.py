@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.causes import Cause, lifted_by
 from longwatch.domain.evidence import Decided
+from longwatch.domain.identity import key_of
 from longwatch.domain.state import State
 
 REF_MARK = "lw:"
@@ -20,40 +22,39 @@ def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
     if event.client_id == state.client_id and event.order_id >= state.next_id:
         # Of an order under our client id that this journal doesn't know: the gateway takes no lower id after it (103).
         yield m.IdsReserved(first=event.order_id + 1, count=0, epoch=state.epoch)
-    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.quantity
-    known = state.foreign_orders.get(event.perm_id)
+    key = key_of(event.perm_id, event.client_id, event.order_id, event.con_id)
+    nameless = state.foreign_orders.get(key_of(0, event.client_id, event.order_id, event.con_id))
+    known = state.foreign_orders.get(key) or nameless
+    filled = known.filled if known is not None else Decimal(0)
+    # What message 3 told of as filled stays so: message 5 has the whole quantity at each reading.
+    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else max(event.quantity - filled, Decimal(0))
     price = max((one for one in (event.limit_price, event.stop_price) if one is not None), default=None)
-    if known is None and not remaining:
-        return
-    if known is not None and (known.remaining, known.price) == (remaining, price):
+    if nameless is not None and nameless.perm_id != key:
+        yield replace(nameless, remaining=Decimal(0), status="named")
+    elif (known is None and not remaining) or (
+        known is not None and (known.remaining, known.price) == (remaining, price)
+    ):
         return
     yield m.ForeignOrderSet(
-        perm_id=event.perm_id,
+        perm_id=key,
         con_id=event.con_id,
         symbol=event.symbol,
         side=event.side,
         remaining=remaining,
         status=event.status,
         price=price,
+        filled=filled,
     )
 
 
 def foreign_status(state: State, event: m.OrderStatusSeen) -> Decided:
     """Message 3 of somebody else's order."""
-    known = state.foreign_orders.get(event.perm_id)
+    known = state.foreign_orders.get(key_of(event.perm_id, event.client_id, event.order_id))
     if known is None:
         return
     remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.remaining
-    if remaining != known.remaining:
-        yield m.ForeignOrderSet(
-            perm_id=event.perm_id,
-            con_id=known.con_id,
-            symbol=known.symbol,
-            side=known.side,
-            remaining=remaining,
-            status=event.status,
-            price=known.price,
-        )
+    if remaining != known.remaining or event.filled != known.filled:
+        yield replace(known, remaining=remaining, status=event.status, filled=event.filled)
 
 
 def outside_trade(state: State, event: m.ExecutionSeen, change: Decimal, *, is_revised: bool) -> Decided:

@@ -13,10 +13,11 @@ from decimal import Decimal
 from longwatch.domain import busts, flattening, holds, modification, patience, splits
 from longwatch.domain import messages as m
 from longwatch.domain.breaks import compare, differences
-from longwatch.domain.evidence import Decided, advance, left_undone, rested, session_of
+from longwatch.domain.evidence import Decided, advance, left_undone, over_from, rested
 from longwatch.domain.identity import cancels, is_reachable
-from longwatch.domain.inference import EXCHANGE_ZONE, same_gateway
+from longwatch.domain.inference import same_gateway
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
+from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -221,8 +222,8 @@ def _next_look(state: State, absence: Absence) -> timedelta:
 
 
 def _session_is_over(state: State, order: Order, at: datetime) -> bool:
-    session = session_of(state, order)
-    return order.tif == "DAY" and session is not None and at > session.close_at + timedelta(minutes=1)
+    over_at = over_from(state, order)
+    return order.tif == "DAY" and over_at is not None and at > over_at + timedelta(minutes=1)
 
 
 def _next_round(state: State, order: Order, event: m.SnapshotSeen) -> Absence:

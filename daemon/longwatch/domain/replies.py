@@ -74,8 +74,10 @@ def _no_order(state: State, name: str, reason: str) -> str | None:
 def _no_holding(state: State, name: str, reason: str) -> str | None:
     apart = {row.symbol for row in differences(state) if row.con_id in state.quarantines}
     known = apart | {symbol for symbol, _ in state.outside.values()}
-    if name == "all" or name in known:
+    if name in known or (name == "all" and state.outside):
         return None
+    if name == "all":
+        return "the account holds nothing beside ours: there is nothing to adopt, see `longwatch positions`"
     return f"the account holds no {name} beside ours; outside are {_listed(known) or 'none'}, see `longwatch positions`"
 
 
