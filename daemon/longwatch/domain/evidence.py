@@ -14,6 +14,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.breaker import held_by, in_lots_to_close
 from longwatch.domain.exposure import still_there
 from longwatch.domain.instruments import Side
+from longwatch.domain.oca import has_traded
 from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose
 from longwatch.domain.sessions import EXCHANGE_ZONE, Session
 from longwatch.domain.state import State
@@ -198,10 +199,11 @@ def _has_filled(state: State, run_id: str) -> bool:
 def ended(state: State, order: Order, ending: OrderState, filled: Decimal, text: str, tech: datetime) -> Decided:
     """The broker says the order has ended after `filled` shares: so it is once the book holds as many, not before.
 
-    One that has filled has filled in full, whatever figure comes with the word.
+    One that has filled has filled in full, whatever figure comes with the word, unless its group may have made it
+    smaller without our hearing of it: then the figure is its quantity.
     """
     evidence = EVIDENCE_OF_END[ending]
-    if ending is OrderState.FILLED:
+    if ending is OrderState.FILLED and not (filled and has_traded(state, order)):
         filled = max(filled, order.at_least)
     if order.told >= filled:
         final = evidence if order.told < order.at_most else Evidence.ALL_FILLED
