@@ -10,7 +10,7 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
 from longwatch.domain.readiness import CERTIFICATE, gateway_answers, is_ready, reasons
-from tests.domain.world import World
+from tests.domain.world import ACCOUNT, CLIENT, World
 
 Act = Callable[[World], object]
 
@@ -60,6 +60,19 @@ def _answer_cancel(world: World) -> None:
     world.wait(1)
     world.snapshot()
     world.hear(m.OrderErrorSeen, order_id=order.order_id, code=10147, text="not found", verdict="not found")
+
+
+def _again(world: World) -> None:
+    """Another daemon on the same journal."""
+    world.start()
+    world.wait(8)
+    world.connect()
+
+
+def _reconnect(world: World) -> None:
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.wait(10)
+    world.connect()
 
 
 CASES: dict[str, Case] = {
@@ -199,3 +212,36 @@ def test_a_gateway_that_speaks_of_an_unknown_order_is_not_silent_about_it() -> N
     world.hear(m.OrderErrorSeen, **row)
     assert gateway_answers(world.state, world.now) is None
     assert world.order(order.intent).state is OrderState.UNKNOWN
+
+
+@pytest.mark.parametrize("meanwhile", [_again, _reconnect])
+def test_a_window_stays_open_over_a_lost_link_and_a_restart_of_the_daemon(meanwhile: Act) -> None:
+    """What was passed over before is as unanswered after: no order of any instrument follows it into the window."""
+    world = World.ready()
+    _pass_over(world)
+    meanwhile(world)
+    world.wait(70)
+    world.snapshot()
+    (reason,) = reasons(world.state, world.now)
+    assert reason.startswith("orders: lw:")
+    assert world.trade(AAA="0.1", BBB="0.1") == []
+    _answer_cancel(world)
+    assert reasons(world.state, world.now) == ()
+    assert [order.symbol for order in world.trade(AAA="0.1", BBB="0.1")] == ["AAA"]
+
+
+def test_an_order_that_no_cancel_reaches_any_more_does_not_hold_the_account() -> None:
+    """The gateway's ids have begun again, so it was started anew, and its window with it; the instrument waits."""
+    world = World.ready()
+    world.finish(world.one(BBB="0.1"), price="50")
+    world.wait(5)
+    world.handed(world.one(AAA="0.1", BBB="0.1"))
+    world.wait(10)
+    world.hear(m.TimeReached)
+    world.hear(m.LinkLost, reason="reset by peer")
+    up = {"client_id": CLIENT, "next_order_id": 1, "accounts": (ACCOUNT,), "server_version": 176}
+    world.hear(m.LinkUp, **up)
+    world.hear(m.ClockSeen, skew_seconds=0.1)
+    world.snapshot(reason="sync")
+    assert [order.state for order in world.state.live_orders()] == [OrderState.UNKNOWN]
+    assert reasons(world.state, world.now) == ()

@@ -141,7 +141,10 @@ def test_A09_scenario_an_order_in_the_second_of_the_gateways_restart(part: str, 
 
 
 def test_A10_scenario_orders_held_behind_a_dialog(tmp_path: Path) -> None:
-    """Not a word on the first orders: an alert within the configured seconds, none in the account until they end."""
+    """Not a word on the first orders: an alert within the configured seconds, none in the account until they end.
+
+    Nor after a lost link and a restart of the daemon, while the window is open.
+    """
 
     async def story(scene: Scene, witness: Witness) -> None:
         scene.gateway.faults.dialog = True
@@ -158,6 +161,20 @@ def test_A10_scenario_orders_held_behind_a_dialog(tmp_path: Path) -> None:
             await asyncio.sleep(11 * MINUTE)
             assert len(witness.placed()) == 2
             assert any(reason.startswith("orders: ") for reason in scene.reasons()), scene.reasons()
+        for meanwhile in ("cut", "restart"):
+            epoch = scene.state.epoch
+            if meanwhile == "cut":
+                for connection in list(scene.gateway.desk.connections):
+                    connection.abort()
+            else:
+                await scene.kill()
+                scene.start()
+            await scene.until(lambda: scene.state.epoch > epoch and scene.state.link is Link.READY, what="the link")
+            await asyncio.sleep(3 * MINUTE)
+            scene.daemon.runner.run_now("rebalance", "a test")
+            await asyncio.sleep(2 * MINUTE)
+            assert [reason for reason in scene.reasons() if reason.startswith("orders: ")], meanwhile
+            assert len(witness.placed()) == 2, meanwhile
         assert not scene.gateway.ledger.executions and not witness.taken()
         scene.gateway.desk.close_dialog()
         await scene.until(lambda: not scene.state.live, what="the outcome of both")

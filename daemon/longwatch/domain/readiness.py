@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from longwatch.domain.identity import is_reachable
 from longwatch.domain.messages import Link
 from longwatch.domain.orders import OrderState
 from longwatch.domain.state import State
@@ -55,11 +56,15 @@ def account_is_fresh(state: State, tech: datetime) -> str | None:
 
 
 def gateway_answers(state: State, tech: datetime) -> str | None:
-    """No order on this connection was passed over in silence, its cancel too: behind a window nothing gets through."""
+    """No order was passed over in silence, its cancel too: behind a window nothing gets through.
+
+    A lost link or a restart of the daemon closes no window, so an order of an earlier connection counts as well; but
+    not one that no cancel reaches any more, or it would hold the account for ever.
+    """
     for order in state.live_orders():
         if order.state is not OrderState.UNKNOWN:
             continue
-        passed_over = order.handed and order.epoch == state.epoch
+        passed_over = order.handed and (order.epoch == state.epoch or is_reachable(state, order))
         gathered = order.absence
         is_answered = gathered is not None and (gathered.cancel_not_found or gathered.spoken_of)
         if passed_over and not order.perm_ids and not is_answered:
