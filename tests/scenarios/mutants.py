@@ -221,6 +221,13 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _out(
         "A10",
+        "a window stays open over a lost link and a restart",
+        "domain/readiness.py",
+        " or is_reachable(state, order))",
+        ")",
+    ),
+    _out(
+        "A10",
         "the acknowledgement's deadline is the configured one",
         "domain/lifecycle.py",
         "        yield from advance(state, order, Evidence.HANDED, deadline=due)\n",

@@ -32,8 +32,13 @@ async def again(scene: Scene, *, killed: bool) -> None:
     epoch = scene.state.epoch
     await (scene.kill() if killed else scene.stop())
     scene.start()
-    await scene.until(lambda: scene.state.epoch > epoch and scene.state.link is Link.READY, what="the link")
+    await later(scene, epoch)
     await scene.settled()
+
+
+async def later(scene: Scene, epoch: int) -> None:
+    """Wait for a link later than connection number `epoch`."""
+    await scene.until(lambda: scene.state.epoch > epoch and scene.state.link is Link.READY, what="the link")
 
 
 def test_A06_scenario_a_hundred_restarts(tmp_path: Path) -> None:
@@ -169,7 +174,7 @@ def test_A10_scenario_orders_held_behind_a_dialog(tmp_path: Path) -> None:
             else:
                 await scene.kill()
                 scene.start()
-            await scene.until(lambda: scene.state.epoch > epoch and scene.state.link is Link.READY, what="the link")
+            await later(scene, epoch)
             await asyncio.sleep(3 * MINUTE)
             scene.daemon.runner.run_now("rebalance", "a test")
             await asyncio.sleep(2 * MINUTE)

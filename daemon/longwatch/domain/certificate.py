@@ -28,7 +28,7 @@ ROWS = (
     _row(
         "gateway_answers",
         "orders",
-        "No order on this connection was passed over in silence, as behind a window open in the gateway.",
+        "No order was passed over in silence, as behind a window open in the gateway, be it before a restart.",
         Setting("execution.acknowledge_seconds", "10"),
     ),
     _row("cash_is_known", "base currency", "The account's value has been heard."),
