@@ -455,10 +455,16 @@ def test_an_order_found_again_works() -> None:
 
 
 def test_an_unknown_order_blocks_entries_in_its_instrument_and_not_reductions() -> None:
-    """What it may do is counted; what makes the position smaller is let through."""
+    """What it may do is counted; what makes the position smaller is let through.
+
+    The gateway has answered its cancel, so no window in it holds everything up.
+    """
     world, unknown = lost()
     world.hear(m.LinkLost, reason="reset by peer")
     world.connect()
+    world.reconcile(1)
+    row = {"order_id": world.order(unknown).order_id, "code": 10148, "text": "too late", "verdict": "too late"}
+    world.hear(m.OrderErrorSeen, **row)
     world.wait(61)
     world.finish(world.one(AAA="0.2", BBB="0.1"))
     world.wait(10)

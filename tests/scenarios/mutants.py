@@ -282,7 +282,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "A14",
         "a flatten cancels what works, entries too",
         "domain/commands.py",
-        '            yield from _cancel(state, list(state.live_orders()), "flatten")\n',
+        '            yield from _cancel(state, ending, "flatten")\n',
         "            pass\n",
     ),
     _both(
