@@ -350,6 +350,13 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _out(
         "A17",
+        "a trade that nobody may make for us quarantines, though it explains the difference",
+        "domain/others.py",
+        "NEVER_BY_OTHERS = frozenset({Cause.LIQUIDATION, Cause.OURS_UNKNOWN})\n",
+        "NEVER_BY_OTHERS: frozenset[Cause] = frozenset()\n",
+    ),
+    _out(
+        "A17",
         "what the broker did to a position is no wish of ours: the difference quarantines",
         "domain/breaks.py",
         "    for row in standing:\n        yield from _break(state, row, event.tech)\n",
