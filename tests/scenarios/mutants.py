@@ -380,7 +380,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "A19",
         "orders of others are exposure",
         "domain/others.py",
-        "    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.quantity\n",
+        "    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else max(event.quantity - filled, Decimal(0))\n",
         "    remaining = Decimal(0)\n",
     ),
     _out(
