@@ -37,11 +37,19 @@ def _not_ready(world: World) -> None:
 
 
 def _unknown(world: World) -> None:
-    """An order each in AAA and BBB, on the side that the matrix's trade is on, of which nothing is heard."""
-    for order in world.trade(AAA="0.15", BBB="0.05"):
+    """An order each in AAA and BBB, on the side that the matrix's trade is on, of which no outcome is heard.
+
+    The gateway has answered their cancels, so no window in it holds everything up.
+    """
+    lost = world.trade(AAA="0.15", BBB="0.05")
+    for order in lost:
         world.handed(order.intent)
     world.hear(m.LinkLost, reason="reset by peer")
     world.connect()
+    world.reconcile(1)
+    for order in lost:
+        row = {"order_id": world.order(order.intent).order_id, "code": 10148, "text": "too late", "verdict": "too late"}
+        world.hear(m.OrderErrorSeen, **row)
 
 
 HOLD: dict[Condition, Callable[[World], object]] = {
