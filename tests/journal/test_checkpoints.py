@@ -213,10 +213,10 @@ async def test_a_checkpoint_that_can_not_be_written_harms_nothing(
     journal = ThreadedJournal.open(path, account=ACCOUNT, mode=MODE, fresh_id=JOURNAL_ID, synchronous="OFF")
     await journal.append(a_day()[:100])
     by_hand(path, "ALTER TABLE checkpoint_part RENAME TO gone")
-    with caplog.at_level(logging.WARNING, "longwatch.journal"):
-        journal.checkpoint(100, folded(a_day()[:100]), least=1)
-        while not caplog.messages:
-            await asyncio.sleep(0.01)
+    caplog.set_level(logging.WARNING, "longwatch.journal")
+    journal.checkpoint(100, folded(a_day()[:100]), least=1)
+    while not caplog.messages:
+        await asyncio.sleep(0.01)
     assert journal._encoder is not None
     await asyncio.to_thread(journal._encoder.join)  # while one is being made no other is begun
     assert "no checkpoint was made" in caplog.messages[0]
@@ -227,6 +227,6 @@ async def test_a_checkpoint_that_can_not_be_written_harms_nothing(
     assert journal._encoder is not None
     await asyncio.to_thread(journal._encoder.join)
     await journal.append(a_day()[140:150])
+    await journal.close()
     assert len(caplog.messages) == 2, "it is tried again only when as much has come as before"
     assert journal.last_sequence == 150
-    await journal.close()

@@ -117,7 +117,7 @@ def test_mending_it_clears_the_reason(name: str) -> None:
     runtime.commit, runtime.inbox = Commit(), 0
     mended = (
         *READY,
-        m.IdsReserved(first=90_000, count=100, epoch=90),
+        m.IdsReserved(first=90_000, count=100, epoch=90, anew=True),
         m.BackendMoved(up=True, tech=NOW),
         m.VerbSet(verb=m.Verb.HALT, on=False, by="uid 1000", reason=""),
     )
