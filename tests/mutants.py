@@ -45,6 +45,8 @@ BESIDE = {
     "oca": ("protection", "stops", "worst_case"),
     "caps": ("sizing", "portfolio", "worst_case"),
     "room": ("limits",),
+    "table": ("risk",),
+    "weights": ("portfolio",),
     "permits": ("risk", "verbs"),
     "stops": ("revived",),
     "stop_levels": ("protection",),
@@ -100,10 +102,22 @@ def main() -> int:
     return 0
 
 
+def source_of(module: str, root: Path = Path()) -> Path:
+    """Where a module of the domain lies, in whichever package. Raises FileNotFoundError when there is none."""
+    found = sorted((root / DOMAIN).rglob(f"{module}.py"))
+    if len(found) != 1:
+        raise FileNotFoundError(f"there is no module {module} in daemon/longwatch/domain")
+    return found[0].relative_to(root)
+
+
+def dotted(module: str) -> str:
+    """The module's name as it is imported."""
+    return ".".join(source_of(module).with_suffix("").parts[1:])
+
+
 def prepare(module: str) -> None:
     """Copy package, tests and pages to a place of their own. Raises FileNotFoundError when there is no such module."""
-    if not (ROOT / DOMAIN / f"{module}.py").is_file():
-        raise FileNotFoundError(f"there is no module {module} in daemon/longwatch/domain")
+    source_of(module, ROOT)
     PLACE.mkdir(exist_ok=True)
     for name in COPIES:
         if (ROOT / name).is_dir():
@@ -137,7 +151,7 @@ NOTICED = ("noticed", "endless", "died")
 
 def inside(module: str, only: re.Pattern[str], *, is_quick: bool) -> int:
     """Make the changes, collect the tests, ask of what is not known to be noticed, and keep the outcomes."""
-    source = hashlib.sha256((DOMAIN / f"{module}.py").read_bytes()).hexdigest()
+    source = hashlib.sha256(source_of(module).read_bytes()).hexdigest()
     kept = Path(f"{module}.json")
     former = json.loads(kept.read_text()) if kept.exists() else {}
     outcomes = former["outcomes"] if former.get("source") == source else {}
@@ -171,7 +185,7 @@ def inside(module: str, only: re.Pattern[str], *, is_quick: bool) -> int:
 
 def mutate(module: str) -> list[str]:
     """Put the copy with all changes in the module's place; the changes' names."""
-    path = DOMAIN / f"{module}.py"
+    path = source_of(module)
     made = importlib.import_module("mutmut.mutation.file_mutation").mutate_file_contents(str(path), path.read_text())
     path.write_text(made.code)
     return list(made.mutant_names)
@@ -256,7 +270,7 @@ class Asker:
             return "not reached", None
 
         def ask() -> int | None:
-            os.environ[CHOSEN] = f"longwatch.domain.{self.module}.{name}"
+            os.environ[CHOSEN] = f"{dotted(self.module)}.{name}"
             for one in self._caches:
                 one.cache_clear()
             return next((number for number, item in enumerate(items) if fails(item)), None)
@@ -271,7 +285,7 @@ class Asker:
 
 def concerned(module: str) -> set[str]:
     """The files of tests that import a module by itself, or bear its name, or are about it as `BESIDE` says."""
-    named = re.compile(rf"\bdomain\.{module} import|domain import .*\b{module}\b")
+    named = re.compile(rf"\bdomain(\.\w+)?(\.{module} import| import .*\b{module}\b)")
     files = {str(path) for path in Path("tests/domain").glob("test_*.py") if named.search(path.read_text())}
     return files | {f"tests/domain/test_{name}.py" for name in (module, *BESIDE.get(module, ()))}
 
@@ -326,8 +340,8 @@ def forked(work: Callable[[], Any], seconds: float | None) -> tuple[int, Any]:
 def difference(module: str, name: str) -> str:
     """The change, as a diff of its function."""
     apply = importlib.import_module("mutmut.mutation.diff_apply")
-    source = (DOMAIN / f"{module}.py").read_text()
-    diff = apply.get_diff_for_mutant(f"longwatch.domain.{module}.{name}", source=source, path=f"{module}.py")
+    source = source_of(module).read_text()
+    diff = apply.get_diff_for_mutant(f"{dotted(module)}.{name}", source=source, path=f"{module}.py")
     return "\n".join(line for line in diff.splitlines()[2:] if line[:1] in "+-@")
 
 

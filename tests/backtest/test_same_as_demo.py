@@ -17,8 +17,8 @@ from longwatch.backtest.result import Result
 from longwatch.config.load import demo_path, load
 from longwatch.data import demo as history
 from longwatch.domain import messages as m
-from longwatch.domain import sizing
 from longwatch.domain.instruments import to_lot
+from longwatch.domain.portfolio import sizing
 from longwatch.domain.state import State
 from longwatch.journal.codec import facts_of, recover
 from longwatch.journal.reading import read_records

@@ -12,13 +12,13 @@ from decimal import Decimal
 from time import perf_counter
 
 from longwatch.domain import messages as m
-from longwatch.domain.caps import with_exposure
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
 from longwatch.domain.positions import Holding
-from longwatch.domain.proposal import Proposal
 from longwatch.domain.quotes import Quote
-from longwatch.domain.risk import caps_of, first_refusal
+from longwatch.domain.risk.caps import with_exposure
+from longwatch.domain.risk.proposal import Proposal
+from longwatch.domain.risk.table import caps_of, first_refusal
 from longwatch.domain.state import State, put_order
 from tests.bench.figures import tell
 from tests.domain.world import SESSION, VOLUME, World

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from longwatch.clock import SteppedClock, real_monotonic
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
-from longwatch.gateway.synthetic import synthetic_market
+from longwatch.gateway.market.synthetic import synthetic_market
 from longwatch.wire.framing import hello
 from longwatch.wire.requests import encode_request
 from tests.bench.figures import ENVIRONMENT, TICK_SECONDS, tell

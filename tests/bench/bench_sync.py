@@ -22,7 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from longwatch.domain.readiness import reasons
+from longwatch.domain.risk.readiness import reasons
 from longwatch.wire.replies import encode_reply
 from longwatch.wire.requests import Request
 from tests.bench.bare_server import ACCOUNT, VERSION, Replies, Server

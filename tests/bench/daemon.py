@@ -17,7 +17,7 @@ from longwatch.clock import SystemClock
 from longwatch.data.calendar import AlwaysOpen
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
-from longwatch.domain.readiness import reasons
+from longwatch.domain.risk.readiness import reasons
 from longwatch.domain.settings import TradeSettings
 from longwatch.engine.inbox import Inbox
 from longwatch.engine.loop import Engine

@@ -20,7 +20,7 @@ from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
-from longwatch.gateway.synthetic import synthetic_market
+from longwatch.gateway.market.synthetic import synthetic_market
 from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.transport import MemoryNetwork
 from longwatch.wire.framing import Frames, greeting, split, take_hello

@@ -15,7 +15,7 @@ from longwatch.clock import SteppedClock
 from longwatch.domain.state import State
 from longwatch.engine.self_test import Deadlines, self_test
 from longwatch.gateway.app import Gateway, GatewayConfig
-from longwatch.gateway.synthetic import synthetic_market
+from longwatch.gateway.market.synthetic import synthetic_market
 from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.transport import MemoryNetwork
 from tests.broker.bench import ACCOUNT, HOST, PORT, START, settings

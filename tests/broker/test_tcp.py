@@ -14,7 +14,7 @@ from longwatch.clock import SystemClock
 from longwatch.domain import messages as m
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
-from longwatch.gateway.synthetic import synthetic_market
+from longwatch.gateway.market.synthetic import synthetic_market
 from tests.broker.bench import ACCOUNT, Inbox, order, settings
 
 

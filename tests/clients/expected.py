@@ -12,14 +12,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from longwatch.gateway.account_values import AccountValue, account_values
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.bars import PastBar, Prices
-from longwatch.gateway.history import DAILY, STEPS, Span, daily_bars, head_of, short_bars, span_of
-from longwatch.gateway.ledger import Commission, Execution, Holding
-from longwatch.gateway.market import Instrument, Quote
-from longwatch.gateway.orders import Order, Ticket, letters_of
-from longwatch.gateway.reports import (
+from longwatch.gateway.exchange.ledger import Commission, Execution, Holding
+from longwatch.gateway.exchange.orders import Order, Ticket, letters_of
+from longwatch.gateway.exchange.reports import (
     CommissionShown,
     FillShown,
     OrderNotice,
@@ -28,6 +24,10 @@ from longwatch.gateway.reports import (
     Report,
     StatusShown,
 )
+from longwatch.gateway.market.bars import PastBar, Prices
+from longwatch.gateway.market.history import DAILY, STEPS, Span, daily_bars, head_of, short_bars, span_of
+from longwatch.gateway.market.market import Instrument, Quote
+from longwatch.gateway.streams.account_values import AccountValue, account_values
 
 ACCOUNT = "DU123456"
 ZONES_SINCE, SHARES_SINCE, SCHEDULE_SINCE = 174, 175, 165

@@ -15,9 +15,9 @@ from longwatch.clock import SteppedClock
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
 from longwatch.gateway.events import Event
-from longwatch.gateway.market import Instrument
-from longwatch.gateway.orders import Order
-from longwatch.gateway.synthetic import synthetic_market
+from longwatch.gateway.exchange.orders import Order
+from longwatch.gateway.market.market import Instrument
+from longwatch.gateway.market.synthetic import synthetic_market
 from tests.clients.environments import python_of
 from tests.clients.expected import Said, contract_of, error
 from tests.clients.tape import defaults_of, differences, phases_of

@@ -15,12 +15,12 @@ import pytest
 
 from longwatch.clock import SteppedClock
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.courier import Courier
 from longwatch.gateway.desk import GatewayConfig
-from longwatch.gateway.hours import RoundTheClock
-from longwatch.gateway.listings import extras
-from longwatch.gateway.reports import Report
-from longwatch.gateway.synthetic import synthetic_market
+from longwatch.gateway.exchange.courier import Courier
+from longwatch.gateway.exchange.reports import Report
+from longwatch.gateway.market.hours import RoundTheClock
+from longwatch.gateway.market.listings import extras
+from longwatch.gateway.market.synthetic import synthetic_market
 from tests.clients.environments import python_of
 from tests.clients.expected import Model, Said, expected, live
 from tests.clients.tape import defaults_of, differences, phases_of

@@ -15,9 +15,9 @@ from longwatch.clock import SteppedClock
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
-from longwatch.gateway.generator import Climate, shares
-from longwatch.gateway.hours import ListedHours
-from longwatch.gateway.market import Instrument, Market, Quote
+from longwatch.gateway.market.generator import Climate, shares
+from longwatch.gateway.market.hours import ListedHours
+from longwatch.gateway.market.market import Instrument, Market, Quote
 from tests.clients.environments import python_of
 from tests.clients.expected import Said, error
 from tests.clients.tape import defaults_of, differences, phases_of

@@ -57,7 +57,7 @@ NOT_ASKED = {
 
 def test_every_reply_the_gateway_sends_is_expected_of_a_client(root: Path) -> None:
     """By the names of messages in its source; a new one has to be asked for by a client, or be listed as not asked."""
-    gateway = (root / "daemon/longwatch/gateway").glob("*.py")
+    gateway = (root / "daemon/longwatch/gateway").rglob("*.py")
     source = "".join(module.read_text() for module in gateway if module.stem != "catalogue")
     expectations = "".join((root / "tests/clients" / name).read_text() for name in ASKED_IN)
     sent = {name for name in REPLIES_BY_NAME if f'"{name}"' in source}

@@ -21,7 +21,7 @@ from longwatch.domain.orders import Order
 from longwatch.domain.state import State
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct, Latencies
-from longwatch.gateway.market import Instrument, Market, Replay
+from longwatch.gateway.market.market import Instrument, Market, Replay
 from longwatch.ops import health
 from longwatch.ops.status import status_of
 from longwatch.simulation.bench import Bench

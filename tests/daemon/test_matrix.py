@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from longwatch.domain.orders import OrderState, OrderType
-from longwatch.domain.verbs import ALLOWED, Action, Condition
+from longwatch.domain.risk.verbs import ALLOWED, Action, Condition
 from longwatch.errors import UsageError
 from longwatch.gateway.events import Event
 from tests.daemon.bench import HOUR, MINUTE, SYMBOLS, Scene, merged, plan

@@ -17,7 +17,7 @@ from longwatch.domain.messages import Link
 from longwatch.domain.orders import Order, OrderState
 from longwatch.errors import UsageError
 from longwatch.gateway.events import Event
-from longwatch.gateway.orders import Order as AtBroker
+from longwatch.gateway.exchange.orders import Order as AtBroker
 from tests.daemon.bench import HOUR, MINUTE, Scene, on_bench, plan
 
 RESTING = {

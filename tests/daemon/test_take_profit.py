@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from longwatch.domain.orders import OrderState, Purpose
-from longwatch.gateway.orders import Status
+from longwatch.gateway.exchange.orders import Status
 from tests.daemon.bench import HOUR, Scene, on_bench, plan
 
 HELD = plan({"IBM": 0.4})

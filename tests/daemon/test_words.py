@@ -11,7 +11,7 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
 from longwatch.errors import UsageError
-from longwatch.gateway.orders import Ticket
+from longwatch.gateway.exchange.orders import Ticket
 from longwatch.ops.tables import status_text
 from tests.daemon.bench import DAY, HOUR, MINUTE, SYMBOLS, Scene, on_bench, plan
 

@@ -23,10 +23,10 @@ from longwatch.domain import messages as m
 from longwatch.domain.orders import Order, OrderState
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct
-from longwatch.gateway.ledger import Execution
-from longwatch.gateway.market import Instrument, Market, Replay
-from longwatch.gateway.orders import Order as TrueOrder
-from longwatch.gateway.path import DayBar
+from longwatch.gateway.exchange.ledger import Execution
+from longwatch.gateway.exchange.orders import Order as TrueOrder
+from longwatch.gateway.market.market import Instrument, Market, Replay
+from longwatch.gateway.market.path import DayBar
 from longwatch.wire.framing import split
 from tests.domain.world import ACCOUNT, CLIENT, CLOSE, CON_IDS, OPEN, SESSION
 from tests.gateway.made import PlainClient, on_a_gateway, until

@@ -17,7 +17,7 @@ from typing import Any
 from longwatch.broker.codes import CODES, Asked, row_of
 from longwatch.domain import messages as m
 from longwatch.domain.decide import next_deadline, step
-from longwatch.domain.inference import PREFIX
+from longwatch.domain.order_life.inference import PREFIX
 from longwatch.domain.orders import TERMINAL, Order, OrderState
 from longwatch.domain.state import State
 from tests.domain.stories import Download, Stage, Truth

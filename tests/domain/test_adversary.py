@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import settings
 
-from longwatch.domain import risk
-from longwatch.domain.proposal import Cap
+from longwatch.domain.risk import table as risk
+from longwatch.domain.risk.proposal import Cap
 from tests.domain import adversary
 from tests.domain.adversary import slice_of
 from tests.domain.limit_judge import Tally

@@ -10,7 +10,7 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, Purpose
-from longwatch.domain.risk import CAPS, caps_of, first_refusal, passed_by_now
+from longwatch.domain.risk.table import CAPS, caps_of, first_refusal, passed_by_now
 from tests.domain.test_caps import proposal
 from tests.domain.test_exposure import order, state_of
 from tests.domain.world import DAY, EQUITY, SETTINGS, World, open_order

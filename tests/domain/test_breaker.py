@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.breaker import BY_A_PERSON, CANCELLED, LONGEST_WAIT
 from longwatch.domain.levels import HoldLimits
+from longwatch.domain.order_life.breaker import BY_A_PERSON, CANCELLED, LONGEST_WAIT
 from longwatch.domain.orders import OrderState, Purpose
 from longwatch.journal.codec import recover
 from tests.domain.play import Play, played
@@ -296,7 +296,7 @@ def test_a_flatten_is_a_later_word_than_a_cancel() -> None:
 
 def test_a_protective_stop_is_never_held() -> None:
     """The breaker is about what the daemon wants, not about what protects it."""
-    from longwatch.domain.breaker import held_by
+    from longwatch.domain.order_life.breaker import held_by
 
     world = rejected_thrice()
     assert held_by(world.state, 1, Purpose.ENTRY, world.now) is not None

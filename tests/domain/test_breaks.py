@@ -8,11 +8,11 @@ from decimal import Decimal as D
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.causes import LIFTED_BY, Cause, lifted_by
 from longwatch.domain.commands import named
-from longwatch.domain.exposure import still_there, worst_shares
 from longwatch.domain.instruments import Side
+from longwatch.domain.reconciliation.causes import LIFTED_BY, Cause, lifted_by
 from longwatch.domain.replies import objection
+from longwatch.domain.risk.exposure import still_there, worst_shares
 from tests.domain.world import ACCOUNT, World, alerts, commission, of_kind
 
 

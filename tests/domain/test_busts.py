@@ -9,11 +9,11 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.busts import never_were, take_back, taken_back_as
-from longwatch.domain.exposure import worst_values
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Evidence, OrderState
+from longwatch.domain.reconciliation.busts import never_were, take_back, taken_back_as
 from longwatch.domain.replies import objection
+from longwatch.domain.risk.exposure import worst_values
 from longwatch.domain.state import put_order
 from tests.domain.world import EQUITY, PRICES, World, alerts, commission, completed, execution, of_kind, perm_id
 

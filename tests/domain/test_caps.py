@@ -8,14 +8,14 @@ from decimal import Decimal
 
 import pytest
 
-from longwatch.domain import caps
 from longwatch.domain import messages as m
-from longwatch.domain.exposure import gross_and_net, worst_sides
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import OrderState, OrderType, Purpose
 from longwatch.domain.positions import Holding
-from longwatch.domain.proposal import Cap, Proposal
 from longwatch.domain.quotes import Quote
+from longwatch.domain.risk import caps
+from longwatch.domain.risk.exposure import gross_and_net, worst_sides
+from longwatch.domain.risk.proposal import Cap, Proposal
 from longwatch.domain.state import State
 from tests.domain.test_exposure import compared, order, state_of
 from tests.domain.test_oca import exit_, member

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.causes import Cause
 from longwatch.domain.orders import OrderState
+from longwatch.domain.reconciliation.causes import Cause
 from tests.domain.world import ACCOUNT, World, completed, of_kind, perm_id
 
 D = Decimal

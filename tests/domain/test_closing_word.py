@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import may_close_more
 from longwatch.domain.levels import HoldLimits
+from longwatch.domain.order_life.evidence import may_close_more
 from longwatch.domain.orders import OrderType, Purpose
 from longwatch.domain.replies import outcome
 from tests.domain.test_protection import FIXED, ended, holding, sent, works

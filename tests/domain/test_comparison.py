@@ -9,11 +9,11 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.breaks import UNREADABLE, cash_moved, compare, differences, likely_cause
-from longwatch.domain.causes import Cause, lifted_by
 from longwatch.domain.decide import READ_AGAIN, next_deadline
 from longwatch.domain.instruments import Side
 from longwatch.domain.positions import Holding
+from longwatch.domain.reconciliation.breaks import UNREADABLE, cash_moved, compare, differences, likely_cause
+from longwatch.domain.reconciliation.causes import Cause, lifted_by
 from longwatch.domain.state import Fill
 from tests.domain.world import EQUITY, World, of_kind
 

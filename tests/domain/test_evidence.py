@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import (
+from longwatch.domain.instruments import Side
+from longwatch.domain.order_life.evidence import (
     FLATTEN,
     LOOK_AGAIN,
     SELLS_ENDED,
@@ -23,7 +24,6 @@ from longwatch.domain.evidence import (
     rested,
     session_of,
 )
-from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Evidence, Order, OrderState, Purpose
 from longwatch.domain.state import Fill, put_order
 from tests.domain.world import CLOSE, CON_IDS, MONDAY, SESSION, World, of_kind

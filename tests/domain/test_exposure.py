@@ -9,8 +9,11 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.causes import Cause
-from longwatch.domain.exposure import (
+from longwatch.domain.instruments import Instrument, Side
+from longwatch.domain.orders import Change, Order, OrderState, OrderType, Purpose
+from longwatch.domain.positions import Holding
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.risk.exposure import (
     SHOWN_WITHIN,
     con_ids_of,
     gross_and_net,
@@ -22,9 +25,6 @@ from longwatch.domain.exposure import (
     worst_value,
     worst_values,
 )
-from longwatch.domain.instruments import Instrument, Side
-from longwatch.domain.orders import Change, Order, OrderState, OrderType, Purpose
-from longwatch.domain.positions import Holding
 from longwatch.domain.state import State, put_order
 from tests.domain.test_unprotected import stop
 from tests.domain.world import START, judged

@@ -11,12 +11,12 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import gate
-from longwatch.domain.held_at import RULES
 from longwatch.domain.levels import Grade, HoldLimits, Level
 from longwatch.domain.orders import OrderState, Purpose
-from longwatch.domain.parts import gain_of, part_of
+from longwatch.domain.portfolio.parts import gain_of, part_of
+from longwatch.domain.risk.held_at import RULES
+from longwatch.domain.risk.verbs import Condition
 from longwatch.domain.state import evolve, fingerprint
-from longwatch.domain.verbs import Condition
 from tests.domain.world import CLOSE, EQUITY, MONDAY, OPEN, SETTINGS, World, alerts, of_kind
 
 D = Decimal

@@ -9,9 +9,8 @@ from itertools import islice
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.causes import Cause
-from longwatch.domain.exposure import worst_shares
-from longwatch.domain.identity import (
+from longwatch.domain.instruments import Side
+from longwatch.domain.order_life.identity import (
     TWO_ORDERS,
     disowned,
     identify,
@@ -21,8 +20,9 @@ from longwatch.domain.identity import (
     is_reachable,
     own_number,
 )
-from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Absence, Change, Order, OrderState, whole_number
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.risk.exposure import worst_shares
 from longwatch.domain.state import put_order
 from tests.domain.world import (
     ACCOUNT,

@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.inference import infer, made_up, may_have_filled, replaced_by, rest_of
 from longwatch.domain.instruments import Side
+from longwatch.domain.order_life.inference import infer, made_up, may_have_filled, replaced_by, rest_of
 from longwatch.domain.orders import OrderState
 from longwatch.domain.state import Fill, put_order
 from tests.domain.world import EQUITY, World, alerts, completed, execution, of_kind

@@ -10,10 +10,10 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import gate, next_deadline
-from longwatch.domain.exposure import worst_shares
-from longwatch.domain.identity import key_of
 from longwatch.domain.instruments import Side
+from longwatch.domain.order_life.identity import key_of
 from longwatch.domain.orders import OrderState
+from longwatch.domain.risk.exposure import worst_shares
 from tests.domain.world import (
     ACCOUNT,
     CON_IDS,

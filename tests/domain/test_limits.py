@@ -11,11 +11,11 @@ from ruamel.yaml import YAML
 
 from longwatch.config.reload import LOOSENED_BY
 from longwatch.config.schema import every_setting, reload_class
-from longwatch.domain import risk
-from longwatch.domain.limits import Does, Limit, Setting
 from longwatch.domain.orders import Purpose
-from longwatch.domain.readiness import CERTIFICATE
-from longwatch.domain.risk import LIMITS
+from longwatch.domain.risk import table as risk
+from longwatch.domain.risk.limits import Does, Limit, Setting
+from longwatch.domain.risk.readiness import CERTIFICATE
+from longwatch.domain.risk.table import LIMITS
 from longwatch.ops.limit_page import HEADS, page
 from tests.conftest import ROOT
 
@@ -93,7 +93,7 @@ def test_the_table_holds_every_function_that_looks_like_a_rule() -> None:
     """A check or cap written in the domain, and forgotten in the table, would hold nothing."""
     known = {rule.__name__ for row in LIMITS for rule in (row.check, row.cap) if rule is not None}
     written = set()
-    for module in sorted((ROOT / "daemon/longwatch/domain").glob("*.py")):
+    for module in sorted((ROOT / "daemon/longwatch/domain").rglob("*.py")):
         text = module.read_text()
         written |= {line.split("(")[0].removeprefix("def ") for line in text.splitlines() if line.startswith(RULES)}
     assert written == known

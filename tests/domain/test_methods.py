@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longwatch.domain.methods import METHODS, Measures, portfolio_volatility, scale
+from longwatch.domain.portfolio.methods import METHODS, Measures, portfolio_volatility, scale
 from longwatch.domain.settings import SizingRules
 
 D = Decimal

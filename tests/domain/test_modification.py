@@ -9,11 +9,11 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import gate, next_deadline
-from longwatch.domain.exposure import worst_shares, worst_values
 from longwatch.domain.instruments import Side
-from longwatch.domain.modification import asked
+from longwatch.domain.order_life.modification import asked
 from longwatch.domain.orders import OrderState
 from longwatch.domain.replies import objection, outcome
+from longwatch.domain.risk.exposure import worst_shares, worst_values
 from tests.domain.world import CON_IDS, PRICES, SETTINGS, World, alerts, of_kind, open_order, perm_id
 
 D = Decimal

@@ -8,7 +8,9 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain.instruments import Side
-from longwatch.domain.oca import (
+from longwatch.domain.orders import Change, Order, OrderState, Purpose
+from longwatch.domain.positions import Holding
+from longwatch.domain.risk.oca import (
     at_most,
     group_of,
     has_traded,
@@ -19,8 +21,6 @@ from longwatch.domain.oca import (
     others,
     summed,
 )
-from longwatch.domain.orders import Change, Order, OrderState, Purpose
-from longwatch.domain.positions import Holding
 from longwatch.domain.state import State, put_order
 from tests.domain.test_unprotected import stop
 from tests.domain.world import START

@@ -10,7 +10,7 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
-from longwatch.domain.lifecycle import (
+from longwatch.domain.order_life.lifecycle import (
     commission,
     completed_order,
     execution,

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import advance
+from longwatch.domain.order_life.evidence import advance
+from longwatch.domain.order_life.transitions import CRITICAL, MEANT, TRANSITIONS, missing_cells, next_state
+from longwatch.domain.order_life.transitions import Impossible as I
 from longwatch.domain.orders import TERMINAL, Evidence, OrderState
 from longwatch.domain.state import put_order
-from longwatch.domain.transitions import CRITICAL, MEANT, TRANSITIONS, missing_cells, next_state
-from longwatch.domain.transitions import Impossible as I
 from longwatch.journal.codec import decode, recover
 from longwatch.ops.order_page import page
 from tests.domain.play import Play

@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.causes import Cause, lifted_by
 from longwatch.domain.instruments import Side
-from longwatch.domain.others import foreign, foreign_status, outside_trade
+from longwatch.domain.reconciliation.causes import Cause, lifted_by
+from longwatch.domain.reconciliation.others import foreign, foreign_status, outside_trade
 from tests.domain.world import ACCOUNT, CLIENT, World
 
 D = Decimal

@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain.exposure import worst_values
 from longwatch.domain.instruments import Side
+from longwatch.domain.risk.exposure import worst_values
 from tests.domain.test_means import CASH_ACCOUNT, world_of
 from tests.domain.world import ACCOUNT, PRICES, SETTINGS, World
 

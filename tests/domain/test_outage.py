@@ -9,8 +9,8 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import next_deadline
-from longwatch.domain.outage import lasting, window
-from longwatch.domain.readiness import reasons
+from longwatch.domain.order_life.outage import lasting, window
+from longwatch.domain.risk.readiness import reasons
 from tests.domain.world import SETTINGS, World, of_kind
 
 TEN_MINUTES = replace(SETTINGS, backend_alert_seconds=600.0)

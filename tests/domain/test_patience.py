@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import gate, next_deadline
-from longwatch.domain.exposure import worst_values
 from longwatch.domain.instruments import Side
+from longwatch.domain.order_life.patience import AT_CLOSE, REST, TIMED_OUT
 from longwatch.domain.orders import Order, OrderState, OrderType
-from longwatch.domain.patience import AT_CLOSE, REST, TIMED_OUT
+from longwatch.domain.risk.exposure import worst_values
 from longwatch.domain.settings import TradeSettings
 from tests.domain.world import (
     CLOSE,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longwatch.domain.portfolio import Caps, Cut, capped, over
+from longwatch.domain.portfolio.weights import Caps, Cut, capped, over
 
 D = Decimal
 OPEN = Caps(allow_short=True, max_weight=D(10), max_net=D(10), max_gross=D(10))

@@ -11,11 +11,11 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step, gate, next_deadline
-from longwatch.domain.exposure import worst_shares
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.risk.exposure import worst_shares
+from longwatch.domain.safeguards.stops import STOPPED_OUT
 from longwatch.domain.settings import StopRule, TradeSettings
-from longwatch.domain.stops import STOPPED_OUT
 from tests.domain.world import (
     CLOSE,
     DAY,

@@ -9,7 +9,7 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
-from longwatch.domain.readiness import CERTIFICATE, gateway_answers, is_ready, reasons
+from longwatch.domain.risk.readiness import CERTIFICATE, gateway_answers, is_ready, reasons
 from tests.domain.world import ACCOUNT, CLIENT, World
 
 Act = Callable[[World], object]

@@ -11,7 +11,7 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState, Purpose
-from longwatch.domain.reconcile import position_seen, reconcile
+from longwatch.domain.reconciliation.reconcile import position_seen, reconcile
 from longwatch.domain.state import put_order
 from tests.domain import world as told
 from tests.domain.world import ACCOUNT, CLOSE, EQUITY, SETTINGS, World, of_kind, perm_id

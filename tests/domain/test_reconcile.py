@@ -12,7 +12,7 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.orders import OrderState
-from longwatch.domain.readiness import reasons
+from longwatch.domain.risk.readiness import reasons
 from tests.domain.world import CLOSE, SETTINGS, World, alerts, commission, of_kind, perm_id
 
 D = Decimal

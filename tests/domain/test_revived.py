@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.exposure import worst_shares
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
+from longwatch.domain.risk.exposure import worst_shares
 from tests.domain.world import CLOSE, World, alerts, of_kind, perm_id
 
 S = OrderState

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.caps import cap_long_only, cap_reversal
 from longwatch.domain.decide import gate
-from longwatch.domain.exposure import worst_shares, worst_value, worst_values
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState, OrderType, Purpose
-from longwatch.domain.proposal import Proposal
 from longwatch.domain.quotes import Quote
-from longwatch.domain.risk import LIMITS
+from longwatch.domain.risk.caps import cap_long_only, cap_reversal
+from longwatch.domain.risk.exposure import worst_shares, worst_value, worst_values
+from longwatch.domain.risk.proposal import Proposal
+from longwatch.domain.risk.table import LIMITS
 from tests.domain.world import (
     DAY,
     MARGIN_ACCOUNT,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.domain.instruments import Side, to_lot, to_tick
-from longwatch.domain.portfolio import Caps, Cut, capped
-from longwatch.domain.sizing import Clamp, Target, combine, edges, not_through_zero, size, to_edge
+from longwatch.domain.portfolio.sizing import Clamp, Target, combine, edges, not_through_zero, size, to_edge
+from longwatch.domain.portfolio.weights import Caps, Cut, capped
 
 D = Decimal
 

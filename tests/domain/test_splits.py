@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
-from longwatch.domain import splits
-from longwatch.domain.causes import Cause
 from longwatch.domain.orders import Purpose
 from longwatch.domain.positions import Holding
+from longwatch.domain.reconciliation import splits
+from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.state import Moved, fingerprint, put_order
 from longwatch.journal.codec import decode, encode
 from tests.domain.world import CON_IDS, World, alerts, of_kind

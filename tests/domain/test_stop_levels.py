@@ -11,9 +11,9 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.positions import Holding
+from longwatch.domain.safeguards.stop_levels import BY_HAND, any_rule, by_hand, gone, levelled, rules_of, tightest
 from longwatch.domain.settings import StopRule
 from longwatch.domain.state import State
-from longwatch.domain.stop_levels import BY_HAND, any_rule, by_hand, gone, levelled, rules_of, tightest
 from tests.domain.world import CLOSE, DAY, OPEN, SESSIONS, SETTINGS, START, YESTERDAY, judged
 
 D = Decimal

@@ -8,14 +8,14 @@ from decimal import Decimal
 
 import pytest
 
-from longwatch.domain import breaker, modification
 from longwatch.domain import messages as m
-from longwatch.domain.causes import Cause
 from longwatch.domain.instruments import Side
+from longwatch.domain.order_life import breaker, modification
 from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.safeguards.stop_levels import BY_HAND
+from longwatch.domain.safeguards.stops import STOPPED_OUT, after_fill, after_terms, in_the_way, known_held, overtaken
 from longwatch.domain.settings import StopRule
-from longwatch.domain.stop_levels import BY_HAND
-from longwatch.domain.stops import STOPPED_OUT, after_fill, after_terms, in_the_way, known_held, overtaken
 from tests.domain.test_oca import CHANGE, exit_, member, state_of
 from tests.domain.test_protection import FIXED, holding, sent
 from tests.domain.world import CLOSE, CON_IDS, SESSIONS, SETTINGS, START, World, of_kind

@@ -9,10 +9,10 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.exposure import worst_values
 from longwatch.domain.instruments import Side, beyond_tick
+from longwatch.domain.order_life.patience import AT_CLOSE
 from longwatch.domain.orders import OrderState, OrderType
-from longwatch.domain.patience import AT_CLOSE
+from longwatch.domain.risk.exposure import worst_values
 from tests.domain.world import CLOSE, PRICES, SETTINGS, World, of_kind
 
 D = Decimal

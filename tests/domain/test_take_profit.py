@@ -9,12 +9,12 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step, gate
-from longwatch.domain.exposure import worst_shares
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.risk.exposure import worst_shares
+from longwatch.domain.risk.verbs import ALLOWED, Action, Condition
+from longwatch.domain.safeguards.stops import PROFIT_TAKEN
 from longwatch.domain.settings import StopRule, TradeSettings
-from longwatch.domain.stops import PROFIT_TAKEN
-from longwatch.domain.verbs import ALLOWED, Action, Condition
 from tests.domain.test_protection import SETTINGS, ended, holding, sent, works
 from tests.domain.test_verbs import HOLD
 from tests.domain.world import World, alerts, judged, of_kind, perm_id

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import may_close_more
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.levels import Grade, Level
+from longwatch.domain.order_life.evidence import may_close_more
+from longwatch.domain.portfolio.sizing import Part
 from longwatch.domain.settings import SizingRules, StopRule, TradeSettings
-from longwatch.domain.sizing import Part
 from longwatch.domain.state import evolve
 from tests.domain.world import CON_IDS, EQUITY, PRICES, SETTINGS, YESTERDAY, World, alerts, judged, of_kind
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.exposure import worst_shares
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
 from longwatch.domain.replies import objection
-from longwatch.domain.verbs import Action, Condition, forbidden_by
+from longwatch.domain.risk.exposure import worst_shares
+from longwatch.domain.risk.verbs import Action, Condition, forbidden_by
 from tests.domain.world import ACCOUNT, CLIENT, CLOSE, World, of_kind, open_order
 
 D = Decimal

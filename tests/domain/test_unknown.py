@@ -321,7 +321,7 @@ def test_only_the_rules_and_a_person_give_the_evidence_that_settles_without_the_
     """No other module of the domain names it, but the table of where it leads."""
     folder = Path(longwatch.domain.__file__).parent
     users = set()
-    for module in folder.glob("*.py"):
+    for module in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Attribute) and node.attr == name and getattr(node.value, "id", "") == "Evidence":
                 users.add(module.name)

@@ -12,7 +12,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Change, Order, OrderState, OrderType, Purpose
 from longwatch.domain.positions import Holding
-from longwatch.domain.protection import due_at, metered, protected
+from longwatch.domain.safeguards.protection import due_at, metered, protected
 from longwatch.domain.state import State, put_order
 from tests.domain.world import CLOSE, OPEN, SESSIONS, SETTINGS, START, judged
 

@@ -11,7 +11,7 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.decide import gate
 from longwatch.domain.orders import Purpose
-from longwatch.domain.verbs import ALLOWED, Action, Condition
+from longwatch.domain.risk.verbs import ALLOWED, Action, Condition
 from tests.domain.world import World, of_kind
 
 D = Decimal

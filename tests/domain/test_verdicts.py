@@ -8,10 +8,10 @@ import pytest
 
 from longwatch.broker.codes import CODES, Asked, Code, Verdict, row_of
 from longwatch.domain import messages as m
+from longwatch.domain.order_life.verdicts import WHAT_FOLLOWS, Action
 from longwatch.domain.orders import TERMINAL, Absence, OrderState
-from longwatch.domain.permissions import is_about_permission
+from longwatch.domain.risk.permissions import is_about_permission
 from longwatch.domain.state import put_order
-from longwatch.domain.verdicts import WHAT_FOLLOWS, Action
 from tests.domain.world import World, alerts, of_kind
 
 S = OrderState

@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.portfolio.targets import weighed
+from longwatch.domain.portfolio.wanted import sized, untradable, wanted_trades
 from longwatch.domain.settings import TradeSettings
-from longwatch.domain.targets import weighed
-from longwatch.domain.wanted import sized, untradable, wanted_trades
 from tests.domain.world import PRICES, SETTINGS, YESTERDAY, World, judged, of_kind
 
 D = Decimal

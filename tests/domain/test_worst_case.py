@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import gate
-from longwatch.domain.evidence import SELLS_ENDED, may_go_on
-from longwatch.domain.exposure import worst_shares, worst_values
 from longwatch.domain.instruments import Side
+from longwatch.domain.order_life.evidence import SELLS_ENDED, may_go_on
 from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.risk.exposure import worst_shares, worst_values
 from longwatch.domain.settings import StopRule
 from longwatch.domain.state import State
 from tests.domain.play import Play, long_play, played, plays

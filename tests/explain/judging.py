@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import step
-from longwatch.domain.identity import intent_of
-from longwatch.domain.inference import PREFIX, RESOLVED, VOID
 from longwatch.domain.instruments import to_lot
+from longwatch.domain.order_life.identity import intent_of
+from longwatch.domain.order_life.inference import PREFIX, RESOLVED, VOID
 from longwatch.domain.orders import Order
 from longwatch.domain.state import State, evolve
 from longwatch.explain.again import differences

@@ -11,8 +11,8 @@ from typing import Any, cast
 from longwatch.clock import SteppedClock
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
-from longwatch.gateway.market import Instrument, Market, Replay
-from longwatch.gateway.path import DayBar
+from longwatch.gateway.market.market import Instrument, Market, Replay
+from longwatch.gateway.market.path import DayBar
 from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.transport import MemoryNetwork
 from longwatch.wire.framing import Frames, hello, split

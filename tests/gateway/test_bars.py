@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.clock import SteppedClock
-from longwatch.gateway.actions import Action
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.bars import MOMENT, PastBar, Prices, bar_at, cut
 from longwatch.gateway.conduct import Conduct
-from longwatch.gateway.history import SIZES, Span, bars_of, daily_bars
-from longwatch.gateway.market import Market, Replay
+from longwatch.gateway.market.actions import Action
+from longwatch.gateway.market.bars import MOMENT, PastBar, Prices, bar_at, cut
+from longwatch.gateway.market.history import SIZES, Span, bars_of, daily_bars
+from longwatch.gateway.market.market import Market, Replay
 from longwatch.gateway.timeline import Timeline
 from tests.gateway.made import AAPL, JANUARY_3, PRICES, PlainClient, bar_of, on_a_gateway, small_market, stock, until
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.errors import JournalError
-from longwatch.gateway import books
-from longwatch.gateway.books import Account, Holding, Step, settles
-from longwatch.gateway.ledger import Ledger
+from longwatch.gateway.exchange import books
+from longwatch.gateway.exchange.books import Account, Holding, Step, settles
+from longwatch.gateway.exchange.ledger import Ledger
 from tests.gateway.made import JANUARY_3
 from tests.gateway.test_ledger import ACCOUNT, CASH, fill
 

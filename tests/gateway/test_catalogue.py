@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.catalogue import ENDS, Entry, Outcome, catalogue, page
+from longwatch.gateway.requests.catalogue import ENDS, Entry, Outcome, catalogue, page
 from longwatch.wire.framing import frame
 from longwatch.wire.requests import REQUESTS_BY_NAME
 from tests.gateway.made import JANUARY_3, PlainClient, on_a_gateway, stock
@@ -147,5 +147,5 @@ def test_what_an_automated_program_needs_is_served() -> None:
 
 
 def test_the_page_of_requests_is_the_tables(root: Path) -> None:
-    """docs/requests.md is what `python -m longwatch.gateway.catalogue` prints."""
+    """docs/requests.md is what `python -m longwatch.gateway.requests.catalogue` prints."""
     assert (root / "docs" / "requests.md").read_text() == page()

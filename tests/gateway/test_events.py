@@ -15,14 +15,14 @@ import pytest
 
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.errors import UsageError
-from longwatch.gateway.actions import Action
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct
-from longwatch.gateway.corporate import PAID_AFTER
 from longwatch.gateway.events import ACTS, EVENTS, Event
-from longwatch.gateway.generator import Climate, shares
-from longwatch.gateway.hours import ListedHours
-from longwatch.gateway.market import Market, Replay
+from longwatch.gateway.exchange.corporate import PAID_AFTER
+from longwatch.gateway.market.actions import Action
+from longwatch.gateway.market.generator import Climate, shares
+from longwatch.gateway.market.hours import ListedHours
+from longwatch.gateway.market.market import Market, Replay
 from tests.gateway.made import AAPL, JANUARY_3, PRICES, PlainClient, bar_of, on_a_gateway, stock, until
 
 ACCOUNT = "DU123456"

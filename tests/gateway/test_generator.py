@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.bars import Prices
-from longwatch.gateway.generator import REGIMES, STILL, Climate, Generated, Weather, shares
-from longwatch.gateway.history import Span, bars_of
-from longwatch.gateway.hours import ListedHours, TradingDay
-from longwatch.gateway.instruments import on_grid
-from longwatch.gateway.listings import CURRENCY_HOURS, FUTURES_HOURS, extras
-from longwatch.gateway.market import Instrument, Market
-from longwatch.gateway.path import DayBar
-from longwatch.gateway.sources import ShortBar, ShortReplay
+from longwatch.gateway.market.bars import Prices
+from longwatch.gateway.market.generator import REGIMES, STILL, Climate, Generated, Weather, shares
+from longwatch.gateway.market.history import Span, bars_of
+from longwatch.gateway.market.hours import ListedHours, TradingDay
+from longwatch.gateway.market.instruments import on_grid
+from longwatch.gateway.market.listings import CURRENCY_HOURS, FUTURES_HOURS, extras
+from longwatch.gateway.market.market import Instrument, Market
+from longwatch.gateway.market.path import DayBar
+from longwatch.gateway.market.sources import ShortBar, ShortReplay
 from longwatch.gateway.wording import instant_of
 from tests.gateway.made import AAPL, PlainClient, on_a_gateway, until
 
@@ -385,7 +385,7 @@ def test_a_session_without_its_first_minutes_opens_at_the_price_before_it() -> N
 
 def test_a_halt_near_the_ends_leaves_open_and_close() -> None:
     """Even a halt over the whole session leaves the four prices of its bar."""
-    from longwatch.gateway.path import trace
+    from longwatch.gateway.market.path import trace
 
     opened = OPEN
     bar = DayBar(

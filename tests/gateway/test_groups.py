@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct
-from longwatch.gateway.market import Market, Replay
+from longwatch.gateway.market.market import Market, Replay
 from tests.gateway.made import AAPL, JANUARY_3, PRICES, PlainClient, bar_of, on_a_gateway, until
 
 CLOSE = JANUARY_3 + timedelta(hours=6, minutes=30)

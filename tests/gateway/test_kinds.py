@@ -12,9 +12,9 @@ import pytest
 
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct
-from longwatch.gateway.hours import Hours, RoundTheClock
-from longwatch.gateway.market import Instrument, Market, Replay
-from longwatch.gateway.synthetic import Synthetic
+from longwatch.gateway.market.hours import Hours, RoundTheClock
+from longwatch.gateway.market.market import Instrument, Market, Replay
+from longwatch.gateway.market.synthetic import Synthetic
 from tests.gateway.made import AAPL, IBM, JANUARY_3, PRICES, PlainClient, bar_of, on_a_gateway, small_market, until
 
 CLOSE = JANUARY_3 + timedelta(hours=6, minutes=30)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from longwatch.errors import JournalError
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.ledger import Execution, Ledger, newest_entry_at
-from longwatch.gateway.orders import commission_so_far
+from longwatch.gateway.exchange.ledger import Execution, Ledger, newest_entry_at
+from longwatch.gateway.exchange.orders import commission_so_far
 from tests.gateway.made import JANUARY_3, on_a_gateway
 
 ACCOUNT = "DU123456"

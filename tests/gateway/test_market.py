@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longwatch.gateway.history import Span, daily_bars, short_bars, span_of
-from longwatch.gateway.hours import hours_text
-from longwatch.gateway.market import Market, Replay, money
-from longwatch.gateway.path import DayBar, instant_of, place_of, trace
-from longwatch.gateway.synthetic import con_id_of, symbol_of, synthetic_market
+from longwatch.gateway.market.history import Span, daily_bars, short_bars, span_of
+from longwatch.gateway.market.hours import hours_text
+from longwatch.gateway.market.market import Market, Replay, money
+from longwatch.gateway.market.path import DayBar, instant_of, place_of, trace
+from longwatch.gateway.market.synthetic import con_id_of, symbol_of, synthetic_market
 from tests.gateway.made import AAPL, JANUARY_3, PRICES, bar_of, small_market
 
 PRICE = st.integers(100, 50_000).map(lambda cents: cents / 100)

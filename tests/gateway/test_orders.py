@@ -13,8 +13,8 @@ import pytest
 from longwatch.errors import JournalError
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct
-from longwatch.gateway.ledger import newest_entry_at
-from longwatch.gateway.market import Market
+from longwatch.gateway.exchange.ledger import newest_entry_at
+from longwatch.gateway.market.market import Market
 from longwatch.gateway.wording import instant_of
 from tests.gateway.made import IBM, JANUARY_3, PlainClient, on_a_gateway, small_market, stock, until
 

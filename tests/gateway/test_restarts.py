@@ -15,8 +15,8 @@ import pytest
 from longwatch.errors import JournalError
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.events import Event
-from longwatch.gateway.ledger import newest_entry_at
-from longwatch.gateway.orders import Status
+from longwatch.gateway.exchange.ledger import newest_entry_at
+from longwatch.gateway.exchange.orders import Status
 from tests.gateway.made import IBM, JANUARY_3, PlainClient, on_a_gateway, small_market, until
 
 ACCOUNT = "DU123456"

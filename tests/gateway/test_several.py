@@ -12,7 +12,7 @@ import pytest
 
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct
-from longwatch.gateway.requests import CLIENTS_AT_ONCE
+from longwatch.gateway.requests.requests import CLIENTS_AT_ONCE
 from tests.gateway.made import JANUARY_3, PlainClient, on_a_gateway, stock
 
 TWO = ("DU1", "DU2")

@@ -13,7 +13,7 @@ import pytest
 from longwatch.clock import SteppedClock
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.desk import GatewayConfig
-from longwatch.gateway.synthetic import synthetic_market
+from longwatch.gateway.market.synthetic import synthetic_market
 
 SPEED = 100.0
 NOON = datetime(2020, 1, 6, 12, tzinfo=UTC)

@@ -12,8 +12,8 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
 from longwatch.gateway.events import Event
+from longwatch.gateway.exchange.orders import Ticket
 from longwatch.gateway.faults import UNSET_FIGURES
-from longwatch.gateway.orders import Ticket
 from longwatch.journal.codec import FACTS
 from longwatch.journal.reading import read_records
 from tests.daemon.bench import ACCOUNT, HOUR, MINUTE, SYMBOLS, Scene, plan

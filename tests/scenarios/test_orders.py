@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.exposure import worst_shares
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState
+from longwatch.domain.risk.exposure import worst_shares
 from longwatch.gateway.conduct import Latencies
 from longwatch.simulation.bench import LATENCY_SECONDS
 from tests.daemon.bench import HOUR, MINUTE, SYMBOLS, Scene, plan

@@ -52,8 +52,8 @@ def test_every_guard_stands_where_it_is_said_to_be() -> None:
 
 def test_a_guard_that_has_moved_is_told() -> None:
     """Not there, twice there, and no such file."""
-    gone = Edit(file="domain/verbs.py", old="no such text", new="")
-    twice = Edit(file="domain/verbs.py", old="_A.CANCEL", new="")
+    gone = Edit(file="domain/risk/verbs.py", old="no such text", new="")
+    twice = Edit(file="domain/risk/verbs.py", old="_A.CANCEL", new="")
     nowhere = Edit(file="domain/gone.py", old="", new="")
     found = misplaced([Mutant(scenario="A01", why="", edits=(gone, twice, nowhere))])
     assert [re.findall(r"found (\d+) times", line)[0] for line in found] == ["0", "7", "0"]

@@ -21,14 +21,14 @@ from random import Random
 from longwatch.app import Daemon
 from longwatch.config.load import parse
 from longwatch.domain import messages as m
-from longwatch.domain.breaks import differences
-from longwatch.domain.causes import Cause
 from longwatch.domain.decide import Step
+from longwatch.domain.reconciliation.breaks import differences
+from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.sessions import Session
 from longwatch.errors import UsageError
-from longwatch.gateway.entries import Execution
 from longwatch.gateway.events import Event
-from longwatch.gateway.orders import Ticket
+from longwatch.gateway.exchange.entries import Execution
+from longwatch.gateway.exchange.orders import Ticket
 from longwatch.simulation.bench import Bench
 from longwatch.simulation.loop import JumpLoop, run
 from longwatch.simulation.plan import Incident

@@ -16,8 +16,8 @@ from longwatch.gateway import wording
 from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.events import EVENTS, Event
 from longwatch.gateway.faults import Faults
-from longwatch.gateway.rows import MadeOf
 from longwatch.gateway.session import Session
+from longwatch.gateway.streams.rows import MadeOf
 from longwatch.simulation.audit import Unheard, books_agree, fee_unheard, fill_unheard
 from longwatch.simulation.evidence import Evidence
 from longwatch.simulation.plan import Incident

@@ -11,7 +11,7 @@ from random import Random
 
 from longwatch.app import Ports
 from longwatch.config.load import demo_path, load
-from longwatch.gateway.synthetic import synthetic_market
+from longwatch.gateway.market.synthetic import synthetic_market
 from longwatch.simulation.bench import Bench
 from longwatch.simulation.loop import JumpLoop, run
 

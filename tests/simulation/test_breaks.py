@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from longwatch.domain import breaks as domain
 from longwatch.domain import messages as m
-from longwatch.domain.causes import Cause
-from longwatch.domain.evidence import Decided
+from longwatch.domain.order_life.evidence import Decided
+from longwatch.domain.reconciliation import breaks as domain
+from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.state import State
 from tests.simulation.breaks import CURED, HELD, KINDS, Case, Scene, Told, cases_of, failures
 

@@ -14,10 +14,12 @@ from typer.testing import CliRunner
 
 from longwatch.broker.ib import Writer
 from longwatch.cli import app
-from longwatch.domain import decide, lifecycle, reconcile, transitions
+from longwatch.domain import decide
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import Decided
+from longwatch.domain.order_life import lifecycle, transitions
+from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.orders import Evidence, OrderState
+from longwatch.domain.reconciliation import reconcile
 from longwatch.domain.state import State
 from longwatch.engine.loop import Engine
 from longwatch.errors import UsageError

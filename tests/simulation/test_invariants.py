@@ -15,28 +15,20 @@ import pytest
 
 from longwatch.broker.ib import Writer
 from longwatch.broker.live import IbBroker
-from longwatch.domain import (
-    busts,
-    commands,
-    decide,
-    lifecycle,
-    orders,
-    readiness,
-    rebalance,
-    reconcile,
-    stops,
-    transitions,
-    verbs,
-    wanted,
-)
+from longwatch.domain import commands, decide, orders
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import Decided, advance
 from longwatch.domain.instruments import Side
+from longwatch.domain.order_life import lifecycle, transitions
+from longwatch.domain.order_life.evidence import Decided, advance
+from longwatch.domain.portfolio import rebalance, wanted
+from longwatch.domain.reconciliation import busts, reconcile
+from longwatch.domain.risk import readiness, verbs
+from longwatch.domain.safeguards import stops
 from longwatch.domain.state import State
 from longwatch.engine import jobs, loop
 from longwatch.gateway import wording
 from longwatch.gateway.events import Event
-from longwatch.gateway.ledger import Commission
+from longwatch.gateway.exchange.ledger import Commission
 from longwatch.simulation import life, liveness
 from longwatch.simulation import scenery as scenery_module
 from longwatch.simulation.endings import ends_by_evidence

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from longwatch.errors import DataError, UsageError
-from longwatch.gateway.history import Span, bars_of
+from longwatch.gateway.market.history import Span, bars_of
 from longwatch.simulation.markets import MADE_UP, from_folder, generated
 from longwatch.simulation.recorded import recorded_market
 from longwatch.simulation.serve import GatewayOptions, _limits, _served

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from longwatch.errors import JournalError
-from longwatch.gateway import books
+from longwatch.gateway.exchange import books
 from longwatch.gateway.police import Limits
 from longwatch.simulation import wander
 from longwatch.simulation.lane import Lane

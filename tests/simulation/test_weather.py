@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from longwatch.errors import UsageError
-from longwatch.gateway.market import Market
+from longwatch.gateway.market.market import Market
 from longwatch.simulation.scenery import MADE_UP, USUALLY, scenery
 from longwatch.simulation.simulate import Asked, simulate, simulated, verdict
 

@@ -13,7 +13,7 @@ from longwatch.broker.heard import Part
 from longwatch.broker.ids import Owner
 from longwatch.broker.sync import PART_OF_MESSAGE, UNNUMBERED, Round
 from longwatch.domain import messages as m
-from longwatch.domain.identity import key_of
+from longwatch.domain.order_life.identity import key_of
 
 
 class AccountSync:

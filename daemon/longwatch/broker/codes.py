@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from longwatch.config.codes import NamedCode
-from longwatch.domain.verdicts import Verdict
+from longwatch.domain.order_life.verdicts import Verdict
 
 
 class Kind(StrEnum):
@@ -37,7 +37,8 @@ class Asked(StrEnum):
 class Code:
     """One row: `new`, `modify` and `cancel` are the verdicts on an order after each of the three requests.
 
-    `severity` is that of the alert: of a rejection, or where domain/verdicts.py asks for one; there `info` raises none.
+    `severity` is that of the alert: of a rejection, or where domain/order_life/verdicts.py asks for one; there
+    `info` raises none.
     """
 
     code: int

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from longwatch.config import idle, policies
 from longwatch.config.schema import Settings
-from longwatch.domain.patience import AUCTION_CUT_OFF
+from longwatch.domain.order_life.patience import AUCTION_CUT_OFF
 from longwatch.domain.triggers import Anchor, EveryTrigger, SessionTrigger, parse_trigger
 
 Reason = str | None

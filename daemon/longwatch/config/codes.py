@@ -14,7 +14,7 @@ from typing import Any
 from longwatch.config import document
 from longwatch.config.document import Document
 from longwatch.config.mistakes import ConfigErrors, Mistake, dotted
-from longwatch.domain.verdicts import Verdict
+from longwatch.domain.order_life.verdicts import Verdict
 from longwatch.errors import ConfigError
 
 VERDICTS = tuple(verdict.value for verdict in Verdict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from longwatch.config.schema import Settings
-from longwatch.domain.patience import AUCTION_CUT_OFF
+from longwatch.domain.order_life.patience import AUCTION_CUT_OFF
 from longwatch.domain.triggers import Anchor, SessionTrigger, parse_trigger
 
 Reason = str | None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from longwatch.domain import breaker, holds, modification, resolution
 from longwatch.domain import messages as m
-from longwatch.domain.breaks import differences
-from longwatch.domain.causes import Cause
-from longwatch.domain.evidence import FLATTEN, Decided, may_close_more
-from longwatch.domain.identity import cancels, is_reachable
+from longwatch.domain.order_life import breaker, modification, resolution
+from longwatch.domain.order_life.evidence import FLATTEN, Decided, may_close_more
+from longwatch.domain.order_life.identity import cancels, is_reachable
 from longwatch.domain.orders import Order, Purpose
-from longwatch.domain.splits import POSITION
+from longwatch.domain.reconciliation.breaks import differences
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.splits import POSITION
+from longwatch.domain.risk import holds
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)

@@ -13,33 +13,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from longwatch.domain import (
-    breaker,
-    claims,
-    commands,
-    holds,
-    lifecycle,
-    links,
-    modification,
-    outage,
-    patience,
-    profits,
-    protection,
-    reconcile,
-    resolution,
-    splits,
-    stops,
-    what_if,
-)
+from longwatch.domain import commands
 from longwatch.domain import messages as m
-from longwatch.domain.breaks import UNREADABLE
-from longwatch.domain.evidence import Decided
+from longwatch.domain.order_life import breaker, claims, lifecycle, links, modification, outage, patience, resolution
+from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.orders import Evidence, OrderState
-from longwatch.domain.readiness import is_ready, reasons
-from longwatch.domain.rebalance import rebalance
-from longwatch.domain.risk import passed_by_now
+from longwatch.domain.portfolio.rebalance import rebalance
+from longwatch.domain.reconciliation import reconcile, splits
+from longwatch.domain.reconciliation.breaks import UNREADABLE
+from longwatch.domain.risk import holds, what_if
+from longwatch.domain.risk.readiness import is_ready, reasons
+from longwatch.domain.risk.table import passed_by_now
+from longwatch.domain.risk.verbs import ACTIONS, Condition, because, forbidden_by, forbidden_for
+from longwatch.domain.safeguards import profits, protection, stops
 from longwatch.domain.state import State, evolve, is_fact
-from longwatch.domain.verbs import ACTIONS, Condition, because, forbidden_by, forbidden_for
 from longwatch.quick import changed
 
 READ_AGAIN = timedelta(seconds=30)

@@ -14,14 +14,14 @@ from enum import StrEnum
 from typing import get_args
 
 from longwatch.domain.account import AccountFigures
-from longwatch.domain.causes import Cause
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.levels import Grade, Level
 from longwatch.domain.orders import Absence, Change, Evidence, Order, OrderState, Purpose
+from longwatch.domain.portfolio.sizing import Part
 from longwatch.domain.quotes import Quote
+from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
-from longwatch.domain.sizing import Part
 from longwatch.quick import quick
 
 Weights = tuple[tuple[str, Decimal], ...]
@@ -287,7 +287,8 @@ class OrderErrorSeen(_Heard):
     text: str
     verdict: str
     """`notice` (the order lives), `unchanged` (its modification is refused), `rejected`, `cancelled`, `not found`
-    (10147), `too late` (10148), or `unclear` (an unlisted code, never final); domain/verdicts.py says what follows."""
+    (10147), `too late` (10148), or `unclear` (an unlisted code, never final); domain/order_life/verdicts.py says what
+    follows."""
     meaning: str = ""
     severity: str = "warning"
     """Of the alert, where one is raised; `info` raises none."""

@@ -8,17 +8,17 @@ from datetime import datetime
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain import modification
-from longwatch.domain.breaker import held_by, told
-from longwatch.domain.breaks import differences
 from longwatch.domain.commands import FLATTEN_TYPES, named
-from longwatch.domain.holds import can_be_flow
 from longwatch.domain.levels import Level
+from longwatch.domain.order_life import modification
+from longwatch.domain.order_life.breaker import held_by, told
+from longwatch.domain.order_life.resolution import order_called, said
 from longwatch.domain.orders import Purpose
-from longwatch.domain.readiness import reasons
-from longwatch.domain.resolution import order_called, said
+from longwatch.domain.reconciliation.breaks import differences
+from longwatch.domain.risk.holds import can_be_flow
+from longwatch.domain.risk.readiness import reasons
+from longwatch.domain.risk.verbs import is_halted
 from longwatch.domain.state import State
-from longwatch.domain.verbs import is_halted
 
 AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?")
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import FLATTEN, SELLS_ENDED
+from longwatch.domain.order_life.evidence import FLATTEN, SELLS_ENDED
 from longwatch.domain.sessions import Session
 from longwatch.engine.desk import Desk, Run
 from longwatch.engine.schedule import DueRun, Job, NotRun, Reason, Scheduler, run_id

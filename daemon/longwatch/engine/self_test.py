@@ -15,11 +15,11 @@ from typing import TypeVar
 from longwatch.clock import Clock
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side
-from longwatch.domain.links import REQUEST_IDS, wrong_account
+from longwatch.domain.order_life.links import REQUEST_IDS, wrong_account
+from longwatch.domain.order_life.verdicts import Verdict
 from longwatch.domain.orders import Order, OrderType, Purpose
 from longwatch.domain.quotes import LIVE, Quote
 from longwatch.domain.state import State
-from longwatch.domain.verdicts import Verdict
 from longwatch.ports import Broker, Sink
 
 LOOK_SECONDS = 0.25

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from longwatch.domain import messages as m
-from longwatch.domain.identity import instrument_of
+from longwatch.domain.order_life.identity import instrument_of
 from longwatch.domain.state import State
 
 

@@ -8,10 +8,10 @@ from typing import cast
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument
-from longwatch.domain.parts import equity_of
+from longwatch.domain.portfolio.parts import equity_of
+from longwatch.domain.portfolio.targets import weighed
+from longwatch.domain.portfolio.wanted import Wanted, sized, untradable, wanted_trades
 from longwatch.domain.state import State
-from longwatch.domain.targets import weighed
-from longwatch.domain.wanted import Wanted, sized, untradable, wanted_trades
 from longwatch.errors import UsageError
 from longwatch.explain.gathered import Told
 from longwatch.explain.grounds import came_of, clamps_of, quote_of, sized_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from longwatch.domain import messages as m
-from longwatch.domain.identity import own_number
+from longwatch.domain.order_life.identity import own_number
 from longwatch.domain.orders import Order, whole_number
 from longwatch.domain.state import State, evolve
 from longwatch.errors import UsageError

@@ -8,18 +8,18 @@ from decimal import Decimal
 from typing import cast
 
 from longwatch.domain import messages as m
-from longwatch.domain.caps import with_exposure
 from longwatch.domain.decide import decide
 from longwatch.domain.instruments import Side
-from longwatch.domain.limits import Limit
 from longwatch.domain.messages import Verb
 from longwatch.domain.orders import Purpose
-from longwatch.domain.proposal import Proposal
-from longwatch.domain.rebalance import proposal_of
-from longwatch.domain.risk import LIMITS
+from longwatch.domain.portfolio.rebalance import proposal_of
+from longwatch.domain.portfolio.targets import weighed
+from longwatch.domain.portfolio.wanted import Wanted, sized, wanted_trades
+from longwatch.domain.risk.caps import with_exposure
+from longwatch.domain.risk.limits import Limit
+from longwatch.domain.risk.proposal import Proposal
+from longwatch.domain.risk.table import LIMITS
 from longwatch.domain.state import State, evolve, is_fact
-from longwatch.domain.targets import weighed
-from longwatch.domain.wanted import Wanted, sized, wanted_trades
 
 ZERO = Decimal(0)
 

@@ -11,10 +11,10 @@ from longwatch.clock import Clock
 from longwatch.errors import LinkError
 from longwatch.gateway.desk import Desk, GatewayConfig
 from longwatch.gateway.events import Event, Events
+from longwatch.gateway.exchange.ledger import Ledger
 from longwatch.gateway.faults import Faults
-from longwatch.gateway.ledger import Ledger
-from longwatch.gateway.market import Market
-from longwatch.gateway.requests import answer
+from longwatch.gateway.market.market import Market
+from longwatch.gateway.requests.requests import answer
 from longwatch.gateway.session import Session
 
 CLOSING_SECONDS = 2.0

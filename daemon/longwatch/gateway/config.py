@@ -9,7 +9,7 @@ from pathlib import Path
 
 from longwatch.errors import UsageError
 from longwatch.gateway.conduct import Conduct, Latencies
-from longwatch.gateway.exchange import VOLUME_SHARE
+from longwatch.gateway.exchange.exchange import VOLUME_SHARE
 from longwatch.gateway.police import Limits
 from longwatch.wire.framing import HIGHEST_SERVER_VERSION, LOWEST_SERVER_VERSION
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from longwatch.gateway.books import SATURDAY, ZERO, Account
-from longwatch.gateway.ledger import Execution
+from longwatch.gateway.exchange.books import SATURDAY, ZERO, Account
+from longwatch.gateway.exchange.ledger import Execution
 
 LEAST_EQUITY = Decimal(25_000)
 ALLOWED = 3

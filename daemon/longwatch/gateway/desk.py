@@ -12,26 +12,26 @@ from zoneinfo import ZoneInfo
 
 from longwatch.clock import Clock
 from longwatch.errors import JournalError
-from longwatch.gateway.account_values import Statement
 from longwatch.gateway.config import GatewayConfig
-from longwatch.gateway.corporate import Corporate
-from longwatch.gateway.courier import Courier
 from longwatch.gateway.day_trades import left
 from longwatch.gateway.events import Events
-from longwatch.gateway.exchange import Exchange
+from longwatch.gateway.exchange.corporate import Corporate
+from longwatch.gateway.exchange.courier import Courier
+from longwatch.gateway.exchange.exchange import Exchange
+from longwatch.gateway.exchange.ledger import Account, Execution, Holding, Ledger
+from longwatch.gateway.exchange.orders import Order, letters_of
+from longwatch.gateway.exchange.pulse import Pulse
+from longwatch.gateway.exchange.reports import PreviewShown, Report
 from longwatch.gateway.farms import FARMS, NEED_BACKEND, is_served
 from longwatch.gateway.faults import Faults
-from longwatch.gateway.feeds import Feeds
-from longwatch.gateway.following import Following
-from longwatch.gateway.ledger import Account, Execution, Holding, Ledger
-from longwatch.gateway.market import Instrument, Market
-from longwatch.gateway.orders import Order, letters_of
-from longwatch.gateway.pnl import value_before
+from longwatch.gateway.market.market import Instrument, Market
 from longwatch.gateway.police import Police
-from longwatch.gateway.pulse import Pulse
-from longwatch.gateway.reports import PreviewShown, Report
-from longwatch.gateway.rows import Rows
 from longwatch.gateway.session import Session
+from longwatch.gateway.streams.account_values import Statement
+from longwatch.gateway.streams.feeds import Feeds
+from longwatch.gateway.streams.following import Following
+from longwatch.gateway.streams.pnl import value_before
+from longwatch.gateway.streams.rows import Rows
 from longwatch.gateway.timeline import Timeline
 
 __all__ = ["Desk", "GatewayConfig"]

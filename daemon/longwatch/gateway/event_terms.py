@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from longwatch.gateway.conduct import Conduct
-from longwatch.gateway.instruments import Instrument, increment_at
-from longwatch.gateway.orders import HIGHEST_PRICE
+from longwatch.gateway.exchange.orders import HIGHEST_PRICE
+from longwatch.gateway.market.instruments import Instrument, increment_at
 
 if TYPE_CHECKING:
     from longwatch.gateway.events import Event

@@ -13,13 +13,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from longwatch.errors import UsageError
-from longwatch.gateway.actions import Action
-from longwatch.gateway.book import BY_HAND
-from longwatch.gateway.entries import taking_up
 from longwatch.gateway.event_terms import wrong_terms
-from longwatch.gateway.ledger import ZERO, Execution, ratio_of
-from longwatch.gateway.market import Instrument
-from longwatch.gateway.orders import Order, Ticket
+from longwatch.gateway.exchange.book import BY_HAND
+from longwatch.gateway.exchange.entries import taking_up
+from longwatch.gateway.exchange.ledger import ZERO, Execution, ratio_of
+from longwatch.gateway.exchange.orders import Order, Ticket
+from longwatch.gateway.market.actions import Action
+from longwatch.gateway.market.market import Instrument
 
 if TYPE_CHECKING:
     from longwatch.gateway.desk import Desk

@@ -12,7 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from longwatch.gateway.instruments import Instrument
+from longwatch.gateway.market.instruments import Instrument
 
 if TYPE_CHECKING:
     from longwatch.gateway.session import Session

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from longwatch.errors import ProtocolError
+from longwatch.gateway.exchange.orders import LETTERS
 from longwatch.gateway.faults import UNREADABLE
-from longwatch.gateway.following import Follows
-from longwatch.gateway.orders import LETTERS
-from longwatch.gateway.rows import MadeOf, renumbered
+from longwatch.gateway.streams.following import Follows
+from longwatch.gateway.streams.rows import MadeOf, renumbered
 from longwatch.wire.fields import UnreadableField
 from longwatch.wire.framing import Frames, frame, greeting, negotiate, split, take_hello
 from longwatch.wire.replies import encode_reply
@@ -18,10 +18,10 @@ from longwatch.wire.requests import Request, UnknownRequest, decode_request
 
 if TYPE_CHECKING:
     from longwatch.gateway.desk import Desk
-    from longwatch.gateway.live_bars import FiveSeconds, Query
-    from longwatch.gateway.market import Instrument
-    from longwatch.gateway.quotes import Stream
-    from longwatch.gateway.tapes import Tape
+    from longwatch.gateway.market.market import Instrument
+    from longwatch.gateway.streams.live_bars import FiveSeconds, Query
+    from longwatch.gateway.streams.quotes import Stream
+    from longwatch.gateway.streams.tapes import Tape
 
 BUFFER_LIMIT = 32 * 1024 * 1024
 """A client that leaves so many bytes unread is cut off."""

@@ -11,11 +11,11 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from longwatch.gateway.ledger import Commission, Execution, Holding
-from longwatch.gateway.market import Instrument
-from longwatch.gateway.orders import Order, Status, Ticket
-from longwatch.gateway.pnl import Pnl
-from longwatch.gateway.reports import PreviewShown
+from longwatch.gateway.exchange.ledger import Commission, Execution, Holding
+from longwatch.gateway.exchange.orders import Order, Status, Ticket
+from longwatch.gateway.exchange.reports import PreviewShown
+from longwatch.gateway.market.market import Instrument
+from longwatch.gateway.streams.pnl import Pnl
 
 Values = dict[str, Any]
 

@@ -200,7 +200,7 @@ def code_version() -> str:
     """Names the fold: any change in the rules of the domain, or in how records are read, makes it another one."""
     whole = hashlib.sha256()
     folder = Path(longwatch.domain.__file__ or "").parent
-    for source in (*sorted(folder.glob("*.py")), Path(codec.__file__), Path(__file__)):
+    for source in (*sorted(folder.rglob("*.py")), Path(codec.__file__), Path(__file__)):
         whole.update(f"{source.name} ".encode() + source.read_bytes())
     return whole.hexdigest()[:32]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 
 from longwatch.broker.codes import TABLE, Code, Kind
+from longwatch.domain.order_life.verdicts import WHAT_FOLLOWS, Action, Verdict
 from longwatch.domain.orders import OrderState
-from longwatch.domain.verdicts import WHAT_FOLLOWS, Action, Verdict
 
 HEADING = (
     "# What the broker's codes mean",

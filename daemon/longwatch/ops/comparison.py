@@ -6,9 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from longwatch.domain.breaks import differences
-from longwatch.domain.causes import lifted_by
 from longwatch.domain.messages import Difference
+from longwatch.domain.reconciliation.breaks import differences
+from longwatch.domain.reconciliation.causes import lifted_by
 from longwatch.domain.state import State
 from longwatch.explain.plain import iso
 from longwatch.ops.status import foreign_orders_of, positions_of

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from longwatch.domain import readiness
-from longwatch.domain.held_at import told
 from longwatch.domain.levels import Grade, Level
 from longwatch.domain.messages import Verb
+from longwatch.domain.risk import readiness
+from longwatch.domain.risk.held_at import told
+from longwatch.domain.risk.verbs import is_halted
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import State
-from longwatch.domain.verbs import is_halted
 from longwatch.engine.inbox import HIGH_WATER
 from longwatch.ops.runtime import RuntimeView
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from longwatch.domain import messages as m
-from longwatch.domain.causes import Cause
-from longwatch.domain.held_at import told
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.risk.held_at import told
 from longwatch.domain.state import State
 from longwatch.ops.lines import Line, quiet, warning
 from longwatch.ops.phrases import number, symbol_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from longwatch.domain.limits import EVERY, Does, Limit
-from longwatch.domain.risk import LIMITS
+from longwatch.domain.risk.limits import EVERY, Does, Limit
+from longwatch.domain.risk.table import LIMITS
 
 HEADING = (
     "# The limits",

@@ -12,9 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from longwatch.domain.limits import Limit, Reading, Setting
-from longwatch.domain.risk import LIMITS
-from longwatch.domain.room import readings, room, used
+from longwatch.domain.risk.limits import Limit, Reading, Setting
+from longwatch.domain.risk.room import readings, room, used
+from longwatch.domain.risk.table import LIMITS
 from longwatch.domain.settings import TradeSettings
 from longwatch.domain.state import State
 from longwatch.errors import LinkError

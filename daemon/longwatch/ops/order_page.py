@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from longwatch.domain.order_life.transitions import CRITICAL, MEANT, Impossible, next_state
 from longwatch.domain.orders import TERMINAL, Evidence, OrderState
-from longwatch.domain.transitions import CRITICAL, MEANT, Impossible, next_state
 
 HEADING = (
     "# What becomes of an order",

@@ -10,10 +10,10 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from longwatch.domain.breaker import NEXT_DECISION, held_by, told
-from longwatch.domain.held_at import told as hold_told
 from longwatch.domain.messages import BreakerSet, HoldSet, Link
+from longwatch.domain.order_life.breaker import NEXT_DECISION, held_by, told
 from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.risk.held_at import told as hold_told
 from longwatch.domain.state import State
 from longwatch.explain.plain import Json, iso, plain
 from longwatch.ops import health

@@ -25,7 +25,7 @@ from longwatch.engine.workers import InlineWorkers
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct, Latencies
 from longwatch.gateway.desk import GatewayConfig
-from longwatch.gateway.market import Market
+from longwatch.gateway.market.market import Market
 from longwatch.gateway.police import Limits
 from longwatch.journal.layout import Synchronous
 from longwatch.journal.sqlite import InlineJournal

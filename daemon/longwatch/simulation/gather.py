@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.books import Account
+from longwatch.gateway.exchange.books import Account
 from longwatch.journal.records import Record
 from longwatch.simulation.booked import books, moment
 from longwatch.simulation.cuts import Struck

@@ -6,8 +6,8 @@ import asyncio
 
 from longwatch.app import Daemon
 from longwatch.domain import messages as m
-from longwatch.domain.breaks import differences
 from longwatch.domain.decide import Step
+from longwatch.domain.reconciliation.breaks import differences
 from longwatch.gateway.app import Gateway
 from longwatch.simulation.bench import Bench, OnStep
 from longwatch.simulation.mortal import Killed

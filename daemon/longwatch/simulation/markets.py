@@ -10,11 +10,11 @@ from pathlib import Path
 from longwatch.data.calendar import AlwaysOpen, ExchangeCalendar
 from longwatch.domain.sessions import Session
 from longwatch.errors import UsageError
-from longwatch.gateway.generator import Climate, shares
-from longwatch.gateway.hours import ListedHours
-from longwatch.gateway.listings import extras
-from longwatch.gateway.market import Market
-from longwatch.gateway.synthetic import synthetic_market
+from longwatch.gateway.market.generator import Climate, shares
+from longwatch.gateway.market.hours import ListedHours
+from longwatch.gateway.market.listings import extras
+from longwatch.gateway.market.market import Market
+from longwatch.gateway.market.synthetic import synthetic_market
 from longwatch.simulation.recorded import first_open, recorded_market
 from longwatch.simulation.replay import BEFORE_THE_OPEN, LAST_DAY, opening, replayed_market
 

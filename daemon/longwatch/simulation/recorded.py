@@ -13,10 +13,10 @@ from pathlib import Path
 
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.errors import DataError
-from longwatch.gateway.hours import ListedHours, TradingDay
-from longwatch.gateway.market import Instrument, Market, Replay, Source
-from longwatch.gateway.path import DayBar
-from longwatch.gateway.sources import POINTS_A_BAR, ShortBar, ShortReplay
+from longwatch.gateway.market.hours import ListedHours, TradingDay
+from longwatch.gateway.market.market import Instrument, Market, Replay, Source
+from longwatch.gateway.market.path import DayBar
+from longwatch.gateway.market.sources import POINTS_A_BAR, ShortBar, ShortReplay
 
 NAMES = ("time", "open", "high", "low", "close", "volume")
 FIRST_CON_ID = 700_000_001

@@ -10,9 +10,9 @@ from longwatch.data.calendar import ExchangeCalendar
 from longwatch.domain.bars import BarSeries
 from longwatch.domain.sessions import Session
 from longwatch.errors import UsageError
-from longwatch.gateway.hours import ListedHours
-from longwatch.gateway.market import Instrument, Market, Replay
-from longwatch.gateway.path import DayBar
+from longwatch.gateway.market.hours import ListedHours
+from longwatch.gateway.market.market import Instrument, Market, Replay
+from longwatch.gateway.market.path import DayBar
 
 FIRST_DAY = demo.FIRST_SESSION
 LAST_DAY = demo.LAST_SESSION

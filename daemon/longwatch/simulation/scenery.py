@@ -19,10 +19,10 @@ from longwatch.config.load import Loaded, parse
 from longwatch.data import demo
 from longwatch.data.calendar import ExchangeCalendar
 from longwatch.domain.sessions import Session
-from longwatch.gateway.generator import Climate, shares
-from longwatch.gateway.hours import ListedHours
-from longwatch.gateway.market import Instrument, Market, Replay
-from longwatch.gateway.path import DayBar
+from longwatch.gateway.market.generator import Climate, shares
+from longwatch.gateway.market.hours import ListedHours
+from longwatch.gateway.market.market import Instrument, Market, Replay
+from longwatch.gateway.market.path import DayBar
 from longwatch.simulation.replay import BEFORE_THE_OPEN, replayed_market
 
 ACCOUNT = "DU123456"

@@ -17,7 +17,7 @@ from longwatch.errors import JournalError, UsageError
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import conducted
 from longwatch.gateway.desk import GatewayConfig
-from longwatch.gateway.ledger import newest_entry_at
+from longwatch.gateway.exchange.ledger import newest_entry_at
 from longwatch.gateway.police import Limits
 from longwatch.ops import logs
 from longwatch.simulation.event_plan import in_time, load_events

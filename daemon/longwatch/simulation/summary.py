@@ -10,8 +10,8 @@ from typing import Any
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
-from longwatch.domain.exposure import worst_shares, worst_value, worst_values
 from longwatch.domain.instruments import Side
+from longwatch.domain.risk.exposure import worst_shares, worst_value, worst_values
 from longwatch.domain.state import State
 from longwatch.journal.reading import read_records
 from longwatch.journal.records import digest

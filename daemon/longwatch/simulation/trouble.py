@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from longwatch.gateway.app import Gateway
-from longwatch.gateway.quote_requests import COMPETING, NOT_SUBSCRIBED
+from longwatch.gateway.requests.quote_requests import COMPETING, NOT_SUBSCRIBED
 from longwatch.simulation.plan import Incident
 
 NOTICES = {

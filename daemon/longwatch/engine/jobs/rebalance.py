@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from longwatch.domain import messages as m
-from longwatch.domain.evidence import FLATTEN, SELLS_ENDED, has_room, may_close_more, may_go_on
-from longwatch.domain.patience import REST, is_left
-from longwatch.domain.readiness import is_ready, reasons
+from longwatch.domain.order_life.evidence import FLATTEN, SELLS_ENDED, has_room, may_close_more, may_go_on
+from longwatch.domain.order_life.patience import REST, is_left
+from longwatch.domain.risk.readiness import is_ready, reasons
 from longwatch.engine.desk import Desk, Run
 from longwatch.errors import LongwatchError
 

@@ -1,0 +1,235 @@
+"""A person's evidence about an order whose outcome nobody else can tell; called by commands, and by decide before all.
+
+What is said is a fact with who said it and why, and moves the order and the book as the broker's own word would. Should
+the broker contradict it later, it is taken back: its fill is void, the order is unknown again and judged by what the
+broker says, its instrument is quarantined and a person is told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.order_life.evidence import advance
+from longwatch.domain.order_life.identity import intent_of
+from longwatch.domain.order_life.inference import RESOLVED, VOID, made_up
+from longwatch.domain.orders import Evidence, Order, OrderState, whole_number
+from longwatch.domain.state import State
+
+Followed = Iterator[m.Fact | m.Effect]
+
+ZERO = Decimal(0)
+
+OUTCOMES: dict[str, Evidence] = {
+    "filled": Evidence.ALL_FILLED,
+    "cancelled": Evidence.CANCELLED,
+    "rejected": Evidence.REJECTED,
+    "absent": Evidence.PROVEN_ABSENT,
+}
+FORM = "an order, filled, cancelled, rejected or absent, and where shares had filled their quantity and price"
+
+FIGURE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
+"""Quantities and prices as statements print them: plain ASCII digits, no exponent."""
+FAR_OFF = 2
+"""A fill at more than so many times the price its order was decided at, or at less than one such part, is a slip."""
+
+AT_WORK = frozenset({"PreSubmitted", "Submitted", "PendingCancel"})
+ENDED_AS = {"Filled": "filled", "Cancelled": "cancelled", "ApiCancelled": "cancelled", "Inactive": "rejected"}
+SAME_END = {"cancelled": {"cancelled", "rejected"}, "rejected": {"cancelled", "rejected"}, "filled": {"filled"}}
+"""What a person said -> the ends by which the broker does not contradict it: no share more in either."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A person's word on an order: `quantity` shares filled that no execution told of, at `price`."""
+
+    order: Order
+    outcome: str
+    quantity: Decimal
+    price: Decimal
+
+
+def said(state: State, argument: str) -> Said | str:
+    """What a person says, as `7 cancelled 40 85.20` (`-`: not given); or one sentence with what is wrong with it."""
+    words = argument.split()
+    if not 2 <= len(words) <= 4 or words[1] not in OUTCOMES:
+        return f"resolve needs {FORM}; it was given {argument!r}"
+    order = order_called(state, words[0])
+    if order is None:
+        return f"no order is called {words[0]}; `longwatch orders` lists them by number and reference"
+    if not _is_open_to_it(order):
+        return f"order {order.ref} is {order.state.value}: only an order whose outcome is unknown can be resolved"
+    figures = _figures(words[2:])
+    if isinstance(figures, str):
+        return figures
+    quantity, price = figures
+    return (
+        _objection(order, words[1], quantity, price)
+        or _slip(state, order, quantity, price)
+        or Said(
+            order=order,
+            outcome=words[1],
+            quantity=order.remaining if words[1] == "filled" and quantity is None else quantity or ZERO,
+            price=price or ZERO,
+        )
+    )
+
+
+def _is_open_to_it(order: Order) -> bool:
+    """Whether nobody else can tell: the outcome is unknown, or it has ended with shares that no execution tells of."""
+    return order.state is OrderState.UNKNOWN or (order.ending is not None and order.reported > order.told)
+
+
+def order_called(state: State, name: str) -> Order | None:
+    """The order of this number or reference."""
+    number = whole_number(name.rpartition(":")[2])
+    order = state.orders.get(number) if number is not None else None
+    return order if order is not None and name in (str(order.intent), order.ref) else None
+
+
+def _figures(words: list[str]) -> tuple[Decimal | None, Decimal | None] | str:
+    if not all(word == "-" or FIGURE.fullmatch(word) for word in words):
+        return f"quantity and price must be numbers like 40 and 85.20, not {' '.join(words)}"
+    values = [None if word == "-" else Decimal(word) for word in words]
+    if 0 in values:
+        return f"quantity and price must be above zero, not {' '.join(words)}"
+    quantity, price = (*values, None, None)[:2]
+    return quantity, price
+
+
+def _objection(order: Order, outcome: str, quantity: Decimal | None, price: Decimal | None) -> str | None:
+    """Why these figures can't be said of this order."""
+    left = order.remaining
+    seen = f"order {order.ref} was seen at the broker: it can be filled, cancelled or rejected, not absent"
+    if outcome == "absent" and order.state is not OrderState.UNKNOWN:
+        return seen
+    if outcome in ("rejected", "absent"):
+        if quantity or price:
+            return f"an order that is {outcome} has filled nothing: leave quantity and price away"
+        if order.filled:
+            return f"order {order.ref} has filled {order.filled}: it can be filled or cancelled, not {outcome}"
+        return seen if outcome == "absent" and order.perm_ids else None
+    if outcome == "filled" and quantity is None and order.change is not None:
+        return f"which quantity of order {order.ref} is in force is not known: add --quantity with what had filled"
+    if outcome == "filled" and quantity not in (None, *(one - order.filled for one in (order.at_least, order.at_most))):
+        return f"order {order.ref} has {left} left, not {quantity}: for a part say `cancelled` with what had filled"
+    if quantity is not None and quantity >= left and outcome == "cancelled":
+        return f"order {order.ref} has {left} left: {quantity} are all of it, say `filled`"
+    if (outcome == "filled" or quantity) and price is None:
+        return "a fill needs its price: add --price with the average price of the broker's statement"
+    if price is not None and outcome == "cancelled" and quantity is None:
+        return "a price without a quantity says nothing: add --quantity with what had filled"
+    return None
+
+
+def _slip(state: State, order: Order, quantity: Decimal | None, price: Decimal | None) -> str | None:
+    """Why these figures can't be an execution's in this instrument: no whole lots, or a price of something else."""
+    instrument = state.instruments.get(order.symbol)
+    if quantity is not None and instrument is not None and quantity != order.remaining and quantity % instrument.lot:
+        return f"{order.symbol} trades in lots of {instrument.lot}: {quantity} is not a number of them"
+    decided = order.decision_price
+    if price is None or decided / FAR_OFF <= price <= decided * FAR_OFF:
+        return None
+    return f"{price} can't be the price of order {order.ref}, decided at {decided}: look at the statement again"
+
+
+def resolve(state: State, event: m.ControlRequested) -> Followed:
+    """The facts of a person's word; nothing when it can't be said of the order any more."""
+    word = said(state, event.argument)
+    if isinstance(word, str):
+        return
+    order = word.order
+    yield m.OrderResolved(
+        intent=order.intent,
+        outcome=word.outcome,
+        quantity=word.quantity,
+        price=word.price,
+        by=event.by,
+        reason=event.reason,
+    )
+    if word.quantity:
+        yield made_up(state, order, RESOLVED, word.quantity, word.price, event.at, event.tech)
+    text = f"resolved as {word.outcome} by {event.by}: {event.reason}"
+    yield from advance(state, state.orders[order.intent], OUTCOMES[word.outcome], text=text)
+    yield m.RequestSnapshot(reason=f"order {order.ref} was resolved")
+
+
+# ── what the broker says later ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def reviewed(state: State, event: m.Event) -> Followed:
+    """Asked before an event about orders is decided on: a word that it contradicts is taken back."""
+    intent = _intent(state, event)
+    fact = state.resolved.get(intent) if intent is not None else None
+    if intent is None or fact is None:
+        return
+    order = state.orders[intent]
+    says = _contradiction(state, order, fact, event)
+    if says is None:
+        return
+    for fill in [one for one in state.fills.values() if _is_said(one.exec_id, intent)]:
+        void = made_up(state, order, VOID, ZERO, fill.price, event.at, event.tech)
+        yield replace(void, replaces=fill.exec_id)
+    yield m.ResolutionContradicted(intent=intent, says=says)
+    text = f"order {order.ref} was resolved as {fact.outcome} by {fact.by}, yet the broker says: {says}"
+    if order.con_id not in state.quarantines:
+        yield m.QuarantineSet(con_id=order.con_id, symbol=order.symbol, reason=text, tech=event.tech)
+    yield m.RaiseAlert(
+        key="resolution_contradicted",
+        text=f"{text}; {order.symbol} is quarantined: compare with the broker's statement, then unquarantine it",
+        severity="critical",
+    )
+
+
+def _intent(state: State, event: m.Event) -> int | None:
+    match event:
+        case m.OpenOrderSeen() | m.ExecutionSeen() if event.account in ("", state.account):
+            ref, perm_id, order_id = event.ref, event.perm_id, event.order_id
+            return intent_of(state, ref=ref, perm_id=perm_id, client_id=event.client_id, order_id=order_id)
+        case m.OrderStatusSeen(perm_id=perm_id, order_id=order_id):
+            return intent_of(state, perm_id=perm_id, client_id=event.client_id, order_id=order_id)
+        case m.CompletedOrderSeen() if event.account in ("", state.account):
+            return intent_of(state, ref=event.ref, perm_id=event.perm_id)
+        case m.OrderErrorSeen():
+            return state.by_order_id.get((state.client_id, event.order_id))
+        case _:
+            return None
+
+
+def _contradiction(state: State, order: Order, fact: m.OrderResolved, event: m.Event) -> str | None:
+    """What the broker says that can't be so if the person was right, or None."""
+    match event:
+        case m.ExecutionSeen():
+            return _more_filled(state, order, event)
+        case m.OpenOrderSeen() if event.perm_id and event.status in AT_WORK:
+            return f"it works ({event.status})"
+        case m.OrderStatusSeen() if event.perm_id and event.status in AT_WORK:
+            return f"it works ({event.status})"
+        case m.OrderStatusSeen() | m.CompletedOrderSeen() if event.status in ENDED_AS:
+            return _other_end(order, fact, ENDED_AS[event.status], event.filled)
+        case m.OrderErrorSeen(verdict="rejected"):
+            return _other_end(order, fact, "rejected", order.filled)
+        case _:
+            return None
+
+
+def _more_filled(state: State, order: Order, event: m.ExecutionSeen) -> str | None:
+    """An execution that what was said to have filled by then has no room for; a correction of one heard is none."""
+    stem = event.exec_id.rpartition(".")[0]
+    if event.exec_id in state.fills or any(known.startswith(f"{stem}.") for known in state.fills if stem):
+        return None
+    meant = (fill for fill in state.fills.values() if _is_said(fill.exec_id, order.intent))
+    room = sum((abs(fill.quantity) for fill in meant if event.executed_at <= fill.executed_at), ZERO)
+    return None if event.quantity <= room else f"{event.quantity} filled by {event.exec_id}"
+
+
+def _other_end(order: Order, fact: m.OrderResolved, end: str, filled: Decimal) -> str | None:
+    agrees = end in SAME_END.get(fact.outcome, ()) and (end == "filled" or filled == order.filled)
+    return None if agrees else f"it is {end} after {filled} filled"
+
+
+def _is_said(exec_id: str, intent: int) -> bool:
+    return exec_id.startswith(f"{RESOLVED}{intent}.")

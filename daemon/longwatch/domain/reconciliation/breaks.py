@@ -1,0 +1,183 @@
+"""Book plus outside against the account: each difference with its likely cause, cured or quarantined; for reconcile.
+
+Only what is proven is cured. What a difference looks like is said to a person, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import takewhile
+
+from longwatch.domain import messages as m
+from longwatch.domain.order_life.evidence import Decided
+from longwatch.domain.order_life.inference import infer, may_have_filled
+from longwatch.domain.reconciliation import busts, splits
+from longwatch.domain.reconciliation.causes import Cause, lifted_by
+from longwatch.domain.state import State
+
+ZERO, CENT = Decimal(0), Decimal("0.01")
+UNREADABLE = "an unreadable message"
+SECOND_LOOK_SECONDS = 1.0
+"""How long after a difference stands the account is read again."""
+MOST_LOOKS, LONGEST_UNSETTLED = 6, timedelta(minutes=5)
+"""A difference that is never twice the same quarantines after so many looks in a row, over so long a time."""
+STRIKES_A_UNIT = 2
+"""Strikes of options are whole or half units of the currency, and no commission comes on top of them."""
+
+
+def differences(state: State) -> tuple[m.Difference, ...]:
+    """Every instrument in which our book plus what is not ours is not what the account holds."""
+    symbols = {con_id: holding.symbol for con_id, holding in state.book.items()}
+    symbols |= {con_id: symbol for con_id, (symbol, _) in (*state.outside.items(), *state.account_positions.items())}
+    rows = []
+    for con_id, symbol in sorted(symbols.items()):
+        book = state.held(con_id)
+        outside = state.outside.get(con_id, (symbol, ZERO))[1]
+        account = state.account_positions.get(con_id, (symbol, ZERO))[1]
+        if book + outside != account:
+            rows.append(m.Difference(con_id=con_id, symbol=symbol, book=book, outside=outside, account=account))
+    return tuple(rows)
+
+
+def compare(state: State, event: m.SnapshotSeen) -> Decided:
+    """Cure what is proven, quarantine what stands unexplained, and end the quarantines of what agrees again."""
+    for row in differences(state):
+        split = splits.proven(state, row)
+        if split is not None:
+            yield split
+            text = f"{split.symbol} was split {split.new}/{split.old}: {split.proof}"
+            yield m.RaiseAlert(key="split_booked", text=text, severity="info")
+    for row in _standing(state, event):
+        yield from infer(state, row, event)
+    for row in _standing(state, event):
+        yield from busts.take_back(state, row, event)
+    found = _looked_at(state, event)
+    standing = [row for row in found if _stands(state, row, event) or _never_stands_still(row, event)]
+    former = state.compared.net_liquidation if state.compared else None
+    yield m.BookCompared(
+        reason=event.reason,
+        positions=len(state.account_positions),
+        orders=len(state.live) + len(state.foreign_orders),
+        differences=found,
+        activity=state.activity,
+        tech=event.tech,
+        cash=event.cash,
+        net_liquidation=former if event.net_liquidation is None else event.net_liquidation,
+        former_value=former,
+        at=event.at,
+    )
+    for row in standing:
+        yield from _break(state, row, event.tech)
+    if any(row.con_id not in state.quarantines for row in found):
+        # The next reading of its own may be far, after the close until the next morning.
+        wait = state.settings.acknowledge_seconds + SECOND_LOOK_SECONDS
+        yield m.RequestSnapshot(reason="a difference is looked at again", after_seconds=wait)
+    yield from _agreeing_again(state, event, {row.con_id for row in found})
+
+
+def _agreeing_again(state: State, event: m.SnapshotSeen, apart: set[int]) -> Decided:
+    for con_id, held in list(state.quarantines.items()):
+        # A whole download can be read in every row: what one message failed to say has been said.
+        read_since = held.reason == UNREADABLE and held.tech <= event.started_tech
+        if (held.reason.startswith(splits.POSITION) or read_since) and con_id not in apart:
+            yield m.QuarantineLifted(con_id=con_id, reason="book and account agree")
+
+
+def _looked_at(state: State, event: m.SnapshotSeen) -> tuple[m.Difference, ...]:
+    """The differences of now, each with the times since which it is just so, and is there at all."""
+    known = {row.con_id: row for row in state.compared.differences} if state.compared else {}
+    return tuple(_again(state, row, known.get(row.con_id), event) for row in differences(state))
+
+
+def _again(state: State, row: m.Difference, former: m.Difference | None, event: m.SnapshotSeen) -> m.Difference:
+    if former is None:
+        cause = likely_cause(state, row, cash_moved(state, event, state.compared))
+        return replace(row, since=event.tech, first=event.tech, cause=cause)
+    is_same = _figures(row) == _figures(former)
+    return replace(
+        row,
+        since=former.since if is_same else event.tech,
+        first=former.first or former.since,
+        looks=former.looks + 1,
+        cause=former.cause if is_same else likely_cause(state, row, None),
+    )
+
+
+def _standing(state: State, event: m.SnapshotSeen) -> list[m.Difference]:
+    return [row for row in _looked_at(state, event) if _stands(state, row, event)]
+
+
+def _stands(state: State, row: m.Difference, event: m.SnapshotSeen) -> bool:
+    """Whether a former comparison has shown it just so, with time for an answer before this one began."""
+    settled = event.started_tech - timedelta(seconds=state.settings.acknowledge_seconds)
+    return row.since is not None and row.since <= settled
+
+
+def _never_stands_still(row: m.Difference, event: m.SnapshotSeen) -> bool:
+    """Whether it has been there for long, other at each look: enough to hold orders back, and no proof of anything."""
+    is_old = row.first is not None and event.tech - row.first >= LONGEST_UNSETTLED
+    return is_old and row.looks >= MOST_LOOKS
+
+
+def _figures(row: m.Difference) -> tuple[Decimal, Decimal, Decimal]:
+    return row.book, row.outside, row.account
+
+
+def _break(state: State, row: m.Difference, tech: datetime) -> Decided:
+    """A difference that stands is not explained: no new orders in that instrument."""
+    if row.con_id in state.quarantines:
+        return
+    figures = f"book {row.book} + outside {row.outside} is not the account's {row.account}"
+    reason = f"{splits.POSITION}: {figures}"
+    looks_like = "" if row.cause is Cause.UNEXPLAINED else f"; it looks like: {row.cause.value}"
+    yield m.QuarantineSet(con_id=row.con_id, symbol=row.symbol, reason=reason + looks_like, tech=tech, cause=row.cause)
+    text = f"{row.symbol}: {reason}{looks_like}; no new orders in it until: {lifted_by(row.cause, row.symbol)}"
+    yield m.RaiseAlert(key="unexplained_difference", text=text, severity="critical")
+
+
+# ── what a difference looks like ────────────────────────────────────────────────────────────────────────────────────
+
+
+def likely_cause(state: State, row: m.Difference, cash: Decimal | None) -> Cause:
+    """What nothing proves, but most speaks for; `cash` moved beyond what executions told explain, None: not known."""
+    held = state.quarantines.get(row.con_id)
+    if held is not None and held.cause is Cause.SPLIT:
+        return Cause.SPLIT
+    if any(may_have_filled(order, row.missing) for order in state.live_in(row.con_id)):
+        return Cause.LATE_FILL
+    foreign = [order for order in state.foreign_orders.values() if order.con_id == row.con_id]
+    wanted = (order.remaining * order.side.sign for order in foreign)
+    if any(quantity * row.missing > 0 and abs(row.missing) <= abs(quantity) for quantity in wanted):
+        return Cause.OTHER_CLIENT
+    if cash is None:
+        return Cause.UNEXPLAINED
+    if abs(cash) < CENT:
+        return Cause.TRANSFER
+    price = -cash / row.missing
+    if _is_taken_back(state, row, price):
+        return Cause.CORRECTION
+    if price > 0 and price * STRIKES_A_UNIT == (price * STRIKES_A_UNIT).to_integral_value():
+        return Cause.ASSIGNMENT
+    return Cause.UNEXPLAINED
+
+
+def _is_taken_back(state: State, row: m.Difference, price: Decimal) -> bool:
+    """Whether a fill told before, and its commission, seem to have been undone."""
+    for fill in state.fills.values():
+        if fill.con_id == row.con_id and fill.quantity == -row.missing:
+            charged = state.commissions.get(fill.exec_id, ZERO)
+            if abs((price - fill.price) * fill.quantity) <= charged + CENT:
+                return True
+    return False
+
+
+def cash_moved(state: State, event: m.SnapshotSeen, former: m.BookCompared | None) -> Decimal | None:
+    """What cash changed by since a comparison, beyond the executions heard since then and their commissions."""
+    if former is None or former.cash is None or event.cash is None:
+        return None
+    moved = event.cash - former.cash
+    for exec_id, fill in takewhile(lambda item: item[1].tech > former.tech, reversed(state.fills.items())):
+        moved += fill.quantity * fill.price + state.commissions.get(exec_id, ZERO)
+    return moved

@@ -1,0 +1,85 @@
+"""Orders and trades in the account that are not ours: shown, counted, never touched; called by lifecycle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.order_life.evidence import Decided
+from longwatch.domain.order_life.identity import key_of
+from longwatch.domain.reconciliation.causes import Cause, lifted_by
+from longwatch.domain.state import State
+
+REF_MARK = "lw:"
+ENDED_ELSEWHERE = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
+NEVER_BY_OTHERS = frozenset({Cause.LIQUIDATION, Cause.OURS_UNKNOWN})
+"""Trades after which a person must look before this instrument is traded again."""
+
+
+def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
+    """Message 5 of somebody else's order."""
+    if event.client_id == state.client_id and event.order_id >= state.next_id:
+        # Of an order under our client id that this journal doesn't know: the gateway takes no lower id after it (103).
+        yield m.IdsReserved(first=event.order_id + 1, count=0, epoch=state.epoch)
+    key = key_of(event.perm_id, event.client_id, event.order_id, event.con_id)
+    nameless = state.foreign_orders.get(key_of(0, event.client_id, event.order_id, event.con_id))
+    known = state.foreign_orders.get(key) or nameless
+    filled = known.filled if known is not None else Decimal(0)
+    # What message 3 told of as filled stays so: message 5 has the whole quantity at each reading.
+    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else max(event.quantity - filled, Decimal(0))
+    price = max((one for one in (event.limit_price, event.stop_price) if one is not None), default=None)
+    if nameless is not None and nameless.perm_id != key:
+        yield replace(nameless, remaining=Decimal(0), status="named")
+    elif (known is None and not remaining) or (
+        known is not None and (known.remaining, known.price) == (remaining, price)
+    ):
+        return
+    yield m.ForeignOrderSet(
+        perm_id=key,
+        con_id=event.con_id,
+        symbol=event.symbol,
+        side=event.side,
+        remaining=remaining,
+        status=event.status,
+        price=price,
+        filled=filled,
+    )
+
+
+def foreign_status(state: State, event: m.OrderStatusSeen) -> Decided:
+    """Message 3 of somebody else's order."""
+    known = state.foreign_orders.get(key_of(event.perm_id, event.client_id, event.order_id))
+    if known is None:
+        return
+    remaining = Decimal(0) if event.status in ENDED_ELSEWHERE else event.remaining
+    if remaining != known.remaining or event.filled != known.filled:
+        yield replace(known, remaining=remaining, status=event.status, filled=event.filled)
+
+
+def outside_trade(state: State, event: m.ExecutionSeen, change: Decimal, *, is_revised: bool) -> Decided:
+    """A trade by others moves what is not ours of the account; before the first comparison it is in it already."""
+    if state.compared is None or not change:
+        return
+    held, cause = state.outside.get(event.con_id, (event.symbol, Decimal(0)))[1], _cause_of(state, event)
+    yield m.OutsideSet(
+        con_id=event.con_id,
+        symbol=event.symbol,
+        quantity=held + change,
+        reason=f"execution {event.exec_id} by somebody else",
+        cause=Cause.CORRECTION if is_revised else cause,
+    )
+    if cause in NEVER_BY_OTHERS and event.con_id not in state.quarantines:
+        text = f"{event.symbol}: {cause.value}: execution {event.exec_id} of {change}, order {event.ref or 'nameless'}"
+        yield m.QuarantineSet(con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech, cause=cause)
+        told = f"{text}; no new orders in it until: {lifted_by(cause, event.symbol)}"
+        yield m.RaiseAlert(key=cause.name.lower(), text=told, severity="critical")
+
+
+def _cause_of(state: State, event: m.ExecutionSeen) -> Cause:
+    """Who made a trade that is not this journal's, by the marks its execution bears."""
+    if event.is_liquidation:
+        return Cause.LIQUIDATION
+    if event.ref.startswith(REF_MARK) or (event.client_id == state.client_id and event.order_id > 0):
+        return Cause.OURS_UNKNOWN
+    return Cause.OTHER_CLIENT if event.client_id else Cause.MANUAL_TRADE

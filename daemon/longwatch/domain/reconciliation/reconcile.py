@@ -1,0 +1,280 @@
+"""The account as the broker tells it against our book: what agrees, what is not explained; called by decide.
+
+Fills and positions arrive seconds apart, so a difference counts only when two whole snapshots show it unchanged with
+time for an answer between them. A snapshot with a failed part is compared with nothing: failed is not empty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.order_life import modification, patience
+from longwatch.domain.order_life.evidence import Decided, advance, left_undone, over_from, rested
+from longwatch.domain.order_life.identity import cancels, is_reachable
+from longwatch.domain.order_life.inference import same_gateway
+from longwatch.domain.orders import Absence, Evidence, Order, OrderState
+from longwatch.domain.portfolio import flattening
+from longwatch.domain.reconciliation import busts, splits
+from longwatch.domain.reconciliation.breaks import compare, differences
+from longwatch.domain.risk import holds
+from longwatch.domain.sessions import EXCHANGE_ZONE
+from longwatch.domain.state import State
+
+ZERO = Decimal(0)
+ROUNDS_AT_EACH_PACE = 5
+PROVING_ROUNDS = 2
+
+
+def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
+    """Take in one round of downloads: values, positions, orders that are gone, and the comparison with the book."""
+    if state.backend_up and state.backend_since is not None and event.started_tech < state.backend_since:
+        yield m.RequestSnapshot(reason="the backend was away during the last download")
+        return
+    compared = state.compared
+    if event.net_liquidation is not None and event.cash is not None:
+        yield m.AccountValued(
+            net_liquidation=event.net_liquidation,
+            cash=event.cash,
+            tech=event.tech,
+            figures=event.figures,
+            at=event.at,
+        )
+    parts = (event.positions, event.open_perm_ids, event.completed_perm_ids, event.exec_ids)
+    if event.failures or event.positions is None or None in parts:
+        failures = event.failures or (("download", "incomplete"),)
+        yield m.SnapshotFailed(failures=failures, tech=event.tech)
+        text = "; ".join(f"{part}: {why}" for part, why in failures)
+        yield m.RaiseAlert(
+            key="snapshot_failed", text=f"the account could not be read ({text}); no orders until it can"
+        )
+        return
+    yield from _account_positions(state, event)
+    if state.compared is None:
+        yield from _first_sight(state, event.positions)
+    yield from _gone_foreign_orders(state, event)
+    yield from _gone_orders(state, event)
+    yield from _listed_orders(state, event)
+    yield from modification.listed(state, event)
+    yield from compare(state, event)
+    yield from holds.account_read(state, event, compared)
+    yield from _settle_unknown(state, event)
+    if state.link is m.Link.SYNCING:
+        yield m.LinkMoved(link=m.Link.READY, reason="", tech=event.tech)
+        yield from _cancels_again(state)
+    elif event.reason in REGULAR:
+        yield from _cancels_again(state)
+        yield from flattening.unanswered(state, event.tech)
+    if state.link is m.Link.READY:
+        yield from patience.near_close(state, event.at)
+        yield from left_undone(state, event.at)
+        if patience.is_left(state, event.at) and rested(state, event.at):
+            yield m.RunJob(job="rebalance", reason=patience.REST)
+
+
+TOLD_TO_HAVE_ENDED = frozenset({OrderState.CANCELLED, OrderState.EXPIRED, OrderState.FILLED})
+REGULAR = frozenset({"reconcile", "end of day"})
+"""Downloads at their own pace: a cancel that is still unanswered is sent again with these, not with those it caused."""
+
+
+def position_seen(state: State, event: m.PositionSeen) -> Decided:
+    """Message 61 outside of a download."""
+    if event.account == state.account:
+        row = m.PositionRow(
+            con_id=event.con_id, symbol=event.symbol, quantity=event.quantity, average_cost=event.average_cost
+        )
+        yield from _position(state, row, event)
+
+
+def _account_quantity(state: State, con_id: int) -> Decimal:
+    return state.account_positions.get(con_id, ("", ZERO))[1]
+
+
+def _account_positions(state: State, event: m.SnapshotSeen) -> Decided:
+    told = {row.con_id: row for row in event.positions or ()}
+    gone = [(con_id, symbol) for con_id, (symbol, _) in state.account_positions.items() if con_id not in told]
+    for row in (*told.values(), *(m.PositionRow(con_id=c, symbol=symbol, quantity=ZERO) for c, symbol in gone)):
+        yield from _position(state, row, event)
+
+
+def _position(state: State, row: m.PositionRow, event: m.PositionSeen | m.SnapshotSeen) -> Decided:
+    """The broker's figures of one instrument, where they are news."""
+    has_moved = _account_quantity(state, row.con_id) != row.quantity
+    if not has_moved and (not row.quantity or state.account_costs.get(row.con_id) == row.average_cost):
+        return
+    yield m.AccountPositionSet(
+        con_id=row.con_id, symbol=row.symbol, quantity=row.quantity, average_cost=row.average_cost, at=event.at
+    )
+    if has_moved and state.compared is not None:
+        yield from splits.suspect(state, row.con_id, row.symbol, event.tech)
+
+
+def _first_sight(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
+    """What the account held before our first comparison is not ours, unless the settings say to adopt it."""
+    for row in rows:
+        extra = row.quantity - state.held(row.con_id)
+        if not extra:
+            continue
+        if state.settings.adopt_existing:
+            yield m.HoldingAdopted(
+                con_id=row.con_id,
+                symbol=row.symbol,
+                quantity=extra,
+                average_cost=row.average_cost or ZERO,
+                reason="adopt_existing at the first start",
+            )
+        else:
+            yield m.OutsideSet(
+                con_id=row.con_id, symbol=row.symbol, quantity=extra, reason="held before the first start"
+            )
+
+
+def _cancels_again(state: State) -> Decided:
+    """A cancel may never have left, or come before the order was there: while that works, it goes out again."""
+    for order in list(state.live_orders()):
+        if order.cancel_asked and order.state is OrderState.WORKING:
+            yield from cancels(state, order)
+
+
+def _gone_foreign_orders(state: State, event: m.SnapshotSeen) -> Decided:
+    shown = set(event.open_perm_ids or ())
+    for perm_id, order in list(state.foreign_orders.items()):
+        if perm_id not in shown:
+            yield m.ForeignOrderSet(
+                perm_id=perm_id,
+                con_id=order.con_id,
+                symbol=order.symbol,
+                side=order.side,
+                remaining=ZERO,
+                status="gone",
+            )
+
+
+def _gone_orders(state: State, event: m.SnapshotSeen) -> Decided:
+    """A working order that neither the open nor the completed orders show any more has an unknown outcome.
+
+    One that was sent, or acknowledged, after the download began may have come too late for its list.
+    """
+    shown = {*(event.open_perm_ids or ()), *(event.completed_perm_ids or ())}
+    for order in list(state.live_orders()):
+        sent_before = order.sent_at is not None and order.sent_at < event.started_tech
+        moved_before = order.moved_at is None or order.moved_at < event.started_tech
+        is_due = order.state is OrderState.WORKING and sent_before and moved_before
+        if not is_due or shown.intersection(order.perm_ids):
+            continue
+        if order.ending is None:
+            yield from advance(
+                state, order, Evidence.SILENCE, text="no longer shown by the broker", deadline=event.tech
+            )
+
+
+def _listed_orders(state: State, event: m.SnapshotSeen) -> Decided:
+    """An order that was told to have ended is open in a download asked for since then: the later word counts."""
+    for perm_id in set(event.open_perm_ids or ()) - set(event.completed_perm_ids or ()):
+        order = state.orders.get(state.by_perm_id.get(perm_id, 0))
+        if order is None or order.state not in TOLD_TO_HAVE_ENDED:
+            continue
+        if order.moved_at is not None and order.moved_at < event.started_tech:
+            yield from advance(state, order, Evidence.LISTED, text="listed as open after its end was told")
+            if state.orders[order.intent].is_live and order.cancel_asked:
+                yield from cancels(state, order)
+
+
+# ── unknown orders ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
+    apart = {row.con_id for row in differences(state)}
+    for order in list(state.live_orders()):
+        agrees = order.con_id not in apart
+        is_over = agrees and state.backend_up and _session_is_over(state, order, event.at)
+        if is_over:
+            yield from busts.never_were(state, order, event)
+        if order.state is not OrderState.UNKNOWN:
+            continue
+        absence = _next_round(state, order, event)
+        # One download may lack a row, the one in which the broker tells of the order's end.
+        if is_over and absence.rounds >= PROVING_ROUNDS:
+            yield from advance(state, order, Evidence.EXPIRED, text="its session has ended and positions agree")
+            continue
+        # Once a round: a cancel that comes too late is answered by a download, which would ask for the next at once.
+        counted = order.absence is None or absence.rounds > order.absence.rounds
+        asks = counted and absence.rounds and not absence.cancel_not_found and not is_over
+        if asks and is_reachable(state, order):
+            absence = replace(absence, cancel_sent=True)
+        if absence != order.absence:
+            yield m.AbsenceNoted(intent=order.intent, absence=absence)
+        why = _not_proven(state, order, event, absence) if agrees else "positions differ"
+        if why is None:
+            yield from advance(state, state.orders[order.intent], Evidence.PROVEN_ABSENT, text="five proofs of absence")
+            continue
+        # A first round that may have begun before the bytes left proves nothing: it is repeated at once.
+        soon = order.absence is None and not absence.rounds
+        again = event.tech + (timedelta(0) if soon else _next_look(state, absence))
+        yield from advance(state, state.orders[order.intent], Evidence.SILENCE, text=why, deadline=again)
+        if asks:
+            yield from cancels(state, order)
+
+
+def _next_look(state: State, absence: Absence) -> timedelta:
+    """What a few rounds have not settled waits for a session's end or a person: it is looked at less and less often."""
+    pace = 1 << min(absence.rounds // ROUNDS_AT_EACH_PACE, 6)
+    return timedelta(seconds=state.settings.absence_round_seconds) * pace
+
+
+def _session_is_over(state: State, order: Order, at: datetime) -> bool:
+    over_at = over_from(state, order)
+    return order.tif == "DAY" and over_at is not None and at > over_at + timedelta(minutes=1)
+
+
+def _next_round(state: State, order: Order, event: m.SnapshotSeen) -> Absence:
+    """Another round that shows nothing.
+
+    It counts when it began after the order became unknown, or on a later connection than the order's, and long enough
+    after the former one that counted.
+    """
+    former = order.absence or Absence(since=event.tech)
+    if event.started_tech < former.since and (order.absence is not None or order.epoch == state.epoch):
+        return former
+    apart = timedelta(seconds=state.settings.absence_round_seconds)
+    if former.last_round_at is not None and event.started_tech - former.last_round_at < apart:
+        return former
+    return replace(
+        former,
+        rounds=former.rounds + 1,
+        first_round_at=former.first_round_at or event.tech,
+        last_round_at=event.tech,
+    )
+
+
+def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Absence) -> str | None:
+    """What is still missing to prove that the order never reached the broker, or None when nothing is."""
+    quiet = timedelta(seconds=state.settings.absence_quiet_seconds)
+    if not state.backend_up or state.backend_since is None or event.tech - state.backend_since < quiet:
+        return "the gateway's own link is not up for long enough"
+    needed = (farm for farm in state.farms.values() if not farm.history)
+    if any(not farm.up or event.tech - farm.tech < quiet for farm in needed):
+        return "the farms are not up for long enough"
+    if state.link is not m.Link.READY or state.link_since is None or event.tech - state.link_since < quiet:
+        return "the link is not up for long enough"
+    if absence.first_round_at is None or absence.first_round_at == absence.last_round_at:
+        return "two rounds of downloads are needed"
+    is_out_of_reach = not absence.cancel_not_found and not is_reachable(state, order)
+    if is_out_of_reach and (not order.rests or absence.rounds < ROUNDS_AT_EACH_PACE):
+        return "its order id names nothing at this gateway any more"
+    if not absence.cancel_not_found and not is_out_of_reach:
+        return "its cancel is not yet answered"
+    if order.rests:
+        # It is good till cancelled, whatever was restarted: were it there it would be listed, and its fill be missing.
+        return None
+    if order.perm_ids:
+        # It was there: that nothing shows it any more tells neither how it ended nor what it filled.
+        return "the broker has had it, and tells no end of it"
+    sent = order.created_at.astimezone(EXCHANGE_ZONE).date()
+    if sent != event.at.astimezone(EXCHANGE_ZONE).date():
+        return "midnight has passed"
+    if order.epoch != state.epoch and not same_gateway(state, order, event):
+        return "the gateway may have been restarted"
+    return None

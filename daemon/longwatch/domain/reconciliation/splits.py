@@ -1,0 +1,127 @@
+"""Splits: suspected when a position moves as one, and booked on three proofs; called by reconcile.
+
+The proofs are the position times the ratio, its average cost divided by it, and the history rebased by it. Until all
+three are there the instrument is quarantined: no order leaves that was sized at an unadjusted price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.order_life.identity import cancels
+from longwatch.domain.orders import Purpose
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.state import State
+
+Followed = Iterator[m.Fact | m.Effect]
+
+ZERO = Decimal(0)
+MOST_SHARES = 50
+"""Ratios are new shares for old ones, neither more than this."""
+RATIOS = sorted(
+    ((new, old) for new in range(1, MOST_SHARES + 1) for old in range(1, MOST_SHARES + 1) if new != old), key=sum
+)
+"""Simplest first; 4/2 comes after 2/1 and is the same."""
+COST_OFF, HISTORY_OFF = Decimal("0.0005"), Decimal("0.01")
+"""By how much of itself an average cost, and a rebased price, may be off the ratio: prices are told in cents."""
+POSITION = "position"
+"""What the reason of a quarantine begins with that ends by itself when book and account agree."""
+
+
+def suspect(state: State, con_id: int, symbol: str, tech: datetime) -> Followed:
+    """Asked when a position has moved: no more orders in it where shares and cost moved as by a split.
+
+    Prices are fetched anew, which proves it or not, and what still works was sized before.
+    """
+    ratio = _ratio_moved(state, con_id)
+    if ratio is None or con_id in state.quarantines:
+        return
+    former, now = state.moved[con_id].quantity, state.account_positions[con_id][1]
+    if now == state.held(con_id) + state.outside.get(con_id, ("", ZERO))[1]:
+        return
+    text = f"{former} shares became {now} at as many times less cost, a split of {ratio[0]}/{ratio[1]} it seems"
+    reason = f"{POSITION}: {text}; its history has not shown it yet"
+    yield m.QuarantineSet(con_id=con_id, symbol=symbol, reason=reason, tech=tech, cause=Cause.SPLIT)
+    yield m.RaiseAlert(key="split_suspected", text=f"{symbol}: {text}; no new orders in it until that is proven")
+    for order in state.live_in(con_id):
+        if order.purpose is not Purpose.STOP and not order.cancel_asked:
+            yield m.OrderCancelAsked(intent=order.intent, reason="sized before a split")
+            yield from cancels(state, order)
+    yield m.RunJob(job="refresh", reason=f"a split of {symbol} would rebase its history")
+
+
+def is_awaited(state: State, judged: tuple[m.SeriesJudged, ...]) -> bool:
+    """Whether some history was rebased of an instrument in which a split is suspected."""
+    rebased = {row.symbol for row in judged if row.rebased is not None}
+    return any(held.cause is Cause.SPLIT and held.symbol in rebased for held in state.quarantines.values())
+
+
+def proven(state: State, row: m.Difference) -> m.SplitBooked | None:
+    """The split that a difference comes from, when position, cost and history all say so."""
+    ratio = _ratio_moved(state, row.con_id)
+    moved = state.moved.get(row.con_id)
+    measured = _rebased(state, row.symbol, moved.at if moved else None)
+    if ratio is None or moved is None or moved.at is None or measured is None:
+        return None
+    new, old = ratio
+    times = Decimal(new) / old
+    total = row.book + row.outside
+    if moved.quantity != total or abs(measured / times - 1) > HISTORY_OFF:
+        return None
+    book = row.account if not row.outside else row.book * new / old
+    if row.account == row.account.to_integral_value():
+        # Where the account has whole shares, half a share of ours and half of theirs is one of theirs.
+        book = book.to_integral_value(ROUND_DOWN)
+    holding, cost = state.book.get(row.con_id), state.account_costs.get(row.con_id)
+    return m.SplitBooked(
+        con_id=row.con_id,
+        symbol=row.symbol,
+        new=new,
+        old=old,
+        book=book,
+        outside=row.account - book,
+        average_cost=holding.average_cost * old / new if holding else ZERO,
+        sizing_price=_sizing_price(state, row.symbol, times),
+        at=moved.at,
+        proof=f"position {total} -> {row.account}, average cost {moved.average_cost} -> {cost}, history rebased by "
+        f"{measured}",
+    )
+
+
+def _ratio_moved(state: State, con_id: int) -> tuple[int, int] | None:
+    """The ratio by which shares last moved one way and their average cost the other, or None."""
+    moved, cost = state.moved.get(con_id), state.account_costs.get(con_id)
+    now = state.account_positions.get(con_id, ("", ZERO))[1]
+    if moved is None or not moved.average_cost or not cost or not moved.quantity or not now:
+        return None
+    # Every trade comes by here: only where shares and cost went by one ratio, whatever it is, is it looked for.
+    by_cost = moved.quantity * moved.average_cost / cost
+    if abs(now - by_cost) > 1 + abs(by_cost) * 2 * COST_OFF:
+        return None
+    for new, old in RATIOS:
+        exact = moved.quantity * new / old
+        is_moved = now in (exact, exact.to_integral_value(ROUND_DOWN))
+        if is_moved and abs(moved.average_cost * old / new / cost - 1) <= COST_OFF:
+            return new, old
+    return None
+
+
+def _rebased(state: State, symbol: str, at: datetime | None) -> Decimal | None:
+    """How the history was last rebased, if that was seen no earlier than the position moved: at `at`."""
+    measured, session = state.rebased.get(symbol, (None, None))
+    if measured is None or session is None or at is None:
+        return None
+    before = [one.date for one in state.sessions if one.close_at <= at]
+    return measured if not before or session >= before[-1] else None
+
+
+def _sizing_price(state: State, symbol: str, times: Decimal) -> Decimal | None:
+    """The price the next decision is sized at, in new shares: it may have been rebased with the history already."""
+    judged = state.judged.get(symbol)
+    price = dict(state.equity.prices).get(symbol) if state.equity else None
+    if price is None or judged is None or judged.close is None:
+        return None if price is None else price / times
+    return min((price, price / times), key=lambda one: abs(one / judged.close - 1) if judged.close else ZERO)

@@ -1,0 +1,110 @@
+"""The readiness certificate: each check is a reason why no order may leave, or None; read by the gate and /readyz."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from longwatch.domain.messages import Link
+from longwatch.domain.order_life.identity import is_reachable
+from longwatch.domain.orders import OrderState
+from longwatch.domain.state import State
+
+Check = Callable[[State, datetime], str | None]
+
+
+def reasons(state: State, tech: datetime) -> tuple[str, ...]:
+    """Every reason why the order gate is shut at technical time `tech`; empty means ready."""
+    return tuple(reason for check in CERTIFICATE if (reason := check(state, tech)) is not None)
+
+
+def is_ready(state: State, tech: datetime) -> bool:
+    """Whether the certificate is whole."""
+    return all(check(state, tech) is None for check in CERTIFICATE)
+
+
+def link_is_up(state: State, tech: datetime) -> str | None:
+    """The API handshake is complete and the account has been read on this connection."""
+    if state.link is Link.READY:
+        return None
+    return f"link: {state.link.value}" + (f" ({state.link_reason})" if state.link_reason else "")
+
+
+def backend_is_up(state: State, tech: datetime) -> str | None:
+    """The gateway has its own link to IB (no 1100 without 1101 or 1102 since)."""
+    return None if state.backend_up else "backend: the gateway has lost its link to IB"
+
+
+def farms_are_up(state: State, tech: datetime) -> str | None:
+    """No farm that orders need is broken: one for history alone keeps none back."""
+    broken = sorted(name for name, farm in state.farms.items() if not farm.up and not farm.history)
+    return f"farms: {', '.join(broken)} broken" if broken else None
+
+
+def account_is_fresh(state: State, tech: datetime) -> str | None:
+    """The latest account download did not fail, is not long ago, and not from before an outage of the backend."""
+    if state.snapshot_failed is not None:
+        parts = "; ".join(f"{part}: {why}" for part, why in state.snapshot_failed.failures)
+        return f"account: the last download failed ({parts})"
+    if state.compared is None:
+        return None
+    if state.backend_up and state.backend_since is not None and state.compared.tech < state.backend_since:
+        return "account: not read since the gateway's link to IB came back"
+    age = (tech - state.compared.tech).total_seconds()
+    limit = state.settings.account_age_seconds
+    return f"account: last read {age:.0f} s ago, over {limit:.0f} s" if age > limit else None
+
+
+def gateway_answers(state: State, tech: datetime) -> str | None:
+    """No order was passed over in silence, its cancel too: behind a window nothing gets through.
+
+    A lost link or a restart of the daemon closes no window, so an order of an earlier connection counts as well; but
+    not one that no cancel reaches any more, or it would hold the account for ever.
+    """
+    for order in state.live_orders():
+        if order.state is not OrderState.UNKNOWN:
+            continue
+        passed_over = order.handed and (order.epoch == state.epoch or is_reachable(state, order))
+        gathered = order.absence
+        is_answered = gathered is not None and (gathered.cancel_not_found or gathered.spoken_of)
+        if passed_over and not order.perm_ids and not is_answered:
+            return f"orders: {order.ref} ({order.symbol}) has no answer at all; is a window open in the gateway?"
+    return None
+
+
+def cash_is_known(state: State, tech: datetime) -> str | None:
+    """The account's value has been heard."""
+    return "cash: the account's value is not known" if state.valued is None else None
+
+
+def clock_is_right(state: State, tech: datetime) -> str | None:
+    """The gateway's clock and ours agree."""
+    if state.clock is None:
+        return "clock: not yet compared with the gateway's"
+    skew, limit = state.clock.skew_seconds, state.settings.clock_skew_seconds
+    return f"clock: {skew:+.1f} s off the gateway's, over {limit:g} s" if abs(skew) > limit else None
+
+
+def instruments_are_known(state: State, tech: datetime) -> str | None:
+    """At least one symbol of the universe is a contract the broker knows; the others stay out on their own."""
+    if not state.settings.universe or any(symbol in state.instruments for symbol in state.settings.universe):
+        return None
+    return "instruments: no symbol of the universe is known to the broker"
+
+
+def book_is_reconciled(state: State, tech: datetime) -> str | None:
+    """A whole account download has been compared with the book; what differs is its instrument's own matter."""
+    return "book: not yet compared with the account" if state.compared is None else None
+
+
+CERTIFICATE: tuple[Check, ...] = (
+    link_is_up,
+    backend_is_up,
+    farms_are_up,
+    account_is_fresh,
+    gateway_answers,
+    cash_is_known,
+    clock_is_right,
+    instruments_are_known,
+    book_is_reconciled,
+)

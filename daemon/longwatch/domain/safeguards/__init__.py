@@ -1,0 +1,1 @@
+"""What rests at the broker to protect a holding: stops and take-profits, and what is held without."""

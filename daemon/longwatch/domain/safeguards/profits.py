@@ -1,0 +1,150 @@
+"""Take-profits: a limit order, good till cancelled, beside the stop of a holding and in its OCA group.
+
+Called by decide after the stops. One a holding, for the shares of its stop, while that rests untouched and nothing else
+of ours works in the instrument. It is never modified: where its size or its price is no longer right it is cancelled,
+and the next one goes into the group only when a reading of the account begun after its end shows what became of it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from longwatch.domain import messages as m
+from longwatch.domain.instruments import Instrument, Side, to_lot, to_tick
+from longwatch.domain.order_life.breaker import is_held_back
+from longwatch.domain.order_life.evidence import Decided
+from longwatch.domain.order_life.identity import cancels, instrument_of
+from longwatch.domain.order_life.submission import submitted
+from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.risk.oca import is_intact, others
+from longwatch.domain.risk.readiness import is_ready
+from longwatch.domain.risk.verbs import Action, forbidden_by
+from longwatch.domain.safeguards.stop_levels import WORTH_MOVING, rules_of
+from longwatch.domain.safeguards.stops import (
+    ACTS_ON,
+    FROZEN,
+    ends_by_itself,
+    instrument_called,
+    is_read_since,
+    known_held,
+)
+from longwatch.domain.state import State
+
+ZERO = Decimal(0)
+RUN = "profit"
+LAST_MINUTE = timedelta(minutes=1)
+"""Before the close: nothing that does not protect is to reach an exchange that has closed meanwhile."""
+
+
+def beside(state: State, event: m.Event) -> Decided:
+    """The take-profits of every holding that an event may be about."""
+    if type(event) not in ACTS_ON:
+        return
+    profits = {order.con_id for order in state.live_orders() if order.purpose is Purpose.PROFIT}
+    if not profits and not _any_rule(state):
+        return
+    about = instrument_of(state, event)
+    held = {con_id for con_id, holding in state.book.items() if holding.quantity}
+    for con_id in [about[0]] if about is not None else sorted(held | profits):
+        quarantine, instrument = state.quarantines.get(con_id), instrument_called(state, con_id)
+        if instrument is not None and not (quarantine is not None and quarantine.cause in FROZEN):
+            yield from _adjusted(state, instrument, event)
+
+
+def _any_rule(state: State) -> bool:
+    settings = state.settings
+    rules = [rule for _, rule in (*settings.stops_of_symbols, *settings.stops_of_strategies)]
+    return any(rule.profit_fraction for rule in rules) or bool(settings.stop and settings.stop.profit_fraction)
+
+
+def level(state: State, instrument: Instrument, held: Decimal) -> Decimal | None:
+    """Where a holding of `held` signed shares is sold with a profit, on the tick grid; None where no rule says so.
+
+    Of several rules the nearest counts; all measure from what was paid on average.
+    """
+    holding, judged = state.book.get(instrument.con_id), state.judged.get(instrument.symbol)
+    paid, atr = holding.average_cost if holding is not None else ZERO, judged.atr if judged is not None else None
+    found = []
+    for rule in rules_of(state, instrument.symbol):
+        if rule.profit_atr_multiple is not None and atr is not None:
+            found.append(rule.profit_atr_multiple * atr)
+        elif rule.profit_fraction is not None:
+            found.append(rule.profit_fraction * paid)
+    if not found or paid <= 0:
+        return None
+    price = paid + min(found) if held > 0 else paid - min(found)
+    return max(to_tick(price, instrument.tick, Side.SELL if held > 0 else Side.BUY), instrument.tick)
+
+
+def _adjusted(state: State, instrument: Instrument, event: m.Event) -> Decided:
+    held = known_held(state, instrument.con_id)
+    price = level(state, instrument, held) if held else None
+    profits = [order for order in state.live_in(instrument.con_id) if order.purpose is Purpose.PROFIT]
+    for order in profits:
+        reason = _why_not_any_more(state, order, to_lot(abs(held), instrument.lot), price, event)
+        if reason is not None and not order.cancel_asked and order.ending is None:
+            yield m.OrderCancelAsked(intent=order.intent, reason=reason)
+            yield from cancels(state, order)
+    if price is not None and not profits:
+        yield from _placed(state, instrument, held, price, event)
+
+
+def _why_not_any_more(state: State, order: Order, held: Decimal, price: Decimal | None, event: m.Event) -> str | None:
+    """Why a take-profit must go; None while it is right, or while it is not known yet what its group has traded."""
+    if ends_by_itself(state, order, event.tech):
+        return None
+    if not held or state.held(order.con_id) * order.side.sign > 0:
+        return "nothing is held any more"
+    if price is None:
+        return "no rule asks for a take-profit any more"
+    if any(one.purpose not in (Purpose.STOP, Purpose.PROFIT) for one in state.live_in(order.con_id)):
+        return "another order works in it"
+    stops = [one for one in others(state, order) if one.is_live and not one.cancel_asked and one.ending is None]
+    if not stops:
+        return "its stop is gone"
+    if order.state is not OrderState.WORKING or any(one.reported > one.told or one.change for one in (order, *stops)):
+        return None
+    if order.remaining != held:
+        return f"it is for {order.remaining} shares, and {held} are held"
+    moves = abs(price - order.decision_price) >= order.decision_price * WORTH_MOVING
+    return f"it moves to {price}" if moves else None
+
+
+def _placed(state: State, instrument: Instrument, held: Decimal, price: Decimal, event: m.Event) -> Decided:
+    con_id, side = instrument.con_id, Side.SELL if held > 0 else Side.BUY
+    live = list(state.live_in(con_id))
+    if len(live) != 1 or live[0].purpose is not Purpose.STOP or live[0].side is not side:
+        return
+    stop = live[0]
+    is_whole = stop.state is OrderState.WORKING and stop.remaining == to_lot(abs(held), instrument.lot)
+    if not is_whole or not is_intact(state, stop) or is_held_back(state, con_id, Purpose.PROFIT, event.at):
+        return
+    if not any(one.is_open(event.at) and one.is_open(event.at + LAST_MINUTE) for one in state.sessions):
+        return
+    ready = is_ready(state, event.tech)
+    if any(forbidden_by(state, con_id, action, ready=ready) for action in (Action.STOP, Action.REDUCE)):
+        return
+    if not all(is_read_since(state, one, event) for one in others(state, stop)):
+        return
+    intent = state.next_intent
+    order = Order(
+        intent=intent,
+        ref=f"lw:{state.journal_id}:{intent}",
+        run_id=f"{RUN}:{instrument.symbol}",
+        con_id=con_id,
+        symbol=instrument.symbol,
+        side=side,
+        quantity=stop.remaining,
+        order_type=OrderType.LIMIT,
+        limit_price=price,
+        stop_price=None,
+        tif="GTC",
+        account=state.account,
+        mode=state.mode,
+        purpose=Purpose.PROFIT,
+        decision_price=price,
+        created_at=event.at,
+        oca_group=stop.oca_group,
+    )
+    yield from submitted(state, order, instrument, event.tech)

@@ -1,0 +1,344 @@
+"""Protective stops: what rests at the broker against what is held, after every event that may change either.
+
+Called by decide. One stop a holding, good till cancelled, in an OCA group of its own, for the shares in the book that
+no other order of ours may sell. While the outcome of a stop, of its cancel or of its modification is open, nothing is
+sent beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import takewhile
+
+from longwatch.domain import messages as m
+from longwatch.domain.instruments import Instrument, Side, to_lot
+from longwatch.domain.order_life import breaker, modification
+from longwatch.domain.order_life.evidence import SELLS_ENDED, Decided, may_go_on
+from longwatch.domain.order_life.identity import cancels, instrument_of
+from longwatch.domain.order_life.submission import asking, submitted
+from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.risk.exposure import still_there, surely_there
+from longwatch.domain.risk.oca import at_most, group_of, is_intact, is_spent, may_be_filled, others
+from longwatch.domain.risk.readiness import is_ready
+from longwatch.domain.risk.verbs import Action, forbidden_by
+from longwatch.domain.safeguards import protection, stop_levels
+from longwatch.domain.state import State
+from longwatch.quick import changed
+
+ZERO = Decimal(0)
+RUN = "stop"
+STOPPED_OUT = "stopped out"
+PROFIT_TAKEN = "its profit taken"
+FROZEN = frozenset({Cause.SPLIT, Cause.OURS_UNKNOWN})
+"""Quarantines under which stops stay as they are: prices, or orders of ours, are not what we know them to be."""
+A_PROBE = timedelta(hours=1)
+"""A stop that was cancelled as unknown, and ended so soon, ended by that: no split comes within a session."""
+
+ACTS_ON = frozenset(
+    {
+        m.ExecutionSeen,
+        m.OpenOrderSeen,
+        m.OrderStatusSeen,
+        m.CompletedOrderSeen,
+        m.SnapshotSeen,
+        m.DataRefreshed,
+        m.ConfigLoaded,
+        m.ControlRequested,
+    }
+)
+"""What may change a holding, a stop, or what is wanted of it. A refusal is not among them: the next reading is."""
+OPENS_GATE = frozenset({m.ClockSeen, m.FarmSeen, m.InstrumentsSeen})
+"""What may end a reason not to be ready, for which a stop could not be placed; after an outage it is a reading."""
+LOOKS_AT = ACTS_ON | OPENS_GATE | {m.OrderErrorSeen, m.OrderWithheld, m.JobSeen, m.LinkLost, m.TimeReached}
+"""After these what is unprotected is noted."""
+
+
+def protect(state: State, event: m.Event) -> Decided:
+    """The stops of every holding that an event may be about."""
+    if type(event) not in LOOKS_AT or not _is_any_matter(state):
+        return
+    about = instrument_of(state, event) if type(event) in ACTS_ON else None
+    for con_id in [about[0]] if about is not None else _concerned(state):
+        if type(event) in ACTS_ON or _is_due(state, con_id, event):
+            yield from _acted(state, con_id, event)
+        yield from _metered(state, con_id, event)
+
+
+def _is_due(state: State, con_id: int, event: m.Event) -> bool:
+    row = state.unprotected.get(con_id)
+    if type(event) in OPENS_GATE:
+        return bool(row and row.unprotected)
+    return isinstance(event, m.TimeReached) and bool(row and row.look_at and row.look_at <= event.tech)
+
+
+def _is_any_matter(state: State) -> bool:
+    return bool(stop_levels.any_rule(state.settings) or state.stop_levels or state.unprotected)
+
+
+def _concerned(state: State) -> list[int]:
+    held = {con_id for con_id, holding in state.book.items() if holding.quantity}
+    ordered = {order.con_id for order in state.live_orders() if order.purpose is Purpose.STOP}
+    return sorted(held | ordered | state.stop_levels.keys() | state.unprotected.keys())
+
+
+def known_held(state: State, con_id: int) -> Decimal:
+    """Signed shares of ours that a stop may sell: those of the book, and where that is in doubt no more than there are.
+
+    A difference that does not stand yet is no doubt: fills and positions arrive seconds apart.
+    """
+    sign = 1 if state.held(con_id) > 0 else -1
+    there = still_there(state, con_id)
+    if con_id in state.quarantines:
+        account = state.account_positions.get(con_id, ("", ZERO))[1] - state.outside.get(con_id, ("", ZERO))[1]
+        there = min(there, max(account * sign, ZERO))
+    return there * sign
+
+
+def _acted(state: State, con_id: int, event: m.Event) -> Decided:
+    quarantine = state.quarantines.get(con_id)
+    instrument = instrument_called(state, con_id)
+    if instrument is None or (quarantine is not None and quarantine.cause in FROZEN):
+        return
+    held, row = known_held(state, con_id), state.stop_levels.get(con_id)
+    if not state.held(con_id):
+        yield from breaker.lapsed(state, con_id)
+    is_wanted = stop_levels.is_wanted(state, con_id, instrument.symbol)
+    if is_wanted and held:
+        yield from stop_levels.levelled(state, instrument, held, event)
+    elif row is not None and not (is_wanted and state.held(con_id)):
+        yield stop_levels.gone(row, event.at, stop_levels.why_none(state, instrument))
+    yield from _adjusted(state, instrument, held if is_wanted else ZERO, event)
+
+
+def instrument_called(state: State, con_id: int) -> Instrument | None:
+    """The instrument of a number, if it is known."""
+    return next((one for one in state.instruments.values() if one.con_id == con_id), None)
+
+
+def _adjusted(state: State, instrument: Instrument, held: Decimal, event: m.Event) -> Decided:
+    """Bring what rests at the broker to what is wanted, one step at a time."""
+    side = Side.SELL if held > 0 else Side.BUY
+    stops = [order for order in state.live_in(instrument.con_id) if order.purpose is Purpose.STOP]
+    waiting = [order for order in stops if order.cancel_asked or order.ending is not None]
+    standing = [order for order in stops if not order.cancel_asked and order.ending is None]
+    useless = [order for order in standing if not held or order.side is not side]
+    keep = max((one for one in standing if one not in useless), key=lambda one: one.remaining, default=None)
+    for order in standing:
+        if order is not keep and not ends_by_itself(state, order, event.tech):
+            another = "another stop rests for these shares"
+            reason = stop_levels.why_none(state, instrument) if order in useless else another
+            yield m.OrderCancelAsked(intent=order.intent, reason=reason)
+            yield from cancels(state, order)
+    if not held or waiting or len(standing) > 1 or useless:
+        return
+    if keep is not None:
+        yield from _changed(state, keep, instrument, abs(held), event)
+    else:
+        yield from _placed(state, instrument, held, event)
+
+
+def ends_by_itself(state: State, order: Order, tech: datetime) -> bool:
+    """Whether the broker is ending, or shrinking, an order because another order of its group has just filled."""
+    group = {one.intent for one in others(state, order) if one.told}
+    since = tech - timedelta(seconds=state.settings.acknowledge_seconds)
+    just_now = takewhile(lambda fill: fill.tech > since, reversed(state.fills.values())) if group else ()
+    return any(fill.intent in group for fill in just_now)
+
+
+def _free(state: State, con_id: int, side: Side, besides: Order | None) -> Decimal:
+    """Shares that other orders of ours on this side may still sell, or buy back, beside a stop and its group."""
+    group = group_of(besides) if besides is not None else ""
+    rest = (one for one in state.live_in(con_id) if one.side is side and one is not besides)
+    return at_most(one for one in rest if not group or group_of(one) != group)
+
+
+# ── a stop that works ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, event: m.Event) -> Decided:
+    """New terms for a working stop; what its group takes from it, the broker takes by itself."""
+    row = state.stop_levels.get(order.con_id)
+    if row is None or row.level is None or order.reported > order.told or ends_by_itself(state, order, event.tech):
+        return
+    if order.stop_price is None:
+        return  # somebody has made it an order of another type: it is theirs now
+    exits = [one for one in others(state, order) if one.is_live]
+    if any(one.state is OrderState.UNKNOWN for one in exits):
+        return  # whatever it fills, the broker takes from the stop: as it is, that is right for either outcome
+    # What an exit of the group has filled unheard, the broker has taken from the stop already.
+    unheard = sum(map(may_be_filled, exits), ZERO)
+    free = to_lot(held - unheard - _free(state, order.con_id, order.side, order), instrument.lot)
+    # A fill that was taken back is not open again at the broker: new terms count from all it was told to have filled.
+    if exits and order.told + free > order.quantity:
+        return  # what the exit fills before the larger stop is there would be taken from the smaller one
+    if order.told + free > order.quantity:
+        lacking = max(held - surely_there(state, order.con_id), ZERO)
+        free = max(to_lot(free - lacking, instrument.lot), order.quantity - order.told)
+    quantity = order.told + max(free, ZERO)
+    if (quantity, row.level) == (order.quantity, order.stop_price) or any(map(is_spent, others(state, order))):
+        return
+    if row.because == stop_levels.BY_HAND and row.at == event.at:
+        return  # a reading will say first whether that was a split
+    if modification.not_modifiable(state, order, event.tech) is not None:
+        return
+    if forbidden_by(state, order.con_id, Action.STOP, ready=True, besides=order.intent) is not None:
+        return
+    if quantity <= order.told:
+        yield m.OrderCancelAsked(intent=order.intent, reason="other orders sell all that is held")
+        yield from cancels(state, order)
+        return
+    why = f"{quantity} behind {row.level} ({row.because})"
+    yield from asking(state, order, instrument, (quantity, None, row.level), why, event.tech)
+
+
+# ── a new one ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event) -> Decided:
+    con_id, side = instrument.con_id, Side.SELL if held > 0 else Side.BUY
+    row = state.stop_levels.get(con_id)
+    # What the last reading of the account did not show may have been taken back: a stop for it could turn it round.
+    quantity = to_lot(min(abs(held), surely_there(state, con_id)) - _free(state, con_id, side, None), instrument.lot)
+    if row is None or row.level is None or quantity <= 0:
+        return
+    if forbidden_by(state, con_id, Action.STOP, ready=is_ready(state, event.tech)) is not None:
+        return
+    last = state.orders.get(state.last_stops.get(con_id, 0))
+    if breaker.is_held_back(state, con_id, Purpose.STOP, event.at):
+        return
+    if last is not None and _was_ended(state, last) and not is_read_since(state, last, event):
+        # A stop that lapsed may have done so with a split that nobody has told of yet.
+        if not isinstance(event, m.SnapshotSeen):
+            yield m.RequestSnapshot(reason=f"the stop of {instrument.symbol} was ended at the broker")
+        return
+    intent = state.next_intent
+    ref = f"lw:{state.journal_id}:{intent}"
+    order = Order(
+        intent=intent,
+        ref=ref,
+        run_id=f"{RUN}:{instrument.symbol}",
+        con_id=con_id,
+        symbol=instrument.symbol,
+        side=side,
+        quantity=quantity,
+        order_type=OrderType.STOP,
+        limit_price=None,
+        stop_price=row.level,
+        tif="GTC",
+        account=state.account,
+        mode=state.mode,
+        purpose=Purpose.STOP,
+        decision_price=row.level,
+        created_at=event.at,
+        oca_group=ref,
+    )
+    yield from submitted(state, order, instrument, event.tech)
+
+
+def _was_ended(state: State, last: Order) -> bool:
+    """Whether the last stop was ended by the broker, neither for us nor with its group.
+
+    An unknown one is cancelled to prove that it is not there: where it was, it ends for us.
+    """
+    has_worked = last.state is not OrderState.ABSENT or bool(last.perm_ids)
+    is_over = last.state in (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.ABSENT) and has_worked
+    is_probed = last.probed and bool(last.moved_at and last.sent_at and last.moved_at - last.sent_at < A_PROBE)
+    is_for_us = last.cancel_asked or is_probed
+    return is_over and not is_for_us and not any(map(is_spent, others(state, last)))
+
+
+def is_read_since(state: State, last: Order, event: m.Event) -> bool:
+    """Whether this is a reading of the account, in an open session, begun after that order had ended."""
+    if not isinstance(event, m.SnapshotSeen) or last.moved_at is None or event.started_tech < last.moved_at:
+        return False
+    began_at = event.at - (event.tech - event.started_tech)
+    return any(session.is_open(began_at) for session in state.sessions)
+
+
+# ── fills ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def after_fill(state: State, fact: m.FillBooked, event: m.Event) -> Decided:
+    """A stop, or a take-profit, has traded: what would buy the shares back is cancelled until the next session."""
+    order = state.orders.get(fact.intent) if fact.intent is not None else None
+    if order is None or not order.rests or not fact.quantity:
+        return
+    is_stop = order.purpose is Purpose.STOP
+    reason = STOPPED_OUT if is_stop else PROFIT_TAKEN
+    row = state.breakers.get((order.con_id, Purpose.ENTRY, reason))
+    if row is None or row.until is None or row.until <= event.at:
+        what = f"its stop at {order.stop_price} was triggered" if is_stop else f"profit taken at {order.limit_price}"
+        text = f"{order.symbol}: {what}, {fact.quantity} at {fact.price} so far"
+        yield m.RaiseAlert(key="stopped_out" if is_stop else "profit_taken", text=text)
+    if state.settings.reenter_after_stop:
+        return
+    yield from breaker.hold(state, [changed(order, purpose=Purpose.ENTRY)], reason, event.at)
+    for entry in _entries(state.live_in(order.con_id)):
+        yield m.OrderCancelAsked(intent=entry.intent, reason=reason)
+        yield from cancels(state, entry)
+
+
+def _entries(orders: Iterable[Order]) -> list[Order]:
+    return [order for order in orders if order.purpose is Purpose.ENTRY and not order.cancel_asked]
+
+
+def after_terms(state: State, fact: m.OrderTermsSet, event: m.Event) -> Decided:
+    """Somebody has moved a stop at the broker: nobody moves it back. An exit may have waited for its new terms."""
+    order, row = state.orders[fact.intent], state.stop_levels.get(state.orders[fact.intent].con_id)
+    if order.purpose is not Purpose.STOP:
+        return
+    is_moved = fact.text == modification.BY_SOMEBODY and row is not None and fact.stop_price != row.level
+    if row is not None and is_moved and fact.stop_price is not None:
+        yield stop_levels.by_hand(row, fact.stop_price, event.at)
+    if fact.change is None and may_go_on(state):
+        yield m.RunJob(job="rebalance", reason=SELLS_ENDED)
+
+
+# ── beside other orders ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_the_way(state: State, con_id: int, side: Side, *, reduces: bool) -> list[Order]:
+    """The live orders that must have ended before a trade on `side`: with them it could turn a position round.
+
+    An untouched stop is none of these: an exit enters its group, and what adds to the holding is on its other side. An
+    exit in the group is: a second one would be shrunk by the first. So is a take-profit: it goes first.
+    """
+    held = still_there(state, con_id)
+    found = []
+    for order in state.live_in(con_id):
+        if order.purpose is Purpose.PROFIT:
+            is_in_the_way = order.side is side or order.remaining > held
+        elif order.purpose is not Purpose.STOP:
+            is_in_the_way = order.side is not side or (reduces and bool(group_of(order)))
+        elif order.side is side:
+            is_in_the_way = not (reduces and is_intact(state, order))
+        else:
+            is_in_the_way = order.remaining > held
+        if is_in_the_way:
+            found.append(order)
+    return found
+
+
+# ── at the write ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def overtaken(state: State, order: Order) -> str | None:
+    """Asked when an order's bytes are about to be written: why it would now sell, or buy back, more than is held."""
+    if order.rests and order.quantity > abs(known_held(state, order.con_id)):
+        return "less is held than it would sell"
+    stops = [one for one in others(state, order) if one.purpose is Purpose.STOP]
+    if order.purpose in (Purpose.REDUCE, Purpose.PROFIT) and any(one.told or one.reported for one in stops):
+        return "the stop of these shares has been triggered"
+    if order.purpose is Purpose.PROFIT and not any(one.is_live and is_intact(state, one) for one in stops):
+        return "the stop it belongs to is gone, or about to be"
+    return None
+
+
+def _metered(state: State, con_id: int, event: m.Event) -> Decided:
+    instrument = instrument_called(state, con_id)
+    symbol = instrument.symbol if instrument is not None else state.book[con_id].symbol if con_id in state.book else ""
+    wanted = abs(known_held(state, con_id)) if stop_levels.is_wanted(state, con_id, symbol) else ZERO
+    yield from protection.metered(state, con_id, symbol, wanted, event)

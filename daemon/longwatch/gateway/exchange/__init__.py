@@ -1,0 +1,1 @@
+"""The simulated exchange and broker: orders meet the market, fills are booked to accounts, reports go out."""
