@@ -1,4 +1,4 @@
-"""The conditions of readiness as rows of the table of limits: while one is not met no order leaves; joined by table.py."""
+"""The conditions of readiness as rows of the table of limits: not met, no order leaves; joined by table.py."""
 
 from __future__ import annotations
 

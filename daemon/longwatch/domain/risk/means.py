@@ -1,4 +1,4 @@
-"""What the account allows, each a row of the table of limits: cash, day trades, liquidity, borrowing; joined by table.py.
+"""What the account allows, each a row of the table of limits: cash, day trades, liquidity, loans; joined by table.py.
 
 Judged by the figures of the last reading of the account. A mock account has none, and is held back by none of this.
 """
