@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from longwatch.config import checks
@@ -311,12 +313,18 @@ def test_sizing_that_contradicts_itself_is_refused_by_line(sizing: str, own: str
 
 def test_figures_of_a_strategys_own_are_taken_beside_the_method_that_uses_them() -> None:
     """Its own method, or the general one."""
-    for sizing, own in [
-        ("sizing: {method: portfolio}", "target_volatility: 0.2"),
-        ("sizing: {method: risk}", "risk_fraction: 0.01"),
-        ("sizing: {}", "sizing_method: volatility\n      target_volatility: 0.2"),
+    for sizing, own, taken in [
+        ("sizing: {method: portfolio}", "target_volatility: 0.2", ("portfolio", None, Decimal("0.2"), None)),
+        ("sizing: {method: risk}", "risk_fraction: 0.01", ("risk", None, None, Decimal("0.01"))),
+        (
+            "sizing: {}",
+            "sizing_method: volatility\n      target_volatility: 0.2",
+            ("weights", "volatility", Decimal("0.2"), None),
+        ),
     ]:
-        parse(STRATEGY.format(sizing=sizing, own=own), name="f", environ={})
+        settings = parse(STRATEGY.format(sizing=sizing, own=own), name="f", environ={}).settings
+        (one,) = settings.strategies
+        assert (settings.sizing.method, one.sizing_method, one.target_volatility, one.risk_fraction) == taken
 
 
 def test_leverage_that_a_limit_cuts_is_worth_a_word() -> None:

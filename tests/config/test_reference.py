@@ -110,29 +110,20 @@ def test_what_decisions_depend_on_follows_the_configuration() -> None:
 
 def test_how_a_strategy_is_sized_follows_the_configuration() -> None:
     """The general rules for all, and beside them those of strategies that have a method or a figure of their own."""
-    sizing = SizingSettings(
-        method="risk",
-        target_volatility=Decimal("0.2"),
-        volatility_floor=Decimal("0.03"),
-        correlation=Decimal("0.4"),
-        max_leverage=Decimal(2),
-        risk_fraction=Decimal("0.01"),
-        stop_atr_multiple=Decimal(4),
-        buffer_fraction=Decimal("0.1"),
-    )
+    figures: dict[str, Any] = {
+        "target_volatility": Decimal("0.2"),
+        "volatility_floor": Decimal("0.03"),
+        "correlation": Decimal("0.4"),
+        "max_leverage": Decimal(2),
+        "risk_fraction": Decimal("0.01"),
+        "stop_atr_multiple": Decimal(4),
+    }
+    sizing = SizingSettings(method="risk", buffer_fraction=Decimal("0.1"), **figures)
     plain = StrategySettings(name="plain", path="a:B")
     own = StrategySettings(name="own", path="a:B", sizing_method="portfolio", target_volatility=Decimal("0.3"))
     bold = StrategySettings(name="bold", path="a:B", risk_fraction=Decimal("0.02"))
     trade = trade_settings(Settings(sizing=sizing, strategies=(plain, own, bold)), ())
-    general = SizingRules(
-        method="risk",
-        target_volatility=Decimal("0.2"),
-        volatility_floor=Decimal("0.03"),
-        correlation=Decimal("0.4"),
-        max_leverage=Decimal(2),
-        risk_fraction=Decimal("0.01"),
-        stop_atr_multiple=Decimal(4),
-    )
+    general = SizingRules(method="risk", **figures)
     assert (trade.sizing, trade.buffer_fraction) == (general, Decimal("0.1"))
     assert trade.sizing_of == (
         ("own", replace(general, method="portfolio", target_volatility=Decimal("0.3"))),

@@ -53,14 +53,16 @@ def value_at_worst(state: State, con_id: int, side: Side, price: Decimal) -> Dec
 
 
 class Limited(Play):
-    """A play in which every intended order is held against the limits, with it counted."""
+    """A play in which every intended order is held against the limits, with it counted; `judged` are their intents."""
 
     seen: Counter[str]
+    judged: list[int]
 
     def folded(self, fact: m.Fact) -> None:
         if isinstance(fact, m.OrderIntended):
             self.seen[fact.order.purpose] += 1
             self.within_limits(fact.order)
+            self.judged.append(fact.order.intent)
 
     def within_limits(self, order: Order) -> None:
         state, limits = self.state, self.state.settings
@@ -90,14 +92,15 @@ class Limited(Play):
 
 def limited(acts, **changes) -> Limited:
     play = Limited(settings=replace(SETTINGS, **changes))
-    play.seen = Counter()
+    play.seen, play.judged = Counter(), []
     return played(acts, play)  # type: ignore[return-value]
 
 
 @given(plays, st.booleans(), st.sampled_from([D("0.1"), D("0.25"), D("0.4")]), st.sampled_from([None, STOP]))
 def test_no_order_is_intended_that_could_pass_a_limit(acts, short, weight, stop) -> None:
     """Position, working, unknown, foreign and outside together, each side apart, within weight, size and gross."""
-    limited(acts, allow_short=short, max_weight=weight, max_position_size=D(900), stop=stop)
+    play = limited(acts, allow_short=short, max_weight=weight, max_position_size=D(900), stop=stop)
+    assert play.judged == [order.intent for order in play.state.orders.values() if not order.twin_of]
 
 
 @given(plays)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
@@ -13,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from longwatch import cli
 from longwatch.domain import messages as m
 from longwatch.domain.state import State, fingerprint
 from longwatch.explain.listing import listed
@@ -26,9 +23,9 @@ from longwatch.journal.travel import LAST_COUNTS, state_at
 from longwatch.simulation.booked import books
 from tests.explain.made import demo, journal_of, ran
 from tests.journal.made import a_day, checkpoint, folded, journal_at, write
+from tests.ops.shell import Shell, shell_of
 
 NOTHING_TO_DO = {"at its target", "too little to trade: within the band", "nothing is wanted of it or held"}
-Shell = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +40,7 @@ def faulty() -> Path:
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Runs a command: exit code, standard output, standard error."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["longwatch", *map(str, words)])
-        try:
-            cli.main()
-        except SystemExit as end:
-            return int(end.code or 0), *capsys.readouterr()
-        return 0, *capsys.readouterr()
-
-    return run
+    return shell_of(monkeypatch, capsys)
 
 
 def facts(path: Path, kind: type) -> list[Any]:

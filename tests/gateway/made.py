@@ -118,6 +118,12 @@ class PlainClient(asyncio.Protocol):
         defaults = {**stock(), "action": action, "totalQuantity": Decimal(str(quantity)), "orderType": order_type}
         self.ask("placeOrder", orderId=order_id, **{**defaults, "tif": "DAY", **values})
 
+    async def round_trip(self, quantity: float = 100) -> None:
+        """Buy at the market under order id 1, and sell the same under 2."""
+        for order_id, action in ((1, "BUY"), (2, "SELL")):
+            self.order(order_id, action, quantity)
+            await asyncio.sleep(2)
+
     def replies(self, *names: str) -> list[dict[str, Any]]:
         return [reply.values for _, reply in self.heard if reply.name in names]
 

@@ -30,10 +30,7 @@ def test_a_cash_account_spends_what_has_settled_and_no_more() -> None:
 
     async def scenario(gateway: Gateway) -> None:
         client = await PlainClient.connect()
-        client.order(1, "BUY", 100)
-        await asyncio.sleep(2)
-        client.order(2, "SELL", 100)
-        await asyncio.sleep(2)
+        await client.round_trip()
         client.order(3, "BUY", 10, "LMT", lmtPrice=1)
         await asyncio.sleep(2)
         shown = await summary(client)

@@ -348,10 +348,7 @@ def test_a_short_sale_waits_until_shares_are_located() -> None:
 
     async def scenario(gateway: Gateway) -> None:
         client = await PlainClient.connect()
-        client.order(1, "BUY", 100)
-        await asyncio.sleep(2)
-        client.order(2, "SELL", 100)
-        await asyncio.sleep(2)
+        await client.round_trip()
         assert "3 Filled" in client.story(2)
         client.order(3, "SELL", 50)
         await asyncio.sleep(2)

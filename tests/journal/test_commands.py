@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from longwatch import cli
 from longwatch.domain.state import fingerprint
 from longwatch.journal import copying
 from longwatch.journal.checkpoints import recovered
@@ -40,6 +39,7 @@ from tests.journal.made import (
 )
 from tests.journal.test_archive import FAR, moved
 from tests.journal.test_upgrade import LAYOUT_1, old  # noqa: F401 - a fixture
+from tests.ops.shell import Shell, shell_of
 from tests.ops.test_cli import HEAVY
 
 NAMES = sorted(str(command.callback.__name__) for command in app.registered_commands if command.callback)
@@ -53,19 +53,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a command: exit code, standard output, standard error."""
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     monkeypatch.delenv(PATH_VARIABLE, raising=False)
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["longwatch", "journal", *map(str, words)])
-        try:
-            cli.main()
-        except SystemExit as end:
-            return int(end.code or 0), *capsys.readouterr()
-        return 0, *capsys.readouterr()
-
-    return run
+    return shell_of(monkeypatch, capsys, "journal")
 
 
 def test_the_promised_commands_are_there() -> None:

@@ -20,6 +20,7 @@ from longwatch.ops.ask import DEFAULT_SOCKET, SOCKET_VARIABLE
 from longwatch.ops.control import COMMANDS, ControlServer, Reply
 from longwatch.ops.status import READINGS, reply_of
 from tests.ops.made import HandClock, runtime_of, traded_state
+from tests.ops.shell import exit_code
 
 HEAVY = (
     "aiohttp",
@@ -80,16 +81,8 @@ class Shell:
 
     async def __call__(self, *words: object) -> tuple[int, str, str]:
         self._monkeypatch.setattr(sys, "argv", ["longwatch", *map(str, words)])
-        code = await asyncio.to_thread(_exit_code)
+        code = await asyncio.to_thread(exit_code)
         return code, *self._capsys.readouterr()
-
-
-def _exit_code() -> int:
-    try:
-        cli.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -119,12 +120,21 @@ def test_a_fifo_halts_and_holds_nobody_up(tmp_path: Path) -> None:
     assert [one[0] for one in asked] == ["halt", "is there"] and alerts == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_halts(tmp_path: Path) -> None:
-    """It is there."""
+def test_a_file_that_may_not_be_read_halts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there. Root may read everything, so it is the opening that is refused, and not the file's mode."""
     path = tmp_path / "HALT"
-    path.touch(mode=0)
-    assert first_line(path) == ""
+    path.write_text("enough")
+    refused = []
+
+    def refuses(name: str, flags: int) -> int:
+        refused.append(name)
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuses)
+        assert first_line(path) == ""
+    assert [Path(name) for name in refused] == [path]
+    assert first_line(path) == "enough"
 
 
 async def test_a_look_that_hangs_is_the_only_one_and_other_work_goes_on(
