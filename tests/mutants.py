@@ -9,6 +9,9 @@ What was noticed is kept in .mutants, and not asked again while the module stays
 from __future__ import annotations
 
 import argparse
+import ast
+import difflib
+import functools
 import gc
 import hashlib
 import importlib
@@ -344,10 +347,19 @@ def forked(work: Callable[[], Any], seconds: float | None) -> tuple[int, Any]:
 
 def difference(module: str, name: str) -> str:
     """The change, as a diff of its function."""
-    apply = importlib.import_module("mutmut.mutation.diff_apply")
+    made, original = functions_of(module), f"{name.rpartition('__mutmut_')[0]}__mutmut_orig"
+    before, after = made[original].replace(original, ""), made[name].replace(name, "")
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0))[2:]
+    return "\n".join(lines)
+
+
+@functools.cache
+def functions_of(module: str) -> dict[str, str]:
+    """The source of each function of the copy with all changes; mutmut's own way parses it anew for each of them."""
     source = source_of(module).read_text()
-    diff = apply.get_diff_for_mutant(f"{dotted(module)}.{name}", source=source, path=f"{module}.py")
-    return "\n".join(line for line in diff.splitlines()[2:] if line[:1] in "+-@")
+    lines = source.splitlines(keepends=True)
+    found = (one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
+    return {one.name: "".join(lines[one.lineno - 1 : one.end_lineno]) for one in found}
 
 
 if __name__ == "__main__":
