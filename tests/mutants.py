@@ -61,8 +61,11 @@ BESIDE = {
     "protection": ("unprotected",),
     "breaker": ("risk",),
     "modification": ("patience", "revived"),
-    "resolution": ("undecidable", "unknown"),
+    "resolution": ("resolution_names", "undecidable", "unknown"),
     "means": ("risk", "what_if"),
+    "claims": ("identity", "others"),
+    "submission": ("at_the_write", "modification", "what_if", "worst_case"),
+    "links": ("outage", "readiness", "lifecycle", "orders", "identity"),
 }
 """Whose tests are about a module too, though they do not import it: a first look asks them as well."""
 NEVER = ("test_fold.py",)
