@@ -60,7 +60,7 @@ BESIDE = {
     "stop_levels": ("protection",),
     "protection": ("unprotected",),
     "breaker": ("risk",),
-    "modification": ("patience", "revived"),
+    "modification": ("modification_terms", "patience", "revived"),
     "resolution": ("resolution_names", "undecidable", "unknown"),
     "means": ("risk", "what_if"),
     "claims": ("identity", "others"),
@@ -173,6 +173,8 @@ def inside(module: str, only: re.Pattern[str], *, is_quick: bool) -> int:
 
     asker = Asker(module, [name for name in names if only.search(name)], keep, is_quick=is_quick)
     tests = [f"tests/domain/{path.name}" for path in sorted(Path("tests/domain").glob("test_*.py"))]
+    if is_quick:
+        tests = [name for name in tests if name in concerned(module)]
     ignored = [f"--deselect=tests/domain/{name}" for name in NEVER]
     options = [
         "-q",
@@ -217,9 +219,7 @@ class Asker:
         """Learn which tests reach which function, then ask of each change those that reach it."""
         took = json.loads(TOOK.read_text()) if TOOK.exists() else {}
         own = concerned(self.module)
-        items = {item.nodeid: item for item in session.items}
-        if self.is_quick:
-            items = {name: one for name, one in items.items() if _file(name) in own and not is_long(one, took)}
+        items = {item.nodeid: item for item in session.items if not (self.is_quick and is_long(item, took))}
         reached = self._learned(list(items.values()))
         TOOK.write_text(json.dumps(took | {nodeid: seconds for nodeid, (seconds, _) in reached.items()}))
         self._caches = caches()

@@ -24,6 +24,7 @@ from longwatch.domain.orders import Order, OrderState
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import Conduct
 from longwatch.gateway.exchange.ledger import Execution
+from longwatch.gateway.exchange.orders import REDUCES_WITH_BLOCK
 from longwatch.gateway.exchange.orders import Order as TrueOrder
 from longwatch.gateway.market.market import Instrument, Market, Replay
 from longwatch.gateway.market.path import DayBar
@@ -32,6 +33,7 @@ from tests.domain.world import ACCOUNT, CLIENT, CLOSE, CON_IDS, OPEN, SESSION
 from tests.gateway.made import PlainClient, on_a_gateway, until
 
 D = Decimal
+NONE = D(0)
 VERSION = 176
 ENDS = {
     "Filled": OrderState.FILLED,
@@ -51,6 +53,8 @@ class Truth:
     ends: frozenset[OrderState]
     fills: dict[str, tuple[Decimal, Decimal]]
     exists: bool = True
+    left: Decimal = NONE
+    """Shares that it may still fill there."""
 
     @property
     def filled(self) -> Decimal:
@@ -135,6 +139,10 @@ class Teller:
             "lmtPrice": float(order.limit_price or 0),
             "tif": order.tif,
         }
+        if order.stop_price is not None:
+            values["auxPrice"] = float(order.stop_price)
+        if order.oca_group:
+            values |= {"ocaGroup": order.oca_group, "ocaType": REDUCES_WITH_BLOCK}
         values |= {"order_type": order.order_type.value} | changed
         self.client.order(order.order_id, order.side.value, int(order.quantity), **values)
 
@@ -164,6 +172,15 @@ class Teller:
                 return
             await asyncio.sleep(5)
         raise AssertionError(f"the market never filled {at_least} of {order.symbol}")
+
+    async def until_ended(self, order: Order) -> None:
+        """Wait until the order is over at the gateway."""
+        for _ in range(2000):
+            true = self.true(order)
+            if true is not None and not true.is_live:
+                return
+            await asyncio.sleep(5)
+        raise AssertionError(f"order {order.ref} never ended")
 
     async def stage(self, seconds: float = 2.0) -> None:
         """Let what was done be answered, then ask for everything."""
@@ -252,7 +269,7 @@ class Teller:
             ends = {OrderState.EXPIRED if end is OrderState.CANCELLED else end for end in ends}
         if OrderState.FILLED in ends and sum((shares for shares, _ in fills.values()), D(0)) < true.filled:
             ends = ends | {OrderState.EXPIRED}
-        return Truth(ends=frozenset(ends), fills=fills)
+        return Truth(ends=frozenset(ends), fills=fills, left=D(0) if ends else true.remaining)
 
 
 Script = Callable[[Teller], Awaitable[None]]
@@ -322,6 +339,51 @@ async def several(teller: Teller) -> None:
             case "kill":
                 teller.gateway.desk.exchange.cancel_all()
         await teller.stage(random.choice((0.3, 2.0)))
+
+
+# ── the stories of a group ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _both_at_work(teller: Teller) -> tuple[Order, Order]:
+    """The account holds what the daemon has adopted; a stop is sent for it, and then an exit in its group."""
+    stop, sale = teller.orders.values()
+    teller.gateway.ledger.transfer(ACCOUNT, stop.con_id, stop.symbol, stop.quantity, D(100), teller.ears.now())
+    teller.place(stop)
+    await asyncio.sleep(1)
+    teller.place(sale)
+    return stop, sale
+
+
+async def exit_filled(teller: Teller) -> None:
+    """The exit fills whole: the broker ends the stop with its group."""
+    _, sale = await _both_at_work(teller)
+    await teller.until_filled(sale, int(sale.quantity))
+    await teller.stage()
+
+
+async def exit_part_filled_then_cancelled(teller: Teller) -> None:
+    """A part of the exit fills and makes the stop smaller, which rests on when the exit is cancelled."""
+    _, sale = await _both_at_work(teller)
+    await teller.until_filled(sale, 1)
+    await teller.stage()
+    teller.cancel(sale)
+    await teller.stage()
+
+
+async def exit_part_filled_then_stopped_out(teller: Teller) -> None:
+    """A part of the exit fills; then the stop is triggered, fills what was left to it, and ends the exit."""
+    stop, sale = await _both_at_work(teller)
+    await teller.until_filled(sale, 1)
+    await teller.stage()
+    await teller.until_ended(stop)
+    await teller.stage()
+
+
+async def stopped_out(teller: Teller) -> None:
+    """The stop is triggered before the exit has filled anything, and ends it."""
+    stop, _ = await _both_at_work(teller)
+    await teller.until_ended(stop)
+    await teller.stage()
 
 
 # ── the stories of one order ────────────────────────────────────────────────────────────────────────────────────────
@@ -534,3 +596,17 @@ SINGLE: dict[str, tuple[Script, dict[str, Any]]] = {
     "modified too late": (modified_too_late, {}),
     "filled untold": (filled_untold, LITTLE),
 }
+
+GROUPS: dict[str, tuple[Script, dict[str, Any]]] = {
+    "the exit filled": (exit_filled, {"at": OPEN + timedelta(minutes=17)}),
+    "the exit filled in part, then cancelled": (
+        exit_part_filled_then_cancelled,
+        LITTLE | {"at": OPEN + timedelta(minutes=17)},
+    ),
+    "the exit filled in part, then stopped out": (
+        exit_part_filled_then_stopped_out,
+        LITTLE | {"at": OPEN + timedelta(minutes=22, seconds=30)},
+    ),
+    "stopped out": (stopped_out, {"at": OPEN + timedelta(minutes=24)}),
+}
+"""Of a stop and an exit in its OCA group."""

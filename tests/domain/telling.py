@@ -25,6 +25,7 @@ from tests.domain.world import ACCOUNT, CLIENT, CLOSE, EQUITY, World
 
 D = Decimal
 NEARLY = D("1e-9")
+WORKS = "Submitted"
 ROUNDS = 8
 """Of downloads after the last message; two settle whatever the broker still shows."""
 
@@ -85,8 +86,17 @@ class Daemon:
         self.do(replace(event, at=self.now, tech=self.now))
 
     def do(self, event: m.Event) -> None:
-        done = step(self.state, event)
-        self.cancels += [effect for effect in done.effects if isinstance(effect, m.CancelOrder)]
+        """What the daemon decides to send besides cancels never leaves: a story's orders were sent before it began."""
+        for effect in step(self.state, event).effects:
+            match effect:
+                case m.CancelOrder():
+                    self.cancels.append(effect)
+                case m.SubmitOrder() | m.ModifyOrder():
+                    self.withhold(effect.order)
+
+    def withhold(self, order: Order) -> None:
+        number = order.change.number if order.change is not None else 0
+        self.do(m.OrderWithheld(at=self.now, tech=self.now, intent=order.intent, reason="no link", change=number))
 
     def reset(self) -> None:
         """What the downloads show is at least as new as the newest message heard."""
@@ -166,8 +176,10 @@ class Daemon:
         """What the daemon claims of an order by now that is not so, or None."""
         for order in self.state.orders.values():
             if order.state not in TERMINAL:
+                if order.remaining < self.truth(order).left:
+                    return f"{order.ref} is thought to have {order.remaining} left; in truth {self.truth(order).left}"
                 continue
-            truth = self.stages[-1].truths[order.intent]
+            truth = self.truth(order)
             if order.state not in truth.ends:
                 return f"{order.ref} is claimed {order.state.value}; in truth {_words(truth)}"
             if self.is_pending(order):
@@ -181,10 +193,14 @@ class Daemon:
                 return wrong
         return None
 
+    def truth(self, order: Order, stage: int = -1) -> Truth:
+        """The order at the gateway, as it stood after a stage."""
+        return self.stages[stage].truths.get(order.intent, UNSENT)
+
     def _differs_from(self, order: Order, truth: Truth, fills: dict[str, tuple[Decimal, Decimal]]) -> str | None:
         """Told executions count, but those the exchange has since taken back without a word may be left out."""
         wrong = _differ(order, Truth(ends=truth.ends, fills=fills))
-        books = self.stages[max(self.stage, 0)].truths[order.intent].fills
+        books = self.truth(order, max(self.stage, 0)).fills
         still = {stem: fill for stem, fill in fills.items() if stem in books}
         return wrong and _differ(order, Truth(ends=truth.ends, fills=still)) and wrong
 
@@ -204,7 +220,7 @@ class Daemon:
             stem, _, revision = row.exec_id.rpartition(".")
             if row.exec_id in self.known and (stem not in fills or fills[stem][2] < revision):
                 fills[stem] = (row.quantity, row.price, revision)
-        for stem in self.stages[-1].truths[order.intent].fills:
+        for stem in self.truth(order).fills:
             if stem not in fills:
                 return f"{order.ref} is claimed {order.state.value} before {stem} was heard of"
         return {stem: (quantity, price) for stem, (quantity, price, _) in fills.items()}
@@ -217,10 +233,10 @@ class Daemon:
 
     def wrong_in_the_end(self) -> str | None:
         """What is not known as it is, after everything has been read; None also where the daemon says it can't know."""
-        truths, doubtful = self.stages[-1].truths, self.state.quarantines
-        all_ended = all(truth.ends for truth in truths.values())
+        doubtful = self.state.quarantines
+        all_ended = all(truth.ends for truth in self.stages[-1].truths.values())
         for order in self.state.orders.values():
-            truth = truths[order.intent]
+            truth = self.truth(order)
             waits = order.ending is not None and order.told < order.reported and not all_ended
             if order.state is OrderState.UNKNOWN or order.con_id in doubtful or waits:
                 continue
@@ -229,6 +245,8 @@ class Daemon:
             if not truth.ends:
                 if not order.is_live:
                     return f"{order.ref} is claimed {order.state.value}; in truth it works"
+                if order.remaining != truth.left:
+                    return f"{order.ref} is thought to have {order.remaining} left in the end; in truth {truth.left}"
             elif order.state not in truth.ends:
                 return f"{order.ref} is {order.state.value} in the end; in truth {_words(truth)}"
             if wrong := _differ(order, truth, price=not self.is_pending(order)):
@@ -245,6 +263,7 @@ class Daemon:
         return unknown or bool(self.state.quarantines)
 
 
+UNSENT = Truth(ends=frozenset({OrderState.UNSENT}), fills={}, exists=False)
 NOTHING = Download(rows=(), positions=(), open_perm_ids=(), completed_perm_ids=(), exec_ids=())
 
 
@@ -288,26 +307,32 @@ def letters(stages: Sequence[Stage]) -> list[m.Event]:
 def core(stages: Sequence[Stage]) -> list[m.Event]:
     """The letters without those that say to the daemon what another of them says: every order of these can be told.
 
-    PreSubmitted is Submitted to it, PendingCancel as well, a row of an order that has ended names it and no more, and
-    of several commissions or positions the newest stands for all. Where statuses tell of fills, the first says nothing
-    that its openOrder does not.
+    Of one order PreSubmitted is Submitted to it where the size is the same, PendingCancel as well, a row of an order
+    that has ended names it and no more, and of several commissions or positions the newest stands for all. Where
+    statuses tell of fills, the first says nothing that its openOrder does not.
     """
     every = letters(stages)
-    newest = {type(one): one for one in every}
-    seen = {(type(one), getattr(one, "status", "")) for one in every}
-    counts = any(isinstance(one, m.OrderStatusSeen) and one.filled for one in every)
-    return [one for one in every if not _says_nothing_new(one, newest, seen, counts)]
+    owners = {one.exec_id: one.order_id for one in every if isinstance(one, m.ExecutionSeen)}
+    of_order: dict[int, list[m.Event]] = {}
+    for one in every:
+        owner = owners.get(one.exec_id, 0) if isinstance(one, m.CommissionSeen) else getattr(one, "order_id", 0)
+        of_order.setdefault(owner, []).append(one)
+    needless = [one for mine in of_order.values() for one in mine if _says_nothing_new(one, mine)]
+    return [one for one in every if one not in needless]
 
 
-def _says_nothing_new(one: m.Event, newest: dict[type, m.Event], seen: set[tuple[type, str]], counts: bool) -> bool:
+def _says_nothing_new(one: m.Event, every: Sequence[m.Event]) -> bool:
+    """Whether others of the messages about its order say the same."""
     match one:
         case m.CommissionSeen() | m.PositionSeen():
-            return newest[type(one)] is not one
+            return next(other for other in reversed(every) if type(other) is type(one)) is not one
         case m.OpenOrderSeen():
-            return one.status == "Filled" or (one.status != "Submitted" and (type(one), "Submitted") in seen)
+            sizes = {other.quantity for other in every if isinstance(other, m.OpenOrderSeen) and other.status == WORKS}
+            return one.status == "Filled" or (one.status != WORKS and one.quantity in sizes)
         case m.OrderStatusSeen():
-            waits = one.status in ("PreSubmitted", "PendingCancel") and (type(one), "Submitted") in seen
-            return waits or (one.status == "Submitted" and not one.filled and counts)
+            told = [other for other in every if isinstance(other, m.OrderStatusSeen)]
+            waits = one.status in ("PreSubmitted", "PendingCancel") and any(other.status == WORKS for other in told)
+            return waits or (one.status == WORKS and not one.filled and any(other.filled for other in told))
         case _:
             return False
 

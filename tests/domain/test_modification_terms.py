@@ -1,0 +1,327 @@
+"""A modification judged and told in full: each price and size it is asked by, and what its refusal or its end says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.decide import Step, gate, next_deadline
+from longwatch.domain.instruments import Side
+from longwatch.domain.order_life import breaker, modification
+from longwatch.domain.orders import OrderState, Purpose
+from longwatch.domain.replies import objection
+from tests.domain.test_modification import ask, asking, handed, refused, shown, working
+from tests.domain.world import DAY, EQUITY, SETTINGS, World, alerts, of_kind, perm_id
+
+D = Decimal
+S = OrderState
+WAITING = {"order_type": "STP", "stop_offset_bps": D(50)}
+"""An entry that waits for 100.52 to be paid."""
+
+
+def changed(step: Step) -> m.OrderChangeAsked | None:
+    found = of_kind(step.facts, m.OrderChangeAsked)
+    return found[0] if found else None
+
+
+def refusal(step: Step) -> m.TradeRefused:
+    (fact,) = of_kind(step.facts, m.TradeRefused)
+    assert not of_kind(step.effects, m.ModifyOrder)
+    return fact
+
+
+def selling() -> tuple[World, int]:
+    """SELL 50 of 100 AAA, acknowledged."""
+    world = World.ready(replace(SETTINGS, adopt_existing=True), AAA=100)
+    intent = world.one(AAA="0.05")
+    world.acknowledge(intent)
+    assert world.order(intent).purpose is Purpose.REDUCE
+    return world, intent
+
+
+# ── asked for ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_stop_price_is_rounded_so_that_the_order_waits_for_no_less_than_was_asked() -> None:
+    """Upwards for a buy. What is not named stays as it is."""
+    world = working(**WAITING)
+    assert world.order(1).terms == (100, None, D("100.52"))
+    fact = changed(ask(world, "1 - - 101.003"))
+    assert fact is not None and fact.change.terms == (100, None, D("101.01"))
+    other = working(**WAITING)
+    fact = changed(ask(other, "1 90 - -"))
+    assert fact is not None and fact.change.terms == (90, None, D("100.52"))
+
+
+def test_a_dearer_stop_is_judged_at_what_it_may_cost() -> None:
+    """100 shares behind 110 are more than 10,500."""
+    world = working(**WAITING, max_order_value=D(10_500))
+    assert refusal(ask(world, "1 - - 110")).check == "max_order_value"
+    assert changed(ask(world, "1 - - 104"))
+
+
+FORM = "an order, and at least one of its new quantity, limit price and stop price"
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "why"),
+    [
+        ("1", {}, f"modify needs {FORM}"),
+        ("", {}, f"modify needs {FORM}, each a single word"),
+        ("1 - 99 -", WAITING, "order lw:k7q2:1 is STP: it has no limit price"),
+        ("1 x y 0", {}, "quantity and prices must be numbers above zero like 40 and 85.20, not x y 0"),
+    ],
+)
+def test_what_can_not_be_asked_is_told_word_by_word(words: str, settings: dict[str, Any], why: str) -> None:
+    world = working(**settings)
+    assert objection(world.state, asking(world, words)) == why
+
+
+def test_the_fact_says_who_asked_and_why_and_the_effect_names_the_instrument() -> None:
+    """For the journal, and for the bytes."""
+    world = working()
+    step = ask(world, "1 120 - -")
+    fact = changed(step)
+    assert fact is not None and fact.change.reason == "uid 1000: the market moved"
+    (effect,) = of_kind(step.effects, m.ModifyOrder)
+    assert effect.instrument == world.state.instruments["AAA"]
+
+
+def test_a_persons_quantity_holds_the_instrument_for_the_session_and_a_price_does_not() -> None:
+    """What they leave, or add, is what they want: no decision of the session orders the rest, or takes it back."""
+    world = working()
+    ask(world, "1 - 99.50 -")
+    assert not world.state.breakers
+    ask_again = working()
+    ask(ask_again, "1 60 - -")
+    assert set(ask_again.state.breakers) == {
+        (1, purpose, breaker.MODIFIED) for purpose in (Purpose.ENTRY, Purpose.REDUCE)
+    }
+
+
+# ── judged ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_refusal_is_a_fact_with_what_was_seen_and_what_is_allowed() -> None:
+    """Of what is still to be traded: 40 of 100 have filled. Each asking is a decision of its own."""
+    world = working(max_order_value=D(15_000))
+    world.fill(1, 40)
+    fact = refusal(ask(world, "1 200 - -"))
+    assert (fact.run_id, fact.symbol, fact.check, fact.wanted) == ("modify:1:1", "AAA", "max_order_value", 160)
+    assert (fact.observed, fact.limit, fact.intent) == ("20042.0000", "15000", 1)
+    assert fact.text == "order lw:k7q2:1: max_order_value 20042.0000 would pass the limit 15000"
+    assert changed(ask(world, "1 110 - -"))
+    handed(world)
+    shown(world, 110, "100.21")
+    assert refusal(ask(world, "1 200 - -")).run_id == "modify:1:2"
+
+
+def test_a_refused_sale_is_told_as_one() -> None:
+    world, intent = selling()
+    fact = refusal(ask(world, f"{intent} 101 - -"))
+    assert (fact.check, fact.wanted, fact.run_id) == ("reversal", -101, f"modify:{intent}:1")
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_sent"),
+    [
+        ({"max_order_shares": D(160)}, True),
+        ({"max_order_shares": D(159)}, False),
+        ({"max_position_size": D(160)}, True),
+        ({"max_position_size": D(159)}, False),
+    ],
+)
+def test_an_order_is_judged_whole_and_a_position_by_what_it_may_become(limits: dict[str, Any], is_sent: bool) -> None:
+    """40 of 100 have filled, and 160 are asked for: an order of 160, and 160 held in the end."""
+    world = working()
+    world.fill(1, 40)
+    world.hear(m.ConfigLoaded, settings=replace(world.settings, **limits), sha256="tighter")
+    assert bool(changed(ask(world, "1 160 - -"))) == is_sent
+
+
+@pytest.mark.parametrize("words", ["1 90 - -", "1 - 99.50 -", "1 90 99.50 -"])
+def test_no_more_shares_at_no_higher_price_pass_limits_that_were_tightened(words: str) -> None:
+    """What is in force has passed them, and this is no more; at a fresh quote or without one."""
+    world = working()
+    world.hear(m.ConfigLoaded, settings=replace(world.settings, max_order_shares=D(10)), sha256="tighter")
+    assert changed(world.take(replace(asking(world, words), quotes=world.quotes(age_seconds=100))))
+
+
+@pytest.mark.parametrize(("limit", "is_sent"), [("100.10", True), ("99.50", False)])
+def test_a_sale_stands_back_when_it_asks_for_more(limit: str, is_sent: bool) -> None:
+    """Nearer to the market is cheaper for whoever buys, and needs a fresh quote."""
+    world, intent = selling()
+    step = world.take(replace(asking(world, f"{intent} - {limit} -"), quotes=world.quotes(age_seconds=100)))
+    assert bool(changed(step)) == is_sent
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_shares_are_worth_what_the_last_reading_says_or_else_the_quote(is_marked: bool) -> None:
+    """At 109 they pass a limit that they would keep at the order's own price."""
+    world = working(max_order_value=D(11_500))
+    ask_for = asking(world, "1 110 - -")
+    if is_marked:
+        world.state.equity = m.EquitySet(session=DAY, equity=EQUITY, prices=(("AAA", D(109)), ("BBB", D(1))))
+    else:
+        world.state.equity = m.EquitySet(session=DAY, equity=EQUITY, prices=())
+        ask_for = replace(
+            ask_for, quotes=tuple(replace(one, bid=D("108.99"), ask=D("109.01")) for one in ask_for.quotes)
+        )
+    assert refusal(world.take(ask_for)).check == "max_order_value"
+
+
+# ── at the write ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_only_a_modification_that_waits_to_be_sent_passes_the_gate() -> None:
+    """Each once: what was handed over is at the broker."""
+    world = working()
+    assert modification.gate(world.state, world.order(1), world.now) == "no modification waits to be sent"
+    ask(world, "1 120 - -")
+    handed(world)
+    assert gate(world.state, 1, world.now) == "no modification waits to be sent"
+
+
+def test_the_gate_asks_for_the_conditions_of_the_instrument_and_of_what_the_order_does() -> None:
+    """A quarantine of its instrument, an unknown order in it; a pause holds no sale back."""
+    world = working()
+    ask(world, "1 120 - -")
+    other = world.one(BBB="0.1")
+    world.acknowledge(other)
+    assert gate(world.state, 1, world.now) is None
+    world.state.orders[other] = replace(world.order(other), con_id=1, state=S.UNKNOWN)
+    assert gate(world.state, 1, world.now) == "an order with an unknown outcome"
+    sale, intent = selling()
+    ask(sale, f"{intent} 60 - -")
+    sale.hear(m.ControlRequested, command="pause", by="uid 1000")
+    assert gate(sale.state, intent, sale.now) is None
+    sale.state.quarantines[2] = m.QuarantineSet(con_id=2, symbol="BBB", reason="?", tech=sale.now)
+    assert gate(sale.state, intent, sale.now) is None
+    sale.state.quarantines[1] = m.QuarantineSet(con_id=1, symbol="AAA", reason="?", tech=sale.now)
+    assert gate(sale.state, intent, sale.now) == "quarantined"
+
+
+@pytest.mark.parametrize(
+    ("words", "passes"), [("1 120 - -", False), ("1 - 105 -", False), ("1 90 - -", True), ("1 - 99 -", True)]
+)
+def test_limits_that_were_tightened_before_the_write_withhold_what_grows(words: str, passes: bool) -> None:
+    """More shares, or dearer ones; the rest of it is in force already."""
+    world = working()
+    ask(world, words)
+    world.hear(m.ConfigLoaded, settings=replace(world.settings, max_order_value=D(5_000)), sha256="tighter")
+    why = gate(world.state, 1, world.now)
+    assert why is None if passes else "max_order_value" in str(why) and "by now" in str(why)
+
+
+def test_an_answer_is_awaited_from_the_write_on() -> None:
+    """For as long as an acknowledgement may take."""
+    world = working()
+    ask(world, "1 120 - -")
+    world.wait(3)
+    handed(world)
+    assert next_deadline(world.state) == world.now + timedelta(seconds=world.settings.acknowledge_seconds)
+
+
+def test_what_was_not_sent_is_told_with_the_reason() -> None:
+    world = working()
+    ask(world, "1 120 - -")
+    step = world.hear(m.OrderWithheld, intent=1, reason="no link", change=1)
+    (fact,) = of_kind(step.facts, m.OrderTermsSet)
+    assert fact.text == "the modification was not sent: no link"
+    (alert,) = of_kind(step.effects, m.RaiseAlert)
+    assert (alert.key, alert.text) == (
+        "modification_withheld",
+        "order lw:k7q2:1 was not modified: no link",
+    )
+
+
+def test_word_of_another_modification_says_nothing_of_this_one() -> None:
+    """The first was withheld, the second is on its way; of an order without one there is nothing to say."""
+    world = working()
+    ask(world, "1 120 - -")
+    assert world.hear(m.OrderWithheld, intent=1, reason="no link", change=7).facts == ()
+    assert world.order(1).change is not None and not world.order(1).change.handed
+    assert world.hear(m.OrderHanded, intent=1, change=7).facts == ()
+    other = working()
+    assert other.hear(m.OrderHanded, intent=1, change=1).facts == ()
+    other.start()
+    assert other.order(1).change is None
+
+
+# ── what the broker says ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_refusal_by_the_broker_is_told_with_the_terms_that_stay() -> None:
+    world = working(**WAITING)
+    ask(world, "1 120 - 101")
+    handed(world)
+    step = refused(world)
+    (alert,) = of_kind(step.effects, m.RaiseAlert)
+    assert alert.text == "order lw:k7q2:1 stays 100 stop 100.52, not modified: 104 as it says"
+    (fact,) = of_kind(step.facts, m.OrderTermsSet)
+    assert fact.text == "the modification is refused: 104 as it says"
+
+
+def test_terms_that_somebody_else_has_set_are_told_with_the_former_ones() -> None:
+    world = working()
+    step = shown(world, 150, "100.22")
+    (alert,) = of_kind(step.effects, m.RaiseAlert)
+    was = "order lw:k7q2:1 was 100 limit 100.21; the broker shows it 150 limit 100.22"
+    assert alert.text == f"{was}, which nobody here has asked for; it counts so"
+    (fact,) = of_kind(step.facts, m.OrderTermsSet)
+    assert fact.text == modification.BY_SOMEBODY
+
+
+def test_a_refusal_before_the_bytes_left_is_about_something_else() -> None:
+    """A code by the order's id may be about the order itself."""
+    world = working()
+    ask(world, "1 150 - -")
+    assert "modification_refused" not in alerts(refused(world)) and world.order(1).change is not None
+
+
+def test_terms_shown_that_are_neither_the_former_nor_the_asked_are_in_force_and_the_question_stays_open() -> None:
+    world = working()
+    ask(world, "1 150 - -")
+    handed(world)
+    step = shown(world, 130, "100.21")
+    assert alerts(step) == ["order_changed_elsewhere"]
+    assert world.order(1).quantity == 130 and world.order(1).change is not None
+    assert world.order(1).remaining == 150
+
+
+def test_what_is_shown_of_an_order_that_is_over_changes_nothing() -> None:
+    """A late row of an order that has filled."""
+    world = working()
+    world.fill(1, 100)
+    world.end(1)
+    world.status(1, "Filled")
+    row = world.order(1)
+    shown(world, 150, "100.21", perm_id=perm_id(1))
+    assert world.order(1) == row
+
+
+def test_a_download_is_proof_only_when_it_lists_the_order_and_began_long_after_the_asking() -> None:
+    """An order that it does not list may have ended: its own word is awaited."""
+    world = working()
+    ask(world, "1 150 - -")
+    handed(world)
+    world.open_orders.clear()
+    world.wait(61)
+    world.snapshot(open_perm_ids=(777,))
+    assert world.order(1).change is not None or world.order(1).state is not S.WORKING
+    early = working()
+    ask(early, "1 150 - -")
+    handed(early)
+    early.wait(61)
+    early.snapshot(started_tech=early.now - timedelta(seconds=30))
+    assert early.order(1).change is not None
+    step = early.snapshot()
+    (alert,) = [one for one in of_kind(step.effects, m.RaiseAlert) if one.key == "modification_refused"]
+    assert alert.text == "order lw:k7q2:1 stays 100 limit 100.21: its modification came to nothing"
+    (fact,) = of_kind(step.facts, m.OrderTermsSet)
+    assert fact.text == "the former terms are still listed" and early.order(1).side is Side.BUY
