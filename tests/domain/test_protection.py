@@ -307,6 +307,41 @@ def test_beside_a_live_exit_a_stop_is_not_enlarged_and_no_exit_enters_while_it_i
     assert of_kind(step.effects, m.RunJob)
 
 
+def test_beside_a_live_exit_a_stop_is_enlarged_to_what_the_exit_can_not_sell() -> None:
+    """The broker takes from it in proportion, which is far more than the exit sells (seed 1, 6 days)."""
+    world, stop = holding()
+    (sale,) = [one for one in world.trade(AAA="0.1") if one.purpose is Purpose.REDUCE]
+    world.acknowledge(sale.intent)
+    world.fill(sale.intent, 80)
+    world.moved("AAA")
+    world.wait(60)
+    (asked,) = changes(world.open_order(stop.intent, "PreSubmitted", quantity=D(40)))
+    assert asked.change.quantity == 100 == 200 - sale.quantity
+    assert worst_shares(world.state, 1, Side.SELL) == 20
+    world.hear(m.OrderHanded, intent=stop.intent, change=asked.change.number)
+    assert changes(world.open_order(stop.intent, "PreSubmitted", quantity=D(100))) == []
+    assert world.state.unprotected[1].unprotected == sale.quantity - 80
+
+
+def test_what_an_exit_of_the_group_works_at_raises_no_alert_until_the_exit_has_ended() -> None:
+    """It is counted, and on its way out; once the exit has gone the rest has the usual time to find its stop."""
+    world, stop = holding()
+    (sale,) = [one for one in world.trade(AAA="0.1") if one.purpose is Purpose.REDUCE]
+    world.acknowledge(sale.intent)
+    world.fill(sale.intent, 80)
+    world.open_order(stop.intent, "PreSubmitted", quantity=D(100))
+    for _ in range(6):
+        world.wait(31)
+        assert "unprotected" not in alerts(world.hear(m.TimeReached))
+    assert world.state.unprotected[1].unprotected == 20
+    world.hear(m.ClockSeen, skew_seconds=75.0)
+    assert "unprotected" not in alerts(ended(world, sale.intent))
+    world.wait(31)
+    assert "unprotected" not in alerts(world.hear(m.TimeReached))
+    world.wait(61)
+    assert "unprotected" in alerts(world.hear(m.TimeReached))
+
+
 def test_a_stop_out_is_not_bought_back_in_the_same_session() -> None:
     """Entries under way are cancelled, the next decision of the session buys nothing, that of the next one may."""
     world, stop = holding()

@@ -165,16 +165,87 @@ def test_the_verbs(command: str, stays: bool) -> None:
         assert profits(world.snapshot()) == []
 
 
-def test_it_moves_with_what_was_paid_by_a_new_order() -> None:
-    """Cancelled first; the next is placed only once a reading begun after its end shows nothing of it."""
+NEARER = replace(PAIR, stop=StopRule(fraction=D("0.05"), profit_fraction=D("0.08")))
+
+
+def modified(step: Step) -> list[Order]:
+    return [one.order for one in of_kind(step.effects, m.ModifyOrder)]
+
+
+def test_it_moves_by_modification_and_is_there_all_the_while() -> None:
+    """The same order in the same group at the other price, asked for once; the reason says of what it is made."""
+    world, stop, profit = pair()
+    step = world.hear(m.ConfigLoaded, settings=NEARER, sha256="b")
+    assert cancelled(step) == []
+    (new,) = modified(step)
+    assert (new.intent, new.quantity, new.limit_price) == (profit.intent, D(200), D("108.00"))
+    assert new.oca_group == stop.oca_group
+    (asked,) = of_kind(step.facts, m.OrderChangeAsked)
+    assert asked.change.reason == "200 at 108.00 (paid 100 plus 0.08 of it)"
+    world.hear(m.OrderHanded, intent=profit.intent, change=1)
+    assert modified(world.snapshot()) == []
+    world.open_order(profit.intent, limit_price=D("108.00"))
+    world.wait(60)
+    step = world.snapshot()
+    assert (modified(step), cancelled(step), alerts(step)) == ([], [], [])
+    assert world.order(profit.intent).limit_price == D("108.00")
+
+
+def test_moved_by_hand_after_our_modification_it_stays_there() -> None:
+    """Also where that is our former price."""
     world, _, profit = pair()
-    nearer = replace(PAIR, stop=StopRule(fraction=D("0.05"), profit_fraction=D("0.08")))
-    assert cancelled(world.hear(m.ConfigLoaded, settings=nearer, sha256="b")) == [profit.intent]
-    assert world.order(profit.intent).cancel_reason == "it moves to 108.00"
-    assert profits(ended(world, profit.intent)) == []
-    world.wait(5)
-    (again,) = profits(world.snapshot())
-    assert again.limit_price == D("108.00")
+    world.hear(m.ConfigLoaded, settings=NEARER, sha256="b")
+    world.hear(m.OrderHanded, intent=profit.intent, change=1)
+    world.open_order(profit.intent, limit_price=D("108.00"))
+    world.open_order(profit.intent, limit_price=D("110.00"))
+    world.wait(60)
+    step = world.snapshot()
+    assert (modified(step), cancelled(step)) == ([], [])
+    assert world.order(profit.intent).limit_price == D("110.00")
+
+
+def test_for_fewer_shares_it_is_modified_once_its_stop_was() -> None:
+    """A purchase was taken back: the stop first, one modification at a time."""
+    world, stop, profit = pair()
+    world.hear(m.ControlRequested, command="adopt", argument="AAA", by="uid 1000")
+    world.state.book[1] = replace(world.state.book[1], quantity=D(150))
+    world.moved("AAA")
+    step = world.snapshot()
+    assert [one.intent for one in modified(step)] == [stop.intent]
+    world.hear(m.OrderHanded, intent=stop.intent, change=1)
+    step = world.open_order(stop.intent, "PreSubmitted", quantity=D(150))
+    assert [(one.intent, one.quantity) for one in modified(step)] == [(profit.intent, D(150))]
+    assert cancelled(step) == []
+
+
+def test_for_more_shares_it_makes_room_for_its_stop() -> None:
+    """What it fills beside a stop on its way to more shares would be taken from the smaller one."""
+    world, _, profit = pair()
+    world.state.book[1] = replace(world.state.book[1], quantity=D(300))
+    world.moved("AAA")
+    step = world.snapshot()
+    assert cancelled(step) == [profit.intent]
+    assert modified(step) == []
+
+
+def test_while_not_ready_another_price_waits_and_more_than_is_held_is_cancelled() -> None:
+    """A modification needs a link that is whole; an order too large does not wait for one."""
+    world, _, profit = pair()
+    world.hear(m.ClockSeen, skew_seconds=75.0)
+    step = world.hear(m.ConfigLoaded, settings=NEARER, sha256="b")
+    assert (modified(step), cancelled(step)) == ([], [])
+    world.state.book[1] = replace(world.state.book[1], quantity=D(150))
+    world.moved("AAA")
+    assert cancelled(world.snapshot()) == [profit.intent]
+
+
+def test_a_modification_that_waits_to_be_written_is_withheld_when_the_stop_has_traded() -> None:
+    """With its old quantity it would sell what the stop has sold already."""
+    world, stop, profit = pair()
+    world.hear(m.ConfigLoaded, settings=NEARER, sha256="b")
+    assert gate(world.state, profit.intent, world.now) is None
+    world.fill(stop.intent, 50, "94.90")
+    assert gate(world.state, profit.intent, world.now) is not None
 
 
 def test_whoever_moves_it_at_the_broker_has_the_last_word() -> None:

@@ -24,8 +24,8 @@ from longwatch.journal.finding import Finder, finding
 from longwatch.simulation.booked import BookedOrder, Fill, books
 
 SECTIONS = (
-    *("order", "decided", "bars", "signals", "quote", "stop", "target", "clamps", "checks", "sent", "changes", "moves"),
-    *("messages", "fills", "cost", "outcome", "family", "records"),
+    *("order", "decided", "bars", "signals", "quote", "stop", "target", "clamps", "checks", "profit", "sent"),
+    *("changes", "moves", "messages", "fills", "cost", "outcome", "family", "records"),
 )
 ABOUT_ONE = frozenset(MESSAGES) - {"OrderHanded", "OrderWithheld"}
 """Messages of the broker about one order; who is meant is found by the names they bear."""

@@ -55,6 +55,18 @@ def test_every_story_reads_as_text(journal: Path) -> None:
         assert "None" not in text and "Decimal" not in text
 
 
+def test_a_take_profit_says_at_what_price_it_lies_and_of_what_that_is_made() -> None:
+    """Each order of a run with them, and the sentence as a person reads it."""
+    path = ran(1, 2, "none") / "journal.sqlite"
+    told = [why(path, str(intent)) for intent in range(1, orders_in(path) + 1)]
+    placed = [story for story in told if story["order"]["purpose"] == "profit"]
+    assert placed and not any(story["profit"] for story in told if story not in placed)
+    for story in placed:
+        assert story["profit"]["level"] == story["order"]["limit_price"]
+        assert f"its take-profit is to lie at {story['profit']['level']}: paid " in why_text(story).replace(",", "")
+        assert story["profit"]["because"].endswith("plus 0.01 of it")
+
+
 def test_the_sections_of_the_json_are_those_promised(journal: Path) -> None:
     """In their order, for programs that read them; and it is JSON."""
     story = why(journal, "1")

@@ -566,13 +566,18 @@ def _order_change_awaited(state: State, fact: m.OrderChangeAwaited) -> None:
 
 
 def _order_terms_set(state: State, fact: m.OrderTermsSet) -> None:
+    former = state.orders[fact.intent]
     order = changed(
-        state.orders[fact.intent],
+        former,
         quantity=fact.quantity,
         limit_price=fact.limit_price,
         stop_price=fact.stop_price,
         change=fact.change,
     )
+    price, asked = fact.limit_price, former.change.limit_price if former.change is not None else None
+    if former.purpose is Purpose.PROFIT and price is not None and former.limit_price != price == asked:
+        # Where we want it is known apart from where it lies: somebody else may move it.
+        order = changed(order, decision_price=price)
     put_order(state, order)
 
 

@@ -9,8 +9,11 @@ from decimal import Decimal
 from typing import TypeGuard, cast
 
 from longwatch.domain import messages as m
+from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.quotes import Quote
-from longwatch.domain.state import State
+from longwatch.domain.safeguards.profits import level
+from longwatch.domain.safeguards.stops import instrument_called
+from longwatch.domain.state import State, evolve
 from longwatch.explain.gathered import Told
 from longwatch.explain.judged import Judged, Verdict, judged
 from longwatch.explain.plain import Json, iso, plain, rounded
@@ -48,6 +51,19 @@ def _stop(before: State, facts: Iterable[Told], symbol: str) -> Json | None:
         return None
     row = rows[-1]
     return {"level": plain(row.level), "because": row.because, "opened_at": iso(row.opened_at), "set_at": iso(row.at)}
+
+
+def profit_of(before: State, facts: Iterable[Told], order: Order) -> Json | None:
+    """Where a take-profit lies and of what that is made, by the state it was placed in; None of other orders."""
+    if order.purpose is not Purpose.PROFIT:
+        return None
+    for one in facts:
+        if isinstance(one.what, m.OrderIntended) and one.what.order.intent == order.intent:
+            break
+        evolve(before, cast(m.Fact, one.what))
+    instrument = instrument_called(before, order.con_id)
+    found = level(before, instrument, -order.side.sign * order.quantity) if instrument is not None else None
+    return None if found is None else {"level": plain(found.price), "because": found.because}
 
 
 def _is_of(fact: object, symbol: str) -> TypeGuard[m.TargetSized]:

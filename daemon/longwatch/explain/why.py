@@ -15,7 +15,7 @@ from longwatch.domain.orders import Order
 from longwatch.domain.state import State
 from longwatch.explain.course import course_of, fills_of, outcome_of, sent_of
 from longwatch.explain.gathered import Gathered, Told, asked, gathered
-from longwatch.explain.grounds import came_of, grounds
+from longwatch.explain.grounds import came_of, grounds, profit_of
 from longwatch.explain.plain import Json, plain
 from longwatch.journal.codec import decode
 from longwatch.journal.finding import Finder
@@ -26,8 +26,8 @@ def why(path: Path, name: str) -> Json:
     """The whole story of the order of this name. Raises UsageError when there is none.
 
     Its parts, in this order: `order`, `decided`, `bars`, `signals`, `quote`, `stop`, `target`, `clamps`, `checks`,
-    `sent`, `changes`, `moves`, `messages`, `fills`, `cost`, `outcome`, `family`, `records`, `journal`. One that can't
-    be told is null or empty, and `decided.text` says why.
+    `profit`, `sent`, `changes`, `moves`, `messages`, `fills`, `cost`, `outcome`, `family`, `records`, `journal`. One
+    that can't be told is null or empty, and `decided.text` says why.
     """
     with asked(path, name) as (finder, one):
         origin = origin_of(finder, one)
@@ -40,6 +40,7 @@ def story(finder: Finder, one: Gathered, decided: Told, before: State) -> Json:
     return {
         "order": _order(one),
         **grounds(finder, decided, one.order.symbol, before),
+        "profit": profit_of(before, came_of(finder, decided.sequence), one.intended),
         "sent": sent_of(one),
         **course_of(one),
         **fills_of(one),

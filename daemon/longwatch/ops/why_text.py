@@ -101,6 +101,8 @@ def _target(story: Json) -> Iterator[str]:
         stop = story["stop"]
         level = f"is to have a stop at {figure(stop['level'])}: {stop['because']}"
         yield f"its holding, opened {_time(stop['opened_at'])}, {level}"
+    if story["profit"] is not None:
+        yield f"its take-profit is to lie at {figure(story['profit']['level'])}: {story['profit']['because']}"
     if target is None:
         return
     yield from (_part(part) for part in target["parts"])

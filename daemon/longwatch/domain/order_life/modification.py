@@ -33,7 +33,6 @@ from longwatch.domain.risk.verbs import ACTIONS, Condition, forbidden_by
 from longwatch.domain.state import State
 
 Followed = Iterator[m.Fact | m.Effect]
-
 ZERO, MOST_WORDS = Decimal(0), 4
 BY_SOMEBODY = "set by somebody else"
 FORM = "an order, and at least one of its new quantity, limit price and stop price"
@@ -224,6 +223,8 @@ def gate(state: State, order: Order, tech: datetime) -> str | None:
     held_by = forbidden_by(state, order.con_id, ACTIONS[order.purpose], ready=True, besides=order.intent)
     if held_by is not None and held_by is not Condition.NOT_READY:
         return held_by.value
+    if order.purpose is Purpose.PROFIT and has_traded(state, order):
+        return "the stop of these shares has been triggered"
     former = replace(order, change=None)
     grows = order.at_most > former.at_most or order.worst_price > former.worst_price
     return passed_by_now(state, order) if grows else None
@@ -340,10 +341,9 @@ def listed(state: State, event: m.SnapshotSeen) -> Followed:
 
 
 def _set(order: Order, terms: Terms, text: str) -> m.OrderTermsSet:
-    quantity, limit, stop = terms
-    return m.OrderTermsSet(intent=order.intent, quantity=quantity, limit_price=limit, stop_price=stop, text=text)
+    quantity, limit, price = terms
+    return m.OrderTermsSet(intent=order.intent, quantity=quantity, limit_price=limit, stop_price=price, text=text)
 
 
 def _told(terms: Terms) -> str:
-    quantity, limit, stop = terms
-    return f"{quantity}" + (f" limit {limit}" if limit else "") + (f" stop {stop}" if stop else "")
+    return f"{terms[0]}" + (f" limit {terms[1]}" if terms[1] else "") + (f" stop {terms[2]}" if terms[2] else "")

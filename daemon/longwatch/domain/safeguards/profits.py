@@ -1,23 +1,27 @@
 """Take-profits: a limit order, good till cancelled, beside the stop of a holding and in its OCA group.
 
 Called by decide after the stops. One a holding, for the shares of its stop, while that rests untouched and nothing else
-of ours works in the instrument. It is never modified: where its size or its price is no longer right it is cancelled,
-and the next one goes into the group only when a reading of the account begun after its end shows what became of it.
+of ours works in the instrument. Another price, or fewer shares, it is given by modification, by the rules of a stop's;
+where it can't be, and where it is in the way of a stop that has to grow, it is cancelled, and the next one goes into
+the group only when a reading of the account begun after its end shows what became of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side, to_lot, to_tick
+from longwatch.domain.order_life import modification
 from longwatch.domain.order_life.breaker import is_held_back
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.order_life.identity import cancels, instrument_of
-from longwatch.domain.order_life.submission import submitted
+from longwatch.domain.order_life.submission import asking, submitted
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
-from longwatch.domain.risk.oca import is_intact, others
+from longwatch.domain.risk.oca import has_traded, is_intact, others
 from longwatch.domain.risk.readiness import is_ready
 from longwatch.domain.risk.verbs import Action, forbidden_by
 from longwatch.domain.safeguards.stop_levels import WORTH_MOVING, rules_of
@@ -58,8 +62,16 @@ def _any_rule(state: State) -> bool:
     return any(rule.profit_fraction for rule in rules) or bool(settings.stop and settings.stop.profit_fraction)
 
 
-def level(state: State, instrument: Instrument, held: Decimal) -> Decimal | None:
-    """Where a holding of `held` signed shares is sold with a profit, on the tick grid; None where no rule says so.
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where a take-profit is to lie, on the tick grid, and of what that is made."""
+
+    price: Decimal
+    because: str
+
+
+def level(state: State, instrument: Instrument, held: Decimal) -> Level | None:
+    """Where a holding of `held` signed shares is sold with a profit; None where no rule says so.
 
     Of several rules the nearest counts; all measure from what was paid on average.
     """
@@ -68,51 +80,91 @@ def level(state: State, instrument: Instrument, held: Decimal) -> Decimal | None
     found = []
     for rule in rules_of(state, instrument.symbol):
         if rule.profit_atr_multiple is not None and atr is not None:
-            found.append(rule.profit_atr_multiple * atr)
+            found.append((rule.profit_atr_multiple * atr, f"{rule.profit_atr_multiple} average true ranges of {atr:f}"))
         elif rule.profit_fraction is not None:
-            found.append(rule.profit_fraction * paid)
+            found.append((rule.profit_fraction * paid, f"{rule.profit_fraction} of it"))
     if not found or paid <= 0:
         return None
-    price = paid + min(found) if held > 0 else paid - min(found)
-    return max(to_tick(price, instrument.tick, Side.SELL if held > 0 else Side.BUY), instrument.tick)
+    distance, what = min(found)
+    price = to_tick(paid + distance if held > 0 else paid - distance, instrument.tick, _side(held))
+    because = f"paid {paid:f} {'plus' if held > 0 else 'less'} {what}"
+    return Level(price=max(price, instrument.tick), because=because)
+
+
+def _side(held: Decimal) -> Side:
+    return Side.SELL if held > 0 else Side.BUY
 
 
 def _adjusted(state: State, instrument: Instrument, event: m.Event) -> Decided:
     held = known_held(state, instrument.con_id)
-    price = level(state, instrument, held) if held else None
+    wanted = level(state, instrument, held) if held else None
     profits = [order for order in state.live_in(instrument.con_id) if order.purpose is Purpose.PROFIT]
     for order in profits:
-        reason = _why_not_any_more(state, order, to_lot(abs(held), instrument.lot), price, event)
-        if reason is not None and not order.cancel_asked and order.ending is None:
+        if order.cancel_asked or order.ending is not None:
+            continue
+        most = to_lot(abs(held), instrument.lot)
+        reason = _why_not_any_more(state, order, most, wanted, event)
+        if reason is None and wanted is not None:
+            reason = yield from _changed(state, order, instrument, most, wanted, event)
+        if reason is not None:
             yield m.OrderCancelAsked(intent=order.intent, reason=reason)
             yield from cancels(state, order)
-    if price is not None and not profits:
-        yield from _placed(state, instrument, held, price, event)
+    if wanted is not None and not profits:
+        yield from _placed(state, instrument, held, wanted.price, event)
 
 
-def _why_not_any_more(state: State, order: Order, held: Decimal, price: Decimal | None, event: m.Event) -> str | None:
-    """Why a take-profit must go; None while it is right, or while it is not known yet what its group has traded."""
+def _why_not_any_more(state: State, order: Order, held: Decimal, wanted: Level | None, event: m.Event) -> str | None:
+    """Why a take-profit must go; None while it may stay, or while it is not known yet what its group has traded."""
     if ends_by_itself(state, order, event.tech):
         return None
     if not held or state.held(order.con_id) * order.side.sign > 0:
         return "nothing is held any more"
-    if price is None:
+    if wanted is None:
         return "no rule asks for a take-profit any more"
     if any(one.purpose not in (Purpose.STOP, Purpose.PROFIT) for one in state.live_in(order.con_id)):
         return "another order works in it"
-    stops = [one for one in others(state, order) if one.is_live and not one.cancel_asked and one.ending is None]
-    if not stops:
+    if not _stops(state, order):
         return "its stop is gone"
-    if order.state is not OrderState.WORKING or any(one.reported > one.told or one.change for one in (order, *stops)):
+    if order.remaining < held and not _is_open(state, order):
+        return f"it is for {order.remaining} shares, and {held} are held: the stop has to grow first"
+    return None
+
+
+def _stops(state: State, order: Order) -> list[Order]:
+    return [one for one in others(state, order) if one.is_live and not one.cancel_asked and one.ending is None]
+
+
+def _is_open(state: State, order: Order) -> bool:
+    """Whether something of the pair is still to be told: a fill, or the answer to a modification."""
+    pair = (order, *_stops(state, order))
+    return order.state is not OrderState.WORKING or any(one.reported > one.told or one.change for one in pair)
+
+
+def _changed(
+    state: State, order: Order, instrument: Instrument, held: Decimal, wanted: Level, event: m.Event
+) -> Generator[m.Fact | m.Effect, None, str | None]:
+    """New terms for a working take-profit; returns why it has to be cancelled instead.
+
+    Never more shares: while they are on their way the stop would be too small for what this one fills.
+    """
+    if ends_by_itself(state, order, event.tech) or _is_open(state, order):
         return None
-    if order.remaining != held:
-        return f"it is for {order.remaining} shares, and {held} are held"
-    moves = abs(price - order.decision_price) >= order.decision_price * WORTH_MOVING
-    return f"it moves to {price}" if moves else None
+    moves = abs(wanted.price - order.decision_price) >= order.decision_price * WORTH_MOVING
+    price = wanted.price if moves else order.limit_price
+    if (order.remaining, price) == (held, order.limit_price):
+        return None
+    why = f"{held} at {price} ({wanted.because if moves else 'so many are held'})"
+    if has_traded(state, order) or order.limit_price is None:
+        return why  # what the stop has sold, the broker takes from this one: its size there is not known for sure
+    is_held_up = modification.not_modifiable(state, order, event.tech) is not None
+    if is_held_up or forbidden_by(state, order.con_id, Action.REDUCE, ready=True, besides=order.intent) is not None:
+        return why if order.remaining > held else None
+    yield from asking(state, order, instrument, (order.told + held, price, None), why, event.tech)
+    return None
 
 
 def _placed(state: State, instrument: Instrument, held: Decimal, price: Decimal, event: m.Event) -> Decided:
-    con_id, side = instrument.con_id, Side.SELL if held > 0 else Side.BUY
+    con_id, side = instrument.con_id, _side(held)
     live = list(state.live_in(con_id))
     if len(live) != 1 or live[0].purpose is not Purpose.STOP or live[0].side is not side:
         return

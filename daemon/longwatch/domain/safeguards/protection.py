@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.risk.oca import others
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -29,10 +30,11 @@ def metered(
     missing = max(wanted - protected(state, con_id), ZERO)
     if former is None and not missing:
         return
-    since = former.since if former is not None else event.tech
+    bare = max(missing - leaving(state, con_id), ZERO)
+    since = event.tech if former is None or (missing and not bare) else former.since
     told, is_open = former is not None and former.told, any(one.is_open(event.at) for one in state.sessions)
     is_due = (event.tech - since).total_seconds() >= state.settings.unprotected_alert_seconds
-    tells = bool(missing) and is_due and is_open and not told
+    tells = bool(bare) and is_due and is_open and not told
     is_looked_at = former is not None and former.look_at is not None and former.look_at <= event.tech
     soon = timedelta(seconds=state.settings.acknowledge_seconds + 1)
     is_sooner = isinstance(event, m.OrderStatusSeen) and _is_after(former, event.tech + soon)
@@ -55,7 +57,7 @@ def metered(
     )
     if tells:
         waited = (event.tech - since).total_seconds()
-        text = f"{missing} {symbol}, worth {missing * price:.2f}, have had no stop at the broker for {waited:.0f} s"
+        text = f"{bare} {symbol}, worth {bare * price:.2f}, have had no stop at the broker for {waited:.0f} s"
         yield m.RaiseAlert(key="unprotected", text=text, severity="critical")
 
 
@@ -67,6 +69,13 @@ def _is_after(row: m.ProtectionSet | None, at: datetime) -> bool:
 def protected(state: State, con_id: int) -> Decimal:
     """Shares for which a stop is known to work at the broker."""
     return sum((_at_least(order) for order in state.live_in(con_id) if order.purpose is Purpose.STOP), ZERO)
+
+
+def leaving(state: State, con_id: int) -> Decimal:
+    """Shares without a stop because an exit of its group works at them: they are on their way out, beside the rest."""
+    stops = [one for one in state.live_in(con_id) if one.purpose is Purpose.STOP and _at_least(one)]
+    exits = {one.intent: one for stop in stops for one in others(state, stop) if one.purpose is Purpose.REDUCE}
+    return sum((one.remaining for one in exits.values() if one.state is OrderState.WORKING), ZERO)
 
 
 def _at_least(order: Order) -> Decimal:

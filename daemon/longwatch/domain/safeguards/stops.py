@@ -173,7 +173,11 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
     free = to_lot(held - unheard - _free(state, order.con_id, order.side, order), instrument.lot)
     # A fill that was taken back is not open again at the broker: new terms count from all it was told to have filled.
     if exits and order.told + free > order.quantity:
-        return  # what the exit fills before the larger stop is there would be taken from the smaller one
+        # What an exit fills before the larger stop is there would be taken from the smaller one: that part is left out.
+        apart = held - sum((one.remaining for one in exits), ZERO) - _free(state, order.con_id, order.side, order)
+        free = min(free, to_lot(max(apart, ZERO), instrument.lot))
+        if order.told + free <= order.quantity:
+            return
     if order.told + free > order.quantity:
         lacking = max(held - surely_there(state, order.con_id), ZERO)
         free = max(to_lot(free - lacking, instrument.lot), order.quantity - order.told)
