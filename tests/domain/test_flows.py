@@ -87,6 +87,22 @@ def test_a_flow_that_was_told_is_not_booked_again_when_it_shows() -> None:
     assert hold.observed == D("0.175")
 
 
+@pytest.mark.parametrize("told", ["-20000", "-19900"])
+def test_a_flow_that_was_noticed_is_not_booked_again_when_it_is_told(told: str) -> None:
+    """Nor about the same with a fee; the reply says so. Taken back, or told long afterwards, it is another one."""
+    world = World.ready(limited(daily_loss=D("0.5")))
+    read(world, 100_000, 100_000, rounds=2)
+    read(world, 80_000, 80_000, rounds=2)
+    assert (mark(world).start, mark(world).peak) == (80_000, 80_000)
+    why = objection(world.state, said(world, told))
+    assert why is not None and "counted already" in why
+    assert (mark(world).start, mark(world).peak) == (80_000, 80_000)
+    assert objection(world.state, said(world, "20000")) is None
+    assert mark(world).start == 100_000
+    later = m.ControlRequested(at=world.now + timedelta(days=4), tech=world.now, command="flow", argument=told, by="x")
+    assert objection(world.state, later) is None
+
+
 @pytest.mark.parametrize("amount", ["-100000", "-200000"])
 def test_what_would_leave_nothing_is_refused_and_moves_nothing(amount: str) -> None:
     """A limit on losses that is measured from nothing is none."""

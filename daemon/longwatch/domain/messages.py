@@ -797,7 +797,7 @@ class FlowBooked:
     """Money came into the account (or left it, negative) that no trade explains: no gain and no loss.
 
     `equity` is what the account was worth without it. `awaited`: a person's word on what no reading shows yet; `shown`:
-    a reading does, of what a person has told already.
+    a reading does, of what a person has told already. `noticed`: two readings have shown it, and nobody told.
     """
 
     amount: Decimal
@@ -806,6 +806,7 @@ class FlowBooked:
     equity: Decimal | None = None
     awaited: bool = False
     shown: bool = False
+    noticed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from longwatch.domain.order_life.breaker import held_by, told
 from longwatch.domain.order_life.resolution import order_called, said
 from longwatch.domain.orders import Purpose
 from longwatch.domain.reconciliation.breaks import differences
-from longwatch.domain.risk.holds import can_be_flow
+from longwatch.domain.risk.holds import can_be_flow, noticed
 from longwatch.domain.risk.readiness import reasons
 from longwatch.domain.risk.verbs import is_halted
 from longwatch.domain.state import State
@@ -25,6 +25,8 @@ AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?")
 
 def objection(state: State, event: m.ControlRequested) -> str | None:
     """One sentence why the command can't be done, or None."""
+    if event.command == "flow":
+        return _no_amount(state, event)
     if event.command == "modify":
         new = modification.asked(state, event.argument, event.tech)
         return new if isinstance(new, str) else None
@@ -101,11 +103,18 @@ def _no_such_type(state: State, name: str, reason: str) -> str | None:
     return None if name in ("", *FLATTEN_TYPES) else f"flatten closes with {' or '.join(FLATTEN_TYPES)}, not {name}"
 
 
-def _no_amount(state: State, argument: str, reason: str) -> str | None:
+def _no_amount(state: State, event: m.ControlRequested) -> str | None:
+    argument = event.argument
     if not AMOUNT.fullmatch(argument) or not Decimal(argument):
         return f"an amount is a number like 10000 or -2500.50, not {argument}"
     if (Level.ACCOUNT, state.account) not in state.marks:
         return "the account has not been read yet: there is nothing that the amount would be left out of"
+    flow = noticed(state, Decimal(argument), event.at)
+    if flow is not None:
+        return (
+            f"the readings showed {flow.amount:,.2f} at {flow.at:%Y-%m-%d %H:%M} UTC, and it is counted already: there "
+            "is nothing to tell; of another one the next reading will tell"
+        )
     if not can_be_flow(state, Decimal(argument)):
         return f"with {argument} the account would be worth nothing: an amount is in the base currency, see `status`"
     return None
@@ -124,7 +133,6 @@ OBJECTIONS: dict[str, Callable[[State, str, str], str | None]] = {
     "unquarantine": _no_quarantine,
     "resume": _nothing_held,
     "flatten": _no_such_type,
-    "flow": _no_amount,
     "resolve": _no_resolution,
 }
 

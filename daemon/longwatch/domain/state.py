@@ -122,6 +122,7 @@ class State:
     lifted: dict[tuple[Level, str, str], m.HoldLifted] = field(default_factory=dict)
     marks: dict[tuple[Level, str], m.EquityMarked] = field(default_factory=dict)
     awaited_flow: m.FlowBooked | None = None
+    noticed_flow: m.FlowBooked | None = None
     parts: dict[tuple[str, int], Holding] = field(default_factory=dict)
     part_costs: dict[str, Decimal] = field(default_factory=dict)
     verbs: dict[m.Verb, m.VerbSet] = field(default_factory=dict)
@@ -386,6 +387,7 @@ def _equity_marked(state: State, fact: m.EquityMarked) -> None:
 def _flow_booked(state: State, fact: m.FlowBooked) -> None:
     """What is measured from changes in proportion to the money: a loss in per cent stays what it was."""
     state.awaited_flow = fact if fact.awaited else (None if fact.shown else state.awaited_flow)
+    state.noticed_flow = fact if fact.noticed else state.noticed_flow
     key = (Level.ACCOUNT, state.account)
     mark = state.marks.get(key)
     if mark is None or fact.shown:

@@ -32,6 +32,8 @@ OF_THE_DAY = frozenset({"daily_loss", "strategy_daily_loss"})
 LOSSES = OF_THE_DAY | {"drawdown", "strategy_drawdown"}
 AWAITED = timedelta(days=3)
 """How long after a person's word on money a reading that shows the same amount is taken to show it."""
+ROUNDED = Decimal("0.01")
+"""So exactly a person tells of what was noticed already; a fee may have been taken from it."""
 LEAST_FLOW = Decimal("0.002")
 """Cash that moves by less than this fraction of equity is interest, a dividend or a fee: a gain or a loss."""
 
@@ -55,11 +57,11 @@ def account_read(state: State, event: m.SnapshotSeen, compared: m.BookCompared |
     elif flow:
         what = "came into" if flow > 0 else "left"
         text = "cash and equity moved alike, without a trade"
-        yield m.FlowBooked(amount=flow, reason=text, at=event.at, equity=compared.net_liquidation)
+        yield m.FlowBooked(amount=flow, reason=text, at=event.at, equity=compared.net_liquidation, noticed=True)
         yield m.RaiseAlert(
             key="cash_flow",
             text=f"{abs(flow):,.2f} {what} the account without a trade: neither a gain nor a loss; "
-            "if that is wrong, `longwatch flow AMOUNT` corrects it",
+            f"if that is wrong, `longwatch flow {-flow:.2f}` takes it back",
         )
     before = compared.net_liquidation + flow
     opened = None
@@ -80,9 +82,16 @@ def account_read(state: State, event: m.SnapshotSeen, compared: m.BookCompared |
 def flow_told(state: State, amount: Decimal, reason: str, at: datetime) -> Followed:
     """A person's word on money that came or went; nothing where it can't be so."""
     found = _before_flow(state, amount)
-    if found is not None:
+    if found is not None and noticed(state, amount, at) is None:
         equity, is_awaited = found
         yield m.FlowBooked(amount=amount, reason=reason, at=at, equity=equity, awaited=is_awaited)
+
+
+def noticed(state: State, amount: Decimal, at: datetime) -> m.FlowBooked | None:
+    """The flow that readings have shown lately, if a person tells just that: it is counted already."""
+    flow = state.noticed_flow
+    is_it = flow is not None and at - flow.at <= AWAITED and abs(flow.amount - amount) <= abs(flow.amount) * ROUNDED
+    return flow if is_it else None
 
 
 def can_be_flow(state: State, amount: Decimal) -> bool:
