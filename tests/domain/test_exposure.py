@@ -17,6 +17,7 @@ from longwatch.domain.risk.exposure import (
     SHOWN_WITHIN,
     con_ids_of,
     gross_and_net,
+    is_told_late,
     paid_at_worst,
     still_there,
     surely_there,
@@ -25,7 +26,7 @@ from longwatch.domain.risk.exposure import (
     worst_value,
     worst_values,
 )
-from longwatch.domain.state import State, put_order
+from longwatch.domain.state import Fill, State, put_order
 from tests.domain.test_unprotected import stop
 from tests.domain.world import START, judged
 
@@ -211,6 +212,45 @@ def test_what_others_have_traded_away_is_not_there(held: int, outside: int, ther
     compared(state, sign * 20)
     state.account_positions[1] = ("AAA", D(held + outside + sign * 20))
     assert surely_there(state, 1) == there
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("heard", "executed", "con_id", "is_doubted"),
+    [
+        (TICK, -SHOWN_WITHIN - TICK, 1, True),
+        (TICK, -SHOWN_WITHIN, 1, False),
+        (0 * TICK, -SHOWN_WITHIN - TICK, 1, False),
+        (TICK, -SHOWN_WITHIN - TICK, 2, False),
+    ],
+)
+def test_a_fill_heard_after_a_reading_that_should_have_shown_it_is_in_doubt(
+    side: Side, heard: timedelta, executed: timedelta, con_id: int, is_doubted: bool
+) -> None:
+    """It counts with what is held, and not with what may surely be closed; unless the account shows it."""
+    sign, other = side.sign, Side.SELL if side is Side.BUY else Side.BUY
+    state = compared(state_of(held=sign * 100, account=0), None)
+    assert state.compared is not None
+    fill = Fill(
+        exec_id="1.01",
+        intent=1,
+        con_id=con_id,
+        symbol="AAA",
+        quantity=D(sign * 100),
+        price=D(90),
+        executed_at=READ + executed,
+        tech=READ + heard,
+    )
+    state.fills[fill.exec_id] = fill
+    assert not is_told_late(state, con_id), "nobody knows what time it was in the market at the reading"
+    state.compared = replace(state.compared, at=READ)
+    assert is_told_late(state, 1) is is_doubted
+    there = 0 if is_doubted else 100
+    assert surely_there(state, 1) == there
+    assert worst_shares(state, 1, other) == sign * there
+    assert worst_shares(state, 1, side) == sign * 100
+    state.account_positions[1] = ("AAA", D(sign * 100))
+    assert surely_there(state, 1) == 100
 
 
 def test_nothing_held_is_nowhere() -> None:

@@ -13,8 +13,8 @@ from longwatch.config.trade import trade_settings
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.settings import StopRule
-from tests.domain.test_protection import changes, confirmed, ended, holding, sent, works
-from tests.domain.world import SETTINGS, alerts, of_kind, perm_id
+from tests.domain.test_protection import FIXED, changes, confirmed, ended, holding, sent, works
+from tests.domain.world import SETTINGS, World, alerts, execution, of_kind, perm_id
 
 D = Decimal
 
@@ -118,3 +118,45 @@ def test_a_stop_that_somebody_has_made_an_order_of_another_type_protects_nothing
     assert "unprotected" in [key for step in steps for key in alerts(step)]
     world.open_order(stop.intent, "PreSubmitted", order_type="STP", limit_price=None, stop_price=D(90))
     assert world.state.stop_levels[1].level == D(90)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_fill_told_only_after_a_reading_that_should_show_it_has_its_stop_once_a_reading_does(is_there: bool) -> None:
+    """Told after minutes of silence it may have been taken back meanwhile: a stop would sell what is not held."""
+    world = World.ready(FIXED)
+    intent = world.one(AAA="0.2")
+    world.acknowledge(intent)
+    executed = world.now
+    world.wait(120)
+    world.snapshot()
+    world.wait(30)
+    late = replace(execution(world.order(intent), world.now, "0007.01", 200, "100"), executed_at=executed)
+    step = world.take(late)
+    assert sent(step) == []
+    assert [one.reason for one in of_kind(step.effects, m.RequestSnapshot)]
+    assert world.state.unprotected[1].unprotected == D(200)
+    if is_there:
+        world.executions.append("0007.01")
+        world.positions[1] = D(200)
+    stops = sent(world.snapshot())
+    assert [one.quantity for one in stops] == ([D(200)] if is_there else [])
+
+
+def test_a_fill_told_at_once_needs_no_reading_for_its_stop() -> None:
+    """Nor does a late one that the account has shown since."""
+    world = World.ready(FIXED)
+    intent = world.one(AAA="0.2")
+    world.acknowledge(intent)
+    executed = world.now
+    world.wait(120)
+    world.snapshot()
+    assert len(sent(world.fill(intent, 50))) == 1
+    world = World.ready(FIXED)
+    intent = world.one(AAA="0.2")
+    world.acknowledge(intent)
+    world.wait(120)
+    world.snapshot()
+    world.positions[1] = D(200)
+    world.moved("AAA")
+    late = replace(execution(world.order(intent), world.now, "0007.01", 200, "100"), executed_at=executed)
+    assert [one.quantity for one in sent(world.take(late))] == [D(200)]

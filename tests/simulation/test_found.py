@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
+from longwatch.simulation.booked import BookedOrder, Fill
+from longwatch.simulation.evidence import Evidence, Row
 from longwatch.simulation.plan import Incident
+from longwatch.simulation.protection import never_short
 from longwatch.simulation.scenery import Scenery, scenery
 from longwatch.simulation.simulate import Asked, Outcome, simulated, verdict
 
@@ -69,3 +75,65 @@ def test_a_purchase_taken_back_takes_no_room_from_then_on_and_may_be_sold_until_
         assert evidence.room_taken(gone.con_id, at, is_buy=True) == buying
         assert evidence.room_taken(gone.con_id, at, is_buy=False) == selling
     assert outcome.broken == (), verdict(outcome)
+
+
+@pytest.mark.parametrize(("resold", "is_broken"), [(0, False), (300, True)])
+def test_a_short_that_a_purchase_taken_back_leaves_is_nobodys_sale(resold: int, is_broken: bool) -> None:
+    """Bought 900 and 700, sold 1,200, the 700 taken back: short of 300 (seed 29). To sell on, knowing, is a mistake."""
+    began = scene().sessions[0].open_at
+    bought, more, sold = done(began, 1, 900), done(began, 2, 700, busted=6), done(began, 5, -1200)
+    again = done(began, 30, -resold)
+    stop = replace(booked(began, bought), is_buy=False, order_type="STP", fills=[])
+    fills = [one for one in (bought, sold, again) if one.quantity]
+    evidence = Evidence(
+        scene=scene(),
+        rows=tuple(compared(began + timedelta(minutes=number)) for number in (8, 9)),
+        written=(),
+        heard=(),
+        orders=(stop, *(booked(began, one) for one in (*fills, more))),
+        fills=tuple(fills),
+        busted=(more,),
+        played=(),
+        lost_fills=frozenset(),
+    )
+    assert evidence.position(1, began + timedelta(minutes=29)) == -300
+    assert [at for at, _ in never_short(evidence)] == ([again.at] if is_broken else [])
+
+
+def done(began: datetime, minute: int, quantity: int, busted: int | None = None) -> Fill:
+    """An execution so many minutes after the open, taken back so many after it."""
+    at = began + timedelta(minutes=minute)
+    return Fill(
+        exec_id=str(minute),
+        ref=f"lw:0:{minute}",
+        account="DU123456",
+        con_id=1,
+        quantity=Decimal(quantity),
+        price=Decimal(50),
+        fee=Decimal(1),
+        at=at,
+        told_at=at,
+        busted_at=began + timedelta(minutes=busted) if busted else None,
+    )
+
+
+def booked(began: datetime, fill: Fill) -> BookedOrder:
+    """The order of an execution."""
+    is_busted = fill.busted_at is not None
+    return BookedOrder(
+        ref=fill.ref,
+        perm_id=int(fill.exec_id),
+        order_id=int(fill.exec_id),
+        con_id=fill.con_id,
+        symbol="AAA",
+        is_buy=fill.quantity > 0,
+        quantity=abs(fill.quantity),
+        at=began,
+        fills=[] if is_busted else [fill],
+        busted=[fill] if is_busted else [],
+    )
+
+
+def compared(at: datetime) -> Row:
+    """A comparison of book and account."""
+    return Row(sequence=1, kind="BookCompared", at=at, tech=at, body={})

@@ -58,9 +58,12 @@ def stops_are_for_what_is_held(evidence: Evidence) -> Found:
 
 
 def never_short(evidence: Evidence) -> Found:
-    """Nothing is held short at any instant, where stops rest: an exit and a stop have not both sold."""
+    """No sell leaves anything held short where stops rest: an exit and a stop have not both sold.
+
+    Judged as each sell fills: a buy that is taken back after its shares were sold leaves a short that nobody sold.
+    """
     for con_id, orders in _protected(evidence).items():
-        for at in _instants(evidence, con_id, orders):
+        for at in sorted({fill.at for one in orders if not one.is_buy for fill in one.fills}):
             if (held := _held(evidence, con_id, at)) < 0:
                 yield at, f"{evidence.symbols[con_id]}: {held} shares are held"
 

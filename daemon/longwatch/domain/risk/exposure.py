@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from decimal import Decimal
+from itertools import takewhile
 
 from longwatch.domain.instruments import Side
 from longwatch.domain.messages import ForeignOrderSet
@@ -57,14 +58,24 @@ def _doubted(state: State, con_id: int, side: Side) -> Decimal:
 
     Also where it may be the unheard fill of a live order of ours: it may be somebody else's trade as well, and the
     order may fill yet. A fill heard since the account was read may be in its figure or not: the difference found then
-    counts, or that of now, whichever is larger.
+    counts, or that of now, whichever is larger. One heard only after a reading that should have shown it is in doubt.
     """
     compared = state.compared.differences if state.compared is not None else ()
     found = next((row.missing for row in compared if row.con_id == con_id), None)
-    if found is None and con_id not in state.quarantines:
+    if found is None and con_id not in state.quarantines and not is_told_late(state, con_id):
         return ZERO
     now = state.account_positions.get(con_id, ("", ZERO))[1] - _told(state, con_id)
     return max(now * side.sign, (found or ZERO) * side.sign, ZERO) * side.sign
+
+
+def is_told_late(state: State, con_id: int) -> bool:
+    """Whether a fill was heard after a reading of the account that was late enough to show it: was it taken back?"""
+    compared = state.compared
+    if compared is None or compared.at is None or not state.fills:
+        return False
+    since, before = compared.tech, compared.at - SHOWN_WITHIN
+    later = takewhile(lambda fill: fill.tech > since, reversed(state.fills.values()))
+    return any(fill.con_id == con_id and fill.executed_at < before for fill in later)
 
 
 def still_there(state: State, con_id: int) -> Decimal:

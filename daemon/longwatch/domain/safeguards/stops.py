@@ -20,7 +20,7 @@ from longwatch.domain.order_life.identity import cancels, instrument_of
 from longwatch.domain.order_life.submission import asking, submitted
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
 from longwatch.domain.reconciliation.causes import Cause
-from longwatch.domain.risk.exposure import still_there, surely_there
+from longwatch.domain.risk.exposure import is_told_late, still_there, surely_there
 from longwatch.domain.risk.oca import at_most, group_of, is_intact, is_spent, may_be_filled, others
 from longwatch.domain.risk.readiness import is_ready
 from longwatch.domain.risk.verbs import Action, forbidden_by
@@ -207,6 +207,8 @@ def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event)
     # What the last reading of the account did not show may have been taken back: a stop for it could turn it round.
     quantity = to_lot(min(abs(held), surely_there(state, con_id)) - _free(state, con_id, side, None), instrument.lot)
     if row is None or row.level is None or quantity <= 0:
+        if is_told_late(state, con_id) and not isinstance(event, m.SnapshotSeen):
+            yield m.RequestSnapshot(reason=f"a fill of {instrument.symbol} was told after the account was read")
         return
     if forbidden_by(state, con_id, Action.STOP, ready=is_ready(state, event.tech)) is not None:
         return
