@@ -15,7 +15,7 @@ from longwatch.domain.risk.exposure import worst_shares
 from longwatch.domain.risk.verbs import ALLOWED, Action, Condition
 from longwatch.domain.safeguards.stops import PROFIT_TAKEN
 from longwatch.domain.settings import StopRule, TradeSettings
-from tests.domain.test_protection import SETTINGS, ended, holding, sent, works
+from tests.domain.test_protection import SETTINGS, changes, confirmed, ended, holding, sent, works
 from tests.domain.test_verbs import HOLD
 from tests.domain.world import World, alerts, judged, of_kind, perm_id
 
@@ -114,6 +114,27 @@ def test_the_stop_that_triggers_takes_it_away() -> None:
     assert world.order(profit.intent).state is OrderState.CANCELLED
     assert (1, Purpose.PROFIT, "cancelled at the broker") not in world.state.breakers
     assert of_kind(step.effects, m.SubmitOrder) == []
+
+
+def test_one_that_has_had_a_fill_taken_back_makes_room_for_the_stop_to_grow() -> None:
+    """At the broker neither is for those shares any more, and beside a take-profit no stop is made larger."""
+    near = StopRule(fraction=D("0.05"), profit_fraction=D("0.002"))
+    world, stop, profit = pair(replace(PAIR, stop=near))
+    world.fill(profit.intent, 80, "100.20", exec_id="0005.01")
+    world.status(profit.intent, "Submitted", 80)
+    world.open_order(stop.intent, "PreSubmitted", quantity=D(120))
+    world.moved("AAA")
+    world.executions.remove("0005.01")
+    world.positions[1] += 80
+    world.reconcile(3)
+    assert (world.state.held(1), world.state.unprotected[1].unprotected) == (D(200), D(80))
+    assert world.order(profit.intent).cancel_reason == "it is for 120 shares, and 200 are held: the stop has to grow first"
+    (step,) = [step for step in (ended(world, profit.intent), *world.reconcile(2)) if changes(step)]
+    assert changes(step)[0].change.quantity == D(200)
+    confirmed(world, step)
+    world.snapshot()
+    row = world.state.unprotected.get(1)
+    assert row is None or not row.unprotected
 
 
 def test_an_exit_waits_until_it_is_gone_and_it_comes_back_only_after_a_reading() -> None:

@@ -125,9 +125,14 @@ def _why_not_any_more(state: State, order: Order, held: Decimal, wanted: Level |
         return "another order works in it"
     if not _stops(state, order):
         return "its stop is gone"
-    if order.remaining < held and not _is_open(state, order):
-        return f"it is for {order.remaining} shares, and {held} are held: the stop has to grow first"
+    if _rests(order) < held and not _is_open(state, order):
+        return f"it is for {_rests(order)} shares, and {held} are held: the stop has to grow first"
     return None
+
+
+def _rests(order: Order) -> Decimal:
+    """Shares it stands for at the broker, where what was filled and taken back is not open again."""
+    return order.quantity - order.told
 
 
 def _stops(state: State, order: Order) -> list[Order]:
@@ -151,14 +156,14 @@ def _changed(
         return None
     moves = abs(wanted.price - order.decision_price) >= order.decision_price * WORTH_MOVING
     price = wanted.price if moves else order.limit_price
-    if (order.remaining, price) == (held, order.limit_price):
+    if (_rests(order), price) == (held, order.limit_price):
         return None
     why = f"{held} at {price} ({wanted.because if moves else 'so many are held'})"
     if has_traded(state, order) or order.limit_price is None:
         return why  # what the stop has sold, the broker takes from this one: its size there is not known for sure
     is_held_up = modification.not_modifiable(state, order, event.tech) is not None
     if is_held_up or forbidden_by(state, order.con_id, Action.REDUCE, ready=True, besides=order.intent) is not None:
-        return why if order.remaining > held else None
+        return why if _rests(order) > held else None
     yield from asking(state, order, instrument, (order.told + held, price, None), why, event.tech)
     return None
 
