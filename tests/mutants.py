@@ -52,7 +52,7 @@ BESIDE = {
     "weights": ("portfolio",),
     "permits": ("risk", "verbs", "breaker"),
     "pricing": ("risk", "limits"),
-    "holds": ("flows", "readings"),
+    "holds": ("flows", "readings", "measures"),
     "certificate": ("readiness", "limits"),
     "profits": ("take_profit",),
     "rebalance": ("risk", "sizing", "targets", "wanted", "shrunk", "verbs", "caps", "portfolio"),
