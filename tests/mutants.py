@@ -222,6 +222,8 @@ class Asker:
         items = {item.nodeid: item for item in session.items if not (self.is_quick and is_long(item, took))}
         reached = self._learned(list(items.values()))
         TOOK.write_text(json.dumps(took | {nodeid: seconds for nodeid, (seconds, _) in reached.items()}))
+        if self.is_quick:
+            reached = {nodeid: one for nodeid, one in reached.items() if one[0] <= QUICK}
         self._caches = caches()
         gc.freeze()
         order = {
