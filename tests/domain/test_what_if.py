@@ -14,6 +14,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step, next_deadline
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
+from longwatch.domain.risk import what_if
 from tests.domain.world import MARGIN_ACCOUNT, SETTINGS, World, of_kind
 
 D = Decimal
@@ -245,6 +246,187 @@ def test_an_order_that_waits_counts_as_exposure() -> None:
     world.targets(AAA="0.2")
     step = world.rebalance()
     assert of_kind(step.effects, m.RequestWhatIf) == []
+
+
+# ── word by word ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def assert_refused(world: World, step: Step, observed: str, limit: str, why: str) -> None:
+    """The trade's refusal, the alert and the order's end tell the same story."""
+    order = world.order(1)
+    text = f"{order.side.value} {order.quantity} {order.symbol} was not sent: {why}"
+    refusal = m.TradeRefused(
+        run_id=order.run_id,
+        symbol=order.symbol,
+        check="what_if",
+        wanted=order.quantity * order.side.sign,
+        observed=observed,
+        limit=limit,
+        text=text,
+        intent=1,
+    )
+    assert of_kind(step.facts, m.TradeRefused) == [refusal]
+    assert m.RaiseAlert(key="margin", text=text) in step.effects
+    (ended,) = of_kind(step.facts, m.OrderMoved)
+    assert (ended.state, ended.text) == (OrderState.UNSENT, why)
+
+
+@pytest.mark.parametrize("weight", ["0.2", "-0.2"])
+@pytest.mark.parametrize(
+    ("figures", "observed", "limit", "why"),
+    [
+        ({"initial_margin": D(100_001)}, "100001.00", "100000.00", "its initial margin would pass the equity"),
+        (
+            {"maintenance_margin": D(95_001)},
+            "4999.00",
+            "5000.00",
+            "the excess liquidity it leaves is under the least",
+        ),
+        (
+            {"equity": None},
+            "the broker's answer has no figures",
+            "an answer",
+            "the broker's answer has no figures to what it would bind of margin",
+        ),
+    ],
+)
+def test_a_refusal_by_margin_is_told_in_one_sentence(
+    weight: str, figures: dict[str, Decimal | None], observed: str, limit: str, why: str
+) -> None:
+    """What was to be bought or sold short, and what there was against it."""
+    world, asked = asking(
+        replace(ASKS, min_excess_liquidity=D(5_000), allow_short=True, check_shortable=False), AAA=weight
+    )
+    assert_refused(world, answer(world, asked, **figures), observed, limit, why)
+
+
+def test_a_rejected_question_and_one_that_is_not_answered_are_told_in_one_sentence() -> None:
+    """By the code of the broker, and by the deadline."""
+    world, asked = asking()
+    row = {"order_id": asked.order.order_id, "code": 201, "text": "No Trading Permission", "verdict": "rejected"}
+    step = world.hear(m.OrderErrorSeen, **row, meaning="rejected")
+    assert_refused(world, step, "201", "no rejection", "No Trading Permission (201)")
+    world, _ = asking()
+    why = "no answer within 5 s"
+    assert_refused(world, late(world), why, "an answer", f"{why} to what it would bind of margin")
+
+
+def test_an_answer_for_another_client_is_nobodys_and_one_for_none_is_ours() -> None:
+    """Ids are counted by each client; a gateway that names no client means the one it speaks to."""
+    world, asked = asking()
+    assert answer(world, asked, client_id=9) == Step((), ())
+    assert sent(answer(world, asked, client_id=0)) == [asked.order.intent]
+
+
+def test_an_order_waits_no_more_once_its_answer_is_there() -> None:
+    """It leaves at the answer's instant, for the contract that was asked about; nothing is due by then but its word."""
+    world, asked = asking()
+    world.wait(1)
+    step = answer(world, asked)
+    (left,) = of_kind(step.effects, m.SubmitOrder)
+    assert (left.order.sent_at, left.instrument) == (world.now, world.state.instruments["AAA"])
+    assert what_if.due_at(world.state) is None
+
+
+def test_what_was_sent_since_the_question_counts_beside_it_and_what_was_sent_before_does_not() -> None:
+    """The broker's answer has what it knew of: entries sent later, or first in the same decision, are estimated."""
+    world = World.ready(replace(ASKS, min_excess_liquidity=D(20_000)))
+    world.targets(AAA="0.2", BBB="0.2")
+    first, second = of_kind(world.rebalance().effects, m.RequestWhatIf)
+    world.wait(1)
+    answer(world, first)
+    beside = first.order.quantity * first.order.worst_price / 2
+    told = {"initial_margin": D(30_000), "maintenance_margin": D(65_000), "equity": D(95_000)}
+    step = answer(world, second, **told)
+    assert of_kind(step.facts, m.MarginTold) == [
+        m.MarginTold(intent=second.order.intent, is_estimate=False, beside=beside, **told)
+    ]
+    assert refused(step) == [("what_if", f"{30_000 - beside:.2f}", "20000.00")]
+    world.wait(1)
+    world.targets(AAA="0.2", BBB="0.2")
+    (third,) = of_kind(world.rebalance().effects, m.RequestWhatIf)
+    step = answer(world, third, **told)
+    assert [fact.beside for fact in of_kind(step.facts, m.MarginTold)] == [0]
+    assert sent(step) == [third.order.intent]
+
+
+def test_an_exit_at_work_binds_nothing_beside_a_question() -> None:
+    """It frees margin: it was sent after the question, and counts no share of it."""
+    world, asked = asking()
+    (entry,) = of_kind(answer(world, asked).effects, m.SubmitOrder)
+    world.finish(entry.order.intent)
+    world.wait(10)
+    world.snapshot()
+    world.targets(AAA="0.1", BBB="0.2")
+    step = world.rebalance()
+    (question,) = of_kind(step.effects, m.RequestWhatIf)
+    assert [effect.order.side for effect in of_kind(step.effects, m.SubmitOrder)] == [Side.SELL]
+    (told,) = of_kind(answer(world, question).facts, m.MarginTold)
+    assert told.beside == 0
+
+
+@pytest.mark.parametrize("figure", [None, "equity"])
+def test_an_estimate_is_told_with_its_figures(figure: str | None) -> None:
+    """Whether no answer came or one without figures: the order's own margin, that of all entries, what there is."""
+    world, asked = asking(replace(ESTIMATES, min_excess_liquidity=D(70_000)))
+    world.wait(1)
+    step = answer(world, asked, **{figure: None}) if figure else late(world)
+    order = asked.order
+    own = order.quantity * order.worst_price / 2
+    assert of_kind(step.facts, m.MarginTold) == [
+        m.MarginTold(
+            intent=order.intent, initial_margin=own, maintenance_margin=own, equity=D(30_000), is_estimate=True
+        )
+    ]
+    why = "the broker's answer has no figures" if figure else "no answer within 5 s"
+    text = f"AAA: {why} to what it would bind of margin; sent by an estimate of 0.5 of its value"
+    assert m.RaiseAlert(key="margin_estimated", text=text) in step.effects
+    assert [effect.order.sent_at for effect in of_kind(step.effects, m.SubmitOrder)] == [world.now]
+
+
+@pytest.mark.parametrize("excess", [D(80_000), None])
+def test_an_estimate_that_refuses_says_why(excess: Decimal | None) -> None:
+    """10,000 are above the floor, 10,021 are wanted; or nobody knows what there is."""
+    world, _ = asking(replace(ESTIMATES, min_excess_liquidity=D(70_000)))
+    world.figures = replace(MARGIN_ACCOUNT, excess_liquidity=excess)
+    world.snapshot()
+    why = "no answer within 5 s"
+    if excess is None:
+        reason = f"{why}, and no excess liquidity is known to estimate by"
+        assert_refused(world, late(world), why, "an answer", reason)
+    else:
+        reason = f"{why}, and its estimated margin has no room"
+        assert_refused(world, late(world), "10021.00", "10000.00", reason)
+
+
+def test_a_fill_heard_since_the_account_was_read_binds_in_an_estimate_too() -> None:
+    """14,000 for 10,021 and 4,986: the first has filled, and the account's figures are of before."""
+    world, asked = asking(ESTIMATES)
+    world.figures = replace(MARGIN_ACCOUNT, excess_liquidity=D(14_000))
+    world.snapshot()
+    answer(world, asked)
+    world.finish(asked.order.intent)
+    world.targets(AAA="0.2", BBB="0.1")
+    assert len(of_kind(world.rebalance().effects, m.RequestWhatIf)) == 1
+    assert len(refused(late(world))) == 1
+
+
+def test_an_order_whose_contract_is_gone_by_the_answer_is_not_sent() -> None:
+    """The definitions were read again meanwhile, without it."""
+    world, asked = asking()
+    del world.state.instruments["AAA"]
+    step = answer(world, asked)
+    assert_refused(world, step, "no contract", "a known contract", "its contract is not known any more")
+
+
+def test_a_cancel_before_the_answer_gives_its_own_reason() -> None:
+    """The order's end says who wanted it."""
+    world, asked = asking()
+    step = world.hear(m.ControlRequested, command="cancel", argument="AAA", by="uid 1000", reason="not today")
+    (why,) = [fact.reason for fact in of_kind(step.facts, m.OrderCancelAsked)]
+    (ended,) = of_kind(step.facts, m.OrderMoved)
+    assert (ended.intent, ended.state, ended.text) == (asked.order.intent, OrderState.UNSENT, why)
+    assert why == "asked for by a person"
 
 
 @given(st.lists(st.sampled_from(["ask", "good", "bad", "late", "restart", "lose", "cancel", "again"]), max_size=14))
