@@ -13,8 +13,9 @@ from longwatch.domain import messages as m
 from longwatch.domain.levels import Grade, Level
 from longwatch.domain.orders import OrderState
 from longwatch.domain.replies import objection
-from longwatch.domain.risk import holds
+from longwatch.domain.risk import held_at, holds
 from longwatch.domain.risk.held_at import RULE, told
+from longwatch.domain.risk.limits import Does, Limit, Setting
 from longwatch.domain.sessions import Session
 from tests.domain.test_flows import mark, said
 from tests.domain.test_holds import TWO, aim, held, limited, ordered, read, two
@@ -341,6 +342,57 @@ def test_an_order_that_never_reached_the_broker_ends_no_row_of_rejections() -> N
 
 
 # ── what a hold says, cancels and ends with ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (
+            {"rule": "daily_loss", "level": Level.ACCOUNT, "name": ACCOUNT, "until": MONDAY.open_at},
+            "account: daily_loss 6.25% of the equity at the session's start, the limit is 5.00%: only reducing orders "
+            "until 2007-01-08 14:30Z or `longwatch resume`",
+        ),
+        (
+            {"rule": "drawdown", "level": Level.ACCOUNT, "name": ACCOUNT, "grade": Grade.HALTED},
+            "account: drawdown 6.25% of the highest equity, the limit is 5.00%: no order until `longwatch resume`",
+        ),
+        (
+            {"rule": "strategy_drawdown", "level": Level.STRATEGY, "name": "trend", "grade": Grade.HALTED},
+            "strategy trend: strategy_drawdown 6.25% of the strategy's capital, the limit is 5.00%: no order until "
+            "`longwatch resume trend`",
+        ),
+        (
+            {"rule": "order_slippage", "level": Level.INSTRUMENT, "name": "AAA", "observed": D(70), "limit": D(60)},
+            "instrument AAA: order_slippage 70.0 bp of the decision price, the limit is 60.0: only reducing orders until "
+            "`longwatch resume AAA`",
+        ),
+    ],
+)
+def test_a_hold_says_whose_it_is_by_what_what_it_lets_leave_and_what_ends_it(
+    fields: dict[str, Any], words: str
+) -> None:
+    """With the measure and the limit in the rule's own unit, and the command that lifts it."""
+    plain = {"grade": Grade.REDUCING, "observed": D("0.0625"), "limit": D("0.05"), "since": MONDAY.open_at}
+    assert told(m.HoldSet(**(plain | fields))) == words
+
+
+def test_each_rule_is_a_row_of_the_table_of_limits() -> None:
+    """With the settings of its limit and its grade, and where it may end with a session the one that says so."""
+    rows = {rule.name: held_at._row(rule) for rule in held_at.RULES}
+    assert tuple(rows.values()) == held_at.ROWS
+    assert rows["daily_loss"] == Limit(
+        name="daily_loss",
+        does=Does.LATCHES,
+        unit="of the equity at the session's start",
+        text="Equity lost since the session's start, its opening gap included. Holds the account.",
+        test="tests/daemon/test_holds.py::test_a_loss_of_the_day_holds_the_account_until_the_next_session",
+        settings=(
+            Setting("holds.daily_loss", "0.05"),
+            Setting("holds.daily_loss_sets", "reducing"),
+            Setting("holds.until", "next session"),
+        ),
+    )
+    assert [one.name for one in rows["drawdown"].settings] == ["holds.drawdown", "holds.drawdown_sets"]
 
 
 def test_a_hold_is_told_to_a_person_at_once() -> None:

@@ -400,15 +400,14 @@ def test_an_estimate_that_refuses_says_why(excess: Decimal | None) -> None:
 
 
 def test_a_fill_heard_since_the_account_was_read_binds_in_an_estimate_too() -> None:
-    """14,000 for 10,021 and 4,986: the first has filled, and the account's figures are of before."""
+    """The first entry has filled at 100, and the account's figures are of before: half of 20,000 beside its own."""
     world, asked = asking(ESTIMATES)
-    world.figures = replace(MARGIN_ACCOUNT, excess_liquidity=D(14_000))
-    world.snapshot()
     answer(world, asked)
     world.finish(asked.order.intent)
     world.targets(AAA="0.2", BBB="0.1")
-    assert len(of_kind(world.rebalance().effects, m.RequestWhatIf)) == 1
-    assert len(refused(late(world))) == 1
+    world.rebalance()
+    (told,) = of_kind(late(world).facts, m.MarginTold)
+    assert told.maintenance_margin == told.initial_margin + 10_000
 
 
 def test_an_order_whose_contract_is_gone_by_the_answer_is_not_sent() -> None:
