@@ -363,8 +363,8 @@ def test_an_order_that_never_reached_the_broker_ends_no_row_of_rejections() -> N
         ),
         (
             {"rule": "order_slippage", "level": Level.INSTRUMENT, "name": "AAA", "observed": D(70), "limit": D(60)},
-            "instrument AAA: order_slippage 70.0 bp of the decision price, the limit is 60.0: only reducing orders until "
-            "`longwatch resume AAA`",
+            "instrument AAA: order_slippage 70.0 bp of the decision price, the limit is 60.0: only reducing orders "
+            "until `longwatch resume AAA`",
         ),
     ],
 )
@@ -392,7 +392,7 @@ def test_each_rule_is_a_row_of_the_table_of_limits() -> None:
             Setting("holds.until", "next session"),
         ),
     )
-    assert [one.name for one in rows["drawdown"].settings] == ["holds.drawdown", "holds.drawdown_sets"]
+    assert [one.path for one in rows["drawdown"].settings] == ["holds.drawdown", "holds.drawdown_sets"]
 
 
 def test_a_hold_is_told_to_a_person_at_once() -> None:

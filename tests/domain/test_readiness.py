@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.orders import OrderState
+from longwatch.domain.orders import OrderState, Purpose
+from longwatch.domain.risk import certificate
+from longwatch.domain.risk.limits import Does, Limit, Setting
 from longwatch.domain.risk.readiness import CERTIFICATE, gateway_answers, is_ready, reasons
-from tests.domain.world import ACCOUNT, CLIENT, World
+from longwatch.domain.state import State
+from tests.domain.world import ACCOUNT, CLIENT, SETTINGS, START, World
 
 Act = Callable[[World], object]
 
@@ -245,3 +249,73 @@ def test_an_order_that_no_cancel_reaches_any_more_does_not_hold_the_account() ->
     world.snapshot(reason="sync")
     assert [order.state for order in world.state.live_orders()] == [OrderState.UNKNOWN]
     assert reasons(world.state, world.now) == ()
+
+
+# ── word by word ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_each_reason_is_one_sentence() -> None:
+    """As the gate gives it and `/readyz` shows it."""
+    state, now = State(), START
+    assert reasons(state, now) == (
+        f"link: {state.link.value}",
+        "cash: the account's value is not known",
+        "clock: not yet compared with the gateway's",
+        "book: not yet compared with the account",
+    )
+    state.link_reason = "reset by peer"
+    state.backend_up = False
+    state.farms = {name: m.FarmMoved(farm=name, up=name == "fine", tech=now) for name in ("usfuture", "usfarm", "fine")}
+    state.snapshot_failed = m.SnapshotFailed(failures=(("orders", "no end mark"), ("cash", "not told")), tech=now)
+    state.settings = replace(state.settings, universe=("AAA",))
+    assert reasons(state, now)[:4] == (
+        f"link: {state.link.value} (reset by peer)",
+        "backend: the gateway has lost its link to IB",
+        "farms: usfarm, usfuture broken",
+        "account: the last download failed (orders: no end mark; cash: not told)",
+    )
+    assert "instruments: no symbol of the universe is known to the broker" in reasons(state, now)
+
+
+@pytest.mark.parametrize(("beyond", "says"), [(0.0, ()), (0.6, ("181 s ago, over 180 s", "+2.6 s off"))])
+def test_the_ages_of_account_and_clock_may_be_just_what_the_limit_is(beyond: float, says: tuple[str, ...]) -> None:
+    """And no more, whichever way the clock is off."""
+    world = World.ready(replace(SETTINGS, account_age_seconds=180.0, clock_skew_seconds=2.0))
+    assert world.state.compared is not None
+    tech = world.state.compared.tech + timedelta(seconds=180 + beyond)
+    for sign in (1, -1):
+        world.state.clock = m.ClockChecked(skew_seconds=sign * (2.0 + beyond), tech=world.now)
+        found = reasons(world.state, tech)
+        assert len(found) == len(says)
+        assert all(
+            word.replace("+", "-" if sign < 0 else "+") in reason for word, reason in zip(says, found, strict=True)
+        )
+
+
+def test_an_order_without_an_answer_is_found_behind_others_that_work() -> None:
+    """Whichever of them came first."""
+    world = World.ready()
+    first, second = (one.intent for one in world.trade(AAA="0.1", BBB="0.1"))
+    world.acknowledge(first)
+    world.handed(second)
+    assert gateway_answers(world.state, world.now) is None
+    world.state.orders[second] = replace(world.order(second), state=OrderState.UNKNOWN)
+    found = gateway_answers(world.state, world.now)
+    ref = world.order(second).ref
+    assert found == f"orders: {ref} (BBB) has no answer at all; is a window open in the gateway?"
+
+
+def test_each_condition_of_readiness_is_a_row_of_the_table_of_limits() -> None:
+    """It binds every order, and names the test of a whole daemon that breaks and mends it."""
+    row = certificate._row("link_is_up", "link", "It is up.", Setting("ib.port", "1"))
+    assert row == Limit(
+        name="link_is_up",
+        does=Does.HOLDS,
+        unit="link",
+        text="It is up.",
+        test="tests/daemon/test_readiness.py::"
+        "test_what_is_broken_is_named_and_named_no_longer_when_mended[link_is_up-0]",
+        settings=(Setting("ib.port", "1"),),
+        binds=frozenset(Purpose),
+    )
+    assert [one.name for one in certificate.ROWS] == [check.__name__ for check in CERTIFICATE]

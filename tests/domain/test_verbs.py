@@ -10,8 +10,23 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import gate
-from longwatch.domain.orders import Purpose
-from longwatch.domain.risk.verbs import ALLOWED, Action, Condition
+from longwatch.domain.levels import Grade, Level
+from longwatch.domain.orders import OrderState, Purpose
+from longwatch.domain.risk.permits import check_verbs
+from longwatch.domain.risk.verbs import (
+    ALLOWED,
+    Action,
+    Condition,
+    because,
+    conditions,
+    forbidden_by,
+    forbidden_for,
+    is_halted,
+)
+from tests.domain.test_caps import proposal
+from tests.domain.test_exposure import order as an_order
+from tests.domain.test_exposure import state_of
+from tests.domain.test_holds import aim, hold_back, ordered, two
 from tests.domain.world import World, of_kind
 
 D = Decimal
@@ -121,9 +136,96 @@ def test_the_gate_asks_the_matrix_again_at_the_write(condition: Condition, purpo
 
 def test_an_unknown_order_is_not_held_against_itself() -> None:
     """Only others in the same instrument block it."""
+    state = state_of(replace(an_order(1), state=OrderState.UNKNOWN))
+    for con_id, besides, held_by in ((1, None, C.UNKNOWN), (1, 2, C.UNKNOWN), (1, 1, None), (2, None, None)):
+        assert list(conditions(state, con_id, ready=True, besides=besides)) == ([held_by] if held_by else [])
+        assert forbidden_by(state, con_id, A.ENTRY, ready=True, besides=besides) is held_by
+
+
+def test_a_flatten_is_a_condition_unless_a_halt_is_on() -> None:
+    """Under a halt it closes nothing, so it may not keep the stops away either."""
     world = World.ready()
-    intent = world.one(AAA="0.1")
-    assert gate(world.state, intent, world.now) is None
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000")
+    assert list(conditions(world.state, 1, ready=True)) == [C.FLATTEN]
+    world.hear(m.ControlRequested, command="halt", by="uid 1000")
+    assert list(conditions(world.state, 1, ready=True)) == [C.HALT]
+
+
+def held(world: World, *holds: tuple[Level, str, str, Grade]) -> World:
+    for level, name, rule, grade in holds:
+        world.state.holds[(level, name, rule)] = m.HoldSet(
+            level=level,
+            name=name,
+            rule=rule,
+            grade=grade,
+            observed=D(1),
+            limit=D(1),
+            since=world.now,
+            con_id=1 if level is Level.INSTRUMENT else None,
+        )
+    return world
+
+
+def test_the_limits_behind_a_condition_are_named() -> None:
+    """Those of its grade on this instrument, in order; none where a person is behind it, or nobody."""
+    world = held(
+        World.ready(),
+        (Level.ACCOUNT, "DU123456", "rejections", Grade.REDUCING),
+        (Level.ACCOUNT, "DU123456", "daily_loss", Grade.REDUCING),
+        (Level.INSTRUMENT, "AAA", "order_slippage", Grade.HALTED),
+        (Level.STRATEGY, "trend", "strategy_drawdown", Grade.HALTED),
+    )
+    assert (
+        because(world.state, 1, C.REDUCING) == because(world.state, 2, C.REDUCING) == " (daily_loss, rejections limit)"
+    )
+    assert (because(world.state, 1, C.HALT), because(world.state, 2, C.HALT)) == (" (order_slippage limit)", "")
+    assert because(World.ready().state, 1, C.HALT) == because(world.state, 1, C.UNKNOWN) == ""
+    world.hear(m.ControlRequested, command="pause", by="uid 1000")
+    assert because(world.state, 2, C.REDUCING) == " (daily_loss, rejections limit)"
+    world.hear(m.ControlRequested, command="halt", by="uid 1000")
+    assert because(world.state, 1, C.HALT) == ""
+
+
+def test_a_refusal_names_the_limit_of_its_own_instrument() -> None:
+    """AAA's hold is told of AAA, and the account's of the others."""
+    world = held(World.ready(), (Level.INSTRUMENT, "AAA", "order_slippage", Grade.REDUCING))
+    refusal = check_verbs(world.state, proposal(tech=world.now))
+    assert refusal is not None and refusal.text == "AAA: no entry while reducing only (order_slippage limit)"
+
+
+@pytest.mark.parametrize(
+    ("level", "grade", "verb", "halted"),
+    [
+        (Level.ACCOUNT, Grade.HALTED, "", True),
+        (Level.ACCOUNT, Grade.HALTED, "flatten", False),  # it closes
+        (Level.ACCOUNT, Grade.REDUCING, "", False),
+        (Level.INSTRUMENT, Grade.HALTED, "", False),
+        (Level.STRATEGY, Grade.HALTED, "", False),
+        (Level.INSTRUMENT, Grade.REDUCING, "halt", True),
+        (Level.INSTRUMENT, Grade.REDUCING, "pause", False),
+    ],
+)
+def test_the_account_is_halted_by_a_person_or_by_a_hold_of_its_own(
+    level: Level, grade: Grade, verb: str, halted: bool
+) -> None:
+    """An instrument's or a strategy's hold is its own matter."""
+    world = held(World.ready(), (level, "AAA", "drawdown", grade))
+    if verb:
+        world.hear(m.ControlRequested, command=verb, by="uid 1000")
+    assert is_halted(world.state) is halted
+
+
+def test_a_strategys_hold_forbids_no_stop_and_an_order_is_not_held_against_its_own_shares() -> None:
+    """All of its part is being sold by this very order; a second one would turn it round."""
+    world = two()
+    aim(world, left={"AAA": "0"}, right={"AAA": "0.4"})
+    (sale,) = ordered(world)
+    assert forbidden_for(world.state, 1, A.REDUCE, sale.allocations) is None
+    hold_back(world, "left", Grade.REDUCING)
+    assert gate(world.state, sale.intent, world.now) is None
+    assert forbidden_for(world.state, 1, A.REDUCE, sale.allocations, besides=sale.intent) is None
+    assert forbidden_for(world.state, 1, A.REDUCE, sale.allocations) == "strategy left is reducing only"
+    assert forbidden_for(world.state, 1, A.STOP, sale.allocations) is None
 
 
 def test_the_gate_names_what_is_not_ready_only_when_that_is_why() -> None:
