@@ -49,13 +49,13 @@ def test_money_without_a_trade_is_booked_with_what_the_account_was_worth_and_tol
     world = World.ready(limited())
     step = world.snapshot(net_liquidation=EQUITY + amount, cash=EQUITY + amount)
     reason = "cash and equity moved alike, without a trade"
-    booked = m.FlowBooked(amount=D(amount), reason=reason, at=world.now, equity=EQUITY)
+    booked = m.FlowBooked(amount=D(amount), reason=reason, at=world.now, equity=EQUITY, noticed=True)
     assert of_kind(step.facts, m.FlowBooked) == [booked]
     (alert,) = of_kind(step.effects, m.RaiseAlert)
     assert (alert.key, alert.text) == (
         "cash_flow",
         f"{went} the account without a trade: neither a gain nor a loss; "
-        "if that is wrong, `longwatch flow AMOUNT` corrects it",
+        f"if that is wrong, `longwatch flow {-amount}.00` takes it back",
     )
 
 
@@ -73,6 +73,31 @@ def test_what_was_told_before_is_booked_as_shown_and_raises_nothing() -> None:
         if is_shown:
             text = "a reading shows what was told of before"
             assert seen == replace(word, reason=text, at=world.now, awaited=False, shown=True)
+
+
+@pytest.mark.parametrize(
+    ("amount", "late", "is_it"),
+    [
+        ("-30000", timedelta(0), True),
+        ("-30300", timedelta(0), True),  # a fee may have been taken
+        ("-29700", timedelta(0), True),
+        ("-30301", timedelta(0), False),
+        ("30000", timedelta(0), False),
+        ("-30000", holds.AWAITED, True),
+        ("-30000", holds.AWAITED + timedelta(seconds=1), False),
+    ],
+)
+def test_a_person_who_tells_what_was_noticed_lately_tells_nothing_new(
+    amount: str, late: timedelta, is_it: bool
+) -> None:
+    """To a hundredth of it, and for three days: it is counted already."""
+    world = World.ready(limited())
+    assert holds.noticed(world.state, D(amount), world.now) is None
+    world.snapshot(net_liquidation=D(70_000), cash=D(70_000))
+    (seen,) = told_of(world, m.FlowBooked)
+    assert holds.noticed(world.state, D(amount), world.now + late) == (seen if is_it else None)
+    facts = list(holds.flow_told(world.state, D(amount), "rent", world.now + late))
+    assert bool(facts) is not is_it
 
 
 def test_a_loss_that_two_readings_show_counts_though_money_left_between_them() -> None:
