@@ -325,3 +325,65 @@ def test_a_download_is_proof_only_when_it_lists_the_order_and_began_long_after_t
     assert alert.text == "order lw:k7q2:1 stays 100 limit 100.21: its modification came to nothing"
     (fact,) = of_kind(step.facts, m.OrderTermsSet)
     assert fact.text == "the former terms are still listed" and early.order(1).side is Side.BUY
+
+
+# ── silence ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_silence_about_a_change_is_told_with_what_it_means_and_looked_for_at_a_pace() -> None:
+    """Of every order, also where the one before it has no change; first at the quiet time's end, then by rounds."""
+    world = World.ready()
+    world.acknowledge(world.one(AAA="0.1"))
+    world.acknowledge(world.one(AAA="0.1", BBB="0.1"))
+    ask(world, "2 150 - -")
+    asked_at = world.now
+    world.hear(m.OrderHanded, intent=2, change=1)
+    world.wait(10)
+    step = world.hear(m.TimeReached)
+    (alert,) = of_kind(step.effects, m.RaiseAlert)
+    told = "the modification of order lw:k7q2:2 was not answered in time; both terms count until it is"
+    assert (alert.key, alert.text) == ("modification_unacknowledged", told)
+    asked = m.RequestSnapshot(reason="the modification of order lw:k7q2:2 is not answered")
+    assert of_kind(step.effects, m.RequestSnapshot) == [asked]
+    quiet = timedelta(seconds=world.settings.absence_quiet_seconds)
+    change = world.order(2).change
+    assert change is not None and change.handed and change.deadline == asked_at + quiet
+    world.now = asked_at + quiet
+    step = world.hear(m.TimeReached)
+    assert of_kind(step.effects, m.RequestSnapshot) == [asked] and not of_kind(step.effects, m.RaiseAlert)
+    change = world.order(2).change
+    assert change is not None
+    assert change.deadline == world.now + timedelta(seconds=world.settings.absence_round_seconds)
+
+
+def test_without_a_link_nothing_is_looked_for_and_the_next_reading_sets_the_time_anew() -> None:
+    """It may have begun too early to prove anything."""
+    world = working()
+    ask(world, "1 150 - -")
+    handed(world)
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.wait(10)
+    step = world.hear(m.TimeReached)
+    assert not of_kind(step.effects, m.RequestSnapshot)
+    change = world.order(1).change
+    assert change is not None and change.deadline is None
+    world.wait(10)
+    assert world.hear(m.TimeReached).facts == ()
+    world.connect()
+    change = world.order(1).change
+    assert change is not None
+    assert change.deadline == world.now + timedelta(seconds=world.settings.absence_quiet_seconds)
+
+
+def test_a_restart_awaits_the_answer_until_the_time_it_was_awaited_before() -> None:
+    """Whether its bytes left nobody can say; one that was handed over is awaited as it was."""
+    world = working()
+    ask(world, "1 150 - -")
+    before = world.order(1).change
+    world.wait(2)
+    world.start()
+    assert before is not None and world.order(1).change == replace(before, handed=True)
+    other = World.ready()
+    other.acknowledge(other.one(AAA="0.1"))
+    other.start()
+    assert other.order(1).change is None
