@@ -18,13 +18,14 @@ from longwatch.brokers import broker_for, ib_broker
 from longwatch.clock import Clock, SteppedClock, SystemClock, real_monotonic
 from longwatch.config.load import Loaded, load
 from longwatch.config.schema import IbSettings, Settings
-from longwatch.config.trade import account_of
+from longwatch.config.trade import account_of, trade_settings
 from longwatch.data.calendar import AlwaysOpen, ExchangeCalendar
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
+from longwatch.domain.misnamed import misnamed
 from longwatch.domain.state import State
 from longwatch.engine.self_test import Deadlines, self_test
-from longwatch.engine.strategies import strategy_tasks, universe_of
+from longwatch.engine.strategies import strategy_tasks, universe_of, universes_of
 from longwatch.engine.workers import ThreadWorkers
 from longwatch.errors import ProtocolError, UsageError
 from longwatch.journal.codec import decode
@@ -113,6 +114,7 @@ async def problems_at_the_gateway(loaded: Loaded, folder: Path, client_id: int =
     host = ProcessHost()
     tasks = await strategy_tasks(settings, host, folder, lambda name, why: found.append(f"strategy {name}: {why}"))
     universe, clock = universe_of(tasks), SystemClock()
+    found += misnamed(trade_settings(settings, universe, universes_of(tasks)), universe)
     state = State(account=account_of(settings), mode=settings.mode, client_id=client_id)
 
     def connect(sink: Sink) -> Broker:

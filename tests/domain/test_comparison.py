@@ -107,6 +107,30 @@ def test_a_reading_that_failed_is_followed_by_another(link: m.Link) -> None:
     assert of_kind(world.hear(m.TimeReached).effects, m.RequestSnapshot) == [], "once in so long a time"
 
 
+def test_a_reading_that_keeps_failing_is_repeated_more_and_more_seldom_and_told_with_its_age() -> None:
+    """After 30 s at first, after five minutes at the most; a whole one ends it, and the next failure begins anew."""
+    world = World.ready()
+    failures = (("executions", "no end mark within 30 s"),)
+    world.take(reading(world, exec_ids=None, failures=failures))
+    since, gaps = world.now, []
+    for _ in range(20):
+        due = next_deadline(world.state)
+        assert due is not None
+        gaps.append((due - world.now).total_seconds())
+        world.wait(gaps[-1])
+        asked = of_kind(world.hear(m.TimeReached).effects, m.RequestSnapshot)
+        assert [one.reason for one in asked] == ["the last download failed"]
+        step = world.take(reading(world, exec_ids=None, failures=failures))
+        (alert,) = of_kind(step.effects, m.RaiseAlert)
+        assert f"could not be read for {(world.now - since).total_seconds():.0f} s (" in alert.text
+    assert gaps == sorted(gaps) and gaps[0] == 30 and gaps[-1] == 300
+    assert 1.2 < gaps[8] / gaps[7] < 1.3
+    world.snapshot()
+    assert world.state.snapshot_failed is None
+    world.take(reading(world, exec_ids=None, failures=failures))
+    assert next_deadline(world.state) == world.now + READ_AGAIN
+
+
 def test_a_difference_that_is_another_one_begins_anew_and_keeps_its_age() -> None:
     """Since when it is just so, since when it is there, and how often it was seen; its cash is no longer known."""
     world = World.ready()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from longwatch.domain import messages as m
+from longwatch.domain.levels import Level, meant
 from longwatch.domain.order_life import breaker, modification, resolution
 from longwatch.domain.order_life.evidence import FLATTEN, Decided, may_close_more
 from longwatch.domain.order_life.identity import cancels, is_reachable
@@ -70,8 +71,9 @@ def _resume(state: State, event: m.ControlRequested) -> Decided:
     for verb in list(state.verbs) if event.argument in ("", "all") else ():
         yield m.VerbSet(verb=verb, on=False, by=event.by, reason=event.reason)
     yield from holds.resumed(state, event.argument, f"{event.by}: {event.reason}", event.at)
+    level, name = meant(event.argument)
     for row in list(state.breakers.values()):
-        if event.argument in ("all", row.symbol):
+        if level in (None, Level.INSTRUMENT) and name in ("all", row.symbol):
             yield breaker.lifted(row, f"{event.by}: {event.reason}")
     if event.argument and may_close_more(state, event.at):
         yield m.RunJob(job="rebalance", reason=FLATTEN)

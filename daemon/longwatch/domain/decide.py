@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from longwatch.domain import commands
 from longwatch.domain import messages as m
+from longwatch.domain.misnamed import misnamed, symbols
 from longwatch.domain.order_life import breaker, claims, lifecycle, links, modification, outage, patience, resolution
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.orders import Evidence, OrderState
@@ -30,6 +31,9 @@ from longwatch.domain.state import State, evolve, is_fact
 from longwatch.quick import changed
 
 READ_AGAIN = timedelta(seconds=30)
+READ_SELDOM = timedelta(minutes=5)
+SELDOMER = 4
+"""A reading that keeps failing is repeated after a fourth of the time it has failed for, between these two."""
 """After this long an account download that failed is asked for once more: its job may be far, and no order leaves."""
 READ_WHILE = frozenset({m.Link.SYNCING, m.Link.READY})
 
@@ -118,7 +122,7 @@ def next_deadline(state: State) -> datetime | None:
     due += [up for order in state.live_orders() if (up := patience.due_at(state, order)) is not None]
     due += [order.change.deadline for order in state.live_orders() if order.change and order.change.deadline]
     if state.link in READ_WHILE and state.snapshot_failed is not None:
-        due.append(state.snapshot_failed.tech + READ_AGAIN)
+        due.append(_read_again_at(state.snapshot_failed))
     others = (outage.due_at(state), what_if.due_at(state), protection.due_at(state))
     due += [at for at in others if at is not None]
     return min(due) if due else None
@@ -168,6 +172,8 @@ def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:
 def _config_loaded(state: State, event: m.ConfigLoaded) -> Decided:
     if event.sha256 != state.settings_sha256 or event.settings != state.settings:
         yield m.ConfigApplied(settings=event.settings, sha256=event.sha256, changed=event.changed, by=event.by)
+        for text in misnamed(event.settings, {*symbols(state), *event.settings.universe}):
+            yield m.RaiseAlert(key="misnamed", text=text)
 
 
 def _calendar_loaded(state: State, event: m.CalendarLoaded) -> Decided:
@@ -246,10 +252,15 @@ def _time_reached(state: State, event: m.TimeReached) -> Decided:
     yield from modification.overdue(state, event.tech)
     yield from patience.overdue(state, event.tech)
     failed = state.snapshot_failed
-    if state.link in READ_WHILE and failed is not None and failed.tech + READ_AGAIN <= event.tech:
-        yield m.SnapshotFailed(failures=failed.failures, tech=event.tech)
+    if state.link in READ_WHILE and failed is not None and _read_again_at(failed) <= event.tech:
+        yield m.SnapshotFailed(failures=failed.failures, tech=event.tech, since=failed.since or failed.tech)
         yield m.RequestSnapshot(reason="the last download failed")
     yield from outage.told(state, event)
+
+
+def _read_again_at(failed: m.SnapshotFailed) -> datetime:
+    lasts = failed.tech - (failed.since or failed.tech)
+    return failed.tech + min(max(READ_AGAIN, lasts / SELDOMER), READ_SELDOM)
 
 
 def _notice(state: State, event: m.NoticeSeen) -> Decided:

@@ -15,6 +15,15 @@ class Level(StrEnum):
     ACCOUNT = "account"
 
 
+def meant(name: str) -> tuple[Level | None, str]:
+    """A name of a person's, `symbol:IBM` or `strategy:trend` where a bare one would mean both: the level, the name."""
+    kind, colon, rest = name.partition(":")
+    return (KINDS[kind], rest) if colon and kind in KINDS else (None, name)
+
+
+KINDS = {"symbol": Level.INSTRUMENT, "strategy": Level.STRATEGY}
+
+
 class Grade(StrEnum):
     """How much a hold holds back: all that adds to a position, or every order."""
 

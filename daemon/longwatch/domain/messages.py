@@ -651,10 +651,11 @@ class ForeignOrderSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotFailed:
-    """Parts of an account download failed: the gate stays shut until a whole one has come."""
+    """Parts of an account download failed: the gate stays shut until a whole one has come; none has since `since`."""
 
     failures: tuple[tuple[str, str], ...]
     tech: datetime
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.commands import FLATTEN_TYPES, named
-from longwatch.domain.levels import Level
+from longwatch.domain.levels import Level, meant
+from longwatch.domain.misnamed import symbols
 from longwatch.domain.order_life import modification
 from longwatch.domain.order_life.breaker import held_by, told
 from longwatch.domain.order_life.resolution import order_called, said
@@ -91,9 +92,14 @@ def _no_quarantine(state: State, name: str, reason: str) -> str | None:
 
 
 def _nothing_held(state: State, name: str, reason: str) -> str | None:
-    held = {row.symbol for row in state.breakers.values()} | {hold.name for hold in state.holds.values()}
-    if name in ("", "all") or name in held:
+    level, of = meant(name)
+    if level is None and of in dict(state.settings.allocations) and of in symbols(state):
+        return f"{of} is a strategy and a symbol: say `resume strategy:{of}` or `resume symbol:{of}`"
+    held = {(Level.INSTRUMENT, row.symbol) for row in state.breakers.values()}
+    held |= {(hold.level, hold.name) for hold in state.holds.values()}
+    if name in ("", "all") or any(one == of and level in (None, at) for at, one in held):
         return None
+    name = of
     if any(name == held.symbol for held in state.quarantines.values()):
         return f"{name} is quarantined: `longwatch unquarantine {name}` lifts that"
     return f"no order in {name} is held back; `longwatch status` lists what is"

@@ -152,7 +152,7 @@ def _sync(state: State) -> Json:
     compared, failed = state.compared, state.snapshot_failed
     if failed is not None:
         parts = [{"part": part, "reason": reason} for part, reason in failed.failures]
-        return {"state": "failed", "since": iso(failed.tech), "failures": parts}
+        return {"state": "failed", "since": iso(failed.since or failed.tech), "failures": parts}
     return {"state": "none" if compared is None else "whole", "since": iso(compared.tech) if compared else None}
 
 

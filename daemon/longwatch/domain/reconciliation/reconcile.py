@@ -45,10 +45,13 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     parts = (event.positions, event.open_perm_ids, event.completed_perm_ids, event.exec_ids)
     if event.failures or event.positions is None or None in parts:
         failures = event.failures or (("download", "incomplete"),)
-        yield m.SnapshotFailed(failures=failures, tech=event.tech)
+        former = state.snapshot_failed
+        since = None if former is None else former.since or former.tech
+        yield m.SnapshotFailed(failures=failures, tech=event.tech, since=since)
         text = "; ".join(f"{part}: {why}" for part, why in failures)
+        age = f" for {(event.tech - since).total_seconds():.0f} s" if since else ""
         yield m.RaiseAlert(
-            key="snapshot_failed", text=f"the account could not be read ({text}); no orders until it can"
+            key="snapshot_failed", text=f"the account could not be read{age} ({text}); no orders until it can"
         )
         return
     yield from _account_positions(state, event)

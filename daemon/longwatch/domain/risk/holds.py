@@ -16,7 +16,7 @@ from decimal import Decimal
 from itertools import takewhile
 
 from longwatch.domain import messages as m
-from longwatch.domain.levels import NEXT_SESSION, Grade, Level
+from longwatch.domain.levels import NEXT_SESSION, Grade, Level, meant
 from longwatch.domain.order_life.identity import cancels
 from longwatch.domain.orders import TERMINAL, Order, OrderState, Purpose
 from longwatch.domain.portfolio.parts import equity_of, gain_of
@@ -316,8 +316,10 @@ def lapsed(state: State, at: datetime) -> Followed:
 
 def resumed(state: State, name: str, by: str, at: datetime) -> Followed:
     """A person's word: holds on `name`, the account's without one, all with `all`; what is measured begins anew."""
+    level, of = meant(name)
     for hold in list(state.holds.values()):
-        if not (name == "all" or hold.name == name or (not name and hold.level is Level.ACCOUNT)):
+        is_named = hold.name == of and level in (None, hold.level)
+        if not (name == "all" or is_named or (not name and hold.level is Level.ACCOUNT)):
             continue
         yield _lifted(hold, by, at)
         mark = state.marks.get((hold.level, hold.name))
