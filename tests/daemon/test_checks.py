@@ -12,7 +12,7 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
-from tests.daemon.bench import MINUTE, Scene, on_bench, plan
+from tests.daemon.bench import ACCOUNT, MINUTE, SYMBOLS, Scene, on_bench, plan
 
 
 async def _first_rebalance(scene: Scene) -> None:
@@ -294,3 +294,28 @@ def test_a_quarantined_instrument_is_neither_bought_nor_sold(tmp_path: Path) -> 
         assert not scene.state.quarantines
 
     on_bench(story, tmp_path, {"strategies": [plan({"AAPL": 0.1, "IBM": 0.1}, {"AAPL": 0.3, "IBM": 0.3})]})
+
+
+def test_shares_of_others_without_a_price_refuse_entries(tmp_path: Path) -> None:
+    """others_priced: shares came in at no cost, in a symbol without bars; at a known cost all trade."""
+
+    async def story(scene: Scene) -> None:
+        now = scene.gateway.desk.now()
+        scene.gateway.ledger.transfer(ACCOUNT, SYMBOLS["GOOG"], "GOOG", Decimal(500), Decimal(0), now)
+        await _first_rebalance(scene)
+        assert scene.refused() == {"AAPL": "others_priced"}
+        (refused,) = scene.facts(m.TradeRefused)
+        assert "GOOG, 500 shares that are not ours, has no known price" in refused.text
+        assert scene.orders() == []
+
+    on_bench(story, tmp_path, {"strategies": [plan({"AAPL": 0.1})]})
+
+    async def priced(scene: Scene) -> None:
+        now = scene.gateway.desk.now()
+        scene.gateway.ledger.transfer(ACCOUNT, SYMBOLS["GOOG"], "GOOG", Decimal(500), Decimal(450), now)
+        scene.start()
+        await scene.traded()
+        assert scene.refused() == {}
+
+    (tmp_path / "priced").mkdir()
+    on_bench(priced, tmp_path / "priced", {"strategies": [plan({"AAPL": 0.1})]})

@@ -121,6 +121,11 @@ def _account(**changes: Any) -> Break:
     return apply
 
 
+def _others_without_a_price(world: World) -> dict[str, Any]:
+    world.state.outside[77] = ("XYZ", D(100))
+    return {}
+
+
 def _old_rate(world: World) -> dict[str, Any]:
     _settings(max_rate_age_seconds=60.0)(world)
     _account(base_currency="EUR", rate=D("0.9"))(world)
@@ -146,6 +151,7 @@ BREAKS: dict[str, Break] = {
     "min_order_value": _settings(min_order_value=D(10_022)),
     "order_rate": _busy_minute,
     "duplicate": _same_run,
+    "others_priced": _others_without_a_price,
 }
 NEEDS_A_POSITION_OR_A_SHORT = {"day_trades", "shortable_known"}
 """These are no matter of a first purchase: tests/domain/test_means.py."""

@@ -128,7 +128,9 @@ def test_one_that_has_had_a_fill_taken_back_makes_room_for_the_stop_to_grow() ->
     world.positions[1] += 80
     world.reconcile(3)
     assert (world.state.held(1), world.state.unprotected[1].unprotected) == (D(200), D(80))
-    assert world.order(profit.intent).cancel_reason == "it is for 120 shares, and 200 are held: the stop has to grow first"
+    assert (
+        world.order(profit.intent).cancel_reason == "it is for 120 shares, and 200 are held: the stop has to grow first"
+    )
     (step,) = [step for step in (ended(world, profit.intent), *world.reconcile(2)) if changes(step)]
     assert changes(step)[0].change.quantity == D(200)
     confirmed(world, step)

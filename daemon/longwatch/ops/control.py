@@ -51,7 +51,8 @@ COMMANDS: dict[str, Command] = {
     "pause": Command(text="no new positions"),
     "resume": Command(
         text="lift halt, pause, flatten and the account's limits; with an argument, what holds one name back",
-        argument="a symbol or a strategy to allow it again (`symbol:X`, `strategy:X` where both are called so), or `all` for everything that holds orders back",
+        argument="a symbol or a strategy to allow it again (`symbol:X` or `strategy:X` where both are called X), or "
+        "`all` for everything that holds orders back",
     ),
     "flatten": Command(
         text="cancel what works, close what is ours", argument="the order type to close with, MKT or LMT"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 from longwatch.domain.order_life.breaker import held_by, told
-from longwatch.domain.risk.limits import EVERY, Does, Limit, Setting
+from longwatch.domain.risk.exposure import last_known_price
+from longwatch.domain.risk.limits import ENTRIES, EVERY, Does, Limit, Setting
 from longwatch.domain.risk.proposal import Proposal, Refusal
 from longwatch.domain.risk.readiness import is_ready
 from longwatch.domain.risk.verbs import ACTIONS, Condition, because, forbidden_by
@@ -84,6 +86,30 @@ def check_duplicate(state: State, proposal: Proposal) -> Refusal | None:
     return None
 
 
+def check_others_priced(state: State, proposal: Proposal) -> Refusal | None:
+    """What others hold or have ordered counts as exposure: at no known price it would count as nothing."""
+    for con_id, (symbol, quantity) in state.outside.items():
+        if quantity and not _price(state, con_id, symbol):
+            return _unpriced(proposal, symbol, f"{quantity} shares that are not ours")
+    for order in state.foreign_orders.values():
+        if order.remaining and order.price is None and not _price(state, order.con_id, order.symbol):
+            return _unpriced(proposal, order.symbol, f"an order for {order.remaining} that is not ours")
+    return None
+
+
+def _price(state: State, con_id: int, symbol: str) -> Decimal | None:
+    known = last_known_price(state, con_id, symbol)
+    return known or (dict(state.equity.prices).get(symbol) if state.equity else None)
+
+
+def _unpriced(proposal: Proposal, symbol: str, what: str) -> Refusal:
+    text = (
+        f"{proposal.instrument.symbol}: {symbol}, {what}, has no known price, and exposure would leave it out: give it "
+        f"its average cost in TWS, close it there, or let a strategy name {symbol}, so that its bars are read"
+    )
+    return Refusal(check="others_priced", observed=f"no price of {symbol}", limit="a price", text=text)
+
+
 ROWS = (
     Limit(
         name="account",
@@ -145,5 +171,14 @@ ROWS = (
         text="One order an instrument and decision, also where other decisions came between.",
         test=f"{CHECKS}test_one_decision_never_orders_twice",
         check=check_duplicate,
+    ),
+    Limit(
+        name="others_priced",
+        does=Does.REFUSES,
+        unit="price",
+        text="What others hold or have ordered has a price: a close, the account's cost, a limit: it is exposure.",
+        test=f"{CHECKS}test_shares_of_others_without_a_price_refuse_entries",
+        binds=ENTRIES,
+        check=check_others_priced,
     ),
 )
