@@ -174,8 +174,7 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
     # A fill that was taken back is not open again at the broker: new terms count from all it was told to have filled.
     if exits and order.told + free > order.quantity:
         # What an exit fills before the larger stop is there would be taken from the smaller one: that part is left out.
-        apart = held - sum((one.remaining for one in exits), ZERO) - _free(state, order.con_id, order.side, order)
-        free = min(free, to_lot(max(apart, ZERO), instrument.lot))
+        free = to_lot(max(free - sum(one.remaining for one in exits), ZERO), instrument.lot)
         if order.told + free <= order.quantity:
             return
     if order.told + free > order.quantity:
