@@ -30,7 +30,6 @@ from longwatch.domain.state import State
 
 ZERO = Decimal(0)
 BPS = Decimal("0.0001")
-SHARE_PART = Decimal("0.000001")
 WAITING = "once what is under way has ended"
 """The limit of a refusal that is looked at again as soon as sells and cancels under way have ended."""
 
