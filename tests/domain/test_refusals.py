@@ -18,9 +18,10 @@ from longwatch.domain.risk.limits import Limit
 from longwatch.domain.risk.proposal import Refusal
 from longwatch.domain.state import State
 from tests.domain.test_caps import proposal
+from tests.domain.test_exposure import foreign
 from tests.domain.test_means import CASH_ACCOUNT, decided, read_again, small, world_of
 from tests.domain.test_risk import BREAKS, rebalanced
-from tests.domain.world import CLOSE, OPEN, SETTINGS, World, of_kind
+from tests.domain.world import CLOSE, OPEN, SETTINGS, World, judged, of_kind
 
 D = Decimal
 Said = tuple[str, str, str]
@@ -50,6 +51,12 @@ SAID: dict[str, Said] = {
     "min_order_size": ("100", "101", "AAA: 100 shares are under 101"),
     "min_order_value": ("10021.00", "10022", "AAA: 10021.00 is under 10022"),
     "order_rate": ("1", "1", "AAA: 1 orders in the last minute, the limit is 1"),
+    "others_priced": (
+        "no price of XYZ",
+        "a price",
+        "AAA: XYZ, 100 shares that are not ours, has no known price, and exposure would leave it out: give it its "
+        "average cost in TWS, close it there, or let a strategy name XYZ, so that its bars are read",
+    ),
     "duplicate": ("lw:k7q2:1", "one order a decision", "AAA: rebalance@twice already has order lw:k7q2:1"),
 }
 
@@ -305,6 +312,32 @@ def test_a_decision_is_told_from_others_by_run_and_instrument_for_as_long_as_it_
         assert (permits.check_duplicate(world.state, proposal(**fields)) is None) is passes  # type: ignore[arg-type]
 
 
+def test_shares_and_orders_of_others_are_in_the_way_while_nobody_knows_their_price() -> None:
+    """A limit of its own, the sizing price, the last close or the account's cost is one; of nothing none is needed."""
+    state = State()
+    assert permits.check_others_priced(state, proposal()) is None
+    state.outside = {7: ("GGG", D(0))}
+    state.foreign_orders = {77: foreign(77, 0, con_id=8), 78: replace(foreign(78, 5, con_id=9), price=D(3))}
+    assert permits.check_others_priced(state, proposal()) is None
+    state.foreign_orders[79] = replace(foreign(79, 5, con_id=1), symbol="GGG")
+    text = (
+        "AAA: GGG, an order for 5 that is not ours, has no known price, and exposure would leave it out: give it its "
+        "average cost in TWS, close it there, or let a strategy name GGG, so that its bars are read"
+    )
+    assert said(permits.check_others_priced(state, proposal())) == ("no price of GGG", "a price", text)
+    state.equity = m.EquitySet(session=OPEN.date(), equity=D(1), prices=(("AAA", D(100)),))
+    assert permits.check_others_priced(state, proposal()) is not None
+    state.equity = replace(state.equity, prices=(("GGG", D(3)),))
+    assert permits.check_others_priced(state, proposal()) is None
+    state.equity, state.account_costs = None, {1: D(3)}
+    assert permits.check_others_priced(state, proposal()) is None
+    state.outside[7] = ("HHH", D(-4))
+    refusal = permits.check_others_priced(state, proposal())
+    assert refusal is not None and "HHH, -4 shares that are not ours, has" in refusal.text
+    state.judged["HHH"] = judged("AAA")
+    assert permits.check_others_priced(state, proposal()) is None
+
+
 # ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -324,7 +357,7 @@ def test_the_checks_of_a_purpose_are_the_rows_that_bind_it_in_their_order(always
     found = table._checks(always=always)
     assert {purpose: list(checks) for purpose, checks in found.items()} == expected
     assert found == (table.ALWAYS if always else table.CHECKS)
-    assert len(found[Purpose.ENTRY]) == (5 if always else 18)
+    assert len(found[Purpose.ENTRY]) == (5 if always else 19)
 
 
 def test_the_day_is_the_exchanges() -> None:
