@@ -550,6 +550,24 @@ def test_a_stop_that_our_own_probe_has_cancelled_is_renewed_without_a_reading_in
     assert again.quantity == D(200)
 
 
+def test_a_stop_that_our_own_probe_has_cancelled_hours_after_it_was_sent_is_renewed_in_the_session() -> None:
+    """A split might have ended it as well: after one reading of the account, which is asked for at once."""
+    world, stop = holding()
+    world.wait(7_200)
+    world.snapshot()
+    world.open_orders.discard(perm_id(stop.intent))
+    world.hear(m.LinkLost, reason="reset")
+    world.connect()
+    world.reconcile(1)
+    assert world.order(stop.intent).probed
+    step = ended(world, stop.intent)
+    assert sent(step) == []
+    assert [one.reason for one in of_kind(step.effects, m.RequestSnapshot)] == ["the stop of AAA was ended at the broker"]
+    world.wait(2)
+    (again,) = sent(world.snapshot())
+    assert (again.quantity, again.stop_price) == (D(200), stop.stop_price)
+
+
 def test_what_the_last_reading_of_the_account_did_not_show_gets_no_stop_yet() -> None:
     """A fill that is heard late may have been taken back since: a stop for it could turn the position round."""
     world, stop = holding(filled=120)
