@@ -22,6 +22,7 @@ from longwatch.data.cache import Cache
 from longwatch.data.factory import provider, windows_of
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
+from longwatch.domain.misnamed import held_symbols
 from longwatch.domain.state import State
 from longwatch.engine.desk import Desk, StrategyTask
 from longwatch.engine.inbox import Inbox
@@ -180,7 +181,7 @@ class Daemon:
 
     def _assemble(self, tasks: tuple[StrategyTask, ...]) -> None:
         settings, ports = self.settings, self.ports
-        universe = universe_of(tasks)
+        universe = tuple(sorted({*universe_of(tasks), *held_symbols(self.state)}))
         self.broker = ports.broker(
             BrokerNeeds(
                 settings=settings,

@@ -7,9 +7,11 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+from longwatch.config.load import load
 from longwatch.domain import messages as m
+from longwatch.domain.orders import OrderType
 from longwatch.gateway.events import Event
-from tests.daemon.bench import HOUR, Scene, on_bench, plan
+from tests.daemon.bench import HOUR, Scene, on_bench, plan, write_config
 
 
 async def held_before(scene: Scene) -> None:
@@ -119,6 +121,32 @@ def test_trading_goes_on_after_a_restart_where_it_stood(tmp_path: Path) -> None:
         assert scene.held("IBM") + 300 == scene.truly_held("IBM")
 
     on_bench(story, tmp_path)
+
+
+def test_what_no_strategy_asks_for_any_more_is_shown_told_once_priced_and_closed_by_a_flatten(tmp_path: Path) -> None:
+    """Its contract and its quotes are asked for as long as it is held, so a flatten by limit closes it."""
+    both, one = ({"strategies": [plan(weights)]} for weights in ({"AAPL": 0.1, "IBM": 0.1}, {"AAPL": 0.1}))
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        await scene.traded()
+        assert scene.held("IBM") > 0
+        for times in (1, 0):
+            await scene.stop()
+            scene.bench.loaded = load(write_config(scene.bench.folder, one), {})
+            scene.start()
+            await scene.until(lambda: "IBM" not in scene.state.settings.universe and not scene.reasons(), what="ready")
+            assert len([text for text in scene.alerts() if "IBM is held, and no strategy asks" in text]) == times
+        shown = {row["symbol"]: row["left_behind"] for row in scene.status()["positions"]}
+        assert shown == {"AAPL": False, "IBM": True}
+        held = scene.held("IBM")
+        await scene.run_job("rebalance")
+        assert scene.held("IBM") == scene.truly_held("IBM") == held
+        await scene.ask("flatten", "LMT")
+        await scene.until(lambda: not scene.state.live and not scene.truly_held("IBM"), what="the end of the position")
+        assert scene.orders()[-1].order_type is OrderType.LIMIT
+
+    on_bench(story, tmp_path, both)
 
 
 def test_reconcile_reads_the_account_anew_and_shows_what_differs(tmp_path: Path) -> None:

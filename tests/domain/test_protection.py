@@ -562,7 +562,8 @@ def test_a_stop_that_our_own_probe_has_cancelled_hours_after_it_was_sent_is_rene
     assert world.order(stop.intent).probed
     step = ended(world, stop.intent)
     assert sent(step) == []
-    assert [one.reason for one in of_kind(step.effects, m.RequestSnapshot)] == ["the stop of AAA was ended at the broker"]
+    (asked,) = of_kind(step.effects, m.RequestSnapshot)
+    assert asked.reason == "the stop of AAA was ended at the broker"
     world.wait(2)
     (again,) = sent(world.snapshot())
     assert (again.quantity, again.stop_price) == (D(200), stop.stop_price)

@@ -10,9 +10,21 @@ from longwatch.domain.state import State
 
 def symbols(state: State) -> set[str]:
     """Every symbol that is asked for, known, held or ordered."""
-    held = {holding.symbol for holding in state.book.values() if holding.quantity}
     there = {symbol for symbol, quantity in state.account_positions.values() if quantity}
-    return {*state.settings.universe, *state.instruments, *held, *there}
+    return {*state.settings.universe, *state.instruments, *held_symbols(state), *there}
+
+
+def held_symbols(state: State) -> set[str]:
+    """What the book holds, or has a live order in: its contract and its quotes are needed, whoever asks for it."""
+    held = {holding.symbol for holding in state.book.values() if holding.quantity}
+    return held | {order.symbol for order in state.live_orders()}
+
+
+def left_behind(state: State, settings: TradeSettings) -> list[str]:
+    """Held symbols that no strategy asks for any more; none while it is not known what some strategy asks for."""
+    if not dict(settings.allocations).keys() <= dict(settings.universes).keys():
+        return []
+    return sorted(row.symbol for row in state.book.values() if row.quantity and row.symbol not in settings.universe)
 
 
 def misnamed(settings: TradeSettings, known: Collection[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from longwatch.domain.messages import BreakerSet, HoldSet, Link
+from longwatch.domain.misnamed import left_behind
 from longwatch.domain.order_life.breaker import NEXT_DECISION, held_by, told
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.risk.held_at import told as hold_told
@@ -167,6 +168,7 @@ def _position(state: State, con_id: int, symbol: str) -> Json:
         "average_cost": plain(holding.average_cost) if holding and holding.quantity else None,
         "realized": plain(holding.realized) if holding else None,
         "quarantined": con_id in state.quarantines,
+        "left_behind": symbol in left_behind(state, state.settings),
         "stop": plain(level.level) if (level := state.stop_levels.get(con_id)) else None,
         "take_profit": plain(beside.limit_price) if (beside := _profit(state, con_id)) else None,
         "unprotected": plain(row.unprotected) if (row := state.unprotected.get(con_id)) else None,

@@ -59,7 +59,7 @@ def positions_text(positions: Sequence[Json]) -> str:
             row["account"],
             _money(row["average_cost"]),
             _money(row["realized"]),
-            "quarantined" if row["quarantined"] else "",
+            "quarantined" if row["quarantined"] else "no strategy asks for it" if row["left_behind"] else "",
         )
         for row in positions
     ]
