@@ -59,12 +59,13 @@ BESIDE = {
     "stops": ("revived",),
     "stop_levels": ("protection",),
     "protection": ("unprotected",),
-    "breaker": ("risk",),
-    "modification": ("modification_terms", "patience", "revived"),
+    "breaker": ("breaker_rules", "risk"),
+    "modification": ("modification_terms", "patience", "revived", "shrunk", "take_profit"),
     "resolution": ("resolution_names", "undecidable", "unknown"),
     "means": ("risk", "what_if", "means_figures"),
     "claims": ("identity", "others"),
     "submission": ("at_the_write", "modification", "what_if", "worst_case"),
+    "patience": ("patience_rules",),
     "links": ("outage", "readiness", "lifecycle", "orders", "identity"),
 }
 """Whose tests are about a module too, though they do not import it: a first look asks them as well."""

@@ -16,7 +16,9 @@ from longwatch.domain.order_life import breaker, modification
 from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.replies import objection
 from tests.domain.test_modification import ask, asking, handed, refused, shown, working
-from tests.domain.world import DAY, EQUITY, SETTINGS, World, alerts, of_kind, perm_id
+from tests.domain.test_oca import CHANGE, exit_, member
+from tests.domain.test_oca import state_of as group_of
+from tests.domain.world import DAY, EQUITY, SETTINGS, START, World, alerts, of_kind, open_order, perm_id
 
 D = Decimal
 S = OrderState
@@ -387,3 +389,51 @@ def test_a_restart_awaits_the_answer_until_the_time_it_was_awaited_before() -> N
     other.acknowledge(other.one(AAA="0.1"))
     other.start()
     assert other.order(1).change is None
+
+
+# ── in a group ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+GROWN = replace(CHANGE, quantity=D(80), stop_price=D(96))
+"""A stop of 60 at 95 is asked to be one of 80 at 96."""
+SHRUNK = "another order of its group has traded"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sold", "shown_as", "text", "is_answered"),
+    [
+        ({}, 20, (40, 95), SHRUNK, True),
+        ({}, 0, (40, 95), modification.BY_SOMEBODY, True),
+        ({"oca_group": ""}, 20, (40, 95), modification.BY_SOMEBODY, True),
+        ({}, 20, (61, 95), modification.BY_SOMEBODY, True),
+        ({}, 20, (60, 94), modification.BY_SOMEBODY, True),
+        ({"change": GROWN}, 20, (80, 96), "shown so by the broker", True),
+        ({"change": GROWN}, 20, (70, 95), SHRUNK, True),
+        ({"change": GROWN}, 20, (50, 96), SHRUNK, True),
+        ({"change": GROWN}, 20, (50, 95), SHRUNK, False),
+        ({"change": GROWN}, 20, (60, 95), SHRUNK, False),
+        ({"change": GROWN}, 0, (50, 95), modification.BY_SOMEBODY, False),
+    ],
+)
+def test_what_its_group_took_from_an_order_nobody_has_changed(
+    fields: dict[str, Any], sold: int, shown_as: tuple[int, int], text: str, is_answered: bool
+) -> None:
+    """Shown larger than before, or at the new price, it was modified as well; else the answer is still awaited."""
+    state = group_of(member(1, **fields), exit_(2, filled=D(sold)))
+    order = state.orders[1]
+    event = open_order(order, START, quantity=D(shown_as[0]), stop_price=D(shown_as[1]))
+    fact, *alerts_ = modification.shown(state, order, event)
+    assert isinstance(fact, m.OrderTermsSet)
+    assert (fact.text, fact.quantity, fact.stop_price) == (text, *shown_as)
+    assert fact.change == (None if is_answered else GROWN)
+    assert bool(alerts_) == (text == modification.BY_SOMEBODY)
+
+
+def test_what_is_shown_of_a_twin_or_as_it_is_known_says_nothing() -> None:
+    """A twin counts as large as it may be; an unanswered change is answered by the terms it asked for, or others."""
+    for fields, terms in (({"twin_of": 9}, (40, 95)), ({}, (60, 95)), ({"state": S.FILLED}, (40, 95))):
+        state = group_of(member(1, **fields), exit_(2, filled=D(20)))
+        event = open_order(state.orders[1], START, quantity=D(terms[0]), stop_price=D(terms[1]))
+        assert list(modification.shown(state, state.orders[1], event)) == []
+    state = group_of(member(1, change=GROWN), exit_(2))
+    event = open_order(state.orders[1], START, quantity=D(60), stop_price=D(95))
+    assert list(modification.shown(state, state.orders[1], event)) == []
