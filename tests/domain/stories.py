@@ -55,6 +55,8 @@ class Truth:
     exists: bool = True
     left: Decimal = NONE
     """Shares that it may still fill there."""
+    gone: Decimal = NONE
+    """Shares that filled and were taken back: not open again, but who has not heard of both can not know that."""
 
     @property
     def filled(self) -> Decimal:
@@ -267,9 +269,10 @@ class Teller:
         ends = {ENDS[status] for status in (true.status.value, *(row.status for row in rows)) if status in ENDS}
         if true.ended_at is not None and true.ended_at >= CLOSE:
             ends = {OrderState.EXPIRED if end is OrderState.CANCELLED else end for end in ends}
-        if OrderState.FILLED in ends and sum((shares for shares, _ in fills.values()), D(0)) < true.filled:
+        gone = true.filled - sum((shares for shares, _ in fills.values()), NONE)
+        if OrderState.FILLED in ends and gone:
             ends = ends | {OrderState.EXPIRED}
-        return Truth(ends=frozenset(ends), fills=fills, left=D(0) if ends else true.remaining)
+        return Truth(ends=frozenset(ends), fills=fills, left=NONE if ends else true.remaining, gone=gone)
 
 
 Script = Callable[[Teller], Awaitable[None]]

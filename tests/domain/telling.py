@@ -245,7 +245,7 @@ class Daemon:
             if not truth.ends:
                 if not order.is_live:
                     return f"{order.ref} is claimed {order.state.value}; in truth it works"
-                if order.remaining != truth.left:
+                if order.remaining > truth.left + truth.gone:
                     return f"{order.ref} is thought to have {order.remaining} left in the end; in truth {truth.left}"
             elif order.state not in truth.ends:
                 return f"{order.ref} is {order.state.value} in the end; in truth {_words(truth)}"
