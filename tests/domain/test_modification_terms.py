@@ -437,3 +437,87 @@ def test_what_is_shown_of_a_twin_or_as_it_is_known_says_nothing() -> None:
     state = group_of(member(1, change=GROWN), exit_(2))
     event = open_order(state.orders[1], START, quantity=D(60), stop_price=D(95))
     assert list(modification.shown(state, state.orders[1], event)) == []
+
+
+# ── a download, or a fill, that says which terms are in force ───────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("filled", "is_proof"), [(99, False), (100, False), (101, True), (150, True)])
+def test_only_a_fill_beyond_the_former_quantity_proves_the_new_one(filled: int, is_proof: bool) -> None:
+    """At the former quantity itself either may be in force."""
+    world = working()
+    ask(world, "1 150 - -")
+    handed(world)
+    step = world.fill(1, filled)
+    found = of_kind(step.facts, m.OrderTermsSet)
+    assert [(one.quantity, one.text) for one in found] == (
+        [(150, "filled beyond the former quantity")] if is_proof else []
+    )
+
+
+def listing(world: World, *perm_ids: int, after: float = 60, **fields: Any) -> Step:
+    """A download of so many seconds after the modification was asked for."""
+    change = next(one.change for one in world.state.orders.values() if one.change is not None)
+    assert change is not None
+    world.now = change.asked_at + timedelta(seconds=after)
+    told = {"open_perm_ids": perm_ids, "started_tech": world.now}
+    world.wait(-1)
+    return world.snapshot(**(told | fields))
+
+
+def test_a_download_is_believed_from_the_quiet_times_end_and_with_the_backend_up_as_long() -> None:
+    """From the instant itself; one that began a second earlier, or with the backend back for less, proves nothing."""
+    for after, since, is_proof in ((60, 60, True), (59, 60, False), (60, 59, False), (60, None, False)):
+        world = working()
+        ask(world, "1 150 - -")
+        handed(world)
+        change = world.order(1).change
+        assert change is not None
+        world.state.backend_since = None if since is None else change.asked_at + timedelta(seconds=after - since)
+        step = listing(world, perm_id(1), after=after)
+        assert (world.order(1).change is None) == is_proof == ("modification_refused" in alerts(step)), (after, since)
+    world = working()
+    ask(world, "1 150 - -")
+    handed(world)
+    world.state.backend_up = False
+    listing(world, perm_id(1))
+    assert world.order(1).change is not None
+
+
+def test_each_order_is_looked_up_in_a_download_by_itself() -> None:
+    """One is not listed, one was never handed over: the third's came to nothing all the same."""
+    world = World.ready()
+    wanted: dict[str, str] = {}
+    for number, (symbol, quantity) in enumerate({"AAA": 150, "BBB": 250, "CCC": 550}.items(), 1):
+        wanted[symbol] = "0.1"
+        world.acknowledge(world.one(**wanted))
+        assert changed(ask(world, f"{number} {quantity} - -"))
+    for number in (1, 3):
+        world.hear(m.OrderHanded, intent=number, change=1)
+    step = listing(world, perm_id(2), perm_id(3), after=90)
+    assert [one.intent for one in of_kind(step.facts, m.OrderTermsSet)] == [3]
+    assert world.order(1).change is not None and world.order(2).change is not None
+
+
+def test_a_download_sets_the_time_anew_of_a_change_that_was_handed_over_and_has_none() -> None:
+    """Its deadline went with a link."""
+    world = working()
+    ask(world, "1 150 - -")
+    handed(world)
+    change = world.order(1).change
+    assert change is not None
+    world.state.orders[1] = replace(world.order(1), change=replace(change, deadline=None))
+    step = listing(world, 777, after=30)
+    quiet = timedelta(seconds=world.settings.absence_quiet_seconds)
+    assert m.OrderChangeAwaited(intent=1, handed=True, deadline=world.now + quiet) in step.facts
+
+
+def test_terms_shown_as_asked_are_in_force_and_told_so_in_the_journal() -> None:
+    world = working(**WAITING)
+    ask(world, "1 120 - 101")
+    handed(world)
+    step = world.open_order(1, quantity=D(120), stop_price=D(101))
+    assert of_kind(step.facts, m.OrderTermsSet) == [
+        m.OrderTermsSet(intent=1, quantity=D(120), limit_price=None, stop_price=D(101), text="shown so by the broker")
+    ]
+    assert world.order(1).terms == (120, None, D(101)) and not of_kind(step.effects, m.RaiseAlert)
