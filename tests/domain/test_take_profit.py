@@ -139,6 +139,29 @@ def test_one_that_has_had_a_fill_taken_back_makes_room_for_the_stop_to_grow() ->
     assert row is None or not row.unprotected
 
 
+def test_what_is_bought_again_while_the_pair_is_being_evened_out_has_its_stop_without_a_reading() -> None:
+    """The broker was still making it smaller when the entry filled: it goes as soon as that time is over."""
+    world, stop, profit = pair(replace(PAIR, reenter_after_stop=True))
+    world.fill(stop.intent, 120, "94.90")
+    world.status(stop.intent, "Submitted", 120)
+    world.open_order(profit.intent, quantity=D(80))
+    world.moved("AAA")
+    world.wait(1)
+    (entry,) = [one for one in world.trade(AAA="0.2") if one.purpose is Purpose.ENTRY]
+    world.acknowledge(entry.intent)
+    world.finish(entry.intent)
+    world.moved("AAA")
+    (step,) = [step for _, step in world.steps if changes(step)]
+    confirmed(world, step)
+    assert not world.order(profit.intent).cancel_asked
+    due = world.state.unprotected[1].look_at
+    assert due is not None
+    world.now = due
+    assert cancelled(world.hear(m.TimeReached)) == [profit.intent]
+    (change,) = changes(ended(world, profit.intent))
+    assert change.change.quantity == 120 + world.state.held(1)
+
+
 def test_an_exit_waits_until_it_is_gone_and_it_comes_back_only_after_a_reading() -> None:
     """Else the two would chase one another."""
     world, stop, profit = pair()

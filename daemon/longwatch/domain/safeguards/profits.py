@@ -43,17 +43,25 @@ LAST_MINUTE = timedelta(minutes=1)
 
 def beside(state: State, event: m.Event) -> Decided:
     """The take-profits of every holding that an event may be about."""
-    if type(event) not in ACTS_ON:
+    if type(event) not in ACTS_ON and not isinstance(event, m.TimeReached):
         return
     profits = {order.con_id for order in state.live_orders() if order.purpose is Purpose.PROFIT}
     if not profits and not _any_rule(state):
         return
-    about = instrument_of(state, event)
-    held = {con_id for con_id, holding in state.book.items() if holding.quantity}
-    for con_id in [about[0]] if about is not None else sorted(held | profits):
+    for con_id in _concerned(state, profits, event):
         quarantine, instrument = state.quarantines.get(con_id), instrument_called(state, con_id)
         if instrument is not None and not (quarantine is not None and quarantine.cause in FROZEN):
             yield from _adjusted(state, instrument, event)
+
+
+def _concerned(state: State, profits: set[int], event: m.Event) -> list[int]:
+    """As time passes, those of which shares have just been seen to have no stop: beside a take-profit none grows."""
+    if isinstance(event, m.TimeReached):
+        seen = {con_id for con_id, row in state.unprotected.items() if row.unprotected and row.at == event.at}
+        return sorted(profits & seen)
+    about = instrument_of(state, event)
+    held = {con_id for con_id, holding in state.book.items() if holding.quantity}
+    return [about[0]] if about is not None else sorted(held | profits)
 
 
 def _any_rule(state: State) -> bool:

@@ -7,7 +7,6 @@ sent beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
@@ -281,13 +280,10 @@ def after_fill(state: State, fact: m.FillBooked, event: m.Event) -> Decided:
     if state.settings.reenter_after_stop:
         return
     yield from breaker.hold(state, [changed(order, purpose=Purpose.ENTRY)], reason, event.at)
-    for entry in _entries(state.live_in(order.con_id)):
+    entries = [one for one in state.live_in(order.con_id) if one.purpose is Purpose.ENTRY and not one.cancel_asked]
+    for entry in entries:
         yield m.OrderCancelAsked(intent=entry.intent, reason=reason)
         yield from cancels(state, entry)
-
-
-def _entries(orders: Iterable[Order]) -> list[Order]:
-    return [order for order in orders if order.purpose is Purpose.ENTRY and not order.cancel_asked]
 
 
 def after_terms(state: State, fact: m.OrderTermsSet, event: m.Event) -> Decided:
