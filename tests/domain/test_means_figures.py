@@ -191,10 +191,21 @@ def test_an_entry_at_work_may_have_opened_it_by_now() -> None:
 
 
 def test_day_trades_made_since_the_figures_were_asked_for_are_used_up() -> None:
-    """BBB was bought and sold since, or sold short and bought back: of one day trade none is left for AAA."""
-    for first, second, left in ((1, -1, False), (-1, 1, False), (1, 1, True)):
+    """BBB was bought and sold since, or sold short and bought back: of one day trade none is left for AAA.
+
+    What was held from before and sold since is none, unless a purchase of more works.
+    """
+    entry = order(1, 10, con_id=2, symbol="BBB")
+    for first, second, orders, left in (
+        (1, -1, (), False),
+        (-1, 1, (), False),
+        (1, 1, (), True),
+        (-1, -1, (), True),
+        (-1, -1, (entry,), False),
+        (1, 1, (replace(entry, side=Side.SELL),), False),
+    ):
         today = [fill(1, 5, START - timedelta(minutes=1)), fill(2, first, con_id=2), fill(3, second, con_id=2)]
-        assert (means.check_day_trades(read(figures=small(1), fills=today), exit_()) is None) is left
+        assert (means.check_day_trades(read(*orders, figures=small(1), fills=today), exit_()) is None) is left
 
 
 @pytest.mark.parametrize(

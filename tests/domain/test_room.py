@@ -42,11 +42,11 @@ LIMITED = replace(
 
 
 def traded(*orders: object, equity: Decimal | None = EQUITY, held: int = 100) -> State:
-    """100 AAA held, sized at 100, of a capital of 100,000."""
+    """100 AAA held, sized at 120, of a capital of 100,000."""
     state = state_of(*orders, held=held)  # type: ignore[arg-type]
     state.settings = LIMITED
     if equity is not None:
-        state.equity = m.EquitySet(session=DAY, equity=equity, prices=(("AAA", D(100)), ("BBB", D(50))))
+        state.equity = m.EquitySet(session=DAY, equity=equity, prices=(("AAA", D(120)), ("BBB", D(50))))
     return state
 
 
@@ -62,7 +62,13 @@ def seen(observed: object, limit: object, subject: str = "", floor: bool = False
 
 @pytest.mark.parametrize(
     ("observed", "limit", "floor", "left", "part"),
-    [(3, 4, False, 1, D("0.75")), (5, 4, False, -1, D("1.25")), (3, 1, True, 2, None), (0, 0, False, 0, None)],
+    [
+        (3, 4, False, 1, D("0.75")),
+        (1, 1, False, 0, D(1)),
+        (5, 4, False, -1, D("1.25")),
+        (3, 1, True, 2, None),
+        (0, 0, False, 0, None),
+    ],
 )
 def test_room_is_what_is_left_and_used_the_part_that_is_gone(
     observed: int, limit: int, floor: bool, left: int, part: Decimal | None
@@ -88,7 +94,7 @@ def test_readings_come_in_the_order_of_the_table_and_nothing_is_seen_where_nothi
 def test_each_instruments_largest_and_dearest_live_order_is_seen() -> None:
     """At what it may still come to: 30 at 105 and 25 at 130 of AAA, 5 of BBB; without a limit none."""
     bbb = order(3, 5, symbol="BBB", con_id=2)
-    state = traded(order(1, 30), order(2, 25, limit_price=D(130)), bbb)
+    state = traded(order(1, 30), order(2, 25, limit_price=D(130)), order(4, 1), bbb)
     assert of(state, "max_order_shares") == [seen(30, 40, "AAA"), seen(5, 40, "BBB")]
     assert of(state, "max_order_value") == [seen(3250, 5000, "AAA"), seen(525, 5000, "BBB")]
     state.settings = replace(LIMITED, max_order_shares=None, max_order_value=None)
@@ -105,14 +111,16 @@ def test_the_rate_is_of_the_last_minute() -> None:
 def test_a_sessions_orders_are_a_part_of_the_average_volume() -> None:
     """Of those with orders since the open that stands last; unknown are hour, session, volume: nothing is seen."""
     bbb = order(2, 50, symbol="BBB", con_id=2, created_at=OPEN, handed=True)
-    state = traded(order(1, 200, created_at=OPEN, handed=True), bbb)
+    first = order(3, 10, symbol="AA", con_id=3, created_at=OPEN, handed=True)
+    state = traded(order(1, 200, created_at=OPEN, handed=True), bbb, first)
     state.sessions = SESSIONS
-    state.judged = {"AAA": judged("AAA"), "BBB": replace(judged("BBB"), average_volume=None)}
+    state.judged = {"AA": judged("AAA"), "AAA": judged("AAA"), "BBB": replace(judged("BBB"), average_volume=None)}
     assert of(state, "max_volume_fraction") == []
     state.valued = m.AccountValued(net_liquidation=EQUITY, cash=EQUITY, tech=START, at=OPEN)
-    assert of(state, "max_volume_fraction") == [seen("0.0002", "0.01", "AAA")]
+    found = [seen("0.00001", "0.01", "AA"), seen("0.0002", "0.01", "AAA")]
+    assert of(state, "max_volume_fraction") == found
     state.judged["BBB"] = judged("BBB")
-    assert of(state, "max_volume_fraction") == [seen("0.0002", "0.01", "AAA"), seen("0.00005", "0.01", "BBB")]
+    assert of(state, "max_volume_fraction") == [*found, seen("0.00005", "0.01", "BBB")]
     state.valued = replace(state.valued, at=MONDAY.open_at)
     assert of(state, "max_volume_fraction") == []
     state.valued = replace(state.valued, at=OPEN)
@@ -129,20 +137,20 @@ def test_each_instrument_held_or_ordered_is_seen_at_worst_on_its_larger_side() -
     state.foreign_orders = {77: replace(foreign(77, 7, con_id=3), symbol="CCC")}
     state.book[4] = Holding(con_id=4, symbol="DDD", quantity=D(0), average_cost=D(1))
     state.book[5] = Holding(con_id=5, symbol="EEE", quantity=D(-8), average_cost=D(10))
-    state.outside[6] = ("FFF", D(3))
-    state.account_positions |= {5: ("EEE", D(-8)), 6: ("FFF", D(3))}
-    found = [seen(110, 500, "AAA"), seen(300, 500, "BBB"), seen(7, 500, "CCC"), seen(8, 500, "EEE")]
-    assert of(state, "max_position_size") == [*found, seen(3, 500, "FFF")]
+    state.outside[6] = ("ABC", D(3))
+    state.account_positions |= {5: ("EEE", D(-8)), 6: ("ABC", D(3))}
+    found = [seen(300, 500, "BBB"), seen(7, 500, "CCC"), seen(8, 500, "EEE")]
+    assert of(state, "max_position_size") == [seen(110, 500, "AAA"), seen(3, 500, "ABC"), *found]
     state.account_costs[6] = D(40)
     weights = {subject: observed for subject, observed, _, _ in of(state, "max_weight")}
-    # 100 held at 100 and 10 ordered at 105; 300 sold at 105 at most; what has no sizing price at its cost.
-    assert weights["AAA"] == (D(10_000) + 1_050) / EQUITY
+    # 100 held and 10 ordered at 120, above their limit; 300 sold at 105 at most; what has no sizing price at its cost.
+    assert weights["AAA"] == D(13_200) / EQUITY
     assert weights["BBB"] == D(300) * 105 / EQUITY
     assert weights["EEE"] == D(80) / EQUITY
-    assert weights["FFF"] == D(120) / EQUITY
-    assert list(weights) == ["AAA", "BBB", "EEE", "FFF"]
+    assert weights["ABC"] == D(120) / EQUITY
+    assert list(weights) == ["AAA", "ABC", "BBB", "EEE"]
     assert {limit for _, _, limit, _ in of(state, "max_weight")} == {D("0.3")}
-    gross, net = D(10_000 + 1_050 + 31_500 + 80 + 120), D(10_000) - 31_500 - 80 + 120
+    gross, net = D(13_200 + 31_500 + 80 + 120), D(12_000) - 31_500 - 80 + 120
     assert of(state, "max_gross_exposure") == [seen(gross / EQUITY, "0.8")]
     assert of(state, "max_net_exposure") == [seen(abs(net) / EQUITY, "0.6")]
 
@@ -166,7 +174,7 @@ def test_a_group_is_seen_at_worst_also_with_nothing_in_it() -> None:
     """AAA and BBB together: 110 and 20 at worst."""
     state = traded(order(1, 10), order(2, 20, symbol="BBB", con_id=2))
     state.instruments = {"AAA": Instrument(con_id=1, symbol="AAA"), "BBB": Instrument(con_id=2, symbol="BBB")}
-    value = D(10_000 + 1_050 + 20 * 105)
+    value = D(13_200 + 20 * 105)
     assert of(state, "max_group_weight") == [seen(value / EQUITY, "0.5", "some"), seen(0, "0.2", "others")]
 
 
@@ -243,13 +251,23 @@ def test_losses_are_seen_from_the_start_of_the_session_and_from_the_peak() -> No
     marked(Level.STRATEGY, "trend", 500, 3_000, -1_000)(state)
     marked(Level.STRATEGY, "none", 500, 3_000, -1_000)(state)
     marked(Level.STRATEGY, "gone", 500, 3_000, -1_000)(state)
-    assert of(state, "daily_loss") == [seen("0.04", "0.05")]
-    assert of(state, "drawdown") == [seen("0.2", "0.2")]
-    assert of(state, "strategy_daily_loss") == [seen("0.03", "0.04", "trend")]
-    assert of(state, "strategy_drawdown") == []
+
+    def lost(limit: str, level: Level, since: str) -> list[tuple[str, Decimal, Decimal, bool]]:
+        """What is seen, by the table and by the reader made anew."""
+        anew = [
+            (one.subject, one.observed, one.limit, one.floor) for one in room._losses(level, limit, since)(state, NOW)
+        ]
+        assert anew == of(state, limit)
+        return anew
+
+    assert lost("daily_loss", Level.ACCOUNT, "start") == [seen("0.04", "0.05")]
+    assert lost("drawdown", Level.ACCOUNT, "peak") == [seen("0.2", "0.2")]
+    assert lost("strategy_daily_loss", Level.STRATEGY, "start") == [seen("0.03", "0.04", "trend")]
+    assert lost("strategy_drawdown", Level.STRATEGY, "peak") == []
     state.settings = replace(LIMITED, holds=replace(LIMITED.holds, strategy_drawdown=D("0.1")))
-    assert of(state, "strategy_drawdown") == [seen("0.08", "0.1", "trend")]
+    assert lost("strategy_drawdown", Level.STRATEGY, "peak") == [seen("0.08", "0.1", "trend")]
     marked(Level.ACCOUNT, ACCOUNT, 100_000, 120_000, 130_000)(state)
-    assert of(state, "daily_loss") == [seen(0, "0.05")]
+    assert lost("daily_loss", Level.ACCOUNT, "start") == [seen(0, "0.05")]
     marked(Level.ACCOUNT, ACCOUNT, 0, 1, 0)(state)
-    assert (of(state, "daily_loss"), of(state, "drawdown")) == ([], [seen(1, "0.2")])
+    assert lost("daily_loss", Level.ACCOUNT, "start") == []
+    assert lost("drawdown", Level.ACCOUNT, "peak") == [seen(1, "0.2")]
