@@ -11,12 +11,14 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.levels import Grade, Level
-from longwatch.domain.orders import OrderState
+from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.replies import objection
 from longwatch.domain.risk import held_at, holds
 from longwatch.domain.risk.held_at import RULE, told
 from longwatch.domain.risk.limits import Does, Limit, Setting
 from longwatch.domain.sessions import Session
+from tests.domain.test_exposure import order as an_order
+from tests.domain.test_exposure import state_of
 from tests.domain.test_flows import mark, said
 from tests.domain.test_holds import TWO, aim, held, limited, ordered, read, two
 from tests.domain.world import ACCOUNT, CLOSE, EQUITY, MONDAY, OPEN, SESSION, YESTERDAY, World, alerts, of_kind
@@ -179,7 +181,7 @@ def test_the_mark_says_what_was_read_and_when() -> None:
 
 
 def test_a_reading_after_one_without_a_value_makes_no_peak() -> None:
-    """It has none before it that could show the same."""
+    """The value that counts before it is still the last one told."""
     world = World.ready(limited())
     world.wait(31)
     world.snapshot(net_liquidation=None)
@@ -309,6 +311,25 @@ def test_only_fills_of_the_session_that_have_slippage_count_for_it() -> None:
     world.finish(bought.order.intent, price="20.08")
     (hold,) = world.state.holds.values()
     assert (hold.name, hold.rule, hold.observed, hold.since) == (ACCOUNT, "session_slippage", D(40), world.now)
+
+
+def test_an_order_is_of_the_session_from_its_opening_instant_on() -> None:
+    """The latest first; what rested, and what has no fill, is left out, and the one before ends the search."""
+    filled = {"filled": D(10), "average_price": D(101), "state": OrderState.FILLED}
+    at = {number: OPEN + timedelta(seconds=number) for number in range(-2, 5)}
+    state = state_of(
+        an_order(1, created_at=at[-2], **filled),
+        an_order(2, created_at=at[-1], **filled),
+        an_order(3, created_at=at[0], **filled),
+        an_order(4, created_at=at[1], **filled | {"purpose": Purpose.STOP}),
+        an_order(5, created_at=at[2]),
+        an_order(6, created_at=at[3], **filled),
+    )
+    state.sessions = (YESTERDAY, SESSION, MONDAY)
+    assert [order.intent for order in holds._of_the_session(state, OPEN)] == [6, 3]
+    assert [order.intent for order in holds._of_the_session(state, at[-1])] == [6, 3, 2, 1]
+    state.sessions = (MONDAY,)
+    assert list(holds._of_the_session(state, OPEN)) == []
 
 
 def test_before_any_session_is_known_no_slippage_is_of_one() -> None:
