@@ -14,6 +14,7 @@ from longwatch.domain.order_life.patience import (
     AT_CLOSE,
     REST,
     TIMED_OUT,
+    after_move,
     closing_session,
     due_at,
     is_left,
@@ -21,7 +22,7 @@ from longwatch.domain.order_life.patience import (
     may_be_replaced,
     parent_of,
 )
-from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.orders import Evidence, Order, OrderState, OrderType, Purpose
 from longwatch.domain.state import State, put_order
 from tests.domain.test_patience import PATIENT, cancelled, time_is_up, working
 from tests.domain.world import CLOSE, OPEN, SESSION, SESSIONS, SETTINGS, START, World, of_kind
@@ -202,6 +203,29 @@ def test_what_was_cancelled_for_another_reason_has_no_rest(reason: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("order", "verb", "follows"),
+    [
+        (gone(), None, True),
+        (gone(), m.Verb.PAUSE, True),
+        (gone(), m.Verb.FLATTEN, False),
+        (gone(state=S.EXPIRED), None, False),
+        (gone(state=S.REJECTED), None, False),
+        (gone(filled=D(99)), None, True),
+    ],
+)
+def test_a_rest_follows_a_cancel_alone_and_none_is_sent_during_a_flatten(
+    order: Order, verb: m.Verb | None, follows: bool
+) -> None:
+    """A flatten decides by itself what is left to close."""
+    state = state_of(order)
+    state.verbs = frozenset({verb} if verb is not None else set())
+    told = {"evidence": Evidence.CANCELLED, "text": "", "deadline": None, "reported": D(0), "ending": None}
+    fact = m.OrderMoved(intent=1, state=order.state, **told)  # type: ignore[arg-type]
+    found = list(after_move(state, fact, S.WORKING, m.TimeReached(at=START, tech=START)))
+    assert found == ([m.RunJob(job="rebalance", reason=REST)] if follows else [])
+
+
+@pytest.mark.parametrize(
     ("fields", "at_close", "may"),
     [
         ({"cancel_reason": TIMED_OUT, "replacement": 1}, "leave", True),
@@ -235,6 +259,7 @@ def test_a_rest_is_sent_as_a_child_so_often_or_into_the_auction(
         ([gone(1), gone(2, cancel_reason="by a person")], None),
         ([gone(1, state=S.EXPIRED)], None),
         ([gone(1, side=Side.SELL)], None),
+        ([gone(1, created_at=OPEN)], 1),
         ([gone(1, created_at=OPEN - timedelta(hours=1))], None),
         ([gone(1, created_at=OPEN - timedelta(hours=1)), made(2, con_id=2, symbol="BBB")], None),
         ([], None),
