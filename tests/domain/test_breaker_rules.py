@@ -289,6 +289,15 @@ def test_so_many_within_the_window_open_it(strikes: tuple[int, ...], kept: int, 
         assert alert.text.endswith(f", 3 times: no entry in it before 2007-01-05 14:45Z; {AGAIN}")
 
 
+@pytest.mark.parametrize(("limit", "kept"), [(1, 1), (2, 2), (5, 2)])
+def test_no_more_strikes_are_kept_than_open_it(limit: int, kept: int) -> None:
+    """With a limit of one the first opens it, and none before it is remembered."""
+    state = state_of(row(strikes=(START - timedelta(minutes=1),), trips=0, until=None), breaker_strikes=limit)
+    found = moved(state, entry(), S.REJECTED, code=201)[0]
+    assert isinstance(found, m.BreakerSet)
+    assert (len(found.strikes), found.strikes[-1], found.trips) == (kept, START, int(limit <= 2))
+
+
 @pytest.mark.parametrize(
     ("trips", "ago", "now_trips", "minutes"),
     [(1, 0, 2, 20), (2, 0, 3, 40), (1, 60, 2, 20), (1, 61, 0, None), (30, 0, 31, None)],

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
 from longwatch.domain.reconciliation.causes import Cause
-from tests.domain.world import ACCOUNT, World, completed, of_kind, perm_id
+from tests.domain.world import ACCOUNT, SETTINGS, World, completed, of_kind, perm_id
 
 D = Decimal
 
@@ -102,3 +104,89 @@ def test_a_correction_of_such_an_execution_is_ours_too() -> None:
     world.positions[1] = D(0)
     nameless(world, intent, 20, "a.03")
     assert world.order(intent).filled == 20 == world.state.held(1)
+
+
+def holder() -> tuple[World, int]:
+    """A sale of 50 of 100 AAA, handed over; 7 more of them are somebody else's."""
+    world = World.ready(replace(SETTINGS, adopt_existing=True), AAA=100)
+    intent = world.one(AAA="0.05")
+    world.handed(intent)
+    return world, intent
+
+
+def test_each_execution_leaves_what_is_outside_and_enters_the_book_as_it_was() -> None:
+    """A sale's too, with price, time and permId; what else is outside stays there."""
+    world, intent = holder()
+    world.positions[1] += 7
+    world.stranger("AAA", 7, "s.01")
+    first = world.now
+    nameless(world, intent, 20, "a.01", price=D(99))
+    world.wait(1)
+    nameless(world, intent, 30, "b.01", price=D("99.5"))
+    assert world.state.outside[1] == ("AAA", D(-43)) and world.state.held(1) == 100
+    step = world.open_order(intent)
+    because = [f"execution {name} is of lw:k7q2:{intent}, permId {perm_id(intent)}" for name in ("a.01", "b.01")]
+    assert of_kind(step.facts, m.OutsideSet) == [
+        m.OutsideSet(con_id=1, symbol="AAA", quantity=D(quantity), reason=reason)
+        for quantity, reason in zip((-23, 7), because, strict=True)
+    ]
+    plain = {"intent": intent, "con_id": 1, "symbol": "AAA", "side": Side.SELL, "tech": world.now}
+    assert of_kind(step.facts, m.FillBooked) == [
+        m.FillBooked(
+            **plain,  # type: ignore[arg-type]
+            exec_id=name,
+            quantity=D(quantity),
+            price=D(price),
+            executed_at=at,
+            replaces=name,
+            perm_id=perm_id(intent),
+        )
+        for name, quantity, price, at in (("a.01", 20, "99", first), ("b.01", 30, "99.5", world.now))
+    ]
+    assert world.state.held(1) == 50 and world.state.outside[1] == ("AAA", D(7))
+    assert world.order(intent).state is OrderState.FILLED
+
+
+def test_an_execution_may_be_the_only_thing_that_seemed_to_be_outside() -> None:
+    """A single share of it, in an instrument of which nothing is outside once it is ours; and nothing was before."""
+    world, intent = holder()
+    nameless(world, intent, 1, "a.01")
+    world.state.outside.clear()
+    step = world.open_order(intent)
+    assert [one.quantity for one in of_kind(step.facts, m.OutsideSet)] == [1]
+    assert world.state.held(1) == 99
+
+
+def test_an_order_that_seemed_somebody_elses_counts_no_more_when_it_is_ours() -> None:
+    """It was shown under its permId alone; named, it is counted once."""
+    world, intent = holder()
+    row = {"ref": "", "order_id": 0, "client_id": 0}
+    world.open_order(intent, **row)
+    assert world.state.foreign_orders[perm_id(intent)].remaining == 50
+    nameless(world, intent, 20, "a.01")
+    step = world.open_order(intent)
+    because = f"execution a.01 is of lw:k7q2:{intent}, permId {perm_id(intent)}"
+    assert of_kind(step.facts, m.OutsideSet)[0].reason == because
+    assert m.ForeignOrderSet(
+        perm_id=perm_id(intent), con_id=1, symbol="AAA", side=Side.SELL, remaining=D(0), status="ours"
+    ) in of_kind(step.facts, m.ForeignOrderSet)
+    assert perm_id(intent) not in world.state.foreign_orders
+    assert not of_kind(step.facts, m.QuarantineLifted)
+
+
+def test_only_the_quarantine_that_names_the_execution_ends_with_it() -> None:
+    """With the reason why; one for anything else stays."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    nameless(world, intent, 100, "a.01", client_id=world.state.client_id, order_id=77)
+    assert "a.01" in world.state.quarantines[1].reason
+    because = f"execution a.01 is of lw:k7q2:{intent}, permId {perm_id(intent)}"
+    step = world.open_order(intent)
+    assert of_kind(step.facts, m.QuarantineLifted) == [m.QuarantineLifted(con_id=1, reason=because)]
+    other = World.ready()
+    intent = other.one(AAA="0.1")
+    other.handed(intent)
+    nameless(other, intent, 100, "a.01")
+    other.state.quarantines[1] = m.QuarantineSet(con_id=1, symbol="AAA", reason="something else", tech=other.now)
+    assert not of_kind(other.open_order(intent).facts, m.QuarantineLifted)
