@@ -206,6 +206,8 @@ def test_every_live_limit_has_a_direction() -> None:
         (("holds", "drawdown"), Decimal("0.1"), None),
         (("holds", "strategy_daily_loss"), Decimal("0.1"), None),
         (("holds", "strategy_drawdown"), Decimal("0.1"), None),
+        (("holds", "instrument_daily_loss"), Decimal("0.1"), None),
+        (("holds", "instrument_daily_loss_sets"), "halted", "reducing"),
         (("holds", "rejections"), 3, 20),
         (("holds", "order_slippage_bps"), Decimal(100), None),
         (("holds", "session_slippage_bps"), Decimal(100), None),
@@ -277,6 +279,8 @@ AT_THEIR_LOOSEST = {
     ("execution", "working_seconds"),
     *(("holds", f"strategy_{one}") for one in ("daily_loss", "drawdown", "slippage_bps", "daily_loss_sets")),
     *(("holds", one) for one in ("drawdown", "order_slippage_bps", "session_slippage_bps", "until")),
+    ("holds", "instrument_daily_loss"),
+    ("holds", "instrument_daily_loss_sets"),
     *(("holds", f"{one}_sets") for one in ("daily_loss", "order_slippage", "session_slippage", "strategy_slippage")),
 }
 """Limits whose default is already as loose as it gets."""

@@ -105,6 +105,29 @@ def test_a_strategy_that_loses_is_held_and_the_other_trades_on(rule: str, tmp_pa
     on_bench(story, tmp_path, {"strategies": [loser, other], "risk": {"max_weight": 1}} | sets)
 
 
+def test_an_instrument_that_loses_is_held_and_the_others_trade_on(tmp_path: Path) -> None:
+    """AAPL is 3 % down at the close: nothing is added to it, IBM is bought; a person lifts it by the symbol."""
+    wants = plan({"AAPL": 0.3, "IBM": 0.1}, {"AAPL": 0.5, "IBM": 0.4})
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        hold = await set_by(scene, "instrument_daily_loss")
+        assert held(scene) == {("AAPL", "instrument_daily_loss", "reducing")}
+        first = {symbol: scene.held(symbol) for symbol in ("AAPL", "IBM")}
+        await scene.until(lambda: scene.facts(m.RebalanceDecided)[-1].at > hold.since, what="the next day's decision")
+        await scene.until(lambda: not scene.state.live, what="the end of its orders")
+        assert scene.truly_held("AAPL") == scene.held("AAPL") == first["AAPL"]
+        assert scene.held("IBM") > first["IBM"]
+        reply = await scene.ask("resume", "symbol:AAPL")
+        assert reply["ok"] and held(scene) == set()
+        await scene.run_job("rebalance")
+        await scene.until(lambda: not scene.state.live, what="its purchase")
+        assert scene.held("AAPL") > first["AAPL"]
+
+    sets = {"holds": {"daily_loss": None, "instrument_daily_loss": 0.006}, "risk": {"max_weight": 1}}
+    on_bench(story, tmp_path, {"strategies": [wants]} | sets)
+
+
 def test_rejections_in_a_row_halt_the_account(tmp_path: Path) -> None:
     """Three in three symbols: what still waits is withdrawn, and nothing more is sent before a person resumes."""
     symbols = [f"T{number:02d}" for number in range(5)]

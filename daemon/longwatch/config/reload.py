@@ -146,6 +146,7 @@ _HELD_BY = (
     "drawdown",
     "strategy_daily_loss",
     "strategy_drawdown",
+    "instrument_daily_loss",
     "rejections",
     "order_slippage",
     "session_slippage",

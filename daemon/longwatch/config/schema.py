@@ -435,6 +435,10 @@ class HoldSettings(Group):
     strategy_daily_loss_sets: GradeName = live("reducing", "What it sets for the strategy.")
     strategy_drawdown: Fraction | None = live(None, "A strategy's loss since its best, of its capital.")
     strategy_drawdown_sets: GradeName = live("halted", "What it sets for the strategy.")
+    instrument_daily_loss: Fraction | None = live(
+        None, "An instrument's loss since the session's start, of the equity."
+    )
+    instrument_daily_loss_sets: GradeName = live("reducing", "What it sets for the instrument.")
     rejections: Annotated[Whole, Field(ge=2, le=100)] | None = live(10, "Orders rejected in a row.")
     rejections_sets: GradeName = live("halted", "What they set for the account.")
     order_slippage_bps: Amount | None = live(None, "Slippage of one order against its decision price.")

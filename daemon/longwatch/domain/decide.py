@@ -22,7 +22,7 @@ from longwatch.domain.orders import Evidence, OrderState
 from longwatch.domain.portfolio.rebalance import rebalance
 from longwatch.domain.reconciliation import reconcile, splits
 from longwatch.domain.reconciliation.breaks import UNREADABLE
-from longwatch.domain.risk import holds, what_if
+from longwatch.domain.risk import holds, instrument_losses, what_if
 from longwatch.domain.risk.readiness import is_ready, reasons
 from longwatch.domain.risk.table import passed_by_now
 from longwatch.domain.risk.verbs import ACTIONS, Condition, because, forbidden_by, forbidden_for
@@ -101,6 +101,7 @@ def _followed(state: State, item: m.Fact | m.Effect, event: m.Event) -> Decided:
             yield item
             yield from breaker.after_fill(state, item)
             yield from stops.after_fill(state, item, event)
+            yield from instrument_losses.after_fill(state, item, event.at)
         case m.OrderTermsSet():
             yield item
             yield from stops.after_terms(state, item, event)
@@ -237,6 +238,7 @@ def _signals_ended(state: State, event: m.SignalsEnded) -> Decided:
         return
     yield m.EquitySet(session=event.session, equity=state.valued.net_liquidation, prices=event.prices)
     yield from holds.strategies_valued(state, dict(event.prices), event.at)
+    yield from instrument_losses.instruments_valued(state, dict(event.prices), event.at)
 
 
 def _job_seen(state: State, event: m.JobSeen) -> Decided:
@@ -280,6 +282,7 @@ def _rebalance_due(state: State, event: m.RebalanceDue) -> Decided:
     quoted = {quote.symbol: quote.mid for quote in event.quotes}
     now = prices | {symbol: mid for symbol, mid in quoted.items() if mid is not None}
     yield from holds.strategies_valued(state, now, event.at)
+    yield from instrument_losses.instruments_valued(state, now, event.at)
     yield from rebalance(state, event)
 
 

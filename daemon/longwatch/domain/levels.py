@@ -51,6 +51,8 @@ class HoldLimits:
     strategy_daily_loss_sets: Grade = Grade.REDUCING
     strategy_drawdown: Decimal | None = None
     strategy_drawdown_sets: Grade = Grade.HALTED
+    instrument_daily_loss: Decimal | None = None
+    instrument_daily_loss_sets: Grade = Grade.REDUCING
     rejections: int | None = 10
     rejections_sets: Grade = Grade.HALTED
     order_slippage_bps: Decimal | None = None

@@ -79,6 +79,18 @@ RULES: tuple[Rule, ...] = (
         test="test_a_strategy_that_loses_is_held_and_the_other_trades_on[strategy_drawdown]",
     ),
     Rule(
+        name="instrument_daily_loss",
+        level=Level.INSTRUMENT,
+        limit="instrument_daily_loss",
+        default="null",
+        sets=Grade.REDUCING,
+        of_a_session=True,
+        unit="of the account's equity",
+        figure="{:.2%}",
+        text="What our fills and shares of the instrument have lost since the session's start, before commission.",
+        test="test_an_instrument_that_loses_is_held_and_the_others_trade_on",
+    ),
+    Rule(
         name="rejections",
         level=Level.ACCOUNT,
         limit="rejections",

@@ -28,7 +28,7 @@ Followed = Iterator[m.Fact | m.Effect]
 
 ZERO, QUARTER = Decimal(0), Decimal("0.25")
 BPS = Decimal(10_000)
-OF_THE_DAY = frozenset({"daily_loss", "strategy_daily_loss"})
+OF_THE_DAY = frozenset({"daily_loss", "strategy_daily_loss", "instrument_daily_loss"})
 LOSSES = OF_THE_DAY | {"drawdown", "strategy_drawdown"}
 AWAITED = timedelta(days=3)
 """How long after a person's word on money a reading that shows the same amount is taken to show it."""
@@ -76,7 +76,7 @@ def account_read(state: State, event: m.SnapshotSeen, compared: m.BookCompared |
     standing = max(value, before)
     for name, since in (("daily_loss", mark.start), ("drawdown", mark.peak)):
         if since > 0:
-            yield from _judge(state, RULE[name], state.account, (since - standing) / since, event.at)
+            yield from judge(state, RULE[name], state.account, (since - standing) / since, event.at)
 
 
 def flow_told(state: State, amount: Decimal, reason: str, at: datetime) -> Followed:
@@ -142,7 +142,7 @@ def _mark(state: State, at: datetime, value: Decimal, peak: Decimal, opened: Dec
     there is none since the session before it.
     """
     name = state.account
-    session, known = _day(state, at), state.marks.get((Level.ACCOUNT, name))
+    session, known = day_of(state, at), state.marks.get((Level.ACCOUNT, name))
     start = value if opened is None else opened
     if known is not None and known.session == session:
         start = known.start
@@ -153,7 +153,7 @@ def _mark(state: State, at: datetime, value: Decimal, peak: Decimal, opened: Dec
         )
 
 
-def _day(state: State, at: datetime) -> date | None:
+def day_of(state: State, at: datetime) -> date | None:
     """The session that opened last: a day lasts until the next one opens."""
     return max((one.date for one in state.sessions if one.open_at <= at), default=None)
 
@@ -170,7 +170,7 @@ def _is_recent(state: State, before: datetime, at: datetime) -> bool:
 def strategies_valued(state: State, prices: Mapping[str, Decimal], at: datetime) -> Followed:
     """What each strategy has made or lost, at the closes or the quotes of a rebalance."""
     for name, allocation in state.settings.allocations:
-        value, session = gain_of(state, name, prices), _day(state, at)
+        value, session = gain_of(state, name, prices), day_of(state, at)
         known = state.marks.get((Level.STRATEGY, name))
         if known is None and not value:
             continue
@@ -183,7 +183,7 @@ def strategies_valued(state: State, prices: Mapping[str, Decimal], at: datetime)
         capital = allocation * equity_of(state)
         if capital > 0:
             for rule, since in (("strategy_daily_loss", start), ("strategy_drawdown", max(peak, value))):
-                yield from _judge(state, RULE[rule], name, (since - value) / capital, at)
+                yield from judge(state, RULE[rule], name, (since - value) / capital, at)
 
 
 # ── orders ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,7 +196,7 @@ def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Ev
         return
     if fact.state is OrderState.REJECTED and order.purpose is not Purpose.STOP:
         count = Decimal(_rejected_in_a_row(state))
-        yield from _judge(state, RULE["rejections"], state.account, count, event.at)
+        yield from judge(state, RULE["rejections"], state.account, count, event.at)
     elif order.filled and _has_slippage(order):
         yield from _slipped(state, order, event.at)
 
@@ -228,7 +228,7 @@ def _decided_at(order: Order) -> Decimal:
 
 def _slipped(state: State, order: Order, at: datetime) -> Followed:
     paid = (order.average_price / _decided_at(order) - 1) * order.side.sign * BPS
-    yield from _judge(state, RULE["order_slippage"], order.symbol, paid, at, order.con_id)
+    yield from judge(state, RULE["order_slippage"], order.symbol, paid, at, order.con_id)
     orders = list(_of_the_session(state, at))
     yield from _weighed(state, "session_slippage", state.account, [(one, Decimal(1)) for one in orders], at)
     for strategy in shares_of(order):
@@ -246,7 +246,7 @@ def _weighed(state: State, limit: str, name: str, parts: list[tuple[Order, Decim
         ((one.average_price - _decided_at(one)) * one.side.sign * one.filled * share for one, share in counted), ZERO
     )
     if value > 0:
-        yield from _judge(state, rule, name, paid / value * BPS, at)
+        yield from judge(state, rule, name, paid / value * BPS, at)
 
 
 def _of_the_session(state: State, at: datetime) -> Iterator[Order]:
@@ -262,7 +262,7 @@ def _of_the_session(state: State, at: datetime) -> Iterator[Order]:
 # ── setting and lifting ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _judge(state: State, rule: Rule, name: str, observed: Decimal, at: datetime, con_id: int | None = None) -> Followed:
+def judge(state: State, rule: Rule, name: str, observed: Decimal, at: datetime, con_id: int | None = None) -> Followed:
     """Set the hold when the limit is reached, tell a person, and cancel what it would not let leave."""
     limit: Decimal | int | None = getattr(state.settings.holds, rule.limit)
     if limit is None or observed < limit or (rule.level, name, rule.name) in state.holds:

@@ -199,7 +199,8 @@ def _losses(level: Level, setting: str, of: str) -> ReadRule:
         shares = dict(state.settings.allocations)
         for (at, name), mark in sorted(state.marks.items()):
             since: Decimal = getattr(mark, of)
-            base = since if level is Level.ACCOUNT else shares.get(name, ZERO) * equity_of(state)
+            part = shares.get(name, ZERO) if level is Level.STRATEGY else Decimal(1)
+            base = since if level is Level.ACCOUNT else part * equity_of(state)
             if at is level and limit is not None and base > 0:
                 lost = max((since - mark.value) / base, ZERO)
                 yield Reading(observed=lost, limit=limit, subject="" if level is Level.ACCOUNT else name)
@@ -227,4 +228,5 @@ READS: Mapping[str, ReadRule] = {
     "drawdown": _losses(Level.ACCOUNT, "drawdown", "peak"),
     "strategy_daily_loss": _losses(Level.STRATEGY, "strategy_daily_loss", "start"),
     "strategy_drawdown": _losses(Level.STRATEGY, "strategy_drawdown", "peak"),
+    "instrument_daily_loss": _losses(Level.INSTRUMENT, "instrument_daily_loss", "start"),
 }
