@@ -560,6 +560,7 @@ A_DAY: tuple[tuple[str, int], ...] = (
     ("restored", 2),
     ("command", 1),
     ("command", 27),
+    ("resolve", 2),
     ("rebalance", 4 * 49 + 2 * 7 + 3),
     ("write", 1),
     ("silence", 0),

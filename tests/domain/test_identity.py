@@ -142,7 +142,7 @@ def test_an_order_shown_again_after_ids_began_anew_can_be_cancelled_by_its_id() 
 
 
 def test_an_unknown_order_of_before_ids_began_anew_is_never_cancelled_by_its_number() -> None:
-    """Its cancel could end an order of somebody else, and "not found" would say nothing of it."""
+    """Its cancel could end an order of somebody else; the gateway is asked under a number that was never an order's."""
     world, _ = working()
     (unknown,) = (order.intent for order in world.trade(AAA="0.1", BBB="0.1"))
     world.handed(unknown)
@@ -151,7 +151,7 @@ def test_an_unknown_order_of_before_ids_began_anew_is_never_cancelled_by_its_num
         assert world.order(unknown).order_id not in cancelled_ids(step)
     order = world.order(unknown)
     assert order.state is S.UNKNOWN
-    assert order.text == "its order id names nothing at this gateway any more"
+    assert order.text == "its order id names nothing at this gateway any more, which has not yet answered"
 
 
 def test_an_order_of_another_client_id_is_not_cancelled_under_ours() -> None:

@@ -234,8 +234,8 @@ def test_a_window_stays_open_over_a_lost_link_and_a_restart_of_the_daemon(meanwh
     assert [order.symbol for order in world.trade(AAA="0.1", BBB="0.1")] == ["AAA"]
 
 
-def test_an_order_that_no_cancel_reaches_any_more_does_not_hold_the_account() -> None:
-    """The gateway's ids have begun again, so it was started anew, and its window with it; the instrument waits."""
+def test_an_order_that_no_cancel_reaches_holds_the_account_until_the_gateway_answers_another() -> None:
+    """That its ids have begun again closes no window; that it answers says that none is open. The instrument waits."""
     world = World.ready()
     world.finish(world.one(BBB="0.1"), price="50")
     world.wait(5)
@@ -247,6 +247,12 @@ def test_an_order_that_no_cancel_reaches_any_more_does_not_hold_the_account() ->
     world.hear(m.LinkUp, **up)
     world.hear(m.ClockSeen, skew_seconds=0.1)
     world.snapshot(reason="sync")
+    (order,) = world.state.live_orders()
+    (reason,) = reasons(world.state, world.now)
+    assert order.state is OrderState.UNKNOWN and reason.startswith("orders: lw:") and order.absence is not None
+    asked_as = order.absence.asked_as
+    assert asked_as is not None and asked_as != order.order_id
+    world.hear(m.OrderErrorSeen, order_id=asked_as, code=10147, text="not found", verdict="not found")
     assert [order.state for order in world.state.live_orders()] == [OrderState.UNKNOWN]
     assert reasons(world.state, world.now) == ()
 

@@ -318,7 +318,9 @@ def test_what_an_absence_still_lacks_is_what_the_order_says() -> None:
     assert lacks(absence=None) == "two rounds of downloads are needed"
     unanswered = replace(gathered, cancel_not_found=False)
     assert lacks(absence=unanswered) == "its cancel is not yet answered"
-    assert lacks(absence=unanswered, client_id=9) == "its order id names nothing at this gateway any more"
+    names_nothing = "its order id names nothing at this gateway any more"
+    assert lacks(absence=unanswered, client_id=9) == f"{names_nothing}, which has not yet answered"
+    assert lacks(absence=replace(unanswered, answered=True), client_id=9) == names_nothing
     assert lacks(client_id=9) == "five proofs of absence"
     assert lacks(epoch=7) == "the gateway may have been restarted"
     assert lacks(created_at=order.created_at - timedelta(days=1), tif="GTC") == "midnight has passed"
@@ -339,15 +341,16 @@ def test_rounds_that_count_lie_apart_and_began_after_the_order_was_unknown() -> 
         put_order(world.state, replace(order, absence=absence, client_id=9, **fields))  # type: ignore[arg-type]
         return [one.absence for one in of_kind(reading(world), m.AbsenceNoted)]
 
+    asked_as = world.state.next_id
     open_still = replace(gathered, cancel_not_found=False)
-    counted = replace(open_still, rounds=4, last_round_at=world.now)
+    counted = replace(open_still, rounds=4, last_round_at=world.now, asked_as=asked_as)
     assert noted(replace(open_still, last_round_at=began - apart)) == [counted]
     assert noted(replace(open_still, last_round_at=began - apart + TICK)) == []
     assert noted(replace(open_still, since=began)) == [replace(counted, since=began)]
     assert noted(replace(open_still, since=began + TICK)) == []
     fresh = Absence(since=world.now)
     assert noted(None) == [fresh]
-    first = replace(fresh, rounds=1, first_round_at=world.now, last_round_at=world.now)
+    first = replace(fresh, rounds=1, first_round_at=world.now, last_round_at=world.now, asked_as=asked_as)
     assert noted(None, epoch=(order.epoch or 0) - 1) == [first]
 
 
@@ -449,14 +452,49 @@ def test_the_day_of_an_order_is_that_of_the_exchange() -> None:
 
 
 def test_a_stop_that_no_number_names_any_more_is_proven_gone_by_the_fifth_round() -> None:
-    """It is good till cancelled: neither midnight nor another gateway ends it."""
-    for rounds, is_proven in ((3, False), (4, True)):
+    """It is good till cancelled: neither midnight nor another gateway ends it; but a gateway must have answered."""
+    names_nothing = "its order id names nothing at this gateway any more"
+    proven = (
+        "absent: good till cancelled, and in no list, though no cancel reaches it (the gateway answers: it was asked "
+        "as 4321); the gateway may have been restarted"
+    )
+    cases = ((3, True, names_nothing), (4, True, proven), (9, False, f"{names_nothing}, which has not yet answered"))
+    for rounds, answered, text in cases:
         world, order = unknown(rounds, client_id=9, purpose=Purpose.STOP, epoch=7, tif="GTC")
         assert order.absence is not None
-        put_order(world.state, replace(order, absence=replace(order.absence, cancel_not_found=False)))
+        asked = replace(order.absence, cancel_not_found=False, asked_as=4321, answered=answered)
+        put_order(world.state, replace(order, absence=asked))
         (found,) = moves(reading(world))
-        names_nothing = "its order id names nothing at this gateway any more"
-        assert found[3] == ("five proofs of absence" if is_proven else names_nothing)
+        assert found[3] == text
+
+
+def test_what_proves_a_stop_absent_names_the_proofs_that_it_did_without() -> None:
+    """Where its cancel was answered, all that an order of the day would have needed besides."""
+    world, order = unknown(purpose=Purpose.STOP, epoch=7, tif="GTC", perm_ids=(77,))
+    put_order(world.state, replace(order, created_at=order.created_at - timedelta(days=1)))
+    (found,) = moves(reading(world))
+    assert found[1:4] == (
+        S.ABSENT,
+        E.PROVEN_ABSENT,
+        "absent: good till cancelled, and in no list, though the broker has had it, and tells no end of it; "
+        "midnight has passed; the gateway may have been restarted",
+    )
+
+
+def test_a_day_order_that_nobody_has_answered_for_has_not_ended_with_its_session() -> None:
+    """Behind a window it waits for the session in which that is closed; its cancel goes on being asked for."""
+    world, order = unknown()
+    assert order.absence is not None
+    unanswered = replace(order.absence, cancel_not_found=False)
+    over = CLOSE + 2 * MINUTE
+    put_order(world.state, replace(order, absence=unanswered))
+    found = reading(world, at=over)
+    assert moves(found)[0][3] == "its cancel is not yet answered" and len(of_kind(found, m.CancelOrder)) == 1
+    for heard in ("cancel_not_found", "spoken_of", "answered"):
+        put_order(world.state, replace(order, absence=replace(unanswered, **{heard: True})))
+        assert moves(reading(world, at=over))[0][1] is S.EXPIRED, heard
+    put_order(world.state, replace(order, absence=unanswered, perm_ids=(77,)))
+    assert moves(reading(world, at=over))[0][1] is S.EXPIRED
 
 
 def test_every_unknown_order_is_settled_whatever_becomes_of_those_before_it() -> None:

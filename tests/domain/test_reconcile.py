@@ -239,6 +239,12 @@ def lost(**positions: int) -> tuple[World, int]:
     return world, intent
 
 
+def comes_too_late(world: World, intent: int) -> None:
+    """The broker answers a cancel by its id with 10148: it knows the order."""
+    row = {"order_id": world.order(intent).order_id, "code": 10148, "text": "too late", "verdict": "too late"}
+    world.hear(m.OrderErrorSeen, **row)
+
+
 def answer_cancels(world: World, intent: int) -> None:
     """The broker answers a cancel by its id with 10147."""
     world.hear(
@@ -271,6 +277,8 @@ def test_a_day_order_that_may_fill_late_ends_with_the_late_trading(minutes: int,
     world.handed(intent)
     world.wait(11)
     world.hear(m.TimeReached)
+    world.reconcile()
+    comes_too_late(world, intent)
     world.now = CLOSE + timedelta(minutes=minutes)
     world.reconcile(3)
     assert world.order(intent).state is state
@@ -427,7 +435,8 @@ def test_a_new_connection_to_the_same_gateway_proves_as_well() -> None:
 def test_a_day_order_settles_at_its_sessions_end_when_positions_agree() -> None:
     """It can't fill any more, and nothing came of it: so say two readings, for one may lack a row (seed 16, 4 days)."""
     world, intent = lost()
-    world.reconcile()
+    world.snapshot()
+    answer_cancels(world, intent)
     world.now = world.state.sessions[1].close_at + timedelta(minutes=2)
     world.snapshot()
     assert world.order(intent).state is S.UNKNOWN
@@ -439,9 +448,11 @@ def test_a_day_order_settles_at_its_sessions_end_when_positions_agree() -> None:
 def test_a_day_order_does_not_settle_on_positions_that_differ_or_are_old(breaks) -> None:
     """Behind a broken link the gateway repeats what it knew."""
     world, intent = lost()
+    world.reconcile()
+    comes_too_late(world, intent)
     world.now = world.state.sessions[1].close_at + timedelta(minutes=2)
     breaks(world, intent)
-    world.snapshot()
+    world.reconcile(2)
     assert world.order(intent).state is S.UNKNOWN
 
 
@@ -463,8 +474,7 @@ def test_an_unknown_order_blocks_entries_in_its_instrument_and_not_reductions() 
     world.hear(m.LinkLost, reason="reset by peer")
     world.connect()
     world.reconcile(1)
-    row = {"order_id": world.order(unknown).order_id, "code": 10148, "text": "too late", "verdict": "too late"}
-    world.hear(m.OrderErrorSeen, **row)
+    comes_too_late(world, unknown)
     world.wait(61)
     world.finish(world.one(AAA="0.2", BBB="0.1"))
     world.wait(10)

@@ -109,6 +109,9 @@ def _anew(world: World) -> None:
     world.wait(5)
     sent(world, AAA="0.1", BBB="0.2")
     started_anew(world, forgets=False, next_order_id=1)
+    gathered = world.order(2).absence
+    assert gathered is not None and gathered.asked_as is not None
+    world.hear(m.OrderErrorSeen, order_id=gathered.asked_as, code=10147, text="not found", verdict="not found")
 
 
 def _untold(world: World) -> None:

@@ -194,6 +194,31 @@ def test_A10_scenario_orders_held_behind_a_dialog(tmp_path: Path) -> None:
     scenario(story, tmp_path, {"strategies": [both]})
 
 
+def test_A10_scenario_a_dialog_that_stays_open_over_night(tmp_path: Path) -> None:
+    """Orders for the day wait behind it past their session, and would be the next one's: they are not taken for ended.
+
+    Nothing follows them on the next day; once the window is closed our cancels of them come right behind.
+    """
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.gateway.faults.dialog = True
+        scene.start()
+        await scene.until(lambda: len(witness.placed()) == 2, what="the orders")
+        await scene.till(21, 10)
+        assert set(states(scene).values()) == {OrderState.UNKNOWN}
+        await scene.till(16)
+        assert len(witness.placed()) == 2 and set(states(scene).values()) == {OrderState.UNKNOWN}
+        assert [reason for reason in scene.reasons() if reason.startswith("orders: ")]
+        scene.gateway.desk.close_dialog()
+        await scene.until(lambda: not scene.state.live, what="the outcome of both")
+        await scene.until(lambda: scene.reasons() == [], what="readiness")
+        await scene.till(22)
+        witness.never_twice()
+        witness.agree()
+
+    scenario(story, tmp_path, {"strategies": [plan({"AAPL": 0.05, "IBM": 0.05})]})
+
+
 def test_A10_scenario_one_lost_order_is_no_dialog(tmp_path: Path) -> None:
     """The gateway answers the cancel of an order it never saw: others are sent again, that instrument waits."""
 

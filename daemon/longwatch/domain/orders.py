@@ -104,7 +104,8 @@ class Absence:
 
     `rounds` are all there have been and set the pace of the next; those from `first_round_at` on are proof. Once the
     gateway has `spoken_of` the order, if only to say that its cancel comes too late, it is not silent about it.
-    `cancel_sent`: a cancel went out, to hear whether the gateway knows the order.
+    `cancel_sent`: a cancel went out, to hear whether the gateway knows the order. Where its own number names nothing,
+    the gateway was `asked_as` another number, that of no order, and has `answered`: nothing waits behind a window.
     """
 
     since: datetime
@@ -115,6 +116,13 @@ class Absence:
     spoken_of: bool = False
     broken: str = ""
     cancel_sent: bool = False
+    asked_as: int | None = None
+    answered: bool = False
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the gateway, asked what became of the order, has said anything: it waits behind no window there."""
+        return self.cancel_not_found or self.spoken_of or self.answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

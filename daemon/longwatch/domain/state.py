@@ -260,6 +260,9 @@ def _ids_reserved(state: State, fact: m.IdsReserved) -> None:
     state.next_id, state.epoch = fact.first + fact.count, fact.epoch
     if fact.anew:
         state.by_order_id.clear()
+        for order in list(state.live_orders()):
+            if order.absence is not None and not order.absence.answered:
+                put_order(state, changed(order, absence=changed(order.absence, asked_as=None)))
 
 
 def _backend_moved(state: State, fact: m.BackendMoved) -> None:
@@ -586,6 +589,8 @@ def _order_terms_set(state: State, fact: m.OrderTermsSet) -> None:
 def _absence_noted(state: State, fact: m.AbsenceNoted) -> None:
     order = state.orders[fact.intent]
     put_order(state, changed(order, absence=fact.absence, probed=order.probed or fact.absence.cancel_sent))
+    if fact.absence.asked_as is not None:
+        state.next_id = max(state.next_id, fact.absence.asked_as + 1)
 
 
 def _stop_level_set(state: State, fact: m.StopLevelSet) -> None:

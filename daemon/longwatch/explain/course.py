@@ -173,6 +173,7 @@ def _sought(absence: Absence) -> str:
     """What has been gathered towards the proof that the broker never had it."""
     parts = [f"{absence.rounds} whole downloads without a trace of it"]
     parts += ["a cancel by its id found nothing"] if absence.cancel_not_found else []
+    parts += ["the gateway answers a cancel of nothing, so no window holds it back"] if absence.answered else []
     parts += ["the gateway has spoken of it"] if absence.spoken_of else []
     parts += [f"broken off: {absence.broken}"] if absence.broken else []
     return "; ".join(parts)

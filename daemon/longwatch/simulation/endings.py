@@ -16,11 +16,16 @@ from longwatch.simulation.evidence import END_MARKS, RESTARTS, Evidence, Found, 
 
 REJECTIONS = frozenset({103, 110, 200, 201, 203, 321, 387, 434, 10243})
 NOT_FOUND = 10147
+ANSWERS = frozenset({NOT_FOUND, 161, 202, 10148}) | REJECTIONS
+"""Codes by which a gateway shows that it takes orders and cancels: behind a window it says none of them."""
 OPEN = frozenset({"PreSubmitted", "Submitted", "PendingCancel"})
 PROVING_DOWNLOADS = 2
 """Whole downloads without an order that prove, with other things, that it is absent or has expired."""
 LONG_UNLISTED = 5
-"""So many prove it of a stop, which would be listed were it there, also where its cancel can't be asked for."""
+"""So many prove it of a stop, which would be listed were it there, where its cancel can't be asked for.
+
+The gateway must have answered another cancel since: what waits behind a window is in no list.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +108,7 @@ def _absent(evidence: Evidence, heard: _Heard, order: Order, at: datetime) -> st
         return ""  # its record was durable, and the daemon killed before the bytes left
     if heard.downloads(written, at) < PROVING_DOWNLOADS:
         return f"fewer than {PROVING_DOWNLOADS} whole downloads had shown nothing of it"
-    if order.tif == "GTC" and heard.downloads(written, at) >= LONG_UNLISTED:
+    if order.tif == "GTC" and heard.downloads(written, at) >= LONG_UNLISTED and heard.has_answered(written, at):
         return ""  # its number may name nothing at a gateway that counts anew
     return "" if heard.was_told(order.ref, "not found", at) else "its cancel was not answered with 'not found'"
 
@@ -118,6 +123,9 @@ def _expired(evidence: Evidence, heard: _Heard, order: Order, at: datetime) -> s
     shown = heard.last_open.get(order.ref, order.created_at)
     if heard.downloads(shown, at) < PROVING_DOWNLOADS or not heard.downloads(max(shown, session.close_at), at):
         return f"fewer than {PROVING_DOWNLOADS} whole downloads, or none since its session, had shown nothing of it"
+    written = heard.written.get(order.ref)
+    if order.booked is None and written is not None and not heard.has_answered(written, at):
+        return "the gateway had answered nothing since it was sent"
     return ""
 
 
@@ -168,6 +176,7 @@ class _Heard:
         self.forgotten = {fill.ref for fill in evidence.untellable}
         self.last_open: dict[str, datetime] = {}
         self._told: dict[str, dict[str, datetime]] = defaultdict(dict)
+        self._answers: list[datetime] = []
         self._marks: dict[str, list[datetime]] = {name: [] for name in END_MARKS}
         self._wanted = _wanted(evidence)
         self._filled: dict[str, dict[str, Decimal]] = defaultdict(dict)
@@ -181,11 +190,17 @@ class _Heard:
         said = self._told.get(ref, {}).get(end)
         return said is not None and said <= at
 
+    def has_answered(self, since: datetime, at: datetime) -> bool:
+        """Whether the gateway had said anything about orders or cancels between two instants."""
+        return bisect_right(self._answers, at) > bisect_right(self._answers, since)
+
     def downloads(self, since: datetime, at: datetime) -> int:
         """Whole downloads of the account that were told between two instants."""
         return min(bisect_right(ends, at) - bisect_right(ends, since) for ends in self._marks.values())
 
     def _take(self, name: str, values: Mapping[str, Any], at: datetime) -> None:
+        if name == "error" and values["errorCode"] in ANSWERS:
+            self._answers.append(at)
         match name:
             case "execDetails":
                 self._execution(values, at)

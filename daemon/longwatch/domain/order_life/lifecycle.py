@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from longwatch.domain import messages as m
-from longwatch.domain.order_life import modification
+from longwatch.domain.order_life import modification, questions
 from longwatch.domain.order_life.evidence import (
     EVIDENCE_OF_END,
     Decided,
@@ -63,7 +63,7 @@ def _void(order: Order, tech: datetime) -> Absence:
     Begun from nothing, each answer to a cancel would ask for the next round and its cancel at once, without an end.
     """
     former = order.absence or Absence(since=tech)
-    return replace(former, since=tech, first_round_at=None, cancel_not_found=False, spoken_of=True)
+    return replace(former, since=tech, first_round_at=None, cancel_not_found=False, spoken_of=True, answered=False)
 
 
 def _acknowledged(state: State, order: Order, status: str) -> Decided:
@@ -231,6 +231,10 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
     asked = what_if.asked_as(state, event.order_id) if intent is None else None
     if asked is not None:
         yield from what_if.error(state, asked, event)
+        return
+    question = questions.asked_as(state, event.order_id) if intent is None else None
+    if question is not None:
+        yield from questions.answered(question, event)
         return
     if intent is None:
         yield m.RaiseAlert(

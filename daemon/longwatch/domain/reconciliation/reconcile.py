@@ -6,12 +6,13 @@ time for an answer between them. A snapshot with a failed part is compared with 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain.order_life import modification, patience
+from longwatch.domain.order_life import modification, patience, questions
 from longwatch.domain.order_life.evidence import Decided, advance, left_undone, over_from, rested
 from longwatch.domain.order_life.identity import cancels, is_reachable
 from longwatch.domain.order_life.inference import same_gateway
@@ -26,6 +27,7 @@ from longwatch.domain.state import State
 ZERO = Decimal(0)
 ROUNDS_AT_EACH_PACE = 5
 PROVING_ROUNDS = 2
+PROVEN = "five proofs of absence"
 
 
 def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
@@ -198,32 +200,37 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
         if order.state is not OrderState.UNKNOWN:
             continue
         absence = _next_round(state, order, event)
+        # What waits behind a window is for the session in which that is closed.
+        has_ended = is_over and (bool(order.perm_ids) or absence.is_answered)
         # One download may lack a row, the one in which the broker tells of the order's end.
-        if is_over and absence.rounds >= PROVING_ROUNDS:
+        if has_ended and absence.rounds >= PROVING_ROUNDS:
             yield from advance(state, order, Evidence.EXPIRED, text="its session has ended and positions agree")
             continue
         # Once a round: a cancel that comes too late is answered by a download, which would ask for the next at once.
         counted = order.absence is None or absence.rounds > order.absence.rounds
-        asks = counted and absence.rounds and not absence.cancel_not_found and not is_over
-        if asks and is_reachable(state, order):
-            absence = replace(absence, cancel_sent=True)
+        asks = counted and absence.rounds and not (absence.cancel_not_found or absence.answered or has_ended)
+        is_reached = is_reachable(state, order)
+        if asks:
+            absence = replace(absence, cancel_sent=True) if is_reached else questions.noted(state, absence)
         if absence != order.absence:
             yield m.AbsenceNoted(intent=order.intent, absence=absence)
         why = _not_proven(state, order, event, absence) if agrees else "positions differ"
         if why is None:
-            yield from advance(state, state.orders[order.intent], Evidence.PROVEN_ABSENT, text="five proofs of absence")
+            text = _proofs(state, order, event, absence)
+            yield from advance(state, state.orders[order.intent], Evidence.PROVEN_ABSENT, text=text)
             continue
         # A first round that may have begun before the bytes left proves nothing: it is repeated at once.
         soon = order.absence is None and not absence.rounds
         again = event.tech + (timedelta(0) if soon else _next_look(state, absence))
         yield from advance(state, state.orders[order.intent], Evidence.SILENCE, text=why, deadline=again)
         if asks:
-            yield from cancels(state, order)
+            yield from cancels(state, order) if is_reached else questions.put(state.orders[order.intent])
 
 
 def _next_look(state: State, absence: Absence) -> timedelta:
     """What a few rounds have not settled waits for a session's end or a person: it is looked at less and less often."""
-    pace = 1 << min(absence.rounds // ROUNDS_AT_EACH_PACE, 6)
+    is_nearly_proven = absence.answered and absence.first_round_at in (None, absence.last_round_at)
+    pace = 1 if is_nearly_proven else 1 << min(absence.rounds // ROUNDS_AT_EACH_PACE, 6)
     return timedelta(seconds=state.settings.absence_round_seconds) * pace
 
 
@@ -265,19 +272,31 @@ def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Abse
     if absence.first_round_at is None or absence.first_round_at == absence.last_round_at:
         return "two rounds of downloads are needed"
     is_out_of_reach = not absence.cancel_not_found and not is_reachable(state, order)
+    if is_out_of_reach and not absence.answered:
+        return "its order id names nothing at this gateway any more, which has not yet answered"
     if is_out_of_reach and (not order.rests or absence.rounds < ROUNDS_AT_EACH_PACE):
         return "its order id names nothing at this gateway any more"
     if not absence.cancel_not_found and not is_out_of_reach:
         return "its cancel is not yet answered"
-    if order.rests:
-        # It is good till cancelled, whatever was restarted: were it there it would be listed, and its fill be missing.
-        return None
+    # What rests is good till cancelled, whatever was restarted: were it there it would be listed, its fill be missing.
+    return None if order.rests else next(_doubts(state, order, event), None)
+
+
+def _doubts(state: State, order: Order, event: m.SnapshotSeen) -> Iterator[str]:
+    """Why an order of the day may have been there, though nothing shows it any more."""
     if order.perm_ids:
         # It was there: that nothing shows it any more tells neither how it ended nor what it filled.
-        return "the broker has had it, and tells no end of it"
+        yield "the broker has had it, and tells no end of it"
     sent = order.created_at.astimezone(EXCHANGE_ZONE).date()
     if sent != event.at.astimezone(EXCHANGE_ZONE).date():
-        return "midnight has passed"
+        yield "midnight has passed"
     if order.epoch != state.epoch and not same_gateway(state, order, event):
-        return "the gateway may have been restarted"
-    return None
+        yield "the gateway may have been restarted"
+
+
+def _proofs(state: State, order: Order, event: m.SnapshotSeen, absence: Absence) -> str:
+    """What proves an order's absence, and which proofs an order that is good till cancelled can do without."""
+    doubts = [*_doubts(state, order, event)]
+    if not absence.cancel_not_found:
+        doubts.insert(0, f"no cancel reaches it (the gateway answers: it was asked as {absence.asked_as})")
+    return f"absent: good till cancelled, and in no list, though {'; '.join(doubts)}" if doubts else PROVEN

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 from longwatch.domain.messages import Link
-from longwatch.domain.order_life.identity import is_reachable
 from longwatch.domain.orders import OrderState
 from longwatch.domain.state import State
 
@@ -58,16 +57,14 @@ def account_is_fresh(state: State, tech: datetime) -> str | None:
 def gateway_answers(state: State, tech: datetime) -> str | None:
     """No order was passed over in silence, its cancel too: behind a window nothing gets through.
 
-    A lost link or a restart of the daemon closes no window, so an order of an earlier connection counts as well; but
-    not one that no cancel reaches any more, or it would hold the account for ever.
+    A lost link or a restart of the daemon closes no window, so an order of an earlier connection counts as well. Where
+    its number names nothing any more the gateway is asked under another one, and answers if it listens.
     """
     for order in state.live_orders():
         if order.state is not OrderState.UNKNOWN:
             continue
-        passed_over = order.handed and (order.epoch == state.epoch or is_reachable(state, order))
-        gathered = order.absence
-        is_answered = gathered is not None and (gathered.cancel_not_found or gathered.spoken_of)
-        if passed_over and not order.perm_ids and not is_answered:
+        is_answered = order.absence is not None and order.absence.is_answered
+        if order.handed and not order.perm_ids and not is_answered:
             return f"orders: {order.ref} ({order.symbol}) has no answer at all; is a window open in the gateway?"
     return None
 

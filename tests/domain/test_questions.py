@@ -1,0 +1,108 @@
+"""Whether the gateway takes orders, asked where an order's own number names nothing any more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from longwatch.domain import messages as m
+from longwatch.domain.orders import Absence, OrderState
+from longwatch.domain.state import evolve
+from tests.domain.world import ACCOUNT, CLIENT, World, alerts, of_kind
+
+
+def anew(world: World) -> None:
+    """The link is lost and comes back, and order ids have begun again."""
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.wait(40)
+    world.hear(m.LinkUp, client_id=CLIENT, next_order_id=1, accounts=(ACCOUNT,), server_version=176)
+    world.hear(m.ClockSeen, skew_seconds=0.1)
+    world.snapshot(reason="sync")
+
+
+def asked() -> tuple[World, int, int]:
+    """An unknown order out of reach; its intent, and the number under which the gateway was asked."""
+    world = World.ready()
+    world.finish(world.one(BBB="0.1"), price="50")
+    world.wait(5)
+    intent = world.one(AAA="0.1", BBB="0.1")
+    world.handed(intent)
+    anew(world)
+    return world, intent, gathered(world, intent).asked_as or 0
+
+
+def gathered(world: World, intent: int) -> Absence:
+    absence = world.order(intent).absence
+    assert absence is not None
+    return absence
+
+
+def answer(world: World, number: int, code: int = 10147, verdict: str = "not found") -> tuple[object, ...]:
+    step = world.hear(m.OrderErrorSeen, order_id=number, code=code, text="a text", verdict=verdict)
+    return step.facts, step.effects, alerts(step)
+
+
+def cancels(world: World) -> list[m.CancelOrder]:
+    return [one for _, step in world.steps for one in of_kind(step.effects, m.CancelOrder)]
+
+
+def test_the_question_is_a_cancel_under_a_number_that_no_order_has_or_gets() -> None:
+    """One number for all rounds, and the next order has a higher one."""
+    world, intent, number = asked()
+    assert cancels(world) == [m.CancelOrder(intent=intent, order_id=number)]
+    assert number not in [order.order_id for order in world.state.orders.values()]
+    world.wait(31)
+    world.reconcile(2)
+    assert {one.order_id for one in cancels(world)} == {number} and len(cancels(world)) == 3
+    answer(world, number)
+    (order,) = world.trade(AAA="0.1", BBB="0.2")
+    assert (world.order(order.intent).order_id or 0) > number
+
+
+def test_the_answer_is_noted_once_and_only_readings_begun_since_then_are_proof() -> None:
+    world, intent, number = asked()
+    assert gathered(world, intent).first_round_at is not None
+    facts, effects, told = answer(world, number)
+    assert told == [] and len(facts) == 1  # type: ignore[arg-type]
+    assert gathered(world, intent) == replace(
+        gathered(world, intent), answered=True, since=world.now, first_round_at=None
+    )
+    assert effects == (m.RequestSnapshot(reason=f"the gateway answers; is order {world.order(intent).ref} there?"),)
+    assert answer(world, number) == ((), (), [])
+    world.wait(31)
+    before = len(cancels(world))
+    world.reconcile(2)
+    assert len(cancels(world)) == before
+    assert world.order(intent).state is OrderState.UNKNOWN
+
+
+def test_another_code_under_that_number_answers_nothing() -> None:
+    world, intent, number = asked()
+    assert answer(world, number, 504, "unclear") == ((), (), [])
+    assert not gathered(world, intent).is_answered
+
+
+def test_a_code_on_a_number_that_nobody_was_asked_under_is_told() -> None:
+    world, _, number = asked()
+    assert answer(world, number + 1)[2] == ["error_on_unknown_order"]
+
+
+def test_when_ids_begin_again_once_more_the_next_question_has_another_number() -> None:
+    world, intent, number = asked()
+    (first,) = (order for order in world.state.orders.values() if order.perm_ids)
+    # Shown under a number of the gateway's count: by that it is noticed that it counts anew.
+    evolve(world.state, m.OrderIdentified(intent=first.intent, perm_id=first.perm_ids[0], client_id=CLIENT, order_id=1))
+    anew(world)
+    assert gathered(world, intent).asked_as not in (None, number)
+    number = gathered(world, intent).asked_as or 0
+    answer(world, number)
+    evolve(world.state, m.OrderIdentified(intent=first.intent, perm_id=first.perm_ids[0], client_id=CLIENT, order_id=1))
+    anew(world)
+    assert gathered(world, intent).asked_as == number and gathered(world, intent).answered
+
+
+def test_an_order_that_is_shown_after_all_is_asked_for_anew() -> None:
+    """If only as Inactive: what was gathered towards its absence is void, the answer too."""
+    world, intent, number = asked()
+    answer(world, number)
+    world.open_order(intent, "Inactive", perm_id=0)
+    assert not gathered(world, intent).answered and gathered(world, intent).spoken_of
