@@ -24,6 +24,8 @@ from tests.bench.figures import tell
 from tests.domain.world import SESSION, VOLUME, World
 
 SYMBOLS = 20
+LIMIT_OFFSET = Decimal("0.002")
+"""Limits lie so far beyond the price that the trades were sized at, a buy's above it and a sell's below."""
 ROUNDS, CHECKS = 7, 2_000
 
 
@@ -61,16 +63,17 @@ def portfolio() -> tuple[State, list[Proposal]]:
 
 
 def _order(number: int, symbol: str, price: Decimal, world: World) -> Order:
+    side = Side.BUY if number % 2 else Side.SELL
     return Order(
         intent=number,
         ref=f"lw:k7q2:{number}",
         run_id="rebalance@0",
         con_id=number,
         symbol=symbol,
-        side=Side.BUY if number % 2 else Side.SELL,
+        side=side,
         quantity=Decimal(10),
         order_type=OrderType.LIMIT,
-        limit_price=price,
+        limit_price=price * (1 + side.sign * LIMIT_OFFSET),
         stop_price=None,
         tif="DAY",
         account="DU123456",

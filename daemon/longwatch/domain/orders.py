@@ -247,6 +247,11 @@ class Order:
         return self.quantity, self.limit_price, self.stop_price
 
     @property
+    def group(self) -> str:
+        """The OCA group it counts in; a second order at the broker for one intent is never trusted to be in one."""
+        return "" if self.twin_of is not None else self.oca_group
+
+    @property
     def worst_price(self) -> Decimal:
         """The most a share may come to: its limit, or its stop or the market it was decided at; of either terms."""
         price = self.limit_price or max(self.stop_price or ZERO, self.decision_price)

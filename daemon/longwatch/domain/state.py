@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -21,6 +21,7 @@ from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpo
 from longwatch.domain.positions import Holding, after_fill
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
+from longwatch.domain.working import AtWork, at_work
 from longwatch.quick import changed, quick
 
 ZERO = Decimal(0)
@@ -58,7 +59,8 @@ class Moved:
 class State:
     """All that the daemon knows and has decided; every field is explained by the fact that sets it.
 
-    `oca_groups`: name -> the intents of its orders. `last_stops`: con_id -> the intent of
+    `live` are the orders that may still fill, `unknown` those of them whose outcome is, `at_work`: con_id -> what its
+    live ones come to, `made_in`: con_id -> all there ever were; `put_order` keeps these. `oca_groups`: name -> the intents of its orders. `last_stops`: con_id -> the intent of
     its latest protective stop. `unprotected_seconds`: notional times seconds, all told.
     `rebased`: symbol -> how its kept prices were last found to stand to those fetched, as of a session.
     `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of. `jobs_done`: run id of a
@@ -100,6 +102,9 @@ class State:
     book: dict[int, Holding] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     live: dict[int, None] = field(default_factory=dict)
+    unknown: dict[int, None] = field(default_factory=dict)
+    at_work: dict[int, AtWork] = field(default_factory=dict)
+    made_in: dict[int, tuple[int, ...]] = field(default_factory=dict)
     what_ifs: dict[int, m.WhatIfAsked] = field(default_factory=dict)
     sends: tuple[datetime, ...] = ()
     resolved: dict[int, m.OrderResolved] = field(default_factory=dict)
@@ -143,8 +148,14 @@ class State:
 
     def live_in(self, con_id: int) -> list[Order]:
         """Orders of one instrument that may still fill."""
-        orders = self.orders
-        return [order for intent in self.live if (order := orders[intent]).con_id == con_id]
+        at_work = self.at_work.get(con_id)
+        return [] if at_work is None else [self.orders[intent] for intent in at_work.intents]
+
+    def besides(self, order: Order) -> State:
+        """The same state, but for one order, which is not live there."""
+        other = replace(self, live=self.live.copy(), unknown=self.unknown.copy(), at_work=self.at_work.copy())
+        _no_longer_live(other, order)
+        return other
 
     def held(self, con_id: int) -> Decimal:
         """Our signed shares of an instrument."""
@@ -191,12 +202,34 @@ def canonical(value: Any) -> str:
 
 
 def put_order(state: State, order: Order) -> None:
-    """Replace an order and keep the index of live orders true."""
-    state.orders[order.intent] = order
+    """Replace an order and keep the indexes true."""
+    intent, con_id, orders = order.intent, order.con_id, state.orders
+    if intent not in orders:
+        state.made_in[con_id] = (*state.made_in.get(con_id, ()), intent)
+    orders[intent] = order
     if order.state in TERMINAL:
-        state.live.pop(order.intent, None)
+        if intent in state.live:
+            _no_longer_live(state, order)
+        return
+    state.live[intent] = None
+    former = state.at_work.get(con_id)
+    intents = former.intents if former is not None else ()
+    known = intents if intent in intents else (*intents, intent)
+    state.at_work[con_id] = at_work([orders[one] for one in known])
+    if order.state is OrderState.UNKNOWN:
+        state.unknown[intent] = None
     else:
-        state.live[order.intent] = None
+        state.unknown.pop(intent, None)
+
+
+def _no_longer_live(state: State, order: Order) -> None:
+    state.live.pop(order.intent, None)
+    state.unknown.pop(order.intent, None)
+    left = [one for one in state.live_in(order.con_id) if one.intent != order.intent]
+    if left:
+        state.at_work[order.con_id] = at_work(left)
+    else:
+        state.at_work.pop(order.con_id, None)
 
 
 def shares_of(order: Order) -> dict[str, Decimal]:

@@ -160,9 +160,8 @@ def objection(state: State, new: Asked, event: m.ControlRequested) -> Refusal | 
     what is in force pass the caps, which that has passed.
     """
     quote = next((one for one in event.quotes if one.con_id == new.order.con_id), None)
-    live = {intent: None for intent in state.live if intent != new.order.intent}
     breakers = {key: row for key, row in state.breakers.items() if row.reason != breaker.MODIFIED}
-    besides = replace(state, live=live, breakers=breakers)
+    besides = replace(state.besides(new.order), breakers=breakers)
     proposal = _proposal(state, new, quote, event)
     order = new.order
     checks = (ALWAYS if _stands_back(new) else CHECKS)[order.purpose]

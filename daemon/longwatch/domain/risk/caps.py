@@ -53,9 +53,7 @@ def cap_position_size(state: State, proposal: Proposal) -> Cap | None:
 def cap_weight(state: State, proposal: Proposal) -> Cap | None:
     """Weight of one position at worst, as a fraction of equity."""
     worst = worst_value(state, proposal.instrument.con_id, proposal.side, proposal.price) * proposal.side.sign
-    limit = state.settings.max_weight
-    room = (limit * proposal.equity - worst) / proposal.worst_price
-    return Cap(allowed=room, observed=(worst + proposal.value) / proposal.equity, limit=limit)
+    return _of_capital(proposal, worst, state.settings.max_weight)
 
 
 def with_exposure(state: State, proposal: Proposal) -> Proposal:
@@ -80,41 +78,47 @@ def group_value(
     state: State, symbols: Collection[str], ups: Mapping[int, Decimal], downs: Mapping[int, Decimal]
 ) -> Decimal:
     """What the instruments of a group come to at worst, without their signs; `ups` and `downs` of `worst_sides`."""
-    named = sorted(con_ids_of(state, symbols) & ups.keys())
-    return sum((max(ups[con_id], -downs[con_id]) for con_id in named), ZERO)
+    total = ZERO
+    for con_id in sorted(con_ids_of(state, symbols)):
+        if con_id in ups:
+            up, down = ups[con_id], -downs[con_id]
+            total += up if up > down else down
+    return total
 
 
-def _room(state: State, proposal: Proposal, *, net: bool) -> Cap:
-    gross_now, net_now = proposal.exposure or with_exposure(state, proposal).exposure or (ZERO, ZERO)
-    now = net_now if net else gross_now
-    limit = state.settings.max_net_exposure if net else state.settings.max_gross_exposure
-    room = (limit * proposal.equity - now) / proposal.worst_price
-    return Cap(allowed=room, observed=(now + proposal.value) / proposal.equity, limit=limit)
+def _of_capital(proposal: Proposal, now: Decimal, limit: Decimal) -> Cap:
+    """What a part of the capital leaves room for, where `now` is taken without this trade."""
+    price, equity = proposal.worst_price, proposal.equity
+    return Cap(
+        allowed=(limit * equity - now) / price, observed=(now + proposal.quantity * price) / equity, limit=limit
+    )
+
+
+def _exposure(state: State, proposal: Proposal) -> tuple[Decimal, Decimal]:
+    return proposal.exposure or with_exposure(state, proposal).exposure or (ZERO, ZERO)
 
 
 def cap_gross_exposure(state: State, proposal: Proposal) -> Cap | None:
     """Sum of all positions' absolute values at worst, as a fraction of equity."""
-    return _room(state, proposal, net=False)
+    return _of_capital(proposal, _exposure(state, proposal)[0], state.settings.max_gross_exposure)
 
 
 def cap_net_exposure(state: State, proposal: Proposal) -> Cap | None:
     """Absolute sum of all positions' values at worst, as a fraction of equity; it never is above the gross one."""
-    if state.settings.max_net_exposure >= state.settings.max_gross_exposure:
+    limit = state.settings.max_net_exposure
+    if limit >= state.settings.max_gross_exposure:
         return None
-    return _room(state, proposal, net=True)
+    return _of_capital(proposal, _exposure(state, proposal)[1], limit)
 
 
 def cap_group_weight(state: State, proposal: Proposal) -> Cap | None:
     """Sum of the absolute values at worst of the instruments of a group; of several groups the one with least room."""
-    caps = (
-        Cap(
-            allowed=(limit * proposal.equity - now) / proposal.worst_price,
-            observed=(now + proposal.value) / proposal.equity,
-            limit=limit,
-        )
-        for _, limit, now in proposal.groups
-    )
-    return min(caps, key=lambda cap: cap.allowed, default=None)
+    least: Cap | None = None
+    for _, limit, now in proposal.groups:
+        cap = _of_capital(proposal, now, limit)
+        if least is None or cap.allowed < least.allowed:
+            least = cap
+    return least
 
 
 def cap_volume_fraction(state: State, proposal: Proposal) -> Cap | None:
@@ -131,11 +135,11 @@ def cap_volume_fraction(state: State, proposal: Proposal) -> Cap | None:
 def ordered_since(state: State, con_id: int, since: datetime) -> Decimal:
     """Shares that the orders made since then have traded, or may still trade; of what rests, those heard of."""
     total = ZERO
-    for order in reversed(state.orders.values()):
+    for intent in reversed(state.made_in.get(con_id, ())):
+        order = state.orders[intent]
         if order.created_at < since:
             break
-        if order.con_id == con_id:
-            total += order.filled + (ZERO if order.rests else order.remaining)
+        total += order.filled if order.rests else order.filled + order.remaining
     return total
 
 
@@ -145,7 +149,7 @@ def cap_displayed_fraction(state: State, proposal: Proposal) -> Cap | None:
     if limit is None or not size:
         return None
     con_id = proposal.instrument.con_id
-    used = sum((order.remaining for order in state.live_in(con_id) if order.side is proposal.side), ZERO)
+    used = sum([order.remaining for order in state.live_in(con_id) if order.side is proposal.side], ZERO)
     return Cap(allowed=limit * size - used, observed=(used + proposal.quantity) / size, limit=limit)
 
 

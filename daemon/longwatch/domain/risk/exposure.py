@@ -7,7 +7,7 @@ differ, and nobody knows why yet, the worse counts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from itertools import takewhile
@@ -15,8 +15,9 @@ from itertools import takewhile
 from longwatch.domain.instruments import Side
 from longwatch.domain.messages import ForeignOrderSet
 from longwatch.domain.orders import Order
-from longwatch.domain.risk.oca import at_most, group_of, summed
+from longwatch.domain.risk.oca import summed
 from longwatch.domain.state import State
+from longwatch.domain.working import AtWork
 
 ZERO = Decimal(0)
 SHOWN_WITHIN = timedelta(seconds=60)
@@ -25,8 +26,9 @@ SHOWN_WITHIN = timedelta(seconds=60)
 
 def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
     """Signed shares of the account should every live order on `side`, ours or not, fill and none on the other side."""
-    total, orders = _told(state, con_id), (state.orders[intent] for intent in state.live)
-    total += at_most(order for order in orders if order.con_id == con_id and order.side is side) * side.sign
+    total, work = _told(state, con_id), state.at_work.get(con_id)
+    if work is not None:
+        total += work.buys if side is Side.BUY else -work.sells
     for foreign in state.foreign_orders.values():
         if foreign.con_id == con_id and foreign.side is side:
             total += foreign.remaining * side.sign
@@ -35,7 +37,8 @@ def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
 
 def _told(state: State, con_id: int) -> Decimal:
     """Signed shares: the book's, and what is not ours."""
-    told = state.held(con_id)
+    holding = state.book.get(con_id)
+    told = holding.quantity if holding is not None else ZERO
     return told + state.outside[con_id][1] if con_id in state.outside else told
 
 
@@ -44,6 +47,8 @@ def _unexplained(state: State, con_id: int, side: Side) -> Decimal:
 
     What the broker had told to be filled well before the account was read is in its figure: counted with its order.
     """
+    if con_id not in state.quarantines and (state.compared is None or not state.compared.differences):
+        return ZERO
     doubted = abs(_doubted(state, con_id, side))
     if not doubted or state.compared is None:
         return doubted * side.sign
@@ -92,9 +97,10 @@ def surely_there(state: State, con_id: int) -> Decimal:
 
 def worst_value(state: State, con_id: int, side: Side, price: Decimal) -> Decimal:
     """Signed value of `worst_shares`: what is held at `price`, each live order at the worst it may be paid."""
-    value = _told(state, con_id) * price
-    ours = (order for order in state.live_in(con_id) if order.side is side)
-    value += summed((group_of(order), order.remaining * paid_at_worst(order, price)) for order in ours) * side.sign
+    value, work = _told(state, con_id) * price, state.at_work.get(con_id)
+    if work is not None:
+        buys, sells = _worth(state, work, price)
+        value += buys if side is Side.BUY else -sells
     for foreign in state.foreign_orders.values():
         if foreign.con_id == con_id and foreign.side is side:
             value += foreign.remaining * side.sign * paid_at_worst(foreign, price)
@@ -127,43 +133,71 @@ def gross_and_net(ups: Mapping[int, Decimal], downs: Mapping[int, Decimal]) -> t
 
 def worst_sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, Decimal], dict[int, Decimal]]:
     """Instrument -> its signed value should all buys, or all sells, be filled: `worst_value` of all, in one pass."""
-    at: dict[int, Decimal] = {}
-
-    def price(con_id: int, symbol: str) -> Decimal:
-        if con_id not in at:
-            known = prices.get(symbol)
-            at[con_id] = last_known_price(state, con_id, symbol) if known is None else known
-        return at[con_id]
-
-    ups = {
-        con_id: holding.quantity * price(con_id, holding.symbol)
-        for con_id, holding in state.book.items()
-        if holding.quantity
-    }
+    ups: dict[int, Decimal] = {}
+    downs: dict[int, Decimal] = {}
+    at_work = state.at_work
+    for con_id, holding in state.book.items():
+        work, quantity = at_work.get(con_id), holding.quantity
+        if work is None and not quantity:
+            continue
+        price = prices.get(holding.symbol)
+        if price is None:
+            price = last_known_price(state, con_id, holding.symbol)
+        value = quantity * price
+        if work is None:
+            ups[con_id] = downs[con_id] = value
+        elif price <= work.least:  # as _worth says: a call less for every instrument at every check
+            ups[con_id], downs[con_id] = value + work.buys_cost, value - work.sells_cost
+        elif price >= work.most:
+            ups[con_id], downs[con_id] = value + work.buys * price, value - work.sells * price
+        else:
+            buys, sells = _worth(state, work, price)
+            ups[con_id], downs[con_id] = value + buys, value - sells
+    for con_id, work in at_work.items():
+        if con_id not in ups:
+            buys, sells = _worth(state, work, price_of(state, prices, con_id, state.orders[work.intents[0]].symbol))
+            ups[con_id], downs[con_id] = buys, -sells
     for con_id, (symbol, quantity) in state.outside.items():
-        ups[con_id] = ups.get(con_id, ZERO) + quantity * price(con_id, symbol)
-    downs = dict(ups)
-    counted: dict[str, Decimal] = {}
-    for intent in state.live:
-        order = state.orders[intent]
-        con_id, worst = order.con_id, order.worst_price
-        close = at[con_id] if con_id in at else price(con_id, order.symbol)
-        value = order.remaining * (worst if worst > close else close)
-        if order.oca_group and (group := group_of(order)):
-            # Of a group only what is more than its largest so far; its orders are of one instrument and side.
-            value, counted[group] = max(value - counted.get(group, ZERO), ZERO), max(value, counted.get(group, ZERO))
-        _add(ups, downs, con_id, order.side, value)
+        value = quantity * price_of(state, prices, con_id, symbol)
+        ups[con_id], downs[con_id] = ups.get(con_id, ZERO) + value, downs.get(con_id, ZERO) + value
     for foreign in state.foreign_orders.values():
-        value = foreign.remaining * paid_at_worst(foreign, price(foreign.con_id, foreign.symbol))
+        value = foreign.remaining * paid_at_worst(foreign, price_of(state, prices, foreign.con_id, foreign.symbol))
         _add(ups, downs, foreign.con_id, foreign.side, value)
     doubts = {con_id: held.symbol for con_id, held in state.quarantines.items()}
     if state.compared is not None:
         doubts |= {row.con_id: row.symbol for row in state.compared.differences}
     for con_id, symbol in doubts.items():
         for side, values in ((Side.BUY, ups), (Side.SELL, downs)):
-            more = _unexplained(state, con_id, side) * price(con_id, symbol)
+            more = _unexplained(state, con_id, side) * price_of(state, prices, con_id, symbol)
             values[con_id] = values.get(con_id, ZERO) + more
     return ups, downs
+
+
+def _worth(state: State, work: AtWork, price: Decimal) -> tuple[Decimal, Decimal]:
+    """What an instrument's live buys, and its sells, come to, each share at `price` or the worst it may cost."""
+    if price <= work.least:
+        return work.buys_cost, work.sells_cost
+    if price >= work.most:
+        return work.buys * price, work.sells * price
+    buys, sells = (
+        summed((order.group, order.remaining * paid_at_worst(order, price)) for order in orders)
+        for orders in _by_side(state.orders[intent] for intent in work.intents)
+    )
+    return buys, sells
+
+
+def _by_side(orders: Iterable[Order]) -> tuple[list[Order], list[Order]]:
+    buys: list[Order] = []
+    sells: list[Order] = []
+    for order in orders:
+        (buys if order.side is Side.BUY else sells).append(order)
+    return buys, sells
+
+
+def price_of(state: State, prices: Mapping[str, Decimal], con_id: int, symbol: str) -> Decimal:
+    """The sizing price, or for want of one the last known."""
+    known = prices.get(symbol)
+    return last_known_price(state, con_id, symbol) if known is None else known
 
 
 def _add(ups: dict[int, Decimal], downs: dict[int, Decimal], con_id: int, side: Side, value: Decimal) -> None:
@@ -177,10 +211,11 @@ def _add(ups: dict[int, Decimal], downs: dict[int, Decimal], con_id: int, side: 
 
 def con_ids_of(state: State, symbols: Collection[str]) -> set[int]:
     """The instruments that bear one of these symbols, wherever they were heard of."""
-    found = {state.instruments[symbol].con_id for symbol in symbols if symbol in state.instruments}
-    found.update(con_id for con_id, holding in state.book.items() if holding.symbol in symbols)
-    found.update(con_id for con_id, (symbol, _) in state.outside.items() if symbol in symbols)
-    found.update(order.con_id for order in state.foreign_orders.values() if order.symbol in symbols)
+    symbols, known = frozenset(symbols), state.instruments
+    found = {con_id for con_id, holding in state.book.items() if holding.symbol in symbols}
+    found.update([known[symbol].con_id for symbol in symbols if symbol in known])
+    found.update([con_id for con_id, (symbol, _) in state.outside.items() if symbol in symbols])
+    found.update([order.con_id for order in state.foreign_orders.values() if order.symbol in symbols])
     return found
 
 

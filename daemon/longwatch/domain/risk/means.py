@@ -149,7 +149,7 @@ def liquidity_bound(state: State) -> tuple[Decimal, Decimal] | None:
 
 def margin_bound(state: State, figures: AccountFigures) -> Decimal:
     """What every live entry, and every fill that the figures may not show yet, is taken to bind of margin."""
-    unread = sum((abs(fill.quantity) * fill.price for fill in _unread(state, figures)), ZERO)
+    unread = sum([abs(fill.quantity) * fill.price for fill in _unread(state, figures)], ZERO)
     return state.settings.margin_fraction * (_live_entries(state) + unread)
 
 
@@ -170,11 +170,9 @@ def _live_purchases(state: State) -> Decimal:
 
 
 def _live_entries(state: State) -> Decimal:
-    total = _foreign(state, Side.BUY) + _foreign(state, Side.SELL)
-    for intent in state.live:
-        order = state.orders[intent]
-        if order.purpose is Purpose.ENTRY:
-            total += order.remaining * order.worst_price
+    total = _foreign(state, Side.BUY) + _foreign(state, Side.SELL) if state.foreign_orders else ZERO
+    for work in state.at_work.values():
+        total += work.entries_cost
     return total
 
 

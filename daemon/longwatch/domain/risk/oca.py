@@ -18,7 +18,7 @@ ZERO = Decimal(0)
 
 def group_of(order: Order) -> str:
     """The group an order counts in; a second order at the broker for one intent is never trusted to be in one."""
-    return "" if order.twin_of is not None else order.oca_group
+    return order.group
 
 
 def at_most(orders: Iterable[Order]) -> Decimal:

@@ -77,10 +77,11 @@ def check_order_rate(state: State, proposal: Proposal) -> Refusal | None:
 
 def check_duplicate(state: State, proposal: Proposal) -> Refusal | None:
     """One order an instrument and decision, also where other decisions came between."""
-    for order in reversed(state.orders.values()):
+    for intent in reversed(state.made_in.get(proposal.instrument.con_id, ())):
+        order = state.orders[intent]
         if order.created_at < proposal.at - RUN_LASTS:
             break
-        if order.run_id == proposal.run_id and order.con_id == proposal.instrument.con_id:
+        if order.run_id == proposal.run_id:
             text = f"{proposal.instrument.symbol}: {proposal.run_id} already has order {order.ref}"
             return Refusal(check="duplicate", observed=order.ref, limit="one order a decision", text=text)
     return None

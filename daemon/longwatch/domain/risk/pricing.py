@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from longwatch.domain.instruments import Side
 from longwatch.domain.messages import Verb
 from longwatch.domain.orders import OrderType
@@ -11,6 +13,7 @@ from longwatch.domain.risk.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.risk.proposal import Proposal, Refusal
 from longwatch.domain.state import State
 
+ZERO = Decimal(0)
 CHECKS = "tests/daemon/test_checks.py::"
 
 
@@ -71,15 +74,15 @@ def check_price_band(state: State, proposal: Proposal) -> Refusal | None:
     """What may be paid is near the price the trade was sized at: no trade on a price that can't be right."""
     quote = proposal.quote
     far = None if quote is None else (quote.ask if proposal.side is Side.BUY else quote.bid)
-    seen = (quote.mid if quote else None, far, proposal.limit_price, proposal.stop_price)
-    prices = [price for price in seen if price is not None]
-    if not prices:
-        return None
-    price = max(prices, key=lambda one: abs(one / proposal.price - 1))
-    off, limit = abs(price / proposal.price - 1), state.settings.price_band_fraction
+    price = close = proposal.price
+    farthest = ZERO
+    for seen in (quote.mid if quote else None, far, proposal.limit_price, proposal.stop_price):
+        if seen is not None and (away := abs(seen - close)) > farthest:
+            price, farthest = seen, away
+    off, limit = abs(price / close - 1), state.settings.price_band_fraction
     if off <= limit:
         return None
-    text = f"{proposal.instrument.symbol}: {price} is {off:.1%} away from the close {proposal.price}, over {limit:.1%}"
+    text = f"{proposal.instrument.symbol}: {price} is {off:.1%} away from the close {close}, over {limit:.1%}"
     return Refusal(check="price_band", observed=f"{off:.4f}", limit=str(limit), text=text)
 
 

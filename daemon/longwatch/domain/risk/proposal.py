@@ -45,8 +45,11 @@ class Proposal:
     @property
     def worst_price(self) -> Decimal:
         """The most a share may be paid, or be worth when sold: the limit, or else quote and stop; or the close."""
-        quoted = self.quote.ask if self.quote else None
-        return max(self.price, self.limit_price or max(quoted or self.price, self.stop_price or ZERO))
+        worst = self.limit_price
+        if not worst:
+            quoted = self.quote.ask if self.quote else None
+            worst = max(quoted or self.price, self.stop_price or ZERO)
+        return worst if worst > self.price else self.price
 
     @property
     def value(self) -> Decimal:

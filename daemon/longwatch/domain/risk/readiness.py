@@ -19,7 +19,10 @@ def reasons(state: State, tech: datetime) -> tuple[str, ...]:
 
 def is_ready(state: State, tech: datetime) -> bool:
     """Whether the certificate is whole."""
-    return all(check(state, tech) is None for check in CERTIFICATE)
+    for check in CERTIFICATE:
+        if check(state, tech) is not None:
+            return False
+    return True
 
 
 def link_is_up(state: State, tech: datetime) -> str | None:
@@ -36,8 +39,8 @@ def backend_is_up(state: State, tech: datetime) -> str | None:
 
 def farms_are_up(state: State, tech: datetime) -> str | None:
     """No farm that orders need is broken: one for history alone keeps none back."""
-    broken = sorted(name for name, farm in state.farms.items() if not farm.up and not farm.history)
-    return f"farms: {', '.join(broken)} broken" if broken else None
+    broken = [name for name, farm in state.farms.items() if not farm.up and not farm.history]
+    return f"farms: {', '.join(sorted(broken))} broken" if broken else None
 
 
 def account_is_fresh(state: State, tech: datetime) -> str | None:
@@ -60,6 +63,8 @@ def gateway_answers(state: State, tech: datetime) -> str | None:
     A lost link or a restart of the daemon closes no window, so an order of an earlier connection counts as well. Where
     its number names nothing any more the gateway is asked under another one, and answers if it listens.
     """
+    if not state.unknown:
+        return None
     for order in state.live_orders():
         if order.state is not OrderState.UNKNOWN:
             continue
@@ -84,7 +89,8 @@ def clock_is_right(state: State, tech: datetime) -> str | None:
 
 def instruments_are_known(state: State, tech: datetime) -> str | None:
     """At least one symbol of the universe is a contract the broker knows; the others stay out on their own."""
-    if not state.settings.universe or any(symbol in state.instruments for symbol in state.settings.universe):
+    universe, known = state.settings.universe, state.instruments
+    if not universe or universe[0] in known or not known.keys().isdisjoint(universe):
         return None
     return "instruments: no symbol of the universe is known to the broker"
 

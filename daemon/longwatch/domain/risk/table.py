@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.portfolio import targets
@@ -62,7 +60,7 @@ def passed_by_now(state: State, order: Order) -> str | None:
         tech=order.created_at,
         closes=False,
     )
-    besides = replace(state, live={intent: None for intent in state.live if intent != order.intent})
+    besides = state.besides(order)
     if order.purpose is Purpose.ENTRY:
         proposal = with_exposure(besides, proposal)
     for name, rule in AT_THE_WRITE[order.purpose]:

@@ -81,7 +81,8 @@ def conditions(state: State, con_id: int, *, ready: bool, besides: int | None = 
         yield Condition.QUARANTINED
     if not ready:
         yield Condition.NOT_READY
-    if any(order.state is OrderState.UNKNOWN and order.intent != besides for order in state.live_in(con_id)):
+    unknown = [intent for intent in state.unknown if state.orders[intent].con_id == con_id]
+    if unknown and unknown != [besides]:
         yield Condition.UNKNOWN
 
 

@@ -1,0 +1,65 @@
+"""What the live orders of an instrument may come to at worst: the index that the state's fold keeps for the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from longwatch.domain.instruments import Side
+from longwatch.domain.orders import Order, Purpose
+from longwatch.quick import quick
+
+ZERO = Decimal(0)
+
+
+@quick
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtWork:
+    """The live orders of one instrument, oldest first, and what all on a side come to; of an OCA group only the largest.
+
+    `buys` and `sells` are shares. At the most that a share of each order may cost, from `least` to `most`, they are
+    worth `buys_cost` and `sells_cost`; `entries_cost` is what entries come to, whatever their side and group.
+    """
+
+    intents: tuple[int, ...]
+    buys: Decimal
+    sells: Decimal
+    buys_cost: Decimal
+    sells_cost: Decimal
+    entries_cost: Decimal
+    least: Decimal
+    most: Decimal
+
+
+def at_work(orders: Iterable[Order]) -> AtWork:
+    """Live orders of one instrument, told as one; there is at least one of them."""
+    buys = sells = buys_cost = sells_cost = entries_cost = ZERO
+    prices: list[Decimal] = []
+    intents: list[int] = []
+    largest: dict[str, tuple[Decimal, Decimal]] = {}
+    for order in orders:
+        shares, price = order.remaining, order.worst_price
+        cost = shares * price
+        intents.append(order.intent)
+        prices.append(price)
+        if order.purpose is Purpose.ENTRY:
+            entries_cost += cost
+        if order.oca_group and (group := order.group):
+            counted, paid = largest.get(group, (ZERO, ZERO))
+            largest[group] = max(shares, counted), max(cost, paid)
+            shares, cost = max(shares - counted, ZERO), max(cost - paid, ZERO)
+        if order.side is Side.BUY:
+            buys, buys_cost = buys + shares, buys_cost + cost
+        else:
+            sells, sells_cost = sells + shares, sells_cost + cost
+    return AtWork(
+        intents=tuple(intents),
+        buys=buys,
+        sells=sells,
+        buys_cost=buys_cost,
+        sells_cost=sells_cost,
+        entries_cost=entries_cost,
+        least=min(prices),
+        most=max(prices),
+    )
