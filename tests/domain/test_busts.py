@@ -427,14 +427,15 @@ def test_only_an_order_on_the_other_side_could_have_made_the_same_difference(sid
     live = replace(world.order(2), intent=9, side=side, state=OrderState.WORKING, filled=D(0))
     put_order(world.state, live)
     assert (taken_back(world, -100) == []) is may_be
-    put_order(world.state, replace(live, con_id=2))
+    put_order(world.state, replace(live, state=OrderState.CANCELLED))
+    put_order(world.state, replace(live, intent=10, con_id=2))
     assert taken_back(world, -100)
     changed(world, "0001.01", quantity=D("0.5"))
     put_order(world.state, live)
     row = m.Difference(con_id=1, symbol="AAA", book=D("0.5"), outside=D(0), account=D(0))
     assert (list(take_back(world.state, row, reading(world))) == []) is may_be
     changed(world, "0001.01", quantity=D(100))
-    put_order(world.state, replace(live, con_id=2))
+    put_order(world.state, replace(live, state=OrderState.CANCELLED))
     order = m.ForeignOrderSet(perm_id=77, con_id=2, symbol="BBB", side=side, remaining=D(5), status="Submitted")
     world.state.foreign_orders[77] = order
     assert taken_back(world, -100)

@@ -21,7 +21,7 @@ from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpo
 from longwatch.domain.positions import Holding, after_fill
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
-from longwatch.domain.working import AtWork, at_work
+from longwatch.domain.working import AtWork, at_work, comes_to_the_same
 from longwatch.quick import changed, quick
 
 ZERO = Decimal(0)
@@ -60,8 +60,9 @@ class State:
     """All that the daemon knows and has decided; every field is explained by the fact that sets it.
 
     `live` are the orders that may still fill, `unknown` those of them whose outcome is, `at_work`: con_id -> what its
-    live ones come to, `made_in`: con_id -> all there ever were; `put_order` keeps these. `oca_groups`: name -> the intents of its orders. `last_stops`: con_id -> the intent of
-    its latest protective stop. `unprotected_seconds`: notional times seconds, all told.
+    live ones come to, `made_in`: con_id -> all there ever were; `put_order` keeps these, and an order's instrument never
+    changes. `oca_groups`: name -> the intents of its orders. `last_stops`: con_id -> the intent of its latest protective
+    stop. `unprotected_seconds`: notional times seconds, all told.
     `rebased`: symbol -> how its kept prices were last found to stand to those fetched, as of a session.
     `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of. `jobs_done`: run id of a
     finished job -> when that run ceases to be valid; kept for a day longer. `sends`: technical times of the orders and
@@ -204,18 +205,21 @@ def canonical(value: Any) -> str:
 def put_order(state: State, order: Order) -> None:
     """Replace an order and keep the indexes true."""
     intent, con_id, orders = order.intent, order.con_id, state.orders
-    if intent not in orders:
+    former = orders.get(intent)
+    if former is None:
         state.made_in[con_id] = (*state.made_in.get(con_id, ()), intent)
     orders[intent] = order
     if order.state in TERMINAL:
         if intent in state.live:
             _no_longer_live(state, order)
         return
-    state.live[intent] = None
-    former = state.at_work.get(con_id)
-    intents = former.intents if former is not None else ()
-    known = intents if intent in intents else (*intents, intent)
-    state.at_work[con_id] = at_work([orders[one] for one in known])
+    work = state.at_work.get(con_id)
+    intents = work.intents if work is not None else ()
+    if intent not in intents:
+        state.live[intent] = None
+        state.at_work[con_id] = at_work([orders[one] for one in (*intents, intent)])
+    elif former is None or not comes_to_the_same(former, order):
+        state.at_work[con_id] = at_work([orders[one] for one in intents])
     if order.state is OrderState.UNKNOWN:
         state.unknown[intent] = None
     else:

@@ -16,7 +16,7 @@ ZERO = Decimal(0)
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtWork:
-    """The live orders of one instrument, oldest first, and what all on a side come to; of an OCA group only the largest.
+    """The live orders of one instrument, oldest first, and what all on a side come to; of an OCA group the largest.
 
     `buys` and `sells` are shares. At the most that a share of each order may cost, from `least` to `most`, they are
     worth `buys_cost` and `sells_cost`; `entries_cost` is what entries come to, whatever their side and group.
@@ -30,6 +30,22 @@ class AtWork:
     entries_cost: Decimal
     least: Decimal
     most: Decimal
+
+
+def comes_to_the_same(former: Order, order: Order) -> bool:
+    """Whether nothing that `at_work` reads has been touched between two versions of a live order."""
+    return (
+        former.filled is order.filled
+        and former.quantity is order.quantity
+        and former.change is order.change
+        and former.limit_price is order.limit_price
+        and former.stop_price is order.stop_price
+        and former.decision_price is order.decision_price
+        and former.oca_group is order.oca_group
+        and former.twin_of is order.twin_of
+        and former.purpose is order.purpose
+        and former.side is order.side
+    )
 
 
 def at_work(orders: Iterable[Order]) -> AtWork:

@@ -89,9 +89,7 @@ def group_value(
 def _of_capital(proposal: Proposal, now: Decimal, limit: Decimal) -> Cap:
     """What a part of the capital leaves room for, where `now` is taken without this trade."""
     price, equity = proposal.worst_price, proposal.equity
-    return Cap(
-        allowed=(limit * equity - now) / price, observed=(now + proposal.quantity * price) / equity, limit=limit
-    )
+    return Cap(allowed=(limit * equity - now) / price, observed=(now + proposal.quantity * price) / equity, limit=limit)
 
 
 def _exposure(state: State, proposal: Proposal) -> tuple[Decimal, Decimal]:

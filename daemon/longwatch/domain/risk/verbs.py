@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from longwatch.domain.levels import Grade, Level
 from longwatch.domain.messages import HoldSet, Verb
-from longwatch.domain.orders import Allocation, OrderState, Purpose
+from longwatch.domain.orders import Allocation, Purpose
 from longwatch.domain.portfolio.parts import forbidden_part
 from longwatch.domain.state import State
 
