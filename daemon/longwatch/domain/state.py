@@ -60,9 +60,9 @@ class State:
     """All that the daemon knows and has decided; every field is explained by the fact that sets it.
 
     `live` are the orders that may still fill, `unknown` those of them whose outcome is, `at_work`: con_id -> what its
-    live ones come to, `made_in`: con_id -> all there ever were; `put_order` keeps these, and an order's instrument never
-    changes. `oca_groups`: name -> the intents of its orders. `last_stops`: con_id -> the intent of its latest protective
-    stop. `unprotected_seconds`: notional times seconds, all told.
+    live ones come to, `made_in`: con_id -> all there ever were; `put_order` keeps these, and an order stays with its
+    instrument. `oca_groups`: name -> the intents of its orders. `last_stops`: con_id -> the intent of its latest
+    protective stop. `unprotected_seconds`: notional times seconds, all told.
     `rebased`: symbol -> how its kept prices were last found to stand to those fetched, as of a session.
     `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of. `jobs_done`: run id of a
     finished job -> when that run ceases to be valid; kept for a day longer. `sends`: technical times of the orders and
