@@ -15,6 +15,7 @@ from longwatch.domain.instruments import Side
 from longwatch.domain.order_life import breaker, modification
 from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.replies import objection
+from longwatch.domain.state import put_order
 from tests.domain.test_modification import ask, asking, handed, refused, shown, working
 from tests.domain.test_oca import CHANGE, exit_, member
 from tests.domain.test_oca import state_of as group_of
@@ -196,7 +197,7 @@ def test_the_gate_asks_for_the_conditions_of_the_instrument_and_of_what_the_orde
     other = world.one(BBB="0.1")
     world.acknowledge(other)
     assert gate(world.state, 1, world.now) is None
-    world.state.orders[other] = replace(world.order(other), con_id=1, state=S.UNKNOWN)
+    put_order(world.state, replace(world.order(other), con_id=1, state=S.UNKNOWN))
     assert gate(world.state, 1, world.now) == "an order with an unknown outcome"
     sale, intent = selling()
     ask(sale, f"{intent} 60 - -")

@@ -13,7 +13,7 @@ from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.risk import certificate
 from longwatch.domain.risk.limits import Does, Limit, Setting
 from longwatch.domain.risk.readiness import CERTIFICATE, gateway_answers, is_ready, reasons
-from longwatch.domain.state import State
+from longwatch.domain.state import State, put_order
 from tests.domain.world import ACCOUNT, CLIENT, SETTINGS, START, World
 
 Act = Callable[[World], object]
@@ -305,7 +305,7 @@ def test_an_order_without_an_answer_is_found_behind_others_that_work() -> None:
     world.acknowledge(first)
     world.handed(second)
     assert gateway_answers(world.state, world.now) is None
-    world.state.orders[second] = replace(world.order(second), state=OrderState.UNKNOWN)
+    put_order(world.state, replace(world.order(second), state=OrderState.UNKNOWN))
     found = gateway_answers(world.state, world.now)
     ref = world.order(second).ref
     assert found == f"orders: {ref} (BBB) has no answer at all; is a window open in the gateway?"

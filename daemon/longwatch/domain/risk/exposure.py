@@ -47,8 +47,6 @@ def _unexplained(state: State, con_id: int, side: Side) -> Decimal:
 
     What the broker had told to be filled well before the account was read is in its figure: counted with its order.
     """
-    if con_id not in state.quarantines and (state.compared is None or not state.compared.differences):
-        return ZERO
     doubted = abs(_doubted(state, con_id, side))
     if not doubted or state.compared is None:
         return doubted * side.sign
@@ -66,7 +64,7 @@ def _doubted(state: State, con_id: int, side: Side) -> Decimal:
     counts, or that of now, whichever is larger. One heard only after a reading that should have shown it is in doubt.
     """
     compared = state.compared.differences if state.compared is not None else ()
-    found = next((row.missing for row in compared if row.con_id == con_id), None)
+    found = next((row.missing for row in compared if row.con_id == con_id), None) if compared else None
     if found is None and con_id not in state.quarantines and not is_told_late(state, con_id):
         return ZERO
     now = state.account_positions.get(con_id, ("", ZERO))[1] - _told(state, con_id)
