@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from longwatch.simulation.booked import BookedOrder, Fill
-from longwatch.simulation.evidence import Evidence, Row
+from longwatch.simulation.evidence import END_MARKS, Evidence, Row
 from longwatch.simulation.plan import Incident
-from longwatch.simulation.protection import never_short
+from longwatch.simulation.protection import SOON, never_short, protected_in_time
 from longwatch.simulation.scenery import Scenery, scenery
 from longwatch.simulation.simulate import Asked, Outcome, simulated, verdict
+from longwatch.simulation.tap import Seen
 
 SEED, DAYS = 2, 2
 """Twelve symbols, traded once a day; the second day is without faults."""
@@ -98,6 +99,35 @@ def test_a_short_that_a_purchase_taken_back_leaves_is_nobodys_sale(resold: int, 
     )
     assert evidence.position(1, began + timedelta(minutes=29)) == -300
     assert [at for at, _ in never_short(evidence)] == ([again.at] if is_broken else [])
+
+
+@pytest.mark.parametrize(
+    ("sold", "day", "is_told", "is_broken"),
+    [(300, 1, False, False), (299, 1, False, True), (300, 0, False, True), (300, 1, True, True)],
+)
+def test_what_a_sell_may_have_sold_unheard_has_no_stop_and_no_more_than_that(
+    sold: int, day: int, is_told: bool, is_broken: bool
+) -> None:
+    """Of 400, 300 were sold and taken back while the daemon was dead; by its status the sell is whole (seed 39)."""
+    opens = [session.open_at for session in scene().sessions]
+    bought, gone, rest = done(opens[1], 1, 400), done(opens[day], 5, -sold, busted=6), done(opens[1], 30, -100)
+    sales = [replace(booked(one.at, one), ended_at=one.at) for one in (gone, rest)]
+    stop = replace(booked(opens[1], bought), is_buy=False, order_type="STP", fills=[], ended_at=rest.at)
+    told = [bought, rest, *([gone] if is_told else [])]
+    marks = [Seen(at=opens[1], link=1, name=name, values={}) for name in END_MARKS]
+    evidence = Evidence(
+        scene=replace(scene(), settings={**scene().settings, "stops": {"fraction": 0.05}}),
+        rows=tuple(compared(opens[day] + timedelta(minutes=number)) for number in (8, 9)),
+        written=(),
+        heard=(*marks, *(Seen(at=one.at, link=1, name="execDetails", values={"execId": one.exec_id}) for one in told)),
+        orders=(booked(opens[1], bought), stop, *sales),
+        fills=(bought, rest),
+        busted=(gone,),
+        played=(),
+        lost_fills=frozenset(),
+    )
+    found = [(at, text.rpartition(" had ")[0]) for at, text in protected_in_time(evidence)]
+    assert found == ([(rest.at + SOON, "AAA: 300 shares")] if is_broken else [])
 
 
 def done(began: datetime, minute: int, quantity: int, busted: int | None = None) -> Fill:

@@ -105,6 +105,8 @@ def protected_in_time(evidence: Evidence) -> Found:
             continue
         if is_shut(evidence, at) or is_shut(evidence, hole.began) or _is_open(evidence, hole.con_id, at):
             continue
+        if _may_have_sold(evidence, hole.con_id, at, heard) >= hole.shares:
+            continue
         symbol = evidence.symbols[hole.con_id]
         yield at, f"{symbol}: {hole.shares} shares had no stop for {late.total_seconds():.1f} s"
 
@@ -222,6 +224,20 @@ def _is_open(evidence: Evidence, con_id: int, at: datetime) -> bool:
         elif row.kind == "OrderTermsSet" or row.body["state"] != "unknown":
             awaited.discard(row.body["intent"])
     return bool(awaited)
+
+
+def _may_have_sold(evidence: Evidence, con_id: int, at: datetime, heard: dict[str, datetime]) -> Decimal:
+    """Shares that sells of the session have filled, by their status, and that were taken back before they were told.
+
+    A status goes on counting them, and until the session has ended they may be executions that are still to be told.
+    """
+    session = next((one for one in evidence.scene.sessions if one.open_at <= at < one.close_at), None)
+    untold = (
+        fill
+        for fill in evidence.busted
+        if fill.con_id == con_id and heard.get(fill.exec_id, at) >= at and session and session.open_at <= fill.at <= at
+    )
+    return sum((max(-fill.quantity, ZERO) for fill in untold), ZERO)
 
 
 def _is_held_back(evidence: Evidence, at: datetime) -> bool:
