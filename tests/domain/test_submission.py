@@ -88,3 +88,13 @@ def test_a_change_is_numbered_and_awaited_twice_as_long_as_its_answer_may_take(a
     assert of_kind(step.facts, m.OrderChangeAsked) == [m.OrderChangeAsked(intent=1, change=change)]
     (effect,) = of_kind(step.effects, m.ModifyOrder)
     assert effect.order.terms == change.terms and effect.order.change == change
+
+
+def test_a_change_of_a_stop_price_leaves_with_it_and_with_the_contract() -> None:
+    """Of an entry that waits for its stop; the limit it never had stays away."""
+    world = working(order_type="STP", stop_offset_bps=D(50))
+    step = ask(world, "1 120 - 101")
+    (fact,) = of_kind(step.facts, m.OrderChangeAsked)
+    (effect,) = of_kind(step.effects, m.ModifyOrder)
+    assert fact.change.terms == effect.order.terms == (120, None, D(101))
+    assert effect.instrument == world.state.instruments["AAA"]
