@@ -159,6 +159,17 @@ def write_row(page: Path, module: str, outcomes: dict[str, str]) -> None:
 # ── in the place of its own ─────────────────────────────────────────────────────────────────────────────────────────
 
 NOTICED = ("noticed", "endless", "died")
+OPTIONS = (
+    "-q",
+    "-s",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:timeout",
+    "--import-mode=importlib",
+    "--tb=no",
+    "--assert=plain",
+)
 
 
 def inside(module: str, only: re.Pattern[str], *, is_quick: bool) -> int:
@@ -177,23 +188,12 @@ def inside(module: str, only: re.Pattern[str], *, is_quick: bool) -> int:
     if is_quick:
         tests = [name for name in tests if name in concerned(module)]
     ignored = [f"--deselect=tests/domain/{name}" for name in NEVER]
-    options = [
-        "-q",
-        "-s",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:timeout",
-        "--import-mode=importlib",
-        "--tb=no",
-        "--assert=plain",
-    ]
     importlib.import_module("tests.conftest")
     usual, quick = settings.get_profile("default"), (Phase.explicit, Phase.generate)
     profile = {"phases": quick, "report_multiple_bugs": False, "verbosity": Verbosity.quiet}
     settings.register_profile("mutants", usual, **profile)
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
-    code = pytest.main([*options, *ignored, *tests], plugins=[asker])
+    code = pytest.main([*OPTIONS, *ignored, *tests], plugins=[asker])
     return int(code) if not asker.is_done else 0
 
 
@@ -215,6 +215,7 @@ class Asker:
         self.outcomes: dict[str, str] = {}
         self.is_done = False
         self._caches: list[Any] = []
+        self._passes_anew: bool | None = None
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Learn which tests reach which function, then ask of each change those that reach it."""
@@ -281,7 +282,7 @@ class Asker:
     def _asked(self, name: str, items: Sequence[pytest.Item], seconds: float) -> tuple[str, int | None]:
         """What became of a change, and the number of the test that noticed."""
         if not items:
-            return "not reached", None
+            return ("noticed" if self._is_noticed_anew(name) else "not reached"), None
 
         def ask() -> int | None:
             os.environ[CHOSEN] = f"{dotted(self.module)}.{name}"
@@ -295,6 +296,20 @@ class Asker:
         if status != 0:
             return "died", None
         return ("not noticed" if killer is None else "noticed"), killer
+
+    def _is_noticed_anew(self, name: str) -> bool:
+        """Whether tests that pass else fail where the module is imported so changed: some code runs only then."""
+        files = sorted(one for one in concerned(self.module) if Path(one).exists())
+        if self._passes_anew is None:
+            self._passes_anew = _ends_well(files, "")
+        return self._passes_anew and not _ends_well(files, f"{dotted(self.module)}.{name}")
+
+
+def _ends_well(files: Sequence[str], chosen: str) -> bool:
+    """Whether these tests pass in a process of their own."""
+    environment = {name: value for name, value in os.environ.items() if name != "HYPOTHESIS_PROFILE"} | {CHOSEN: chosen}
+    command = [sys.executable, "-m", "pytest", "-x", *OPTIONS, *files]
+    return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
 
 
 def concerned(module: str) -> set[str]:
