@@ -19,7 +19,7 @@ from longwatch.domain.state import put_order
 from tests.domain.test_modification import ask, asking, handed, refused, shown, working
 from tests.domain.test_oca import CHANGE, exit_, member
 from tests.domain.test_oca import state_of as group_of
-from tests.domain.world import DAY, EQUITY, SETTINGS, START, World, alerts, of_kind, open_order, perm_id
+from tests.domain.world import CLOSE, DAY, EQUITY, SETTINGS, START, World, alerts, of_kind, open_order, perm_id
 
 D = Decimal
 S = OrderState
@@ -522,3 +522,27 @@ def test_terms_shown_as_asked_are_in_force_and_told_so_in_the_journal() -> None:
         m.OrderTermsSet(intent=1, quantity=D(120), limit_price=None, stop_price=D(101), text="shown so by the broker")
     ]
     assert world.order(1).terms == (120, None, D(101)) and not of_kind(step.effects, m.RaiseAlert)
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_without_a_quote_of_its_instrument_nothing_nearer_to_the_market_is_asked(is_marked: bool) -> None:
+    """Also before any equity is known; what stands back is asked all the same."""
+    world = working()
+    if not is_marked:
+        world.state.equity = None
+    others = tuple(one for one in world.quotes() if one.symbol != "AAA")
+    for quotes in (others, ()):
+        fact = refusal(world.take(replace(asking(world, "1 - 100.30 -"), quotes=quotes)))
+        assert fact.check == "quote"
+    assert changed(world.take(replace(asking(world, "1 90 99 -"), quotes=())))
+
+
+def test_after_the_session_nothing_nearer_to_the_market_is_asked() -> None:
+    """No exchange is open that could take it."""
+    world = working()
+    world.now = CLOSE + timedelta(minutes=1)
+    world.hear(m.ClockSeen, skew_seconds=0.1)
+    world.snapshot(reason="scheduled")
+    event = replace(asking(world, "1 - 100.30 -"), quotes=world.quotes())
+    assert objection(world.state, event) is None
+    assert refusal(world.take(event)).check == "trading_hours"
