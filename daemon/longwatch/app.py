@@ -104,7 +104,13 @@ class Daemon:
             committed=self.watch.committed,
         )
         self.answers = self._answering()
-        self._doors = Doors(ops=self.settings.ops, watch=self.watch, answers=self.answers, workers=self.ports.workers)
+        self._doors = Doors(
+            ops=self.settings.ops,
+            watch=self.watch,
+            answers=self.answers,
+            workers=self.ports.workers,
+            journal=self.ports.journal.path,
+        )
 
     @property
     def settings(self) -> Settings:

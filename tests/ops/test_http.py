@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -102,6 +103,31 @@ async def test_the_first_page_links_the_others(server: HttpServer) -> None:
     status, kind, body = await get(server, "/")
     assert (status, kind) == (200, "text/html; charset=utf-8")
     assert all(f'href="{path}"' in body for path in ("/status", "/readyz", "/livez", "/metrics"))
+
+
+async def test_the_first_page_links_the_story_of_each_of_the_last_orders(content: Content) -> None:
+    """The text of `longwatch why`; a name nobody bears is no page, nor is one while another is being told."""
+
+    async def why(name: str) -> str:
+        if name != "7":
+            raise UsageError(f"there is no order {name}")
+        return "#7  BUY 10 <AAA>"
+
+    server = HttpServer(replace(content.pages(), orders=lambda: [(7, "BUY 10 <AAA>, entry: filled")], why=why), port=0)
+    await server.start()
+    try:
+        _, _, body = await get(server, "/")
+        assert '<a href="/why/7">#7</a> BUY 10 &lt;AAA&gt;, entry: filled' in body
+        assert await get(server, "/why/7") == (200, "text/plain; charset=utf-8", "#7  BUY 10 <AAA>\n")
+        assert (await get(server, "/why/8"))[::2] == (404, "there is no order 8\n")
+    finally:
+        await server.close()
+
+
+async def test_without_stories_there_is_no_such_page(server: HttpServer) -> None:
+    """Nor a heading without orders."""
+    assert (await get(server, "/why/7"))[0] == 404
+    assert "Why each" not in (await get(server, "/"))[2]
 
 
 @pytest.mark.parametrize(

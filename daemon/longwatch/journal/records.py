@@ -12,6 +12,8 @@ from longwatch.errors import JournalError
 from longwatch.quick import quick
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from longwatch.domain.state import State
     from longwatch.journal.chain import Anchor
     from longwatch.journal.checkpoints import Checkpoint
@@ -23,6 +25,11 @@ class Journal(Protocol):
     @property
     def journal_id(self) -> str:
         """Random hex, fixed when the journal was made; part of every order's reference."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """Its file, for whoever reads beside it."""
         ...
 
     @property

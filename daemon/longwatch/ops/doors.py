@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longwatch.config.schema import OpsSettings
@@ -26,6 +27,7 @@ class Doors:
     watch: Watch
     answers: Answers
     workers: Workers
+    journal: Path
     halt_file: HaltFile | None = field(init=False, default=None)
     _http: HttpServer | None = field(init=False, default=None)
     _control: ControlServer | None = field(init=False, default=None)
@@ -56,6 +58,7 @@ class Doors:
     async def _serve_pages(self) -> None:
         from longwatch.ops.http import Commands, HttpServer, Pages
         from longwatch.ops.metrics import Metrics
+        from longwatch.ops.stories import Stories, latest_orders
 
         watch, ops = self.watch, self.ops
         state, runtime = watch.state, watch.runtime
@@ -65,6 +68,8 @@ class Doors:
             readyz=lambda: health.readyz(state, watch.view()),
             status=lambda: status_of(state, watch.view()),
             metrics=watch.scrape,
+            orders=lambda: latest_orders(state),
+            why=Stories(self.journal, self.workers.apart()).tell,
         )
         commands = Commands(answer=self.answers.answer, token=ops.control_token) if ops.control_token else None
         self._http = HttpServer(pages, host=ops.http_host, port=ops.http_port, commands=commands, failed=watch.failed)

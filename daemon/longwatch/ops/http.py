@@ -1,4 +1,4 @@
-"""The pages on the loopback: /livez, /readyz, /status, /metrics, one that links them; started by the app.
+"""The pages on the loopback: /livez, /readyz, /status, /metrics, /why, one that links them; started by the app.
 
 They are read-only. Where a token is configured, whoever has it may also give commands: those of the control socket, as
 the same JSON object, to `POST /control` with `Authorization: Bearer TOKEN`.
@@ -12,7 +12,7 @@ import hmac
 import html
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -38,12 +38,17 @@ STATUS_OF = {UsageError.exit_code: 400, 1: 409}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
-    """Where content comes from: reasons against life and readiness, the status, the metrics with their content type."""
+    """Where content comes from: reasons against life and readiness, the status, the metrics with their content type.
+
+    `orders` are the last ones, each its number and a line; `why` tells the story of one by its name.
+    """
 
     livez: Reasons
     readyz: Reasons
     status: Callable[[], Mapping[str, Any]]
     metrics: Callable[[], Awaitable[tuple[bytes, str]]]
+    orders: Callable[[], Iterable[tuple[int, str]]] = tuple
+    why: Callable[[str], Awaitable[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +86,11 @@ class HttpServer:
     async def start(self) -> str:
         """Listen, and return the URL; port 0 picks a free one. Raises LongwatchError when the port is taken."""
         app = web.Application(middlewares=[self._firewall], client_max_size=MOST_BYTES)
-        for path, page in (("/", _index), ("/livez", self._livez), ("/readyz", self._readyz)):
+        for path, page in (("/", self._index), ("/livez", self._livez), ("/readyz", self._readyz)):
             app.router.add_get(path, page)
         app.router.add_get("/status", self._status)
         app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/why/{name}", self._why)
         if self._commands is not None:
             app.router.add_post("/control", self._control)
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
@@ -150,6 +156,30 @@ class HttpServer:
         body, content_type = await self._pages.metrics()
         return web.Response(body=body, headers={"Content-Type": content_type})
 
+    async def _why(self, request: web.Request) -> web.Response:
+        """An order's story, as `longwatch why` prints it."""
+        if self._pages.why is None:
+            raise web.HTTPNotFound
+        try:
+            return web.Response(text=await self._pages.why(request.match_info["name"]) + "\n")
+        except UsageError as error:
+            return web.Response(text=f"{error}\n", status=404)
+
+    async def _index(self, request: web.Request) -> web.Response:
+        rows = "".join(f'<li><a href="{path}">{path}</a> – {html.escape(text)}</li>\n' for path, text in _LINKS)
+        orders = "".join(
+            f'<li><a href="/why/{number}">#{number}</a> {html.escape(text)}</li>\n'
+            for number, text in self._pages.orders()
+        )
+        told = f"<h2>Why each of the last orders</h2>\n<ul>\n{orders}</ul>\n" if orders else ""
+        page = (
+            '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Longwatch</title>\n'
+            "<style>body{font:16px/1.6 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}</style>\n"
+            "<h1>Longwatch</h1>\n<p>Read-only. For commands see <code>longwatch --help</code>.</p>\n"
+            f"<ul>\n{rows}</ul>\n{told}</html>\n"
+        )
+        return web.Response(text=page, content_type="text/html")
+
     async def _control(self, request: web.Request) -> web.Response:
         """One command; who asks is known by the token alone, so the address is all that can be written down."""
         commands = self._commands
@@ -185,17 +215,6 @@ _LINKS = (
     ("/livez", "does its loop turn"),
     ("/metrics", "for Prometheus"),
 )
-
-
-async def _index(request: web.Request) -> web.Response:
-    rows = "".join(f'<li><a href="{path}">{path}</a> – {html.escape(text)}</li>\n' for path, text in _LINKS)
-    page = (
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Longwatch</title>\n'
-        "<style>body{font:16px/1.6 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}</style>\n"
-        "<h1>Longwatch</h1>\n<p>Read-only. For commands see <code>longwatch --help</code>.</p>\n"
-        f"<ul>\n{rows}</ul>\n</html>\n"
-    )
-    return web.Response(text=page, content_type="text/html")
 
 
 _WHY_NOT = {
