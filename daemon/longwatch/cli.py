@@ -184,7 +184,7 @@ def simulate(
     ] = None,
     faults: Annotated[str | None, unset("How much goes wrong: none, some or all [default: some].", "LEVEL")] = None,
     weather: Annotated[str, typer.Option(metavar="KIND", help="Generate the market: storms or all.")] = "",
-    crash_points: Annotated[str, unset("Kill it at its crash points: all, or up to POINT:N.", "POINTS")] = "",
+    crash_points: Annotated[str | None, unset("Kill it at its crash points: all, or up to POINT:N.", "POINTS")] = None,
     cuts: Annotated[int, unset("Go on with the seeds that follow until there are so many cuts.", least=0)] = 0,
     as_json: AsJson = False,
     keep: Annotated[Path | None, unset("Keep journal and ledger there.", "DIR")] = None,

@@ -477,3 +477,28 @@ def test_without_an_exchange_rate_an_account_in_another_currency_is_not_read(rat
     assert snapshot.failures[0][1].startswith(
         "its NetLiquidation is in EUR; trading.currency says USD, and the broker gave no exchange rate of USD"
     )
+
+
+def test_orders_that_nothing_tells_apart_are_counted_as_a_download_shows_them() -> None:
+    """Two typed by hand in one instrument, before either has a permId: each is one, again in the next download."""
+    script = an_empty_account()
+
+    def answer(gateway: Scripted, values: dict[str, object]) -> None:
+        ids = {"orderId": 0, "clientId": 0, "permId": 0}
+        told = ids | {"conId": 4711, "secType": "STK", "action": "BUY", "orderType": "MKT", "status": "PendingSubmit"}
+        for symbol, account in (("AAPL", ACCOUNT), ("AAPL", ACCOUNT), ("AAPL", "DU999999")):
+            gateway.say("openOrder", **told, symbol=symbol, account=account, totalQuantity=Decimal(300))
+        gateway.say("openOrderEnd")
+
+    script.answers["reqAllOpenOrders"] = answer
+
+    async def work(bench: Bench, script: Script) -> None:
+        await bench.synced()
+        for times in (1, 2):
+            snapshot = await bench.inbox.until(m.SnapshotSeen, times)
+            rows = bench.inbox.of(m.OpenOrderSeen)[-3:]
+            assert [(row.account, row.nth) for row in rows] == [(ACCOUNT, 0), (ACCOUNT, 1), ("DU999999", 0)]
+            assert len(set(snapshot.open_perm_ids or ())) == 2 and 0 not in (snapshot.open_perm_ids or ())
+            bench.broker.request_snapshot("test")
+
+    with_script(work, script)

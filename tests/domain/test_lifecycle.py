@@ -273,6 +273,20 @@ def test_foreign_orders_without_a_perm_id_are_counted_apart_until_it_is_told() -
     assert world.state.foreign_orders == {}
 
 
+def test_foreign_orders_that_nothing_tells_apart_all_count() -> None:
+    """Two by hand in one instrument: both are exposure, shown again they are no more, and one that ends is one less."""
+    world = World.ready()
+    order = world.order(world.one(AAA="0.1"))
+    row = open_order(order, world.now, order_id=0, client_id=0, perm_id=0, ref="", quantity=D(500))
+    rows = [row, replace(row, nth=1), replace(row, nth=2, quantity=D(70))]
+    for one in (*rows, *rows):
+        world.take(one)
+    assert worst_shares(world.state, 1, Side.BUY) == 100 + 500 + 500 + 70
+    world.open_orders.update(key_of(0, 0, 0, one.con_id, one.nth) for one in rows[:2])
+    world.snapshot()
+    assert worst_shares(world.state, 1, Side.BUY) == 100 + 500 + 500
+
+
 def test_what_a_foreign_order_has_filled_is_not_forgotten_when_it_is_shown_again() -> None:
     """Message 5 has the whole quantity at each reading: no news, and more only when the order was made larger."""
     world = World.ready()

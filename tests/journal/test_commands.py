@@ -367,6 +367,8 @@ def test_the_journal_is_named_or_the_only_one(shell, path: Path, tmp_path: Path,
     [
         (("show", "x"), 64, "write a record as 4711, or several as 4711..4720"),
         (("show", "9..4"), 64, "write a record as 4711"),
+        (("show", "-1"), 64, "-1: write a record as 4711"),
+        (("show", "-4..-1"), 64, "-4..-1: write a record as 4711"),
         (("show", "99999999999999999999999"), 64, "write a record as 4711"),
         (("show", "\u0663"), 64, "write a record as 4711"),
         (("show", "99999"), 64, f"has no record 99999: it ends with record {len(a_day())}"),

@@ -149,6 +149,12 @@ def test_a_point_there_is_not_is_refused_in_one_sentence(asked: str) -> None:
         cuts_of(1, asked)
 
 
+def test_no_point_at_all_is_not_taken_for_a_run_without_cuts() -> None:
+    options = {"seed": SEED, "weather": "", "keep": None, "guards": False}
+    with pytest.raises(UsageError, match=r"--crash-points '': write all, or POINT:N with a point of before-commit, "):
+        crashes.simulate(**options, crash_points="", as_json=False)
+
+
 @pytest.mark.usefixtures("shortly")
 def test_the_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """A line a cut while it runs, then point by point; exit 0."""
@@ -185,7 +191,7 @@ def test_a_level_or_weather_there_is_not_is_refused_with_cuts_too(wrong: dict[st
         (["--crash-points"], {"crash_points": "all", "seed": 1}),
         (["--crash-points", "--seed", "3"], {"crash_points": "all", "seed": 3}),
         (["--crash-points", "queued:2"], {"crash_points": "queued:2", "seed": 1}),
-        (["--seed", "3"], {"crash_points": "", "seed": 3}),
+        (["--seed", "3"], {"crash_points": None, "seed": 3}),
     ],
 )
 def test_crash_points_without_a_word_are_all(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
@@ -68,6 +69,12 @@ class AccountSync:
 
     # ── what is heard ───────────────────────────────────────────────────────────────────────────────────────────────
 
+    def told_apart(self, event: m.Event) -> m.Event:
+        """The event, where it is one of several rows of a download that nothing else tells apart, with its place."""
+        if self._round is None or not isinstance(event, m.OpenOrderSeen) or event.perm_id or event.order_id:
+            return event
+        return replace(event, nth=self._round.place_of(event.account, event.client_id, event.con_id))
+
     def heard(self, event: m.Event) -> None:
         """An event that is also a row of the round under way."""
         now = self._round
@@ -75,7 +82,7 @@ class AccountSync:
             return
         match event:
             case m.OpenOrderSeen():
-                key = key_of(event.perm_id, event.client_id, event.order_id, event.con_id)
+                key = key_of(event.perm_id, event.client_id, event.order_id, event.con_id, event.nth)
                 now.open_order(event.account, key, event.status)
             case m.OrderStatusSeen():
                 now.order_status(key_of(event.perm_id, event.client_id, event.order_id), event.status)

@@ -205,7 +205,7 @@ class IbBroker:
         )
 
     def event(self, event: m.Event) -> None:
-        self._channel.sink(event)
+        self._channel.sink(event := self._account.told_apart(event))
         self._account.heard(event)
 
     def position(self, account: str, row: m.PositionRow) -> None:

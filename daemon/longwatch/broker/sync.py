@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -45,6 +46,7 @@ class Round:
         # con_id -> row; permId -> None, kept in the order of the wire
         self._positions: dict[int, PositionRow] = {}
         self._open: dict[int, None] = {}
+        self._nameless: Counter[tuple[str, int, int]] = Counter()
         self._completed: dict[int, None] = {}
         self._executions: dict[str, None] = {}
 
@@ -70,6 +72,14 @@ class Round:
             self._open.pop(perm_id, None)
         elif self.is_waiting(Part.OPEN_ORDERS):
             self._open[perm_id] = None
+
+    def place_of(self, account: str, client_id: int, con_id: int) -> int:
+        """How many orders without an id, of this client in this instrument, the download has shown before this one."""
+        if not self.is_waiting(Part.OPEN_ORDERS):
+            return 0
+        place = self._nameless[account, client_id, con_id]
+        self._nameless[account, client_id, con_id] += 1
+        return place
 
     def order_status(self, perm_id: int, status: str) -> None:
         """Message 3 during the round: an order may end before the round does."""

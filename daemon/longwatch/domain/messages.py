@@ -150,7 +150,10 @@ class PositionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOrderSeen(_Heard):
-    """Message 5: an order as the broker holds it. `client_id` 0 with `order_id` 0 is a manual order."""
+    """Message 5: an order as the broker holds it. `client_id` 0 with `order_id` 0 is a manual order.
+
+    `nth` counts, from 0, the rows of one download that no id and no instrument tells apart.
+    """
 
     order_id: int
     client_id: int
@@ -166,6 +169,7 @@ class OpenOrderSeen(_Heard):
     stop_price: Decimal | None
     tif: str
     status: str
+    nth: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from longwatch.errors import JournalError, UsageError
 from longwatch.ops.options import AsJson, unset
@@ -27,6 +28,7 @@ FOLDER = Path("var")
 FOLLOW_SECONDS = 0.5
 SEQUENCE = re.compile(r"0*[1-9][0-9]{0,17}")
 """What SQLite can number records by."""
+BELOW_ZERO = re.compile(r"-[0-9]")
 MOST_LINES = 10**18
 
 app = typer.Typer(
@@ -130,7 +132,17 @@ def tail(
                 show(entry)
 
 
-@app.command()
+class _OfRecords(TyperCommand):
+    """A command for which `-1` is a record that can't be, and no option that it doesn't know."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for word in args:
+            if BELOW_ZERO.match(word):
+                wanted(word)
+        return super().parse_args(ctx, args)
+
+
+@app.command(cls=_OfRecords)
 def show(
     which: Annotated[str, typer.Argument(metavar="SEQ", help="A sequence, or a range as 120..140.")],
     as_json: AsJson = False,

@@ -57,17 +57,18 @@ def simulate(
     *,
     days: int | None = None,
     faults: str | None = None,
-    crash_points: str = "",
+    crash_points: str | None = None,
     cuts: int = 0,
     **options: Any,
 ) -> int:
     """What the command was asked for, with cuts or without. Raises UsageError where words do not go together."""
-    if not crash_points:
+    if crash_points is None:
         if cuts or days == 1:
             raise UsageError("--cuts and --days 1 go with --crash-points; leave them out, or add that")
         return simulate_faults(days=days or USUAL_DAYS, faults=faults or "some", **options)
     if cuts and (options["keep"] is not None or crash_points != ALL):
         raise UsageError("--cuts runs several seeds with all cuts; leave --keep and POINT:N out, or --cuts")
+    cuts_of(options["seed"], crash_points)
     chosen = Asked(**options | {"days": days or 1, "faults": faults or "none", "crash_points": crash_points})
     check(chosen)
     return cut_down(asked=chosen, cuts=cuts, as_json=chosen.as_json)

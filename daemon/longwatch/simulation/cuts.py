@@ -230,7 +230,9 @@ def cuts_of(seed: int, asked: str) -> Iterator[Cut]:
         return drawn_cuts(seed)
     point, _, number = asked.partition(":")
     if point not in list(Point) or not whole_number(number):
-        raise UsageError(f"--crash-points {asked}: write all, or POINT:N with a point of {', '.join(Point)}")
+        raise UsageError(
+            f"--crash-points {asked or repr(asked)}: write all, or POINT:N with a point of {', '.join(Point)}"
+        )
     return _up_to(drawn_cuts(seed), asked)
 
 

@@ -54,16 +54,17 @@ def own_number(state: State, ref: str) -> int | None:
     return number if number is not None and ref == f"{prefix}{number}" else None
 
 
-def key_of(perm_id: int, client_id: int, order_id: int, con_id: int = 0) -> int:
+def key_of(perm_id: int, client_id: int, order_id: int, con_id: int = 0, nth: int = 0) -> int:
     """What an order of somebody else is known by: its permId, and below zero what stands for one that has none yet.
 
-    That is its client and order id, and its instrument where the order id is 0 as well; 0 when nothing names it.
+    That is its client and order id, and its instrument where the order id is 0 as well, with which of several in that
+    instrument it is (such orders are typed by hand, under client id 0); 0 when nothing names it.
     """
     if perm_id:
         return perm_id
     if order_id:
         return -(abs(client_id) << 33 | abs(order_id) << 1 | 1)
-    return -(abs(client_id) << 33 | con_id << 1) if con_id else 0
+    return -((abs(client_id) + nth) << 33 | con_id << 1) if con_id else 0
 
 
 def disowned(state: State, event: m.OpenOrderSeen | m.ExecutionSeen | m.CompletedOrderSeen) -> Followed:

@@ -22,8 +22,8 @@ def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
     if event.client_id == state.client_id and event.order_id >= state.next_id:
         # Of an order under our client id that this journal doesn't know: the gateway takes no lower id after it (103).
         yield m.IdsReserved(first=event.order_id + 1, count=0, epoch=state.epoch)
-    key = key_of(event.perm_id, event.client_id, event.order_id, event.con_id)
-    nameless = state.foreign_orders.get(key_of(0, event.client_id, event.order_id, event.con_id))
+    key = key_of(event.perm_id, event.client_id, event.order_id, event.con_id, event.nth)
+    nameless = state.foreign_orders.get(key_of(0, event.client_id, event.order_id, event.con_id, event.nth))
     known = state.foreign_orders.get(key) or nameless
     filled = known.filled if known is not None else Decimal(0)
     # What message 3 told of as filled stays so: message 5 has the whole quantity at each reading.
