@@ -12,9 +12,10 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import READ_AGAIN, next_deadline
 from longwatch.domain.instruments import Side
 from longwatch.domain.positions import Holding
-from longwatch.domain.reconciliation.breaks import UNREADABLE, cash_moved, compare, differences, likely_cause
+from longwatch.domain.reconciliation.breaks import UNREADABLE, compare, differences
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
-from longwatch.domain.state import Fill
+from longwatch.domain.reconciliation.looks import cash_moved, likely_causes
+from longwatch.domain.state import Fill, Moved
 from tests.domain.world import EQUITY, World, of_kind
 
 D = Decimal
@@ -84,6 +85,7 @@ def test_the_first_look_at_a_difference_notes_it_and_asks_for_another() -> None:
         cash=EQUITY - 7,
         net_liquidation=EQUITY,
         former_value=EQUITY,
+        paid=D(0),
         at=world.now,
     )
     wait = world.settings.acknowledge_seconds + 1
@@ -211,7 +213,8 @@ def test_a_quarantine_for_a_position_or_an_unreadable_message_ends_when_both_agr
 
 def cause_of(world: World, cash: str | None = None, missing: int = 30) -> Cause:
     row = m.Difference(con_id=1, symbol="AAA", book=D(0), outside=D(0), account=D(missing))
-    return likely_cause(world.state, row, None if cash is None else D(cash))
+    world.state.moved[1] = Moved(quantity=D(0), average_cost=None, at=world.now + TICK)
+    return likely_causes(world.state, [row], None if cash is None else D(cash))[0].cause
 
 
 def test_shares_with_a_price_look_like_an_assignment_where_that_is_a_strike() -> None:
@@ -310,23 +313,19 @@ def test_only_the_whole_of_a_fill_in_that_instrument_can_have_been_taken_back(ot
 
 
 def test_cash_that_executions_explain_is_not_counted_as_moved() -> None:
-    """Those booked since the former comparison, with their commissions; unknown where either figure is."""
+    """Those told since the former comparison, with their commissions; unknown where any figure is."""
     world = World.ready()
     former = world.state.compared
-    assert former is not None
-    former = replace(former, cash=D(1000), tech=world.now - MINUTE)
+    assert former is not None and former.paid == 0
+    former, world.state.paid = replace(former, cash=D(1000), paid=D(300)), D(300)
     now = reading(world, cash=D(900))
     assert cash_moved(world.state, now, former) == -100
     assert cash_moved(world.state, now, None) is None
     assert cash_moved(world.state, now, replace(former, cash=None)) is None
+    assert cash_moved(world.state, now, replace(former, paid=None)) is None
     assert cash_moved(world.state, replace(now, cash=None), former) is None
-    bought(world, tech=former.tech)
-    assert cash_moved(world.state, now, former) == -100
-    bought(world, 2, "10", tech=former.tech + TICK)
-    bought(world, -1, "30")
-    assert cash_moved(world.state, now, former) == D("-100") + 20 - 30 + D("2.50")
-    world.state.commissions.clear()
-    assert cash_moved(world.state, now, former) == -110
+    world.state.paid += D("22.50")
+    assert cash_moved(world.state, now, former) == D("-77.50")
 
 
 def test_a_split_that_is_proven_is_booked_and_told() -> None:

@@ -23,6 +23,7 @@ from longwatch.gateway.market.actions import Action
 from longwatch.gateway.market.generator import Climate, shares
 from longwatch.gateway.market.hours import ListedHours
 from longwatch.gateway.market.market import Market, Replay
+from longwatch.gateway.market.scripted import Scripted
 from tests.gateway.made import AAPL, JANUARY_3, PRICES, PlainClient, bar_of, on_a_gateway, stock, until
 
 ACCOUNT = "DU123456"
@@ -253,6 +254,20 @@ def test_a_late_machine_pays_fractions_at_the_price_before_the_open() -> None:
         assert gateway.ledger.accounts[ACCOUNT].cash == cash + round(Decimal("83.80") * 2 / 3, 4) / 2
 
     on_a_gateway(scenario)
+
+
+def test_a_split_that_undoes_another_leaves_what_was_told_of_the_days_between() -> None:
+    """Shares 2/3 and then 3/2: prices are those of the beginning again, but for the days between."""
+    days = [bar_of(day, prices) for day, prices in PRICES.items()]
+    first, second, third = sorted(PRICES)[:3]
+    scripted = Scripted(Replay(AAPL, days))
+    scripted.add(Action(date=second, con_id=AAPL.con_id, ratio=Decimal(2) / 3))
+    scripted.add(Action(date=third, con_id=AAPL.con_id, ratio=Decimal("1.5")))
+    plain = {bar.date: bar.close for bar in days}
+    told = {bar.date: bar.close for bar in scripted.before(third)}
+    assert {day: round(told[day] / plain[day], 6) for day in (first, second)} == {first: 1.0, second: 1.5}
+    following = scripted.on(third)
+    assert following is not None and round(following.close, 6) == plain[third]
 
 
 def test_splits_and_dividends_of_the_market_reach_every_account() -> None:

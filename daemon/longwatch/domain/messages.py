@@ -666,7 +666,8 @@ class SnapshotFailed:
 class Difference:
     """Book plus outside against the account, for one instrument; just so since the technical time `since`.
 
-    In whatever figures it has been there since `first`, in `looks` comparisons. `cause` is what it looks like.
+    In whatever figures it has been there since `first`, in `looks` comparisons. `cause` is what it looks like; where
+    that is more than one, `possible` has them.
     """
 
     con_id: int
@@ -678,6 +679,7 @@ class Difference:
     first: datetime | None = None
     looks: int = 1
     cause: Cause = Cause.UNEXPLAINED
+    possible: tuple[Cause, ...] = ()
 
     @property
     def missing(self) -> Decimal:
@@ -690,7 +692,8 @@ class BookCompared:
     """A whole snapshot was compared with the book: `positions` and `orders` are the sizes of the sets compared.
 
     `cash` is what the account had then, `net_liquidation` what it was worth at market time `at`, or last before that;
-    `former_value` what it was worth at the comparison before, with what money came or went since.
+    `former_value` what it was worth at the comparison before, with what money came or went since; `paid` what all
+    executions told by then have taken of its cash.
     """
 
     reason: str
@@ -703,6 +706,7 @@ class BookCompared:
     net_liquidation: Decimal | None = None
     former_value: Decimal | None = None
     at: datetime | None = None
+    paid: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,7 @@ class State:
     live ones come to, `made_in`: con_id -> all there ever were; `put_order` keeps these, and an order stays with its
     instrument. `oca_groups`: name -> the intents of its orders. `last_stops`: con_id -> the intent of its latest
     protective stop. `unprotected_seconds`: notional times seconds, all told.
+    `paid`: what the executions told, and their commissions, have taken of the cash.
     `rebased`: symbol -> how its kept prices were last found to stand to those fetched, as of a session.
     `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of. `jobs_done`: run id of a
     finished job -> when that run ceases to be valid; kept for a day longer. `sends`: technical times of the orders and
@@ -114,6 +115,7 @@ class State:
     by_order_id: dict[tuple[int, int], int] = field(default_factory=dict)
     fills: dict[str, Fill] = field(default_factory=dict)
     commissions: dict[str, Decimal] = field(default_factory=dict)
+    paid: Decimal = ZERO
     unclaimed: dict[int, tuple[str, ...]] = field(default_factory=dict)
     foreign_orders: dict[int, m.ForeignOrderSet] = field(default_factory=dict)
     foreign_seen: dict[int, int] = field(default_factory=dict)
@@ -649,6 +651,7 @@ def _fill_booked(state: State, fact: m.FillBooked) -> None:
     if fact.replaces is not None:
         _unbook(state, fact.replaces, fact.exec_id if fact.quantity else None)
     signed = fact.quantity * fact.side.sign
+    state.paid += signed * fact.price
     state.fills[fact.exec_id] = Fill(
         exec_id=fact.exec_id,
         intent=fact.intent,
@@ -680,11 +683,14 @@ def _unbook(state: State, exec_id: str, successor: str | None) -> None:
     former = state.fills.pop(exec_id, None)
     if former is None:
         return
+    state.paid -= former.quantity * former.price
     _book(state, former.intent, former.con_id, former.symbol, -former.quantity, former.price, former.executed_at)
     commission = state.commissions.pop(exec_id, None)
     if commission is not None:
-        if successor is not None:
-            state.commissions.setdefault(successor, commission)
+        state.paid -= commission
+        if successor is not None and successor not in state.commissions:
+            state.commissions[successor] = commission
+            state.paid += commission
         if former.intent is not None:
             _charge(state, former.intent, -commission)
 
@@ -709,6 +715,7 @@ def _book(
 def _commission_booked(state: State, fact: m.CommissionBooked) -> None:
     change = fact.commission - state.commissions.get(fact.exec_id, ZERO)
     state.commissions[fact.exec_id] = fact.commission
+    state.paid += change
     if fact.intent is not None:
         _charge(state, fact.intent, change)
 

@@ -8,23 +8,21 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import takewhile
 
 from longwatch.domain import messages as m
 from longwatch.domain.order_life.evidence import Decided
-from longwatch.domain.order_life.inference import infer, may_have_filled
+from longwatch.domain.order_life.inference import infer
 from longwatch.domain.reconciliation import busts, splits
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
+from longwatch.domain.reconciliation.looks import cash_moved, likely_causes
 from longwatch.domain.state import State
 
-ZERO, CENT = Decimal(0), Decimal("0.01")
+ZERO = Decimal(0)
 UNREADABLE = "an unreadable message"
 SECOND_LOOK_SECONDS = 1.0
 """How long after a difference stands the account is read again."""
 MOST_LOOKS, LONGEST_UNSETTLED = 6, timedelta(minutes=5)
 """A difference that is never twice the same quarantines after so many looks in a row, over so long a time."""
-STRIKES_A_UNIT = 2
-"""Strikes of options are whole or half units of the currency, and no commission comes on top of them."""
 
 
 def differences(state: State) -> tuple[m.Difference, ...]:
@@ -64,6 +62,7 @@ def compare(state: State, event: m.SnapshotSeen) -> Decided:
         activity=state.activity,
         tech=event.tech,
         cash=event.cash,
+        paid=state.paid,
         net_liquidation=former if event.net_liquidation is None else event.net_liquidation,
         former_value=former,
         at=event.at,
@@ -88,20 +87,25 @@ def _agreeing_again(state: State, event: m.SnapshotSeen, apart: set[int]) -> Dec
 def _looked_at(state: State, event: m.SnapshotSeen) -> tuple[m.Difference, ...]:
     """The differences of now, each with the times since which it is just so, and is there at all."""
     known = {row.con_id: row for row in state.compared.differences} if state.compared else {}
-    return tuple(_again(state, row, known.get(row.con_id), event) for row in differences(state))
+    rows = differences(state)
+    new = likely_causes(
+        state, [row for row in rows if row.con_id not in known], cash_moved(state, event, state.compared)
+    )
+    looks = {row.con_id: replace(row, since=event.tech, first=event.tech) for row in new}
+    looks |= {row.con_id: _again(state, row, known[row.con_id], event) for row in rows if row.con_id in known}
+    return tuple(looks[row.con_id] for row in rows)
 
 
-def _again(state: State, row: m.Difference, former: m.Difference | None, event: m.SnapshotSeen) -> m.Difference:
-    if former is None:
-        cause = likely_cause(state, row, cash_moved(state, event, state.compared))
-        return replace(row, since=event.tech, first=event.tech, cause=cause)
+def _again(state: State, row: m.Difference, former: m.Difference, event: m.SnapshotSeen) -> m.Difference:
     is_same = _figures(row) == _figures(former)
+    looks = former if is_same else likely_causes(state, [row], None)[0]
     return replace(
         row,
         since=former.since if is_same else event.tech,
         first=former.first or former.since,
         looks=former.looks + 1,
-        cause=former.cause if is_same else likely_cause(state, row, None),
+        cause=looks.cause,
+        possible=looks.possible,
     )
 
 
@@ -132,52 +136,8 @@ def _break(state: State, row: m.Difference, tech: datetime) -> Decided:
     figures = f"book {row.book} + outside {row.outside} is not the account's {row.account}"
     reason = f"{splits.POSITION}: {figures}"
     looks_like = "" if row.cause is Cause.UNEXPLAINED else f"; it looks like: {row.cause.value}"
+    if row.possible:
+        looks_like = f"; several causes are possible: {', '.join(cause.value for cause in row.possible)}"
     yield m.QuarantineSet(con_id=row.con_id, symbol=row.symbol, reason=reason + looks_like, tech=tech, cause=row.cause)
     text = f"{row.symbol}: {reason}{looks_like}; no new orders in it until: {lifted_by(row.cause, row.symbol)}"
     yield m.RaiseAlert(key="unexplained_difference", text=text, severity="critical")
-
-
-# ── what a difference looks like ────────────────────────────────────────────────────────────────────────────────────
-
-
-def likely_cause(state: State, row: m.Difference, cash: Decimal | None) -> Cause:
-    """What nothing proves, but most speaks for; `cash` moved beyond what executions told explain, None: not known."""
-    held = state.quarantines.get(row.con_id)
-    if held is not None and held.cause is Cause.SPLIT:
-        return Cause.SPLIT
-    if any(may_have_filled(order, row.missing) for order in state.live_in(row.con_id)):
-        return Cause.LATE_FILL
-    foreign = [order for order in state.foreign_orders.values() if order.con_id == row.con_id]
-    wanted = (order.remaining * order.side.sign for order in foreign)
-    if any(quantity * row.missing > 0 and abs(row.missing) <= abs(quantity) for quantity in wanted):
-        return Cause.OTHER_CLIENT
-    if cash is None:
-        return Cause.UNEXPLAINED
-    if abs(cash) < CENT:
-        return Cause.TRANSFER
-    price = -cash / row.missing
-    if _is_taken_back(state, row, price):
-        return Cause.CORRECTION
-    if price > 0 and price * STRIKES_A_UNIT == (price * STRIKES_A_UNIT).to_integral_value():
-        return Cause.ASSIGNMENT
-    return Cause.UNEXPLAINED
-
-
-def _is_taken_back(state: State, row: m.Difference, price: Decimal) -> bool:
-    """Whether a fill told before, and its commission, seem to have been undone."""
-    for fill in state.fills.values():
-        if fill.con_id == row.con_id and fill.quantity == -row.missing:
-            charged = state.commissions.get(fill.exec_id, ZERO)
-            if abs((price - fill.price) * fill.quantity) <= charged + CENT:
-                return True
-    return False
-
-
-def cash_moved(state: State, event: m.SnapshotSeen, former: m.BookCompared | None) -> Decimal | None:
-    """What cash changed by since a comparison, beyond the executions heard since then and their commissions."""
-    if former is None or former.cash is None or event.cash is None:
-        return None
-    moved = event.cash - former.cash
-    for exec_id, fill in takewhile(lambda item: item[1].tech > former.tech, reversed(state.fills.items())):
-        moved += fill.quantity * fill.price + state.commissions.get(exec_id, ZERO)
-    return moved

@@ -48,7 +48,7 @@ class Scripted(Source):
 
     def before(self, day: date) -> Sequence[DayBar]:
         past = self._inner.before(day)
-        if not self._actions or self._ratio(day) == 1:
+        if not any(action.date < day for action in self._actions):
             return past
         return [_split(bar, self._ratio(bar.date)) for bar in past]
 
