@@ -291,10 +291,22 @@ def bought(
 
 @pytest.mark.parametrize(
     ("cash", "is_undone"),
-    [("1509", True), ("1510.26", True), ("1507.74", True), ("1510.27", False), ("1507.73", False)],
+    [
+        ("1509", True),
+        ("1509.01", True),
+        ("1508.99", True),
+        ("1510.25", True),
+        ("1510.26", True),
+        ("1510.24", True),
+        ("1508.98", False),
+        ("1509.02", False),
+        ("1510.23", False),
+        ("1510.27", False),
+        ("1507.75", False),
+    ],
 )
 def test_cash_of_a_fill_and_its_commission_coming_back_looks_like_a_correction(cash: str, is_undone: bool) -> None:
-    """To within the commission and a cent."""
+    """To within a cent, the commission as well or not."""
     world = World.ready()
     bought(world)
     assert cause_of(world, cash, missing=-30) is (Cause.CORRECTION if is_undone else Cause.UNEXPLAINED)

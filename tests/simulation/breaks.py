@@ -219,12 +219,13 @@ class Scene:
         held = self.daemon.state.quarantines.get(case.con_id)
         cures = [label for fact in told if (label := _cure(fact)) is not None]
         cured = cures[-1] if cures else None
-        if held is not None and KINDS[case.kind] not in cures:
+        own = KINDS[case.kind]
+        # What is held back beside its cure is for something else that was done.
+        is_beside = own in cures and held is not None and held.cause is not own and len(self.done_to(case)) > 1
+        if held is not None and not is_beside:
             case.concluded, case.cause = HELD, held.cause.value
         elif cured is not None:
-            # What is held back beside its cure is for something else that was done.
-            own = KINDS[case.kind]
-            case.concluded, case.cause = CURED, (own if own in cures else cured).value
+            case.concluded, case.cause = CURED, (own if is_beside else cured).value
         undone = [label.value for label in cures if label not in self.done_to(case)]
         # What is held back need not be true, unless something was cured and one thing only was done.
         claims = held is None or (cured is not None and len(self.done_to(case)) == 1)

@@ -130,7 +130,7 @@ def _trades(evidence: Evidence) -> tuple[list[Traded], list[str]]:
             fees[_stem(seen.values["execId"])] = Decimal(seen.values["commission"])
     _correct(told, evidence.events)
     missing: list[str] = []
-    for fill in evidence.fills:
+    for fill in (*evidence.fills, *evidence.others.fills):
         stem = _stem(fill.exec_id)
         if stem not in told or told[stem].exec_id != fill.exec_id:
             reason = fill_unheard(evidence, fill)
@@ -160,7 +160,7 @@ def fill_unheard(evidence: Evidence, fill: Fill) -> Unheard | None:
     """Why nobody could hear of a fill, or None."""
     if fill.exec_id in evidence.lost_fills:
         return Unheard.LOST_FILL
-    if fill in evidence.untellable:
+    if fill in evidence.untellable or (fill in evidence.others.fills and evidence.was_forgotten(fill)):
         return Unheard.FORGOTTEN
     if not fill.ref.startswith(OURS) and not _was_asked(evidence, fill.told_at):
         return Unheard.NOT_ASKED

@@ -13,7 +13,7 @@ from longwatch.gateway.exchange.books import Account
 from longwatch.journal.records import Record
 from longwatch.simulation.booked import books, moment
 from longwatch.simulation.cuts import Struck
-from longwatch.simulation.evidence import Evidence, Held, Row
+from longwatch.simulation.evidence import OURS, Evidence, Held, Others, Row
 from longwatch.simulation.scenery import Scenery
 from longwatch.simulation.tap import Tap, is_question
 from longwatch.simulation.trouble import Played
@@ -32,14 +32,23 @@ def gather(
     """Read a finished run, of whose journal these are the `records`."""
     faults, accounts = gateway.faults, gateway.ledger.accounts
     orders, fills, busted = books(ledger)
+    mine, theirs = (
+        Others(
+            orders=tuple(one for one in orders if one.ref.startswith(OURS) == is_mine),
+            fills=tuple(one for one in fills if one.ref.startswith(OURS) == is_mine),
+            busted=tuple(one for one in busted if one.ref.startswith(OURS) == is_mine),
+        )
+        for is_mine in (True, False)
+    )
     return Evidence(
         scene=scene,
         rows=tuple(_rows(records)),
         written=tuple(seen for seen in tap.written() if not is_question(seen)),
         heard=tuple(seen for seen in tap.heard() if not is_question(seen)),
-        orders=orders,
-        fills=fills,
-        busted=busted,
+        orders=mine.orders,
+        fills=mine.fills,
+        busted=mine.busted,
+        others=theirs,
         played=played,
         lost_fills=frozenset(faults.lost_fills),
         lost_commissions=frozenset(faults.lost_commissions),

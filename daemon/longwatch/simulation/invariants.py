@@ -19,6 +19,7 @@ from longwatch.simulation.evidence import Evidence, Found, Row
 from longwatch.simulation.knowable import ready_when_sending
 from longwatch.simulation.liveness import at_target, enough_orders, no_unknown_remains
 from longwatch.simulation.obedience import obeys_people_and_quarantines
+from longwatch.simulation.others import others_are_counted, others_are_left_alone
 from longwatch.simulation.protection import (
     never_short,
     protected_in_time,
@@ -157,11 +158,17 @@ def _passed(evidence: Evidence, seen: Seen, worst: Decimal, is_buy: bool, quanti
 
 
 def _worst(evidence: Evidence, place: int) -> Decimal:
-    """The account's shares should this order and every other one on its side fill, and none on the other side."""
+    """The shares should this order and every other one on its side fill, and none on the other side.
+
+    For a buy the account's, as far as what others do is known; for a sale the daemon's own.
+    """
     seen = evidence.placed[place]
     con_id, is_buy = seen.values["conId"], seen.values["action"] == "BUY"
     sign = 1 if is_buy else -1
     room = evidence.room_taken(con_id, seen.at, is_buy=is_buy)
+    if is_buy:
+        # What others hold takes up the limits, and is nothing to be sold.
+        room += evidence.others_known(con_id, seen.at) + evidence.others_buying(con_id, seen.at)
     amounts = [(seen.values["ocaGroup"], Decimal(seen.values["totalQuantity"]))]
     for order in evidence.live(seen.at):
         if order.con_id == con_id and order.is_buy == is_buy and order.ref != seen.values["orderRef"]:
@@ -177,7 +184,8 @@ def _gross(evidence: Evidence, at: datetime, sized: Row) -> Decimal:
     prices = sizing_prices(evidence, sized, at)
     total = ZERO
     for con_id, symbol in evidence.symbols.items():
-        total += evidence.room_taken(con_id, at, is_buy=True) * prices.get(symbol, ZERO)
+        shares = evidence.room_taken(con_id, at, is_buy=True) + evidence.others_known(con_id, at)
+        total += (shares + evidence.others_buying(con_id, at)) * prices.get(symbol, ZERO)
     for order in evidence.live(at):
         if order.is_buy:
             total += order.remaining(at) * prices.get(order.symbol, ZERO)
@@ -248,6 +256,8 @@ INVARIANTS: Mapping[str, Callable[[Evidence], Found]] = {
     "never short": never_short,
     "stops go with the position": stops_go_with_the_position,
     "protected in time": protected_in_time,
+    "others are left alone": others_are_left_alone,
+    "others are counted": others_are_counted,
 }
 
 

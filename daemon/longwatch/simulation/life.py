@@ -12,6 +12,7 @@ from longwatch.gateway.app import Gateway
 from longwatch.simulation.bench import Bench, OnStep
 from longwatch.simulation.mortal import Killed
 from longwatch.simulation.plan import Incident
+from longwatch.simulation.strangers import others, ours
 from longwatch.simulation.trouble import Act
 
 BY = "a person in the simulation"
@@ -117,17 +118,25 @@ class Life:
             self._put(command, argument)
 
     async def _look_at_statements(self) -> None:
-        """A person compares what is quarantined with the broker's statement, and goes by what that took back."""
+        """A person compares what is quarantined with the broker's statement, and goes by that."""
         while True:
             await asyncio.sleep(LOOKS_EACH_SECONDS)
             state = self._daemon.state if self._daemon is not None else None
-            busted = self._bench.gateway.ledger.busted()
-            if state is None or state.link is not m.Link.READY or not busted:
+            if state is None or state.link is not m.Link.READY:
                 continue
             for row in differences(state):
-                gone = [one.quantity if one.is_buy else -one.quantity for one in busted if one.con_id == row.con_id]
-                if row.con_id in state.quarantines and row.book + row.outside - row.account in gone:
-                    self._put("adopt", row.symbol)
+                if row.con_id in state.quarantines and (command := self._answer(row)) is not None:
+                    self._put(command, row.symbol)
+
+    def _answer(self, row: m.Difference) -> str | None:
+        """What to say of a difference: a fill taken back is ours, what others did is not, and the rest will be told."""
+        gateway = self._bench.gateway
+        mine, theirs = ours(gateway, row.con_id), others(gateway, row.con_id)
+        if theirs and row.book == mine and row.account == mine + theirs:
+            return "unquarantine"
+        busted = (one for one in gateway.ledger.busted() if one.con_id == row.con_id)
+        gone = [one.quantity if one.is_buy else -one.quantity for one in busted]
+        return "adopt" if row.book + row.outside - row.account in gone else None
 
     def _put(self, command: str, argument: str) -> None:
         if self._daemon is not None:

@@ -37,18 +37,17 @@ class Filled(Protocol):
 
 
 def true_shares(fills: Iterable[Filled], events: Iterable[Happened], at: datetime) -> Booked:
-    """What fills and events up to an instant come to; at one instant events are first, as a split is at the open."""
+    """What fills and splits up to an instant come to; at one instant a split is first, as it is at the open."""
     found: Booked = {}
     steps: list[tuple[datetime, int, Filled | Happened]] = [(one.at, 0, one) for one in events if one.at <= at]
     steps += [(one.at, 1, one) for one in fills if one.at <= at]
+    # What is transferred or assigned is not the daemon's.
     for _, _, step in sorted(steps, key=lambda one: one[:2]):
         shares, paid = found.get(step.con_id, (ZERO, ZERO))
         if not isinstance(step, Happened):
             found[step.con_id] = shares + step.quantity, paid + step.quantity * step.price
         elif step.event.kind == "split":
             found[step.con_id] = _split(shares, step.event.ratio), paid
-        elif step.event.kind in ("transfer", "assignment"):
-            found[step.con_id] = shares + step.event.quantity, paid + step.event.quantity * step.event.price
     return found
 
 

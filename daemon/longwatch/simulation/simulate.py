@@ -40,6 +40,7 @@ from longwatch.simulation.phases import no_phases, phases
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.progress import Progress
 from longwatch.simulation.scenery import BRISK_SHARES, USUALLY, WEATHER, Scenery, scenery
+from longwatch.simulation.strangers import Deed, Strangers, deeds
 from longwatch.simulation.strays import guard_clocks
 from longwatch.simulation.tap import Tap
 from longwatch.simulation.trouble import Played, Trouble
@@ -241,6 +242,7 @@ async def _play(
     incidents = iter(_incidents(asked, scene))
     trouble = Trouble(bench.gateway, incidents, until=scene.calm_from, told=progress.played, others=life.acts)
     bench.gateway.events.play(iter(asked.events), say)
+    Strangers(bench.gateway, _strangers(asked, scene))
     ending = asyncio.create_task(_end(bench, scene, life.end), name="simulation-end")
     try:
         await life.run()
@@ -268,6 +270,14 @@ def _incidents(asked: Asked, scene: Scenery) -> Sequence[Incident]:
         return asked.script
     incidents = drawn(asked.seed, asked.faults, scene.troubled)
     return tuple(one for one in incidents if not (asked.crash_points and one.fault == "crash"))
+
+
+def _strangers(asked: Asked, scene: Scenery) -> Sequence[Deed]:
+    """What others do in the seed's troubled sessions; nothing where a run is scripted, cut down, or in a weather."""
+    if asked.script is not None or asked.events or asked.crash_points or asked.weather:
+        return ()
+    symbols = sorted({name for plan in scene.settings["strategies"] for name in plan["parameters"]["universe"]})
+    return deeds(asked.seed, symbols, scene.sessions[:-1])
 
 
 def _crash_of(one: Struck) -> Played:

@@ -20,7 +20,7 @@ from longwatch.wire.requests import Request, decode_request
 
 HEARD = frozenset(b"%d\0" % number for number in (3, 4, 9, 11, 49, 53, 55, 59, 61, 62, 64, 101, 102))
 """Message ids worth keeping of what the gateway says: not quotes, bars and contracts, which come by the thousand."""
-WRITTEN = frozenset(b"%d\0" % number for number in (3, 4, 7))
+WRITTEN = frozenset(b"%d\0" % number for number in (3, 4, 7, 58))
 SERVER_VERSION = 176
 EXECUTION, EXECUTION_OF_0 = b"11\0", b"11\x000"
 

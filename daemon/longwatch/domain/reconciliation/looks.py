@@ -109,11 +109,11 @@ def _parts(state: State, row: m.Difference, *, is_alone: bool) -> Iterator[Part]
     """Everything a difference could come from on its own."""
     yield Part(cause=Cause.TRANSFER, missing=row.missing)
     for fill in state.fills.values():
-        # A fill told before, and its commission or a part of it, undone.
+        # A fill told before is undone, with its commission or without.
         if fill.con_id == row.con_id and fill.quantity == -row.missing:
-            charged = state.commissions.get(fill.exec_id, ZERO)
-            paid_back = fill.quantity * fill.price
-            yield Part(cause=Cause.CORRECTION, missing=row.missing, cash=paid_back, slack=charged + CENT)
+            paid_back, charged = fill.quantity * fill.price, state.commissions.get(fill.exec_id, ZERO)
+            for cash in {paid_back, paid_back + charged}:
+                yield Part(cause=Cause.CORRECTION, missing=row.missing, cash=cash, slack=CENT)
     if is_alone or not row.missing % DELIVERED:
         yield Part(cause=Cause.ASSIGNMENT, missing=row.missing)
 

@@ -20,7 +20,7 @@ from longwatch.domain.levels import NEXT_SESSION, Grade, Level, meant
 from longwatch.domain.order_life.identity import cancels
 from longwatch.domain.orders import TERMINAL, Order, OrderState, Purpose
 from longwatch.domain.portfolio.parts import equity_of, gain_of
-from longwatch.domain.reconciliation.breaks import cash_moved
+from longwatch.domain.reconciliation.looks import cash_moved
 from longwatch.domain.risk.held_at import RULE, Rule, told
 from longwatch.domain.state import State, shares_of
 
