@@ -280,6 +280,22 @@ def foreign(world: World, quantity: int, status: str = "Submitted", account: str
     world.hear(m.OpenOrderSeen, symbol="AAA", side=Side.BUY, quantity=D(quantity), status=status, **fields, **price)
 
 
+def test_adopt_of_a_difference_leaves_what_others_hold_beside_it() -> None:
+    """Theirs were explained before; the second time, with nothing apart any more, it is meant for them."""
+    world = held()
+    traded(world, 5)
+    world.reconcile()
+    assert world.state.outside[1] == ("AAA", D(-5))
+    world.positions[1] -= 30
+    world.reconcile(2)
+    say(world, "adopt", "AAA")
+    assert (world.state.held(1), world.state.outside[1]) == (170, ("AAA", D(-5)))
+    world.reconcile(2)
+    assert not world.state.quarantines
+    say(world, "adopt", "AAA")
+    assert world.state.held(1) == 165 and not world.state.outside
+
+
 def test_an_order_of_somebody_else_counts_and_is_never_touched() -> None:
     """It is exposure at worst; neither halt, nor flatten, nor `cancel all` asks for its end."""
     world = held()

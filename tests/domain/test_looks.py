@@ -142,7 +142,7 @@ def test_a_book_that_has_changed_beside_an_account_that_has_not_is_no_transfer()
 
 
 def test_more_explanations_than_can_be_looked_through_leave_several() -> None:
-    """Eight fills of one size in each of three instruments, with commission or without: none can be told from another."""
+    """Eight fills of one size in each of three instruments: none can be told from another."""
     world = World.ready()
     for con_id in (1, 2, 3):
         for _ in range(8):

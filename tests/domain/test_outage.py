@@ -11,8 +11,10 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import next_deadline
 from longwatch.domain.order_life.outage import lasting, window
 from longwatch.domain.risk.readiness import reasons
-from tests.domain.world import SETTINGS, World, of_kind
+from longwatch.domain.sessions import Session
+from tests.domain.world import CLOSE, SESSION, SETTINGS, World, of_kind
 
+HOUR = timedelta(hours=1)
 TEN_MINUTES = replace(SETTINGS, backend_alert_seconds=600.0)
 
 
@@ -85,6 +87,73 @@ def test_an_alert_within_a_window_says_so() -> None:
     assert all("waits for somebody to log in" in text for text in told(world, 0.1))
     step = world.hear(m.LinkLost, reason="refused")
     assert "waits for somebody to log in" in next(iter(of_kind(step.effects, m.RaiseAlert))).text
+
+
+def done(world: World, job: str = "end_of_day", outcome: str = "finished") -> list[str]:
+    """The warnings when a job has come to something."""
+    step = world.hear(m.JobSeen, job=job, run_id=f"{job}@1", outcome=outcome)
+    return [one.text for one in of_kind(step.effects, m.RaiseAlert) if one.key == "log_in_ahead"]
+
+
+def test_the_end_of_all_log_ins_is_told_after_the_last_session_before_it() -> None:
+    """C45: on Friday evening, once, with the hour from which on to log in and the hour by which."""
+    world = World.ready()
+    world.now = CLOSE + timedelta(minutes=15)
+    assert done(world, outcome="started") == done(world, job="reconcile") == []
+    (text,) = done(world)
+    assert "Sunday 2007-01-07 at 01:00 in New York" in text and "before 2007-01-08 14:30 UTC" in text
+    assert done(world, outcome="failed") == [text]
+
+
+@pytest.mark.parametrize(
+    ("following", "is_told"),
+    [
+        (datetime(2007, 1, 7, 6, 0, tzinfo=UTC), False),
+        (datetime(2007, 1, 7, 6, 1, tzinfo=UTC), True),
+        (datetime(2007, 1, 6, 14, 30, tzinfo=UTC), False),
+        (None, False),
+    ],
+)
+def test_where_a_session_comes_before_it_nothing_is_told(following: datetime | None, is_told: bool) -> None:
+    """Nor where no session is known to come."""
+    world = World.ready()
+    world.now = CLOSE + timedelta(minutes=15)
+    more = (
+        () if following is None else (Session(date=following.date(), open_at=following, close_at=following + 2 * HOUR),)
+    )
+    world.hear(m.CalendarLoaded, sessions=(SESSION, *more))
+    assert bool(done(world)) is is_told
+
+
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [
+        (datetime(2007, 1, 7, 5, 59, tzinfo=UTC), "2007-01-07"),
+        (datetime(2007, 1, 7, 6, 0, tzinfo=UTC), "2007-01-14"),
+        (datetime(2007, 7, 15, 4, 59, tzinfo=UTC), "2007-07-15"),
+        (datetime(2007, 7, 15, 5, 0, tzinfo=UTC), "2007-07-22"),
+        (datetime(2007, 1, 8, 12, 0, tzinfo=UTC), "2007-01-14"),
+    ],
+)
+def test_it_is_the_next_sunday_in_new_york(at: datetime, day: str) -> None:
+    """Summer and winter; one that has come is over."""
+    world = World.ready()
+    world.now, opens = at, at + timedelta(days=20)
+    far = Session(date=opens.date(), open_at=opens, close_at=opens + HOUR)
+    world.hear(m.CalendarLoaded, sessions=(far,))
+    (text,) = done(world)
+    assert f"on Sunday {day} at" in text
+
+
+def test_a_mock_account_has_no_log_in() -> None:
+    """Nor has one that was never read."""
+    for world in (World(figures=None), World()):
+        world.start()
+        world.connect()
+        if world.figures is not None:
+            world.state.valued = None
+        world.now = CLOSE + timedelta(minutes=15)
+        assert done(world) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from decimal import Decimal
 
 from longwatch.domain import messages as m
@@ -107,15 +108,22 @@ def _unquarantine(state: State, event: m.ControlRequested) -> Decided:
 
 
 def _adopt(state: State, event: m.ControlRequested) -> Decided:
-    """What is outside becomes ours; where a symbol is quarantined for it the account is right and our book is not."""
+    """What is outside becomes ours; where a symbol is quarantined for a difference, that does, and no more.
+
+    The account is right there and our book is not; what is held outside beside it was explained before.
+    """
     by = f"{event.by}: {event.reason}"
+    apart = set()
     for row in differences(state):
-        if event.argument == row.symbol and row.con_id in state.quarantines:
+        held_back = state.quarantines.get(row.con_id)
+        if event.argument == row.symbol and held_back is not None:
+            if held_back.cause not in ADOPTED:
+                apart.add(row.con_id)
             yield m.HoldingAdopted(
                 con_id=row.con_id, symbol=row.symbol, quantity=row.missing, average_cost=_cost_of(state, row), reason=by
             )
             yield m.RequestSnapshot(reason=f"{row.symbol} was adopted")
-    yield from _adopt_outside(state, event)
+    yield from _adopt_outside(state, event, besides=apart)
     for con_id, held in list(state.quarantines.items()):
         if event.argument == held.symbol and (held.cause in ADOPTED or held.reason.startswith(POSITION)):
             yield m.QuarantineLifted(con_id=con_id, reason=by)
@@ -147,9 +155,9 @@ def _cost_outside(state: State, con_id: int, symbol: str, quantity: Decimal) -> 
     return max((cost * (holding.quantity + quantity) - holding.average_cost * holding.quantity) / quantity, ZERO)
 
 
-def _adopt_outside(state: State, event: m.ControlRequested) -> Decided:
+def _adopt_outside(state: State, event: m.ControlRequested, *, besides: Set[int]) -> Decided:
     for con_id, (symbol, quantity) in list(state.outside.items()):
-        if event.argument in (symbol, "all"):
+        if event.argument in (symbol, "all") and con_id not in besides:
             yield m.OutsideSet(con_id=con_id, symbol=symbol, quantity=ZERO, reason="adopted")
             yield m.HoldingAdopted(
                 con_id=con_id,

@@ -252,6 +252,7 @@ def _job_seen(state: State, event: m.JobSeen) -> Decided:
     )
     if event.outcome in ("failed", "missed", "skipped"):
         yield m.RaiseAlert(key=f"job_{event.outcome}", text=f"job {event.run_id} {event.outcome}: {event.text}")
+    yield from outage.log_in_ahead(state, event)
 
 
 def _time_reached(state: State, event: m.TimeReached) -> Decided:

@@ -1,4 +1,4 @@
-"""How long IB can't be reached, when a person is told of it again, and which known window it falls in; for decide.
+"""How long IB can't be reached, when a person is told of it, and which known window is near; for decide.
 
 Windows as IB publishes them, in New York's time: resets of its servers in the nights, a longer one at the weekend, and
 log-ins that end on Sunday, from when on a gateway started anew waits for a person. A window explains; it hides nothing.
@@ -33,6 +33,8 @@ class Window:
 
 ALL_WEEK = frozenset(range(7))
 WEEKEND = "IB's reset of the weekend lasts from Friday 23:00 to Saturday 03:00 in New York"
+LOG_INS_END, LAST_JOB = time(1), "end_of_day"
+"""On Sundays, in New York; and the job after which a session is done with."""
 LOG_IN = "since Sunday 01:00 in New York a gateway that starts waits for somebody to log in"
 WINDOWS = (
     Window(days=frozenset({FRIDAY}), since=time(23), until=time.max, text=WEEKEND),
@@ -82,6 +84,32 @@ def told(state: State, event: m.TimeReached) -> Iterator[m.Fact | m.Effect]:
     yield m.BackendMoved(up=False, tech=state.backend_since, told=state.backend_told + 1)
     text = f"the gateway has had no link to IB for {lasting(down)}, no orders until it is back{window(event.at)}"
     yield m.RaiseAlert(key="backend_down", text=text, severity="critical")
+
+
+def log_in_ahead(state: State, event: m.JobSeen) -> Iterator[m.Effect]:
+    """After the last session of IB's week: that somebody must log in before the next one, and from when on they can.
+
+    A mock account has no log-in.
+    """
+    is_over = event.job == LAST_JOB and event.outcome != "started"
+    if not is_over or state.valued is None or state.valued.figures is None:
+        return
+    following = next((one for one in state.sessions if one.open_at > event.at), None)
+    ends = _log_ins_end(event.at)
+    if following is not None and following.open_at > ends:
+        text = (
+            f"IB ends every log-in on {ends:%A %Y-%m-%d} at 01:00 in New York; log in to the gateway after that and "
+            f"before {following.open_at:%Y-%m-%d %H:%M} UTC, when the next session opens, or it may not be there"
+        )
+        yield m.RaiseAlert(key="log_in_ahead", text=text)
+
+
+def _log_ins_end(at: datetime) -> datetime:
+    """The next Sunday at 01:00 in New York."""
+    local = at.astimezone(IB_ZONE)
+    day = local.date() + timedelta(days=(SUNDAY - local.weekday()) % 7)
+    found = datetime.combine(day, LOG_INS_END, IB_ZONE)
+    return found if found > at else datetime.combine(day + timedelta(days=7), LOG_INS_END, IB_ZONE)
 
 
 def lasting(time_passed: timedelta) -> str:
