@@ -223,9 +223,9 @@ class Evidence:
 
     @cached_property
     def _shown_from(self) -> dict[int, datetime]:
-        """permId -> when an order was first shown as open."""
+        """permId -> when the status of an order was first told, as each download of open orders does."""
         found: dict[int, datetime] = {}
-        for seen in self.frames("openOrder"):
+        for seen in self.frames("orderStatus"):
             found.setdefault(int(seen.values["permId"]), seen.at)
         return found
 

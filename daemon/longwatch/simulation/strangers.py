@@ -32,7 +32,7 @@ KINDS = ("by hand", "by hand", "other client", "other client", "transfer", "tran
 FEW = (1, 20)
 CONTRACT, DEAREST = Decimal(100), Decimal(60)
 """What an assignment brings, and the price up to which: much more would take the cash that targets are sized for."""
-AWAY = (0.0, 0.001, 0.02)
+AWAY = (0.0, 0.02, 0.04)
 """Their limits, as a part of the price below it, above where they sell: some fill at once, some rest, some expire."""
 
 
@@ -78,7 +78,7 @@ def deeds(seed: int, symbols: Sequence[str], sessions: Sequence[Session]) -> tup
                     symbol=random.choice(symbols),
                     quantity=CONTRACT if kind == "assignment" else Decimal(random.randint(*FEW)),
                     gives=random.random() < 0.5,
-                    away=None if random.random() < 0.4 else random.choice(AWAY),
+                    away=None if random.random() < 0.3 else random.choice(AWAY),
                 )
             )
     return tuple(sorted(found, key=lambda deed: deed.at))
