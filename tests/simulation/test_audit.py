@@ -93,7 +93,7 @@ def test_a_daemon_in_such_an_account_leaves_alone_what_it_can_not_explain() -> N
     assert [one for one in outcome.broken if one.invariant in kept] == []
     first = min(row.at for row in evidence.facts("QuarantineSet"))
     quarantined = {row.body["con_id"] for row in evidence.facts("QuarantineSet")}
-    held = {order.symbol: order.con_id for order in evidence.orders}
+    held = {order.symbol: order.con_id for order in (*evidence.orders, *evidence.others.orders)}
     assert quarantined >= {held[HELD], held[OTHER]}
     later = {seen.values["symbol"] for seen in evidence.placed if seen.at > first + timedelta(hours=1)}
     assert later
@@ -167,7 +167,9 @@ def test_what_a_fault_has_swallowed_is_accounted_for_by_its_name(incident: Incid
     """The books agree with the ledger's line in its place, and the fault is the reason given."""
     evidence = audited(script=(incident,))
     fees = {seen.values["execId"] for seen in evidence.frames("commissionReport")}
-    missing = [fill for fill in evidence.fills if fill.exec_id not in evidence.heard_ids & fees]
+    missing = [
+        fill for fill in (*evidence.fills, *evidence.others.fills) if fill.exec_id not in evidence.heard_ids & fees
+    ]
     assert found(evidence) == []
     assert {fill_unheard(evidence, fill) or fee_unheard(evidence, fill) for fill in missing} == {reason}
 
@@ -184,7 +186,11 @@ def test_a_commission_told_without_a_figure_is_accounted_for_by_name() -> None:
     )
     evidence = replace(whole, heard=only_unset)
     assert found(evidence) == []
-    reasons = {fill.exec_id: fee_unheard(evidence, fill) for fill in evidence.fills if fill.exec_id in unset}
+    reasons = {
+        fill.exec_id: fee_unheard(evidence, fill)
+        for fill in (*evidence.fills, *evidence.others.fills)
+        if fill.exec_id in unset
+    }
     assert reasons == dict.fromkeys(unset, Unheard.UNSET)
 
 
@@ -193,7 +199,7 @@ def test_a_commission_told_once_is_missed_only_where_the_connection_was_lost() -
     script = (Incident(at=at(0, 1), fault="refuse", after="order", wait=0.7, seconds=60.0),)
     evidence = audited(script=script, conduct=Conduct(replays_commissions=False))
     fees = {seen.values["execId"] for seen in evidence.frames("commissionReport")}
-    missed = [fill for fill in evidence.fills if fill.exec_id not in fees]
+    missed = [fill for fill in (*evidence.fills, *evidence.others.fills) if fill.exec_id not in fees]
     assert missed and {fee_unheard(evidence, fill) for fill in missed} == {Unheard.CUT_OFF}
     assert found(evidence) == []
     dropped = max(fees)
@@ -208,7 +214,7 @@ def test_a_commission_that_was_lost_and_not_asked_for_is_accounted_for_by_name()
     assert found(whole) == []
     silent = {"commissionReport", "execDetailsEnd"}
     evidence = replace(whole, heard=tuple(seen for seen in whole.heard if seen.name not in silent))
-    reasons = {fill.exec_id: fee_unheard(evidence, fill) for fill in evidence.fills}
+    reasons = {fill.exec_id: fee_unheard(evidence, fill) for fill in (*evidence.fills, *evidence.others.fills)}
     lost = {exec_id for exec_id, reason in reasons.items() if reason is Unheard.LOST_COMMISSION}
     assert lost == whole.lost_commissions
     assert set(reasons.values()) == {Unheard.LOST_COMMISSION, Unheard.NOT_ASKED}

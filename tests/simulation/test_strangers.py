@@ -103,15 +103,15 @@ def test_shares_of_others_count_from_when_they_were_heard_of() -> None:
     evidence = outcome().evidence
     fill = next(one for one in evidence.others.fills if one.quantity > 0)
     heard = next(seen.at for seen in evidence.frames("execDetails") if seen.values["execId"] == fill.exec_id)
-    before = evidence.others_known(fill.con_id, heard)
-    assert evidence.others_known(fill.con_id, heard + timedelta(milliseconds=5)) == before + fill.quantity
+    before = evidence.told.known(fill.con_id, heard)
+    assert evidence.told.known(fill.con_id, heard + timedelta(milliseconds=5)) == before + fill.quantity
     brought = next(one for one in evidence.events if one.event.quantity > 0 and one.event.kind == "transfer")
     con_id, quantity = brought.con_id, brought.event.quantity
-    assert evidence.others_held(con_id, brought.at) >= quantity
+    assert evidence.told.held(con_id, brought.at) >= quantity
     compared = [row for row in evidence.facts("BookCompared") if row.at > brought.at]
     second = next(row for row in compared if row.tech - compared[0].tech >= timedelta(seconds=10))
-    assert evidence.others_known(con_id, second.at - timedelta(milliseconds=1)) < quantity
-    assert evidence.others_known(con_id, second.at + timedelta(milliseconds=5)) >= quantity
+    assert evidence.told.known(con_id, second.at - timedelta(milliseconds=1)) < quantity
+    assert evidence.told.known(con_id, second.at + timedelta(milliseconds=5)) >= quantity
 
 
 def test_orders_of_others_count_from_when_they_were_shown() -> None:
@@ -119,8 +119,8 @@ def test_orders_of_others_count_from_when_they_were_shown() -> None:
     shown = {seen.values["permId"]: seen.at for seen in reversed(list(evidence.frames("orderStatus")))}
     order = next(one for one in evidence.others.orders if one.is_buy and one.perm_id in shown and not one.fills)
     at = shown[order.perm_id]
-    assert evidence.others_buying(order.con_id, at) == 0
-    assert evidence.others_buying(order.con_id, at + timedelta(milliseconds=5)) == order.quantity
+    assert evidence.told.buying(order.con_id, at) == 0
+    assert evidence.told.buying(order.con_id, at + timedelta(milliseconds=5)) == order.quantity
 
 
 def test_nobody_gives_what_is_not_theirs() -> None:

@@ -24,6 +24,7 @@ from longwatch.simulation.cuts import Struck
 from longwatch.simulation.scenery import Scenery
 from longwatch.simulation.shares import SHARE_FACTS, booked_shares, true_shares
 from longwatch.simulation.tap import Seen
+from longwatch.simulation.told import A_SECOND_LOOK, Others, Told
 from longwatch.simulation.trouble import Played
 
 OURS = "lw:"
@@ -35,11 +36,6 @@ TERMINAL = frozenset({"refused", "unsent", "filled", "cancelled", "rejected", "e
 SUMS = "orders_sent orders_booked fills connections faults_played fills_untellable pacing_violations"
 COUNTED = tuple(SUMS.split())
 """What is counted of every run."""
-
-A_MOMENT = timedelta(milliseconds=5)
-"""What arrived no earlier than this before an order was written, the daemon need not have known."""
-A_SECOND_LOOK = timedelta(seconds=10)
-"""How long a difference between book and account must stand to count."""
 
 Found = Iterator[tuple[datetime, str]]
 """What an invariant finds broken: when, and what."""
@@ -64,15 +60,6 @@ class Held:
     opening: Decimal
     cash: Decimal
     shares: Mapping[int, Decimal]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Others:
-    """What is in the account's books and not the daemon's."""
-
-    orders: tuple[BookedOrder, ...] = ()
-    fills: tuple[Fill, ...] = ()
-    busted: tuple[Fill, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -210,48 +197,10 @@ class Evidence:
             found.append((fill, next(settled, None)))
         return tuple(found)
 
-    def others_known(self, con_id: int, at: datetime) -> Decimal:
-        """The least shares of others that the daemon must reckon with: by executions heard, and by two comparisons."""
-        known = [quantity for quantity, heard_at in self._others_in.get(con_id, ()) if heard_at <= at - A_MOMENT]
-        return max(min(sum(known, ZERO), self.others_held(con_id, at)), ZERO)
-
-    def others_buying(self, con_id: int, at: datetime) -> Decimal:
-        """What purchases of others may still bring, of orders that a download or their own message has shown."""
-        live = (one for one in self.others.orders if one.con_id == con_id and one.is_buy and one.is_live(at))
-        known = (one for one in live if self._shown_from.get(one.perm_id, at) <= at - A_MOMENT)
-        return sum((one.remaining(at) for one in known), ZERO)
-
     @cached_property
-    def _shown_from(self) -> dict[int, datetime]:
-        """permId -> when the status of an order was first told, as each download of open orders does."""
-        found: dict[int, datetime] = {}
-        for seen in self.frames("orderStatus"):
-            found.setdefault(int(seen.values["permId"]), seen.at)
-        return found
-
-    def others_held(self, con_id: int, at: datetime) -> Decimal:
-        """The account's shares that are not the daemon's, by fills, transfers and assignments."""
-        fills = (fill.quantity for fill in self.others.fills if fill.con_id == con_id and fill.at <= at)
-        came = (one.event.quantity for one in self.events if _brings(one) and one.con_id == con_id and one.at <= at)
-        return sum((*fills, *came), ZERO)
-
-    @cached_property
-    def _others_in(self) -> dict[int, list[tuple[Decimal, datetime]]]:
-        """By contract: shares of others, and when each was heard of first; what never was is not among them."""
-        heard: dict[str, datetime] = {}
-        for seen in self.frames("execDetails"):
-            heard.setdefault(str(seen.values["execId"]).rpartition(".")[0], seen.at)
-        found: dict[int, list[tuple[Decimal, datetime]]] = defaultdict(list)
-        for fill in self.others.fills:
-            if (heard_at := heard.get(fill.exec_id.rpartition(".")[0])) is not None:
-                found[fill.con_id].append((fill.quantity, heard_at))
-        compared = [(row.at, row.tech) for row in self.facts("BookCompared")]
-        for one in filter(_brings, self.events):
-            since = [times for times in compared if times[0] > one.at]
-            settled = (at for at, tech in since if tech - since[0][1] >= A_SECOND_LOOK)
-            if (known_at := next(settled, None)) is not None:
-                found[one.con_id].append((one.event.quantity, known_at))
-        return dict(found)
+    def told(self) -> Told:
+        """What the daemon could know of what is not its own."""
+        return Told(self)
 
     @cached_property
     def adopted(self) -> frozenset[int]:
@@ -357,11 +306,6 @@ class Evidence:
         asked = ends[following] if following < len(ends) else None
         restarts = [one.ended for one in self.played if one.incident.fault in RESTARTS and one.ended is not None]
         return any(fill.told_at <= ended and (asked is None or asked > ended) for ended in restarts)
-
-
-def _brings(one: Happened) -> bool:
-    """Whether it brings shares, or takes them, without a fill."""
-    return one.event.kind in ("transfer", "assignment")
 
 
 def _is_asked(seen: Seen, asked: list[Row]) -> bool:

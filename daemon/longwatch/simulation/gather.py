@@ -13,9 +13,10 @@ from longwatch.gateway.exchange.books import Account
 from longwatch.journal.records import Record
 from longwatch.simulation.booked import books, moment
 from longwatch.simulation.cuts import Struck
-from longwatch.simulation.evidence import OURS, Evidence, Held, Others, Row
+from longwatch.simulation.evidence import OURS, Evidence, Held, Row
 from longwatch.simulation.scenery import Scenery
 from longwatch.simulation.tap import Tap, is_question
+from longwatch.simulation.told import Others
 from longwatch.simulation.trouble import Played
 
 

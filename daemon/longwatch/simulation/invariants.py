@@ -168,7 +168,7 @@ def _worst(evidence: Evidence, place: int) -> Decimal:
     room = evidence.room_taken(con_id, seen.at, is_buy=is_buy)
     if is_buy:
         # What others hold takes up the limits, and is nothing to be sold.
-        room += evidence.others_known(con_id, seen.at) + evidence.others_buying(con_id, seen.at)
+        room += evidence.told.known(con_id, seen.at) + evidence.told.buying(con_id, seen.at)
     amounts = [(seen.values["ocaGroup"], Decimal(seen.values["totalQuantity"]))]
     for order in evidence.live(seen.at):
         if order.con_id == con_id and order.is_buy == is_buy and order.ref != seen.values["orderRef"]:
@@ -184,8 +184,8 @@ def _gross(evidence: Evidence, at: datetime, sized: Row) -> Decimal:
     prices = sizing_prices(evidence, sized, at)
     total = ZERO
     for con_id, symbol in evidence.symbols.items():
-        shares = evidence.room_taken(con_id, at, is_buy=True) + evidence.others_known(con_id, at)
-        total += (shares + evidence.others_buying(con_id, at)) * prices.get(symbol, ZERO)
+        shares = evidence.room_taken(con_id, at, is_buy=True) + evidence.told.known(con_id, at)
+        total += (shares + evidence.told.buying(con_id, at)) * prices.get(symbol, ZERO)
     for order in evidence.live(at):
         if order.is_buy:
             total += order.remaining(at) * prices.get(order.symbol, ZERO)

@@ -24,7 +24,10 @@ def others_are_left_alone(evidence: Evidence) -> Found:
 
 
 def others_are_counted(evidence: Evidence) -> Found:
-    """An order of theirs that downloads could show is noted; at the end their shares are what is held outside."""
+    """An order of theirs that downloads could show is noted; at the end their shares are what is held outside.
+
+    Where the gateway has forgotten a fill of ours nobody can tell whose shares they are: that is held back.
+    """
     ends = [seen.at for seen in evidence.frames("openOrderEnd")]
     noted = {row.body["perm_id"] for row in evidence.facts("ForeignOrderSet")}
     for order in evidence.others.orders:
@@ -33,10 +36,11 @@ def others_are_counted(evidence: Evidence) -> Found:
             yield last, f"{order.quantity} {order.symbol} of somebody else were never noted"
     at = evidence.scene.ends
     held, apart = _outside(evidence, at), evidence.quarantined(at)
+    undecided = apart & {fill.con_id for fill in evidence.untellable}
     touched = {fill.con_id for fill in evidence.others.fills} | {one.con_id for one in evidence.events}
     for con_id in sorted(touched | held.keys()):
-        theirs, noted_as = evidence.others_held(con_id, at), held.get(con_id, ZERO)
-        if theirs != noted_as and con_id not in evidence.adopted:
+        theirs, noted_as = evidence.told.held(con_id, at), held.get(con_id, ZERO)
+        if theirs != noted_as and con_id not in evidence.adopted | undecided:
             is_held_back = ", and is quarantined" if con_id in apart else ""
             yield at, f"contract {con_id}: {theirs} shares are of others, {noted_as} are noted{is_held_back}"
 
