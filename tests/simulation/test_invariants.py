@@ -264,6 +264,23 @@ def no_new_stops(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(stops, "_placed", lambda *given: iter(()) if given[-1].at > noon else right(*given))
 
 
+def cancels_what_is_not_ours(patch: pytest.MonkeyPatch) -> None:
+    """An order of somebody else's is cancelled when it is seen."""
+    right = lifecycle.foreign
+
+    def wrong(state: State, event: m.OpenOrderSeen) -> Decided:
+        yield from right(state, event)
+        yield m.CancelOrder(intent=1, order_id=max(event.order_id, 77_000))
+
+    patch.setattr(lifecycle, "foreign", wrong)
+
+
+def takes_no_note_of_others(patch: pytest.MonkeyPatch) -> None:
+    """Neither an execution of theirs nor a person says whose the shares are."""
+    patch.setattr(lifecycle, "outside_trade", lambda *_, **__: iter(()))
+    patch.setattr(Life, "_answer", lambda *_: None)
+
+
 def stops_by_the_half_hour(patch: pytest.MonkeyPatch) -> None:
     """A fill places none: the next reading of the account does."""
     with_stops(patch)
@@ -276,6 +293,11 @@ class Case:
     plant: Plant
     script: tuple[Incident, ...] = field(default=())
     events: tuple[tuple[Any, Event], ...] = field(default=())
+
+
+def by_hand(price: Decimal = Decimal(0)) -> tuple[Any, Event]:
+    """Somebody buys in the gateway's own window, at the market or a price at which the order rests."""
+    return at(0, 40), Event(kind="trade", symbol=MADE_UP[0], quantity=Decimal(5), price=price)
 
 
 @cache
@@ -305,6 +327,8 @@ def cases() -> dict[str, Case]:
         "never short": Case(plant=sells_twice_beside_stops),
         "stops go with the position": Case(plant=no_new_stops),
         "protected in time": Case(plant=stops_by_the_half_hour),
+        "others are left alone": Case(plant=cancels_what_is_not_ours, events=(by_hand(price=Decimal(1)),)),
+        "others are counted": Case(plant=takes_no_note_of_others, events=(by_hand(),)),
     }
 
 
@@ -322,7 +346,7 @@ def test_an_invariant_catches_its_planted_bug(name: str, monkeypatch: pytest.Mon
     """With the bug it is broken, by name and with its time."""
     case = cases()[name]
     case.plant(monkeypatch)
-    broken = [one for one in broken_by(case.script) if one.invariant == name]
+    broken = [one for one in broken_by(case.script, case.events) if one.invariant == name]
     assert broken
     assert all(one.text and one.at >= opens()[0] for one in broken)
 

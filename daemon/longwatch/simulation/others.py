@@ -16,6 +16,8 @@ ANY_ORDER = "reqGlobalCancel"
 def others_are_left_alone(evidence: Evidence) -> Found:
     """Only orders of the journal's own are written or cancelled, and never all there are."""
     ids = {row.body["order_id"] for row in evidence.facts("OrderSending")}
+    # Whether a gateway answers at all is asked by the cancel of a number that nothing was ever sent under.
+    ids |= {row.body["absence"].get("asked_as") for row in evidence.facts("AbsenceNoted")}
     for seen in evidence.written:
         if seen.name == ANY_ORDER:
             yield seen.at, "every order of the account was cancelled"
