@@ -122,7 +122,9 @@ def test_a_symbol_that_was_never_judged_has_no_bars() -> None:
     """Not judged is not sound; with a flatten on, neither is asked."""
     world = World.ready()
     del world.state.judged["AAA"]
-    assert said(pricing.check_data(world.state, proposal())) == ("no bars", "sound bars", "AAA has no validated bars")
+    text = "AAA has no validated bars"
+    none = Refusal(check="data", observed="no bars", limit="sound bars", text=text)
+    assert pricing.check_data(world.state, proposal()) == none
     world.hear(m.ControlRequested, command="flatten", by="uid 1000")
     assert pricing.check_data(world.state, proposal()) is None
 
