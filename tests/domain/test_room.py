@@ -245,12 +245,13 @@ def marked(level: Level, name: str, start: int, peak: int, value: int) -> Callab
 
 
 def test_losses_are_seen_from_the_start_of_the_session_and_from_the_peak() -> None:
-    """The account's of its own equity, a strategy's of its capital; a gain is no loss, and no limit sees nothing."""
+    """The account's and an instrument's of the equity, a strategy's of its capital; a gain is no loss; no limit, none."""
     state = traded()
     marked(Level.ACCOUNT, ACCOUNT, 100_000, 120_000, 96_000)(state)
     marked(Level.STRATEGY, "trend", 500, 3_000, -1_000)(state)
     marked(Level.STRATEGY, "none", 500, 3_000, -1_000)(state)
     marked(Level.STRATEGY, "gone", 500, 3_000, -1_000)(state)
+    marked(Level.INSTRUMENT, "AAA", 500, 3_000, -1_000)(state)
 
     def lost(limit: str, level: Level, since: str) -> list[tuple[str, Decimal, Decimal, bool]]:
         """What is seen, by the table and by the reader made anew."""
@@ -264,6 +265,9 @@ def test_losses_are_seen_from_the_start_of_the_session_and_from_the_peak() -> No
     assert lost("drawdown", Level.ACCOUNT, "peak") == [seen("0.2", "0.2")]
     assert lost("strategy_daily_loss", Level.STRATEGY, "start") == [seen("0.03", "0.04", "trend")]
     assert lost("strategy_drawdown", Level.STRATEGY, "peak") == []
+    assert lost("instrument_daily_loss", Level.INSTRUMENT, "start") == []
+    state.settings = replace(LIMITED, holds=replace(LIMITED.holds, instrument_daily_loss=D("0.02")))
+    assert lost("instrument_daily_loss", Level.INSTRUMENT, "start") == [seen("0.015", "0.02", "AAA")]
     state.settings = replace(LIMITED, holds=replace(LIMITED.holds, strategy_drawdown=D("0.1")))
     assert lost("strategy_drawdown", Level.STRATEGY, "peak") == [seen("0.08", "0.1", "trend")]
     marked(Level.ACCOUNT, ACCOUNT, 100_000, 120_000, 130_000)(state)
