@@ -245,7 +245,7 @@ def marked(level: Level, name: str, start: int, peak: int, value: int) -> Callab
 
 
 def test_losses_are_seen_from_the_start_of_the_session_and_from_the_peak() -> None:
-    """The account's and an instrument's of the equity, a strategy's of its capital; a gain is no loss; no limit, none."""
+    """The account's and an instrument's of the equity, a strategy's of its capital; a gain is no loss."""
     state = traded()
     marked(Level.ACCOUNT, ACCOUNT, 100_000, 120_000, 96_000)(state)
     marked(Level.STRATEGY, "trend", 500, 3_000, -1_000)(state)
