@@ -27,6 +27,7 @@ from longwatch.journal.layout import (
     reading,
     sync_directory,
     told,
+    transaction,
 )
 
 AT_ONCE = 1_000
@@ -126,13 +127,7 @@ def _must_hold(archive: Path, events: list[Row], first: int, last: int) -> None:
 def _take_out(connection: sqlite3.Connection, rows: list[Row], first: int, last: int) -> None:
     """Leave of each event its place in the chain. Rows are laid anew, so that the pages they left can be used again."""
     left = [(*row[:4], None if row[2] in EVENTS else row[4], row[5]) for row in rows]
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         connection.execute("DELETE FROM record WHERE sequence > ? AND sequence <= ?", (first, last))
         connection.executemany(f"INSERT INTO record({_COLUMNS}, chain) VALUES (?, ?, ?, ?, ?, ?)", left)
         connection.execute("INSERT OR REPLACE INTO meta(key, value) VALUES (?, ?)", (ARCHIVED_TO, str(last)))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

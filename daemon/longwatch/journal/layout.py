@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -195,6 +195,19 @@ def reading(path: Path, *, with_archive: bool = False) -> Iterator[sqlite3.Conne
             connection.execute("ATTACH ? AS archive", (f"file:{quote(str(archive_of(path)))}?mode=ro",))
         connection.execute("BEGIN")
         yield connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """All that is written within, or nothing of it, whatever is raised; what the failure was is not hidden."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
 
 
 @contextmanager

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from longwatch.errors import JournalError
@@ -23,6 +22,7 @@ from longwatch.journal.layout import (
     lock,
     read_identity,
     told,
+    transaction,
 )
 from longwatch.journal.reading import anchor_in
 from longwatch.journal.records import Record
@@ -80,7 +80,7 @@ class Store:
         self._writes += 1
         if _place_of(self._file) != self._place or not self._writes % _LOOK_WRITES:
             self.look()
-        with told(self.path, "written"), _transaction(self._connected()) as connection:
+        with told(self.path, "written"), transaction(self._connected()) as connection:
             connection.executemany(_INSERT, rows)
         self.anchor = Anchor(rows[-1][0], chain)
 
@@ -122,7 +122,7 @@ class Store:
         Without them a search takes longer, and nothing else: a disk too full for them must not stop the daemon.
         """
         try:
-            with _transaction(self._connected()) as connection:
+            with transaction(self._connected()) as connection:
                 for statement in INDEXES:
                     connection.execute(statement)
         except sqlite3.Error as error:
@@ -135,12 +135,12 @@ class Store:
 
     def put_part(self, sequence: int, part: int, content: bytes) -> None:
         """Store one part of a checkpoint; it counts for nothing before `finish_checkpoint`."""
-        with told(self.path, "written"), _transaction(self._connected()) as connection:
+        with told(self.path, "written"), transaction(self._connected()) as connection:
             connection.execute(_INSERT_PART, (sequence, part, content))
 
     def finish_checkpoint(self, sequence: int, code: str, parts: int, digest: bytes) -> None:
         """Seal a checkpoint whose record is durable and whose parts are stored, and forget those of no more use."""
-        with told(self.path, "written"), _transaction(self._connected()) as connection:
+        with told(self.path, "written"), transaction(self._connected()) as connection:
             row = connection.execute("SELECT chain FROM record WHERE sequence = ?", (sequence,)).fetchone()
             stored = connection.execute(_COUNT_PARTS, (sequence,)).fetchone()
             if row is None or stored != (parts,):
@@ -219,15 +219,3 @@ def _place_of(path: str) -> _Place:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise

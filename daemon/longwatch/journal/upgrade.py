@@ -8,7 +8,7 @@ from pathlib import Path
 
 from longwatch.errors import JournalError
 from longwatch.journal.chain import first_link, link_of
-from longwatch.journal.layout import BEFORE_CHAIN, CHECKPOINT_TABLES, LAYOUT, Form
+from longwatch.journal.layout import BEFORE_CHAIN, CHECKPOINT_TABLES, LAYOUT, Form, transaction
 
 _AT_ONCE = 5_000
 _SELECT = "SELECT sequence, cause, kind, schema, payload FROM record WHERE sequence > ? ORDER BY sequence LIMIT ?"
@@ -21,19 +21,13 @@ def upgrade(connection: sqlite3.Connection, form: Form, path: Path) -> bool:
     """
     if form.layout != BEFORE_CHAIN:
         return False
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         connection.execute("ALTER TABLE record ADD COLUMN chain BLOB")
         for statement in CHECKPOINT_TABLES:
             connection.execute(statement)
         for links in _links(connection, form.identity.journal_id, path):
             connection.executemany("UPDATE record SET chain = ? WHERE sequence = ?", links)
         connection.execute("UPDATE meta SET value = ? WHERE key = 'layout'", (LAYOUT,))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return True
 
 
