@@ -9,7 +9,7 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import next_deadline
-from longwatch.domain.order_life.outage import lasting, window
+from longwatch.domain.order_life.outage import WEEKEND, lasting, window
 from longwatch.domain.risk.readiness import reasons
 from longwatch.domain.sessions import Session
 from tests.domain.world import CLOSE, SESSION, SETTINGS, World, of_kind
@@ -77,6 +77,13 @@ def test_a_known_window_is_named(at: datetime, words: str) -> None:
     """C45, in New York's time, summer and winter."""
     named = window(at)
     assert words in named if words else named == ""
+
+
+def test_a_window_lasts_to_its_last_instant_and_two_at_once_are_both_named() -> None:
+    """Saturday 03:00 in New York; Friday 23:50, when gateways restart as well."""
+    assert window(datetime(2026, 11, 21, 8, 0, tzinfo=UTC)) == f" ({WEEKEND})"
+    both = window(datetime(2026, 11, 21, 4, 50, tzinfo=UTC))
+    assert both == f" ({WEEKEND}; gateways restart themselves at 23:45 in their own zone, as set up)"
 
 
 def test_an_alert_within_a_window_says_so() -> None:
