@@ -190,3 +190,12 @@ def test_only_the_quarantine_that_names_the_execution_ends_with_it() -> None:
     nameless(other, intent, 100, "a.01")
     other.state.quarantines[1] = m.QuarantineSet(con_id=1, symbol="AAA", reason="something else", tech=other.now)
     assert not of_kind(other.open_order(intent).facts, m.QuarantineLifted)
+
+
+def test_a_single_share_that_was_bought_is_claimed_as_bought() -> None:
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    nameless(world, intent, 1, "a.01")
+    (fill,) = of_kind(world.open_order(intent).facts, m.FillBooked)
+    assert (fill.side, fill.quantity, world.state.held(1)) == (Side.BUY, 1, 1)
