@@ -205,3 +205,10 @@ def test_a_refusal_quotes_what_was_given_and_says_what_to_do(words: str, why: st
     """In one sentence, which the person reads at the command line."""
     world, _ = unknown()
     assert why_not(world, words) == why
+
+
+def test_after_a_persons_word_the_account_is_read() -> None:
+    """Should the broker know better, it is heard at once."""
+    world, _ = unknown()
+    step = says(world, "1 absent")
+    assert of_kind(step.effects, m.RequestSnapshot) == [m.RequestSnapshot(reason="order lw:k7q2:1 was resolved")]
