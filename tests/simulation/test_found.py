@@ -12,7 +12,7 @@ import pytest
 from longwatch.simulation.booked import BookedOrder, Fill
 from longwatch.simulation.evidence import END_MARKS, Evidence, Row
 from longwatch.simulation.plan import Incident
-from longwatch.simulation.protection import SOON, never_short, protected_in_time
+from longwatch.simulation.protection import SOON, _could_not_act, never_short, protected_in_time
 from longwatch.simulation.scenery import Scenery, scenery
 from longwatch.simulation.simulate import Asked, Outcome, simulated, verdict
 from longwatch.simulation.tap import Seen
@@ -167,3 +167,19 @@ def booked(began: datetime, fill: Fill) -> BookedOrder:
 def compared(at: datetime) -> Row:
     """A comparison of book and account."""
     return Row(sequence=1, kind="BookCompared", at=at, tech=at, body={})
+
+
+def test_a_stop_is_too_large_while_no_order_can_leave_to_make_it_smaller() -> None:
+    """By what was taken back, and no more: it was told while the clocks were apart (seed 15, 6 days, all)."""
+    evidence = played(Incident(at=scene().sessions[0].open_at, fault="bust")).evidence
+    (gone,) = evidence.busted
+    assert gone.busted_at is not None
+    at, con_id = gone.busted_at + timedelta(minutes=5), gone.con_id
+    told = evidence.truly(at).get(con_id, (Decimal(0), Decimal(0)))[0] + gone.quantity
+    down = next(one for one in reversed(evidence.heard) if one.at <= gone.busted_at)
+    down = replace(down, name="error", values={"errorCode": 1100, "errorString": ""}, at=gone.busted_at)
+    heard = (*(one for one in evidence.heard if one.at <= gone.busted_at), down)
+    shut = replace(evidence, heard=heard)
+    assert evidence.as_told(con_id, at) == told
+    assert [_could_not_act(one, con_id, at, told) for one in (shut, evidence)] == [True, False]
+    assert not _could_not_act(shut, con_id, at, told + 1)

@@ -168,6 +168,10 @@ class Evidence:
         told, true = self.position(con_id, at), self._true(con_id, at, there)
         return min(told, true) if is_buy else max(told, true)
 
+    def as_told(self, con_id: int, at: datetime) -> Decimal:
+        """The shares by all fills up to an instant, those that were taken back among them."""
+        return self._true(con_id, at, [fill for fill in self.busted if fill.con_id == con_id and fill.at <= at])
+
     def position(self, con_id: int, at: datetime) -> Decimal:
         """The account's true shares at an instant; what was taken back is among them until that could be known."""
         hidden = [

@@ -53,7 +53,7 @@ def stops_are_for_what_is_held(evidence: Evidence) -> Found:
             if not any(one.protects for one in sells):
                 continue
             most, held = at_most((one.oca_group, one.remaining(at)) for one in sells), _held(evidence, con_id, at)
-            if most > held:
+            if most > held and not _could_not_act(evidence, con_id, at, most):
                 yield at, f"{evidence.symbols[con_id]}: stops and sells are for {most} shares, and {held} are held"
 
 
@@ -196,6 +196,11 @@ def _held(evidence: Evidence, con_id: int, at: datetime) -> Decimal:
         return evidence.position(con_id, at)
     lately = [one - AN_INSTANT for one in busts if one is not None and one <= at < one + HEARD_OF]
     return max(evidence.position(con_id, one) for one in (at, at - HEARD_OF, *lately))
+
+
+def _could_not_act(evidence: Evidence, con_id: int, at: datetime, most: Decimal) -> bool:
+    """Whether a stop is too large by what was taken back alone, and lately no order could leave to make it smaller."""
+    return most <= evidence.as_told(con_id, at) and is_shut(evidence, at - HEARD_OF)
 
 
 def _is_calm(evidence: Evidence, began: datetime, at: datetime) -> bool:
