@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.orders import OrderState
+from longwatch.domain.orders import Absence, OrderState
 from longwatch.domain.state import State, put_order
 from longwatch.ops import health
 from longwatch.ops.runtime import Commit, RuntimeView
@@ -111,13 +111,13 @@ def test_breaking_one_thing_gives_its_reason(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(BROKEN))
 def test_mending_it_clears_the_reason(name: str) -> None:
-    """The facts of a good start, folded again, leave no reason standing."""
+    """The facts of a good start, folded again, leave no reason standing; a gateway that was silent has answered."""
     state, runtime = ready_state(), runtime_of(HandClock())
     BROKEN[name][0](state, runtime)
     runtime.commit, runtime.inbox = Commit(), 0
     mended = (
         *READY,
-        m.IdsReserved(first=90_000, count=100, epoch=90, anew=True),
+        *(m.AbsenceNoted(intent=o.intent, absence=Absence(since=NOW, answered=True)) for o in state.live_orders()),
         m.BackendMoved(up=True, tech=NOW),
         m.VerbSet(verb=m.Verb.HALT, on=False, by="uid 1000", reason=""),
     )
