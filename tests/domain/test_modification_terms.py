@@ -546,3 +546,10 @@ def test_after_the_session_nothing_nearer_to_the_market_is_asked() -> None:
     event = replace(asking(world, "1 - 100.30 -"), quotes=world.quotes())
     assert objection(world.state, event) is None
     assert refusal(world.take(event)).check == "trading_hours"
+
+
+def test_an_order_that_is_too_small_stays_so_however_it_is_enlarged() -> None:
+    """The least an order must come to was raised since: 110 shares are less than 20,000, and close nothing."""
+    world = working()
+    world.hear(m.ConfigLoaded, settings=replace(world.settings, min_order_value=D(20_000)), sha256="larger")
+    assert refusal(ask(world, "1 110 - -")).check == "min_order_value"
