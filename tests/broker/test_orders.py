@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import OrderType
+from longwatch.domain.orders import OrderType, Purpose
 from longwatch.gateway.app import Gateway
 from tests.broker.bench import (
     AAPL,
@@ -79,6 +80,47 @@ def test_a_stop_carries_its_trigger_and_no_limit() -> None:
     """The stop price goes into auxPrice."""
     values = placed(order(order_type=OrderType.STOP, stop_price=Decimal("99.95")))
     assert (values["orderType"], values["auxPrice"], values["lmtPrice"]) == ("STP", Decimal("99.95"), None)
+
+
+def pair() -> m.SubmitOrder:
+    """An entry with its stop."""
+    stop = order(8, order_id=322, side=Side.SELL, order_type=OrderType.STOP, stop_price=Decimal(90), oca_group="lw:8")
+    attached = replace(stop.order, attached_to=7, parent_id=321, purpose=Purpose.STOP)
+    return replace(order(7, order_id=321), attached=attached)
+
+
+def test_an_entry_and_its_stop_are_parent_and_child_in_one_write() -> None:
+    """The first is not to be transmitted before the second, which names it; both are handed over."""
+
+    async def work(bench: Bench, script: Script) -> None:
+        await bench.up()
+        bench.broker.submit(pair())
+        await bench.inbox.until(m.OrderHanded)
+        await asyncio.sleep(0.1)
+        assert [each.intent for each in bench.inbox.of(m.OrderHanded)] == [7, 8]
+        sent = [values for name, values in script.requests if name == "placeOrder"]
+        assert [(one["orderId"], one["parentId"], one["transmit"]) for one in sent] == [
+            (321, 0, False),
+            (322, 321, True),
+        ]
+        assert [(one["ocaGroup"], one["ocaType"]) for one in sent] == [("", 0), ("lw:8", 2)]
+
+    with_script(work, an_empty_account())
+
+
+def test_a_shut_gate_withholds_an_entry_and_its_stop() -> None:
+    """Neither leaves, and of each that is told once."""
+
+    async def work(bench: Bench, script: Script) -> None:
+        await bench.up()
+        bench.shut = "halted by the owner"
+        bench.broker.submit(pair())
+        await asyncio.sleep(0.1)
+        withheld = [(each.intent, each.reason) for each in bench.inbox.of(m.OrderWithheld)]
+        assert withheld == [(7, "halted by the owner"), (8, "halted by the owner")]
+        assert "placeOrder" not in script.names()
+
+    with_script(work, an_empty_account())
 
 
 def test_a_fractional_or_huge_quantity_is_exact() -> None:

@@ -163,7 +163,7 @@ def test_each_rule_refuses_alone(layers: tuple[dict[str, str], ...], said: str) 
 
 def test_every_rule_is_shown_above() -> None:
     """A rule without a case here, or below, would be a rule nobody has seen refuse."""
-    assert len(checks.MISTAKES) == 2 + 21 + 5 + 4
+    assert len(checks.MISTAKES) == 2 + 21 + 5 + 5
 
 
 @pytest.mark.parametrize(
@@ -387,6 +387,10 @@ RULES = [
     (
         "strategies: [{name: a, path: a.py:A, stop: {trails: true}}]",
         "strategies: the stop of a has no distance; give it a fraction or an amount",
+    ),
+    (
+        "stops: {attached: true}",
+        "stops.attached: no entry leaves with a stop where no rule asks for one; give stops.fraction or stops.amount",
     ),
     (
         "ops: {halt_file: ./var/j.sqlite}\n  journal: {path: var/../var/j.sqlite}",

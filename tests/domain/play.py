@@ -63,6 +63,7 @@ class Play(World):
     records: list[Record] = field(default_factory=list)
     made: int = 0
     busted: set[str] = field(default_factory=set)
+    pairs: dict[int, Order] = field(default_factory=dict)
 
     def take(self, event: m.Event) -> Step:
         step = World.take(self, event)
@@ -74,6 +75,8 @@ class Play(World):
             match effect:
                 case m.SubmitOrder():
                     self.queue.append(effect.order)
+                    if effect.attached is not None:
+                        self.pairs[effect.order.intent] = effect.attached
                 case m.ModifyOrder():
                     self.changes.append(effect.order)
                 case m.CancelOrder():
@@ -85,6 +88,23 @@ class Play(World):
     def act(self, name: str, number: int) -> None:
         self.wait(1 + number % 3)
         (ACTS | ONCE)[name](self, number)
+        self.orphan()
+
+    def orphan(self) -> None:
+        """A child works for what its parent has filled, once that has ended; of a parent without fills it ends too."""
+        for one in self.book.values():
+            parent = self.book.get(one.order.attached_to or 0)
+            if parent is None or one.ended or not parent.ended or parent.ended == "Filled":
+                continue
+            if parent.filled:
+                one.order = replace(one.order, quantity=min(one.order.quantity, parent.filled))
+            else:
+                one.ended = "Cancelled"
+
+    def waits(self, one: AtBroker) -> bool:
+        """Whether the broker keeps an order from the market for its parent."""
+        parent = self.book.get(one.order.attached_to or 0)
+        return parent is not None and not parent.ended
 
     def rows(self) -> None:
         """What every download tells before its end: executions, open and completed orders."""
@@ -98,8 +118,8 @@ class Play(World):
         self.open_orders = {perm_id(i) for i, one in self.book.items() if not one.ended}
         self.completed = {perm_id(i) for i, one in self.book.items() if one.ended}
 
-    def pick(self, number: int) -> AtBroker | None:
-        live = [one for one in self.book.values() if not one.ended]
+    def pick(self, number: int, *, trades: bool = False) -> AtBroker | None:
+        live = [one for one in self.book.values() if not one.ended and not (trades and self.waits(one))]
         return live[number % len(live)] if live else None
 
 
@@ -118,14 +138,21 @@ def _write(play: Play, number: int) -> None:
     """The next order's turn: withheld by the gate, handed, or handed and lost on the way."""
     if not play.queue:
         return
-    order = play.queue.pop(0)
-    reason = gate(play.state, order.intent, play.now)
-    if reason is not None:
-        play.hear(m.OrderWithheld, intent=order.intent, reason=reason)
-        return
-    play.handed(order.intent)
-    if number % 5:
-        play.book[order.intent] = AtBroker(order)
+    orders = pair_of(play, play.queue.pop(0))
+    reasons = [reason for order in orders if (reason := gate(play.state, order.intent, play.now)) is not None]
+    for order in orders:
+        if reasons:
+            play.hear(m.OrderWithheld, intent=order.intent, reason=reasons[0])
+            continue
+        play.handed(order.intent)
+        if number % 5:
+            play.book[order.intent] = AtBroker(order)
+
+
+def pair_of(play: Play, order: Order) -> list[Order]:
+    """An order, and the stop that leaves with it."""
+    stop = play.pairs.pop(order.intent, None)
+    return [order] if stop is None else [order, stop]
 
 
 def _modify(play: Play, number: int) -> None:
@@ -171,7 +198,7 @@ def _acknowledge(play: Play, number: int) -> None:
 
 def _fill(play: Play, number: int) -> None:
     """A part or all of an order; the message of every third fill is lost until somebody asks."""
-    one = play.pick(number)
+    one = play.pick(number, trades=True)
     if one is None:
         return
     quantity = one.remaining if number % 2 else max(D(1), one.remaining // 3)
@@ -185,6 +212,7 @@ def _fill(play: Play, number: int) -> None:
     play.told.append(row)
     if not one.remaining:
         one.ended = "Filled"
+    play.orphan()
     smaller = _shrink_group(play, one, quantity)
     if number % 3:
         play.take(row)
@@ -294,7 +322,8 @@ def _snapshot(play: Play, number: int) -> None:
 def _lose_link(play: Play, number: int) -> None:
     play.hear(m.LinkLost, reason="reset by peer")
     while play.queue:
-        play.hear(m.OrderWithheld, intent=play.queue.pop(0).intent, reason="the link is gone")
+        for order in pair_of(play, play.queue.pop(0)):
+            play.hear(m.OrderWithheld, intent=order.intent, reason="the link is gone")
     while play.changes:
         order = play.changes.pop(0)
         play.hear(m.OrderWithheld, intent=order.intent, reason="the link is gone", change=order.changed)

@@ -56,14 +56,14 @@ def test_of_each_group_the_largest_counts_and_everything_that_is_in_none() -> No
     amounts = [("", 5), ("a", 3), ("b", 4), ("a", 7), ("", 5), ("b", 2), ("a", 6)]
     assert summed((group, D(amount)) for group, amount in amounts) == 5 + 5 + 7 + 4
     assert summed([]) == 0
-    assert at_most([member(quantity=60), exit_(quantity=50), stop(3, 20)]) == 60 + 20
-    assert at_most([member(quantity=60, filled=D(20)), exit_(quantity=50)]) == 50
+    assert at_most(State(), [member(quantity=60), exit_(quantity=50), stop(3, 20)]) == 60 + 20
+    assert at_most(State(), [member(quantity=60, filled=D(20)), exit_(quantity=50)]) == 50
 
 
 def test_a_twin_is_in_no_group() -> None:
     """Nobody knows what the broker takes from it."""
     assert (group_of(member()), group_of(member(twin_of=9)), group_of(stop())) == (GROUP, "", "")
-    assert at_most([member(), member(2, twin_of=1)]) == 120
+    assert at_most(State(), [member(), member(2, twin_of=1)]) == 120
     state = state_of(member(), member(2), member(3, twin_of=1))
     assert others(state, state.orders[3]) == []
 

@@ -129,7 +129,7 @@ class _Run:
         at, settings = self._now, self._settings
         account = self._market.exchange.account
         universes = tuple((strategy.name, strategy.loaded.needs.universe) for strategy in self._strategies)
-        chosen = replace(trade_settings(settings, self._universe, universes), mode="backtest")
+        chosen = replace(trade_settings(settings, self._universe, universes), mode="backtest", attached_stops=False)
         self._hear(
             m.DaemonStarted(
                 at=at,

@@ -21,6 +21,7 @@ from longwatch.broker.heard import Heard
 from longwatch.broker.translate import ASKED, Said, Translator
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.messages import ModifyOrder, RequestWhatIf, SubmitOrder
+from longwatch.domain.orders import Order
 from longwatch.errors import ConfigError
 from longwatch.wire.bulk import read_bars
 from longwatch.wire.fields import UnreadableField
@@ -225,8 +226,17 @@ class Writer:
         return self._encoded(self._client.cancelOrder, order_id)
 
     def order(self, effect: SubmitOrder | ModifyOrder | RequestWhatIf) -> bytes:
-        """An order, new or sent again; what IB would else fill in is said outright. Raises ValueError without an id."""
-        wanted = effect.order
+        """An order, new or sent again; what IB would else fill in is said outright. Raises ValueError without an id.
+
+        With an attached stop the two follow each other in one write: the first waits at the gateway for the second.
+        """
+        stop = effect.attached if isinstance(effect, SubmitOrder) else None
+        data = self._order(effect, effect.order, transmit=stop is None)
+        return data if stop is None else data + self._order(effect, stop)
+
+    def _order(
+        self, effect: SubmitOrder | ModifyOrder | RequestWhatIf, wanted: Order, *, transmit: bool = True
+    ) -> bytes:
         if wanted.order_id is None:
             raise ValueError(f"order {wanted.ref} has no reserved order id")
         order = self._library.order(
@@ -239,6 +249,8 @@ class Writer:
             outsideRth=wanted.outside_rth,
             openClose="",
             whatIf=isinstance(effect, RequestWhatIf),
+            parentId=wanted.parent_id,
+            transmit=transmit,
         )
         if wanted.oca_group:
             order.ocaGroup, order.ocaType = wanted.oca_group, REDUCE_WITH_BLOCK

@@ -25,6 +25,7 @@ from longwatch.broker.ids import Owner, RequestIds
 from longwatch.broker.line import Line
 from longwatch.broker.lines import MarketData
 from longwatch.broker.link import Link
+from longwatch.broker.pairs import gate_of_all, orders_of
 from longwatch.broker.settings import LinkSettings
 from longwatch.broker.skew import TELL_SECONDS, ClockCheck
 from longwatch.broker.universe import Universe
@@ -99,7 +100,7 @@ class IbBroker:
         preview.ask(self._channel, effect)
 
     def _place(self, effect: m.SubmitOrder | m.ModifyOrder, key: int) -> None:
-        withheld = partial(self._withheld, effect.order.intent, effect.order.changed)
+        withheld = partial(self._withheld, effect)
         try:
             data = self._channel.writer.order(effect)
         except (LinkError, ValueError) as error:
@@ -109,7 +110,7 @@ class IbBroker:
             priority=Priority.ORDER,
             data=data,
             key=key,
-            gate=partial(self._gate, effect.order.intent),
+            gate=partial(gate_of_all, self._gate, orders_of(effect)),
             written=partial(self._written, effect),
             withheld=withheld,
         )
@@ -171,13 +172,12 @@ class IbBroker:
         return self._line
 
     def ask_time(self) -> None:
-        frame = Frame(priority=Priority.ACCOUNT, data=self._channel.writer.current_time(), written=self._time_is_asked)
-        self._channel.budget.put(frame)
+        asks = self._channel.writer.current_time()
+        self._channel.budget.put(Frame(priority=Priority.ACCOUNT, data=asks, written=self._time_is_asked))
 
     def ended(self, reason: str) -> None:
         self._log.debug("link lost: %s", reason)
-        self._line = None
-        self._is_synced = False
+        self._line, self._is_synced = None, False
         self._clock_check.forget()
         self._channel.close(reason)
         self._account.stop()
@@ -291,9 +291,8 @@ class IbBroker:
 
     def subscribe(self, owner: Owner, instrument: Instrument) -> int:
         request_id = self._channel.take(owner)
-        self._channel.send(
-            Priority.DATA, self._channel.writer.market_data(request_id, instrument, self._settings.generic_ticks)
-        )
+        asks = self._channel.writer.market_data(request_id, instrument, self._settings.generic_ticks)
+        self._channel.send(Priority.DATA, asks)
         return request_id
 
     def unsubscribe(self, request_id: int, *, tell: bool) -> None:
@@ -307,13 +306,14 @@ class IbBroker:
     # ── the rest ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _written(self, effect: m.SubmitOrder | m.ModifyOrder) -> None:
-        order = effect.order
-        if isinstance(effect, m.ModifyOrder) and order.order_id is not None:
-            self._asked[order.order_id] = codes.Asked.MODIFY
-        self._channel.emit(m.OrderHanded, intent=order.intent, change=order.changed)
+        if isinstance(effect, m.ModifyOrder) and effect.order.order_id is not None:
+            self._asked[effect.order.order_id] = codes.Asked.MODIFY
+        for order in orders_of(effect):
+            self._channel.emit(m.OrderHanded, intent=order.intent, change=order.changed)
 
-    def _withheld(self, intent: int, change: int, reason: str) -> None:
-        self._channel.emit(m.OrderWithheld, intent=intent, change=change, reason=reason)
+    def _withheld(self, effect: m.SubmitOrder | m.ModifyOrder, reason: str) -> None:
+        for order in orders_of(effect):
+            self._channel.emit(m.OrderWithheld, intent=order.intent, change=order.changed, reason=reason)
 
     def _time_is_asked(self) -> None:
         self._clock_check.asked(self._clock.market())

@@ -147,6 +147,7 @@ class Translator:
             stop_price=number(order.auxPrice) if order.orderType in STOPPED else None,
             tif=order.tif,
             status=orderState.status,
+            oca_group=order.ocaGroup,
         )
 
     def openOrderEnd(self) -> None:

@@ -28,6 +28,13 @@ def _own_stops_have_a_distance(s: Settings) -> Reason:
     return None if bare is None else f"the stop of {bare} has no distance; give it a fraction or an amount"
 
 
+def _stops_can_be_attached(s: Settings) -> Reason:
+    rules = [s.stops, *s.stops.instruments.values(), *(one.stop for one in s.strategies if one.stop is not None)]
+    if not s.stops.attached or any(rule.is_on for rule in rules):
+        return None
+    return "no entry leaves with a stop where no rule asks for one; give stops.fraction or stops.amount, too"
+
+
 def _halt_file_is_no_journal(s: Settings) -> Reason:
     halt, journal = s.ops.halt_file, s.journal_path
     if halt is None or os.path.abspath(halt) != os.path.abspath(journal):
@@ -89,6 +96,7 @@ WRONG: tuple[Row, ...] = (
     (("stops.trails", "stops.fraction", "stops.amount", "stops.atr_multiple"), _trailing_has_a_distance),
     (("stops.instruments",), _instruments_have_a_distance),
     (("strategies",), _own_stops_have_a_distance),
+    (("stops.attached", "stops.fraction", "stops.amount"), _stops_can_be_attached),
     (("ops.halt_file", "journal.path", "mode", "executor"), _halt_file_is_no_journal),
 )
 ODD: tuple[Row, ...] = (

@@ -329,6 +329,7 @@ class StopSettings(StopRuleSettings):
     """Protective stops at the broker; without a distance only those of strategies and instruments."""
 
     instruments: dict[str, StopRuleSettings] = live({}, "Rules of single symbols, before those of strategies.")
+    attached: Flag = live(False, "Whether an entry leaves with its stop, as the broker's parent and child.")
     reenter: Flag = live(False, "Whether what was stopped out may be bought again in the same session.")
     unprotected_alert_seconds: Seconds = live(60.0, "Time without a stop after which an alert is raised.")
 

@@ -85,6 +85,8 @@ def _stops(settings: Settings) -> dict[str, Any]:
         # Of disabled ones too: what they have bought is still held.
         "stops_of_strategies": _rules({one.name: one.stop for one in settings.strategies if one.stop}),
         "stops_of_symbols": _rules(settings.stops.instruments),
+        # Of parents and children only a gateway knows.
+        "attached_stops": settings.stops.attached and settings.executor != "mock",
         "reenter_after_stop": settings.stops.reenter,
         "unprotected_alert_seconds": settings.stops.unprotected_alert_seconds,
     }

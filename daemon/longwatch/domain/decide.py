@@ -26,7 +26,7 @@ from longwatch.domain.risk import holds, instrument_losses, what_if
 from longwatch.domain.risk.readiness import is_ready, reasons
 from longwatch.domain.risk.table import passed_by_now
 from longwatch.domain.risk.verbs import ACTIONS, Condition, because, forbidden_by, forbidden_for
-from longwatch.domain.safeguards import profits, protection, stops
+from longwatch.domain.safeguards import attached, profits, protection, stops
 from longwatch.domain.state import State, evolve, is_fact
 from longwatch.quick import changed
 
@@ -97,6 +97,7 @@ def _followed(state: State, item: m.Fact | m.Effect, event: m.Event) -> Decided:
             yield from breaker.after_move(state, moved, former, event)
             yield from patience.after_move(state, moved, former, event)
             yield from holds.after_move(state, moved, former, event)
+            yield from attached.after_move(state, moved)
         case m.FillBooked():
             yield item
             yield from breaker.after_fill(state, item)

@@ -18,6 +18,11 @@ class Side(StrEnum):
         """+1 for a buy, -1 for a sell."""
         return 1 if self is Side.BUY else -1
 
+    @property
+    def opposite(self) -> Side:
+        """The other one."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:

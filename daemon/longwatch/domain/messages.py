@@ -170,6 +170,7 @@ class OpenOrderSeen(_Heard):
     tif: str
     status: str
     nth: int = 0
+    oca_group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1274,10 +1275,11 @@ class BeginSync:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitOrder:
-    """Place the order under its reserved id, once."""
+    """Place the order under its reserved id, once; with `attached`, its stop, in one write or not at all."""
 
     order: Order
     instrument: Instrument
+    attached: Order | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,8 +158,9 @@ class Order:
     intent that it `replaces`, the `replacement`th of its family. A twin is a second order that the broker holds for
     the intent `twin_of`, under the same `ref`; it was never sent. One that was `probed` got a cancel from us that only
     asked whether the broker knows it. What one order of an `oca_group` fills, the broker takes from the others; a twin
-    is counted as if it were in none. While a `change` is under way either terms may be in
-    force, and both count; `changed` is how often a modification was asked for.
+    is counted as if it were in none. A stop that left with its entry is `attached_to` that intent, and the broker knows
+    the entry by `parent_id`, its order id: until the entry has ended it waits there. While a `change` is under way
+    either terms may be in force, and both count; `changed` is how often a modification was asked for.
     """
 
     intent: int
@@ -198,6 +199,8 @@ class Order:
     replaces: int | None = None
     replacement: int = 0
     oca_group: str = ""
+    attached_to: int | None = None
+    parent_id: int = 0
     twin_of: int | None = None
     filled: Decimal = ZERO
     reported: Decimal = ZERO
@@ -258,6 +261,12 @@ class Order:
         if self.change is None:
             return price
         return max(price, self.change.limit_price or self.change.stop_price or ZERO)
+
+
+def told_as(terms: tuple[Decimal, Decimal | None, Decimal | None]) -> str:
+    """Terms as a person reads them."""
+    quantity, limit, stop = terms
+    return f"{quantity}" + (f" limit {limit}" if limit else "") + (f" stop {stop}" if stop else "")
 
 
 MOST_DIGITS = 18

@@ -122,4 +122,5 @@ class TradeSettings:
     stops_of_strategies: tuple[tuple[str, StopRule], ...] = ()
     stops_of_symbols: tuple[tuple[str, StopRule], ...] = ()
     reenter_after_stop: bool = False
+    attached_stops: bool = False
     unprotected_alert_seconds: float = 60.0

@@ -155,9 +155,11 @@ class State:
         return [] if at_work is None else [self.orders[intent] for intent in at_work.intents]
 
     def besides(self, order: Order) -> State:
-        """The same state, but for one order, which is not live there."""
+        """The same state, but for one order, which is not live there, nor is the stop that leaves with it."""
         other = replace(self, live=self.live.copy(), unknown=self.unknown.copy(), at_work=self.at_work.copy())
-        _no_longer_live(other, order)
+        attached = [one for one in self.live_in(order.con_id) if one.attached_to == order.intent]
+        for one in (order, *attached):
+            _no_longer_live(other, one)
         return other
 
     def held(self, con_id: int) -> Decimal:

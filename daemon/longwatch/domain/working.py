@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -18,8 +18,9 @@ ZERO = Decimal(0)
 class AtWork:
     """The live orders of one instrument, oldest first, and what all on a side come to; of an OCA group the largest.
 
-    `buys` and `sells` are shares. At the most that a share of each order may cost, from `least` to `most`, they are
-    worth `buys_cost` and `sells_cost`; `entries_cost` is what entries come to, whatever their side and group.
+    `buys` and `sells` are shares; of a stop that waits for its entry those that it may trade beyond that. At the most
+    that a share of each order may cost, from `least` to `most`, they are worth `buys_cost` and `sells_cost`;
+    `entries_cost` is what entries come to, whatever their side and group.
     """
 
     intents: tuple[int, ...]
@@ -48,7 +49,7 @@ def comes_to_the_same(former: Order, order: Order) -> bool:
     )
 
 
-def at_work(orders: Iterable[Order]) -> AtWork:
+def at_work(orders: Sequence[Order]) -> AtWork:
     """Live orders of one instrument, told as one; there is at least one of them."""
     buys = sells = buys_cost = sells_cost = entries_cost = ZERO
     prices: list[Decimal] = []
@@ -56,6 +57,8 @@ def at_work(orders: Iterable[Order]) -> AtWork:
     largest: dict[str, tuple[Decimal, Decimal]] = {}
     for order in orders:
         shares, price = order.remaining, order.worst_price
+        if order.attached_to is not None and order.twin_of is None:
+            shares = _beyond_its_entry(order, orders)
         cost = shares * price
         intents.append(order.intent)
         prices.append(price)
@@ -79,3 +82,9 @@ def at_work(orders: Iterable[Order]) -> AtWork:
         least=min(prices),
         most=max(prices),
     )
+
+
+def _beyond_its_entry(stop: Order, orders: Sequence[Order]) -> Decimal:
+    """A stop that left with its entry can trade only what that has filled: as attached.may_trade says, of live ones."""
+    entry = next((one.remaining for one in orders if one.intent == stop.attached_to), ZERO)
+    return max(stop.remaining - entry, ZERO)

@@ -284,8 +284,9 @@ class Engine:
 
     def _withhold(self, effect: m.SubmitOrder | m.ModifyOrder | m.RequestWhatIf) -> None:
         reason = f"the journal can't be written: {self.journal_failure}"
-        at, tech, order = self._clock.market(), self._clock.technical(), effect.order
-        self.inbox.put(m.OrderWithheld(at=at, tech=tech, intent=order.intent, reason=reason, change=order.changed))
+        at, tech, stop = self._clock.market(), self._clock.technical(), getattr(effect, "attached", None)
+        for order in (effect.order, stop) if stop is not None else (effect.order,):
+            self.inbox.put(m.OrderWithheld(at=at, tech=tech, intent=order.intent, reason=reason, change=order.changed))
 
     # ── a broken journal ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -86,10 +86,13 @@ def _order(one: Gathered) -> Json:
 def _family(finder: Finder, one: Gathered) -> Json:
     """Orders that belong to this one: what it replaces and what replaced it, what the broker held beside it, its group.
 
-    `protected_by` are stops that were placed, or asked to change, because it filled.
+    `protected_by` are stops that were placed, or asked to change, because it filled; `attached` the one that left with
+    it.
     """
     return {
         "oca_group": one.intended.oca_group or None,
+        "attached_to": one.intended.attached_to,
+        "attached": [order.intent for order in _naming(finder, one, "attached_to")],
         "protected_by": sorted(set(_stops(finder, one))),
         "replaces": one.intended.replaces,
         "replaced_by": [order.intent for order in _naming(finder, one, "replaces")],

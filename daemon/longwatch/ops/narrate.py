@@ -197,7 +197,8 @@ def _margin(fact: m.MarginTold) -> str:
 def _order_intended(fact: m.OrderIntended, state: State) -> Line:
     twin_of = fact.order.twin_of
     found = "" if twin_of is None else f", found at the broker beside #{twin_of}"
-    return Line(topic="orders", text=f"{order_text(fact.order)}{found}")
+    beside = "" if fact.order.attached_to is None else f", leaves with #{fact.order.attached_to}"
+    return Line(topic="orders", text=f"{order_text(fact.order)}{found}{beside}")
 
 
 def _order_moved(fact: m.OrderMoved, state: State) -> Line | None:

@@ -272,6 +272,10 @@ def _family(story: Json) -> Iterator[str]:
         yield f"it is the rest of #{family['replaces']}"
     for intent in family["replaced_by"]:
         yield f"its rest is #{intent}"
+    if family["attached_to"] is not None:
+        yield f"it left with the entry #{family['attached_to']}, and waits at the broker until that has ended"
+    for intent in family["attached"]:
+        yield f"#{intent} left with it, a protective stop"
     for intent in family["protected_by"]:
         yield f"for its fills #{intent} was placed or changed, a protective stop"
     if family["oca_group"]:

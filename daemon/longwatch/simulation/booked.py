@@ -53,6 +53,7 @@ class BookedOrder:
     at: datetime
     order_type: str = ""
     oca_group: str = ""
+    parent: BookedOrder | None = None
     sizes: list[tuple[datetime, Decimal]] = field(default_factory=list)
     ended_at: datetime | None = None
     status: str = ""
@@ -67,6 +68,15 @@ class BookedOrder:
         """What could still fill then; what was taken back is not filled again."""
         filled = (abs(fill.quantity) for fill in (*self.fills, *self.busted) if fill.at <= at)
         return self.size(at) - sum(filled, ZERO)
+
+    def waits(self, at: datetime) -> bool:
+        """Whether it is kept from the market then: its parent may still fill."""
+        return self.parent is not None and self.parent.is_live(at)
+
+    def may_trade(self, at: datetime) -> Decimal:
+        """What could still fill then beyond what its parent has to fill before."""
+        behind = self.parent.remaining(at) if self.parent is not None and self.parent.is_live(at) else ZERO
+        return max(self.remaining(at) - behind, ZERO)
 
     def size(self, at: datetime) -> Decimal:
         """What it was for then: its group, and who placed it, may have changed that."""
@@ -103,7 +113,7 @@ def books(ledger: Path) -> tuple[tuple[BookedOrder, ...], tuple[Fill, ...], tupl
         entry = json.loads(line)
         match entry["kind"]:
             case "order":
-                orders[entry["perm_id"]] = _order(entry)
+                orders[entry["perm_id"]] = replace(_order(entry), parent=orders.get(entry["parent_perm_id"]))
             case "modified":
                 orders[entry["perm_id"]].sizes.append((moment(entry["at"]), Decimal(entry["quantity"])))
             case "ended":

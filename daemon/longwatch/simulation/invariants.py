@@ -169,14 +169,23 @@ def _worst(evidence: Evidence, place: int) -> Decimal:
     if is_buy:
         # What others hold takes up the limits, and is nothing to be sold.
         room += evidence.told.known(con_id, seen.at) + evidence.told.buying(con_id, seen.at)
-    amounts = [(seen.values["ocaGroup"], Decimal(seen.values["totalQuantity"]))]
+    amounts = [(seen.values["ocaGroup"], Decimal(seen.values["totalQuantity"]) - _behind(evidence, place))]
     for order in evidence.live(seen.at):
         if order.con_id == con_id and order.is_buy == is_buy and order.ref != seen.values["orderRef"]:
-            amounts.append((order.oca_group, order.remaining(seen.at)))
+            amounts.append((order.oca_group, order.may_trade(seen.at)))
     for booked in evidence.on_their_way(place):
         if booked.con_id == con_id and booked.is_buy == is_buy:
-            amounts.append((booked.oca_group, booked.quantity))
+            behind = booked.parent.quantity if booked.parent is not None else ZERO
+            amounts.append((booked.oca_group, max(booked.quantity - behind, ZERO)))
     return room + sign * at_most(amounts)
+
+
+def _behind(evidence: Evidence, place: int) -> Decimal:
+    """What the parent of a child has to fill before it: the two were written one after the other."""
+    seen, before = evidence.placed[place], evidence.placed[place - 1] if place else None
+    if not seen.values["parentId"] or before is None or before.values["orderId"] != seen.values["parentId"]:
+        return ZERO
+    return min(Decimal(before.values["totalQuantity"]), Decimal(seen.values["totalQuantity"]))
 
 
 def _gross(evidence: Evidence, at: datetime, sized: Row) -> Decimal:

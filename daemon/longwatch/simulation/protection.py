@@ -52,7 +52,8 @@ def stops_are_for_what_is_held(evidence: Evidence) -> Found:
             sells = [one for one in orders if not one.is_buy and one.is_live(at)]
             if not any(one.protects for one in sells):
                 continue
-            most, held = at_most((one.oca_group, one.remaining(at)) for one in sells), _held(evidence, con_id, at)
+            # A child waits for its parent, and sells no more than that has bought.
+            most, held = at_most((one.oca_group, one.may_trade(at)) for one in sells), _held(evidence, con_id, at)
             if most > held and not _could_not_act(evidence, con_id, at, most):
                 yield at, f"{evidence.symbols[con_id]}: stops and sells are for {most} shares, and {held} are held"
 
@@ -76,7 +77,7 @@ def stops_go_with_the_position(evidence: Evidence) -> Found:
             continue
         apart = evidence.quarantined(at)
         for con_id, orders in _protected(evidence).items():
-            stops = [one for one in orders if one.protects and one.is_live(at)]
+            stops = [one for one in orders if one.protects and one.is_live(at) and not one.waits(at)]
             resting, held = sum((one.remaining(at) for one in stops), ZERO), evidence.position(con_id, at)
             if con_id not in apart and resting != held and con_id not in evidence.adopted:
                 yield at, f"{evidence.symbols[con_id]}: stops for {resting} shares rest, and {held} are held"
@@ -157,7 +158,7 @@ def _holes_in(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> Ite
 
 def _missing(evidence: Evidence, con_id: int, orders: list[BookedOrder], at: datetime) -> Decimal:
     """Shares without a stop; a person may have told of what was taken back before two comparisons have shown it."""
-    stops = (one.remaining(at) for one in orders if one.protects and one.is_live(at))
+    stops = (one.remaining(at) for one in orders if one.protects and one.is_live(at) and not one.waits(at))
     return evidence.room_taken(con_id, at, is_buy=True) - sum(stops, ZERO)
 
 

@@ -40,6 +40,8 @@ PROTECTED = 2 / 3
 """Share of the seeds in which what is held has a stop at the broker."""
 WITH_PROFITS = 0.5
 """Share of these in which a take-profit is to rest beside it."""
+ATTACHED = 1 / 3
+"""Share of these in which an entry leaves with its stop."""
 
 # Between trades nothing changes but by trouble, which is followed by readings of its own; each reading and heartbeat
 # more is time that more seeds could have had.
@@ -252,6 +254,8 @@ def _stops(seed: int) -> dict[str, Any]:
     rule["reenter"] = random.random() < 0.3
     if random.random() < WITH_PROFITS:
         rule["take_profit"] = {"fraction": random.choice([0.01, 0.02, 0.05])}
+    if Random(f"{seed}|attached").random() < ATTACHED:
+        rule["attached"] = True
     return rule
 
 

@@ -16,6 +16,7 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, to_lot
 from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.risk.attached import ends_with_its_entry
 from longwatch.domain.risk.oca import is_spent, others
 from longwatch.domain.state import State
 
@@ -39,6 +40,8 @@ def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Ev
         return
     if fact.state is OrderState.CANCELLED and any(map(is_spent, others(state, order))):
         return  # with its OCA group
+    if fact.state is OrderState.CANCELLED and ends_with_its_entry(state, order):
+        return
     if fact.state is OrderState.REJECTED:
         code = f" ({event.code})" if isinstance(event, m.OrderErrorSeen) else ""
         severity = event.severity if isinstance(event, m.OrderErrorSeen) else "warning"

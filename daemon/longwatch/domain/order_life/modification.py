@@ -20,12 +20,13 @@ from longwatch.domain.order_life import breaker
 from longwatch.domain.order_life.identity import is_reachable
 from longwatch.domain.order_life.resolution import FIGURE, order_called
 from longwatch.domain.order_life.submission import Terms, asking
-from longwatch.domain.orders import LIMITED, STOPPED, Order, OrderState, Purpose
+from longwatch.domain.orders import LIMITED, STOPPED, Order, OrderState, Purpose, told_as
 from longwatch.domain.portfolio.parts import equity_of
 from longwatch.domain.portfolio.wanted import lot_of
 from longwatch.domain.quotes import Quote
+from longwatch.domain.risk.attached import has_stop
 from longwatch.domain.risk.caps import with_exposure
-from longwatch.domain.risk.oca import group_of, has_traded
+from longwatch.domain.risk.oca import has_traded, shrinks_it
 from longwatch.domain.risk.proposal import Proposal, Refusal
 from longwatch.domain.risk.readiness import reasons
 from longwatch.domain.risk.table import ALWAYS, CHECKS, WHOLE, caps_of, passed_by_now
@@ -107,6 +108,8 @@ def _new_terms(
         return f"{order.symbol} is traded in lots of {lot}: {quantity} is not a number of them"
     if quantity is not None and quantity <= order.filled:
         return f"order {order.ref} has filled {order.filled} already: to have no more of it, cancel it"
+    if quantity not in (None, order.quantity) and has_stop(state, order):
+        return f"order {order.ref} left with a stop for its {order.quantity} shares: cancel it to have another quantity"
     new = Asked(
         order=order,
         instrument=instrument,
@@ -289,15 +292,15 @@ def shown(state: State, order: Order, event: m.OpenOrderSeen) -> Followed:
         return
     if change is not None and seen == change.terms:
         yield _set(order, seen, "shown so by the broker")
-    elif group_of(order) and event.quantity < order.at_most and has_traded(state, order):
-        # Its group has taken from it; shown larger than before, or at the new price, it was modified as well.
+    elif event.quantity < order.at_most and (taken_by := shrinks_it(state, order)):
+        # The broker has taken from it; shown larger than before, or at the new price, it was modified as well.
         is_new = change is not None and (event.quantity > order.quantity or seen[1:] != order.terms[1:])
-        yield replace(_set(order, seen, "another order of its group has traded"), change=None if is_new else change)
+        yield replace(_set(order, seen, taken_by), change=None if is_new else change)
     elif seen != order.terms:
         yield replace(_set(order, seen, BY_SOMEBODY), change=change)
         yield m.RaiseAlert(
             key="order_changed_elsewhere",
-            text=f"order {order.ref} was {_told(order.terms)}; the broker shows it {_told(seen)}, which nobody here "
+            text=f"order {order.ref} was {told_as(order.terms)}; the broker shows it {told_as(seen)}, which nobody "
             "has asked for; it counts so",
         )
 
@@ -307,7 +310,7 @@ def refused(order: Order, text: str) -> Followed:
     if order.change is not None and order.change.handed:
         yield _set(order, order.terms, f"the modification is refused: {text}")
         yield m.RaiseAlert(
-            key="modification_refused", text=f"order {order.ref} stays {_told(order.terms)}, not modified: {text}"
+            key="modification_refused", text=f"order {order.ref} stays {told_as(order.terms)}, not modified: {text}"
         )
 
 
@@ -335,14 +338,10 @@ def listed(state: State, event: m.SnapshotSeen) -> Followed:
             continue
         if order.state is OrderState.WORKING and event.started_tech >= change.asked_at + quiet:
             yield _set(order, order.terms, "the former terms are still listed")
-            text = f"order {order.ref} stays {_told(order.terms)}: its modification came to nothing"
+            text = f"order {order.ref} stays {told_as(order.terms)}: its modification came to nothing"
             yield m.RaiseAlert(key="modification_refused", text=text)
 
 
 def _set(order: Order, terms: Terms, text: str) -> m.OrderTermsSet:
     quantity, limit, price = terms
     return m.OrderTermsSet(intent=order.intent, quantity=quantity, limit_price=limit, stop_price=price, text=text)
-
-
-def _told(terms: Terms) -> str:
-    return f"{terms[0]}" + (f" limit {terms[1]}" if terms[1] else "") + (f" stop {terms[2]}" if terms[2] else "")

@@ -11,6 +11,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.orders import Change, Order, Purpose
 from longwatch.domain.quotes import LIVE, Quote
+from longwatch.domain.safeguards import attached
 from longwatch.domain.state import State
 
 Followed = Iterator[m.Fact | m.Effect]
@@ -40,8 +41,22 @@ def _asked(state: State, order: Order, instrument: Instrument, tech: datetime) -
 
 
 def sending(state: State, intent: int, instrument: Instrument, tech: datetime) -> Followed:
-    """An intended order leaves, under an id that is given to no other."""
-    yield m.OrderSending(
+    """An intended order leaves, under an id that is given to no other; an entry with its stop, where that is wanted."""
+    entry = state.orders[intent]
+    level = attached.level_with(state, entry, instrument)
+    yield _sending(state, intent, tech)
+    if level is None:
+        yield m.SubmitOrder(order=state.orders[intent], instrument=instrument)
+        return
+    stop = attached.stop_order(state, instrument, entry.side.opposite, entry.quantity, level, entry.created_at)
+    parent_id = state.orders[intent].order_id or 0
+    yield m.OrderIntended(order=replace(stop, attached_to=intent, parent_id=parent_id))
+    yield _sending(state, stop.intent, tech)
+    yield m.SubmitOrder(order=state.orders[intent], instrument=instrument, attached=state.orders[stop.intent])
+
+
+def _sending(state: State, intent: int, tech: datetime) -> m.OrderSending:
+    return m.OrderSending(
         intent=intent,
         order_id=state.next_id,
         client_id=state.client_id,
@@ -49,7 +64,6 @@ def sending(state: State, intent: int, instrument: Instrument, tech: datetime) -
         sent_at=tech,
         deadline=tech + timedelta(seconds=2 * state.settings.acknowledge_seconds),
     )
-    yield m.SubmitOrder(order=state.orders[intent], instrument=instrument)
 
 
 def asking(state: State, order: Order, instrument: Instrument, terms: Terms, reason: str, tech: datetime) -> Followed:

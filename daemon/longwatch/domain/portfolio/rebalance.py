@@ -50,7 +50,7 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
     quotes = {quote.symbol: quote for quote in event.quotes}
     for wanted in sorted(wanted_trades(state, event, found), key=lambda w: (w.trade > 0, w.instrument.symbol)):
         for item in _trade(state, event, found, wanted, quotes.get(wanted.instrument.symbol)):
-            if type(item) in tally:
+            if type(item) in tally and not (isinstance(item, m.OrderIntended) and item.order.rests):
                 tally[type(item)] += 1
             yield item
             if isinstance(item, m.TradeRefused):

@@ -166,7 +166,7 @@ def cap_reversal(state: State, proposal: Proposal) -> Cap | None:
         return None
     held, con_id = surely_there(state, proposal.instrument.con_id), proposal.instrument.con_id
     stop = joined(state, con_id, proposal.side)
-    same_side = at_most(o for o in state.live_in(con_id) if o.side is proposal.side and o is not stop)
+    same_side = at_most(state, (o for o in state.live_in(con_id) if o.side is proposal.side and o is not stop))
     return Cap(allowed=held - same_side, observed=same_side + proposal.quantity, limit=held)
 
 

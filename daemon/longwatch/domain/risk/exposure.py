@@ -1,8 +1,9 @@
 """What the account could come to hold at worst, and what that is worth; called by risk.
 
 At worst every live order of one side (working, sending or unknown) fills and none of the other; of orders of one OCA
-group only the largest (oca.py). Positions and orders that are not ours count too. Where book and account were found to
-differ, and nobody knows why yet, the worse counts.
+group only the largest (oca.py), of a stop that waits for its entry only what it may sell beyond that (attached.py).
+Positions and orders that are not ours count too. Where book and account were found to differ, and nobody knows why yet,
+the worse counts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from itertools import takewhile
 from longwatch.domain.instruments import Side
 from longwatch.domain.messages import ForeignOrderSet
 from longwatch.domain.orders import Order
+from longwatch.domain.risk.attached import may_trade
 from longwatch.domain.risk.oca import summed
 from longwatch.domain.state import State
 from longwatch.domain.working import AtWork
@@ -178,7 +180,7 @@ def _worth(state: State, work: AtWork, price: Decimal) -> tuple[Decimal, Decimal
     if price >= work.most:
         return work.buys * price, work.sells * price
     buys, sells = (
-        summed((order.group, order.remaining * paid_at_worst(order, price)) for order in orders)
+        summed((order.group, may_trade(state, order) * paid_at_worst(order, price)) for order in orders)
         for orders in _by_side(state.orders[intent] for intent in work.intents)
     )
     return buys, sells

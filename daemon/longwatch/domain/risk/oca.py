@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.risk.attached import entry_of, may_trade, waits
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -21,9 +22,9 @@ def group_of(order: Order) -> str:
     return order.group
 
 
-def at_most(orders: Iterable[Order]) -> Decimal:
+def at_most(state: State, orders: Iterable[Order]) -> Decimal:
     """Shares that orders of one side may still fill: of each group only the largest counts."""
-    return summed((group_of(order), order.remaining) for order in orders)
+    return summed((group_of(order), may_trade(state, order)) for order in orders)
 
 
 def summed(amounts: Iterable[tuple[str, Decimal]]) -> Decimal:
@@ -46,8 +47,8 @@ def joined(state: State, con_id: int, side: Side) -> Order | None:
 
 def is_intact(state: State, stop: Order) -> bool:
     """Whether a stop waits untouched: nothing of it has filled, nobody ends or changes it, nor has its group ended."""
-    if _is_less_there(state, stop.con_id):
-        return False  # the stop may have traded, and nobody has told of it
+    if _is_less_there(state, stop.con_id) or waits(state, stop):
+        return False  # the stop may have traded, and nobody has told of it; or it may not trade yet
     is_ending = stop.cancel_asked or stop.ending is not None or stop.change is not None
     is_touched = is_ending or stop.filled or stop.reported
     return bool(group_of(stop)) and not is_touched and not any(map(is_spent, others(state, stop)))
@@ -77,6 +78,14 @@ def others(state: State, order: Order) -> list[Order]:
 def has_traded(state: State, order: Order) -> bool:
     """Whether another order of its group has filled: the broker may have made this one smaller, or ended it."""
     return any(one.told or one.reported for one in others(state, order))
+
+
+def shrinks_it(state: State, order: Order) -> str:
+    """What the broker has made an order smaller for, by itself; empty where nothing has."""
+    entry = entry_of(state, order)
+    if entry is not None and entry.state is not OrderState.FILLED and entry.told:
+        return "its entry has ended with a part filled"
+    return "another order of its group has traded" if group_of(order) and has_traded(state, order) else ""
 
 
 def may_be_filled(order: Order) -> Decimal:

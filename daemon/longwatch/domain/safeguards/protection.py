@@ -8,7 +8,9 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.risk.attached import waits
 from longwatch.domain.risk.oca import others
+from longwatch.domain.safeguards.attached import PATIENCE
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -36,7 +38,8 @@ def metered(
     is_due = (event.tech - since).total_seconds() >= state.settings.unprotected_alert_seconds
     tells = bool(bare) and is_due and is_open and not told
     is_looked_at = former is not None and former.look_at is not None and former.look_at <= event.tech
-    soon = timedelta(seconds=state.settings.acknowledge_seconds + 1)
+    is_waiting = any(waits(state, order) and not order.cancel_asked for order in state.live_in(con_id))
+    soon = PATIENCE if is_waiting else timedelta(seconds=state.settings.acknowledge_seconds + 1)
     is_sooner = isinstance(event, m.OrderStatusSeen) and _is_after(former, event.tech + soon)
     if former is not None and former.unprotected == missing and not (tells or is_looked_at or is_sooner):
         return
@@ -68,7 +71,8 @@ def _is_after(row: m.ProtectionSet | None, at: datetime) -> bool:
 
 def protected(state: State, con_id: int) -> Decimal:
     """Shares for which a stop is known to work at the broker."""
-    return sum((_at_least(order) for order in state.live_in(con_id) if order.purpose is Purpose.STOP), ZERO)
+    stops = (one for one in state.live_in(con_id) if one.purpose is Purpose.STOP and not waits(state, one))
+    return sum(map(_at_least, stops), ZERO)
 
 
 def leaving(state: State, con_id: int) -> Decimal:

@@ -85,8 +85,19 @@ def levelled(state: State, instrument: Instrument, held: Decimal, event: m.Event
             level = _on_grid(price - distance if held > 0 else price + distance, instrument, held)
             if best is None or _is_better(level, best[0], held):
                 best = level, f"{what} {price:f} {'less' if held > 0 else 'plus'} {why}"
+    if best is not None and row is None:
+        best = _as_attached(state, instrument.con_id, best)
     if best is not None and (row is None or row.level is None or _is_worth_it(best[0], row.level, held)):
         yield _set(instrument, held, best[0], opened_at, event.at, best[1])
+
+
+def _as_attached(state: State, con_id: int, best: tuple[Decimal, str]) -> tuple[Decimal, str]:
+    """The price at which the entry's own stop waits, where the level it is to have is hardly another."""
+    for order in state.live_in(con_id):
+        price = order.stop_price if order.attached_to is not None else None
+        if price is not None and abs(best[0] - price) < price * WORTH_MOVING:
+            return price, f"as it left with its entry; {best[1]} is {best[0]}"
+    return best
 
 
 def by_hand(row: m.StopLevelSet, price: Decimal, at: datetime) -> m.StopLevelSet:

@@ -17,18 +17,18 @@ from longwatch.domain.order_life import breaker, modification
 from longwatch.domain.order_life.evidence import SELLS_ENDED, Decided, may_go_on
 from longwatch.domain.order_life.identity import cancels, instrument_of
 from longwatch.domain.order_life.submission import asking, submitted
-from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.risk.attached import ends_with_its_entry, may_trade, waits
 from longwatch.domain.risk.exposure import is_told_late, still_there, surely_there
 from longwatch.domain.risk.oca import at_most, group_of, is_intact, is_spent, may_be_filled, others
 from longwatch.domain.risk.readiness import is_ready
 from longwatch.domain.risk.verbs import Action, forbidden_by
-from longwatch.domain.safeguards import protection, stop_levels
+from longwatch.domain.safeguards import attached, protection, stop_levels
 from longwatch.domain.state import State
 from longwatch.quick import changed
 
 ZERO = Decimal(0)
-RUN = "stop"
 STOPPED_OUT = "stopped out"
 PROFIT_TAKEN = "its profit taken"
 FROZEN = frozenset({Cause.SPLIT, Cause.OURS_UNKNOWN})
@@ -121,9 +121,20 @@ def _adjusted(state: State, instrument: Instrument, held: Decimal, event: m.Even
     """Bring what rests at the broker to what is wanted, one step at a time."""
     side = Side.SELL if held > 0 else Side.BUY
     stops = [order for order in state.live_in(instrument.con_id) if order.purpose is Purpose.STOP]
+    children = [order for order in stops if waits(state, order)]
+    if children:
+        for order in children:
+            yield from attached.looked_after(state, order, held, event)
+        return
     waiting = [order for order in stops if order.cancel_asked or order.ending is not None]
     standing = [order for order in stops if not order.cancel_asked and order.ending is None]
     useless = [order for order in standing if not held or order.side is not side]
+    regrouped = [order for order in standing if attached.is_regrouped(state, order, event)]
+    for order in regrouped:
+        yield m.OrderCancelAsked(intent=order.intent, reason=attached.REGROUPED)
+        yield from cancels(state, order)
+    if regrouped:
+        return
     keep = max((one for one in standing if one not in useless), key=lambda one: one.remaining, default=None)
     for order in standing:
         if order is not keep and not ends_by_itself(state, order, event.tech):
@@ -151,7 +162,7 @@ def _free(state: State, con_id: int, side: Side, besides: Order | None) -> Decim
     """Shares that other orders of ours on this side may still sell, or buy back, beside a stop and its group."""
     group = group_of(besides) if besides is not None else ""
     rest = (one for one in state.live_in(con_id) if one.side is side and one is not besides)
-    return at_most(one for one in rest if not group or group_of(one) != group)
+    return at_most(state, (one for one in rest if not group or group_of(one) != group))
 
 
 # ── a stop that works ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -218,27 +229,7 @@ def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event)
         if not isinstance(event, m.SnapshotSeen):
             yield m.RequestSnapshot(reason=f"the stop of {instrument.symbol} was ended at the broker")
         return
-    intent = state.next_intent
-    ref = f"lw:{state.journal_id}:{intent}"
-    order = Order(
-        intent=intent,
-        ref=ref,
-        run_id=f"{RUN}:{instrument.symbol}",
-        con_id=con_id,
-        symbol=instrument.symbol,
-        side=side,
-        quantity=quantity,
-        order_type=OrderType.STOP,
-        limit_price=None,
-        stop_price=row.level,
-        tif="GTC",
-        account=state.account,
-        mode=state.mode,
-        purpose=Purpose.STOP,
-        decision_price=row.level,
-        created_at=event.at,
-        oca_group=ref,
-    )
+    order = attached.stop_order(state, instrument, side, quantity, row.level, event.at)
     yield from submitted(state, order, instrument, event.tech)
 
 
@@ -250,7 +241,7 @@ def _was_ended(state: State, last: Order) -> bool:
     has_worked = last.state is not OrderState.ABSENT or bool(last.perm_ids)
     is_over = last.state in (OrderState.CANCELLED, OrderState.EXPIRED, OrderState.ABSENT) and has_worked
     is_probed = last.probed and bool(last.moved_at and last.sent_at and last.moved_at - last.sent_at < A_PROBE)
-    is_for_us = last.cancel_asked or is_probed
+    is_for_us = last.cancel_asked or is_probed or ends_with_its_entry(state, last)
     return is_over and not is_for_us and not any(map(is_spent, others(state, last)))
 
 
@@ -317,7 +308,7 @@ def in_the_way(state: State, con_id: int, side: Side, *, reduces: bool) -> list[
         elif order.side is side:
             is_in_the_way = not (reduces and is_intact(state, order))
         else:
-            is_in_the_way = order.remaining > held
+            is_in_the_way = may_trade(state, order) > held
         if is_in_the_way:
             found.append(order)
     return found
@@ -328,7 +319,7 @@ def in_the_way(state: State, con_id: int, side: Side, *, reduces: bool) -> list[
 
 def overtaken(state: State, order: Order) -> str | None:
     """Asked when an order's bytes are about to be written: why it would now sell, or buy back, more than is held."""
-    if order.rests and order.quantity > abs(known_held(state, order.con_id)):
+    if order.rests and order.quantity > abs(known_held(state, order.con_id)) and not attached.is_leaving(state, order):
         return "less is held than it would sell"
     stops = [one for one in others(state, order) if one.purpose is Purpose.STOP]
     if order.purpose in (Purpose.REDUCE, Purpose.PROFIT) and any(one.told or one.reported for one in stops):
