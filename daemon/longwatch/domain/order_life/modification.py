@@ -301,7 +301,7 @@ def shown(state: State, order: Order, event: m.OpenOrderSeen) -> Followed:
         yield m.RaiseAlert(
             key="order_changed_elsewhere",
             text=f"order {order.ref} was {told_as(order.terms)}; the broker shows it {told_as(seen)}, which nobody "
-            "has asked for; it counts so",
+            "here has asked for; it counts so",
         )
 
 
