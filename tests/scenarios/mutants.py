@@ -273,12 +273,25 @@ MUTANTS: tuple[Mutant, ...] = (
         "    Verdict.NOT_FOUND: _ASK | {_S.UNKNOWN: _A.GATHER, _S.WORKING: _A.END},\n",
     ),
     _out(
+        "A11",
+        "the readings that a cancel's answer asks for send no further one",
+        "domain/reconciliation/reconcile.py",
+        "    elif event.reason in REGULAR:\n",
+        "    else:\n",
+    ),
+    _both(
         "A12",
         "an order being cancelled counts until its end",
-        "domain/risk/exposure.py",
-        "    for intent in state.live:\n        order = state.orders[intent]\n",
-        "    for intent in [one for one in state.live if not state.orders[one].cancel_asked]:\n"
-        "        order = state.orders[intent]\n",
+        (
+            "domain/working.py",
+            "        shares, price = order.remaining, order.worst_price\n",
+            "        shares, price = ZERO if order.cancel_asked else order.remaining, order.worst_price\n",
+        ),
+        (
+            "domain/working.py",
+            "        and former.side is order.side\n",
+            "        and former.side is order.side\n        and former.cancel_asked is order.cancel_asked\n",
+        ),
     ),
     _out(
         "A12",
@@ -375,10 +388,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _out(
         "A17",
-        "what the broker did to a position is no wish of ours: the difference quarantines",
+        "what the broker did to a position is told from what it did to cash",
         "domain/reconciliation/breaks.py",
-        "    for row in standing:\n        yield from _break(state, row, event.tech)\n",
-        "",
+        "        cause = likely_cause(state, row, cash_moved(state, event, state.compared))\n",
+        "        cause = likely_cause(state, row, None)\n",
     ),
     _out(
         "A18",
@@ -414,6 +427,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "domain/order_life/links.py",
         "    first = max(state.next_id, event.next_order_id)\n",
         "    first = event.next_order_id\n",
+    ),
+    _out(
+        "A20",
+        "and above an id under our client id that somebody else has used",
+        "domain/reconciliation/others.py",
+        "    if event.client_id == state.client_id and event.order_id >= state.next_id:\n",
+        "    if False:\n",
     ),
     _out(
         "A21",

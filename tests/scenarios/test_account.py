@@ -11,6 +11,7 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
+from longwatch.domain.reconciliation.causes import Cause
 from longwatch.gateway.events import Event
 from longwatch.gateway.exchange.orders import Ticket
 from longwatch.gateway.faults import UNSET_FIGURES
@@ -120,6 +121,14 @@ CHANGES = {
 }
 
 
+CAUSES = {
+    "liquidation": Cause.LIQUIDATION,
+    "assignment": Cause.ASSIGNMENT,
+    "exercise": Cause.ASSIGNMENT,
+    "transfer": Cause.TRANSFER,
+}
+
+
 @pytest.mark.parametrize("what", CHANGES)
 def test_A17_scenario_the_broker_changes_a_position(what: str, tmp_path: Path) -> None:
     """Closed, taken or delivered by the broker: seen and told, and no order is sent against it, today or tomorrow."""
@@ -137,7 +146,7 @@ def test_A17_scenario_the_broker_changes_a_position(what: str, tmp_path: Path) -
         assert scene.held("IBM") + seen == true or SYMBOLS["IBM"] in scene.state.quarantines
         row = next(row for row in scene.status()["positions"] if row["symbol"] == "IBM")
         assert row["account"] == str(true) and (row["outside"] != "0" or row["quarantined"])
-        assert what != "liquidation" or SYMBOLS["IBM"] in scene.state.quarantines
+        assert scene.state.quarantines[SYMBOLS["IBM"]].cause is CAUSES[what]
         await scene.run_job("rebalance")
         await scene.traded(decisions=3)
         await asyncio.sleep(HOUR)
@@ -180,19 +189,23 @@ def test_A18_scenario_the_instrument_in_doubt_is_held_and_the_rest_trades_on(tmp
     scenario(story, tmp_path, {"strategies": [daily]})
 
 
-def test_A19_scenario_orders_of_strangers_are_counted_and_never_touched(tmp_path: Path) -> None:
-    """By hand and by another client, one even under our order id: shown, exposure, and left alone by every verb."""
+@pytest.mark.parametrize("order_ref", ["somebody else's", ""])
+def test_A19_scenario_orders_of_strangers_are_counted_and_never_touched(order_ref: str, tmp_path: Path) -> None:
+    """By hand and by another client, one even under our order id: shown, exposure, and left alone by every verb.
+
+    A program that gives its orders no reference is known by its client id alone.
+    """
 
     async def story(scene: Scene, witness: Witness) -> None:
         exchange = scene.gateway.desk.exchange
         await scene.till(14, 31)
         scene.gateway.trade_by_hand("AAPL", "BUY", Decimal(4000), limit=Decimal(40))
-        exchange.place(ticket(scene, order_id=2001, symbol="IBM"))
+        exchange.place(ticket(scene, order_id=2001, symbol="IBM", order_ref=order_ref))
         await asyncio.sleep(5)
         scene.start()
         await scene.until(lambda: scene.facts(m.RebalanceDecided), what="the rebalance")
         assert [seen.values["orderId"] for seen in witness.placed("IBM")][:1] in ([2001], [2002])
-        exchange.place(ticket(scene, order_id=2002, symbol="IBM"))
+        exchange.place(ticket(scene, order_id=2002, symbol="IBM", order_ref=order_ref))
         await asyncio.sleep(5 * MINUTE)
         await scene.ask("reconcile")
         await scene.settled()
@@ -225,20 +238,22 @@ def only_quantity(witness: Witness, symbol: str) -> Decimal:
     return quantity
 
 
-def ticket(scene: Scene, *, order_id: int, symbol: str) -> Ticket:
+def ticket(
+    scene: Scene, *, order_id: int, symbol: str, order_ref: str, client_id: int = 77, shares: int = 700
+) -> Ticket:
     """A buy far below the market by another client of the API."""
     instrument = scene.gateway.desk.market.find(symbol)
     assert instrument is not None
     return Ticket(
         order_id=order_id,
-        client_id=77,
+        client_id=client_id,
         account=ACCOUNT,
         instrument=instrument,
         action="BUY",
-        quantity=Decimal(700),
+        quantity=Decimal(shares),
         order_type="LMT",
         limit=Decimal(20),
-        order_ref="somebody else's",
+        order_ref=order_ref,
     )
 
 

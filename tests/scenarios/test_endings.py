@@ -62,6 +62,29 @@ def test_A11_scenario_a_cancel_of_a_filled_order(code: int, tmp_path: Path) -> N
     )
 
 
+def test_A11_scenario_a_cancel_that_takes_hours_is_asked_for_at_the_pace_of_readings(tmp_path: Path) -> None:
+    """Each further one is answered "too late", which asks for a reading: that one doesn't send the next cancel."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.start()
+        await scene.till(15)
+        order = only(scene.orders(), "IBM")
+        await scene.ask("cancel", "IBM")
+        await scene.until(lambda: 10148 in witness.codes(), seconds=HOUR, what="the answer to the second cancel")
+        await asyncio.sleep(MINUTE)
+        assert len(witness.cancels()) == 2
+        await asyncio.sleep(2 * HOUR)
+        assert states(scene)["IBM"] is OrderState.WORKING
+        assert set(witness.cancels()) == {order.order_id}
+        readings = [event for event in scene.events(m.SnapshotSeen) if event.reason == "reconcile"]
+        assert 8 <= len(witness.cancels()) - 1 <= len(readings)
+        await scene.until(lambda: states(scene)["IBM"] is OrderState.CANCELLED, what="its end")
+        witness.agree()
+
+    slow = Latencies(cancel=3 * HOUR)
+    scenario(story, tmp_path, {"strategies": [plan({"IBM": 0.05})], "execution": RESTING}, latencies=slow)
+
+
 def test_A12_scenario_a_cancel_acknowledged_hours_later(tmp_path: Path) -> None:
     """PendingCancel from one day into the next: the order counts as exposure until the broker says that it is gone."""
 

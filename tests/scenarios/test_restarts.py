@@ -13,6 +13,7 @@ from longwatch.domain.orders import OrderState
 from longwatch.gateway.conduct import Conduct
 from longwatch.journal.reading import read_records
 from tests.daemon.bench import HOUR, MINUTE, Scene, plan
+from tests.scenarios.test_account import ticket
 from tests.scenarios.test_endings import without_money
 from tests.scenarios.witness import RESTING, Witness, only, scenario, states
 
@@ -245,11 +246,18 @@ def test_A10_scenario_one_lost_order_is_no_dialog(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", ["nextValidId is 1", "ids begin again"])
 def test_A20_scenario_order_ids_grow(way: str, tmp_path: Path) -> None:
-    """Rejected orders, restarts of daemon and gateway: no id is used twice, no 103 is heard, every order arrives."""
+    """Rejected orders, restarts of daemon and gateway: no id is used twice, no 103 is heard, every order arrives.
+
+    An order of another program under our client id, with a high id, was there before: ours go on above it.
+    """
 
     async def story(scene: Scene, witness: Witness) -> None:
         gateway = scene.gateway
         gateway.faults.low_ids = way == "nextValidId is 1"
+        await scene.till(14, 29)
+        client_id = scene.bench.loaded.settings.ib.client_id
+        before = ticket(scene, order_id=20_000, symbol="GOOG", order_ref="", client_id=client_id, shares=1)
+        gateway.desk.exchange.place(before)
         scene.start()
         await scene.till(14, 32)
         await without_money(scene)
@@ -268,6 +276,7 @@ def test_A20_scenario_order_ids_grow(way: str, tmp_path: Path) -> None:
         assert len(ids) == 3 and all(one < other for one, other in pairwise(ids)), ids
         assert 103 not in witness.codes()
         assert [entry["order_id"] for entry in witness.taken()] == ids
+        assert min(ids) > before.order_id
 
     scenario(
         story, tmp_path, {"strategies": [plan({"IBM": 0.4})]}, conduct=Conduct(ids_restart=way == "ids begin again")
