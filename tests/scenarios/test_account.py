@@ -146,7 +146,8 @@ def test_A17_scenario_the_broker_changes_a_position(what: str, tmp_path: Path) -
         assert scene.held("IBM") + seen == true or SYMBOLS["IBM"] in scene.state.quarantines
         row = next(row for row in scene.status()["positions"] if row["symbol"] == "IBM")
         assert row["account"] == str(true) and (row["outside"] != "0" or row["quarantined"])
-        assert scene.state.quarantines[SYMBOLS["IBM"]].cause is CAUSES[what]
+        quarantine = scene.state.quarantines.get(SYMBOLS["IBM"])
+        assert quarantine is not None and quarantine.cause is CAUSES[what]
         await scene.run_job("rebalance")
         await scene.traded(decisions=3)
         await asyncio.sleep(HOUR)
