@@ -390,8 +390,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "A17",
         "what the broker did to a position is told from what it did to cash",
         "domain/reconciliation/breaks.py",
-        "        cause = likely_cause(state, row, cash_moved(state, event, state.compared))\n",
-        "        cause = likely_cause(state, row, None)\n",
+        "        state, [row for row in rows if row.con_id not in known], cash_moved(state, event, state.compared)\n",
+        "        state, [row for row in rows if row.con_id not in known], None\n",
     ),
     _out(
         "A18",
