@@ -19,7 +19,7 @@ from longwatch.domain.portfolio.sizing import Clamp
 from longwatch.domain.portfolio.wanted import Wanted
 from longwatch.domain.quotes import Quote
 from longwatch.domain.risk.proposal import Proposal
-from longwatch.domain.state import State
+from longwatch.domain.state import State, put_order
 from tests.domain.test_caps import QUOTE, proposal
 from tests.domain.test_exposure import order, state_of
 from tests.domain.test_holds import aim, hold_back, two
@@ -29,6 +29,7 @@ from tests.domain.world import (
     DAY,
     EQUITY,
     MONDAY,
+    PRICES,
     SESSION,
     SESSIONS,
     SETTINGS,
@@ -528,3 +529,115 @@ def test_an_open_order_of_somebody_else_is_none_of_these() -> None:
     world.targets(AAA="0.1")
     step = world.rebalance()
     assert of_kind(step.facts, m.OrderCancelAsked) == []
+
+
+# ── one symbol beside another ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_single_share_is_bought_after_what_is_sold() -> None:
+    """By size it is nothing, and a purchase all the same."""
+    world = World.ready()
+    world.finish(world.one(BBB="0.2"))
+    world.wait(10)
+    world.snapshot()
+    orders = world.trade(AAA="0.001", BBB="0.1")
+    assert [(one.symbol, one.side, one.quantity) for one in orders] == [
+        ("BBB", Side.SELL, D(200)),
+        ("AAA", Side.BUY, D(1)),
+    ]
+
+
+def test_each_that_waits_and_each_that_has_no_size_is_counted() -> None:
+    """Two that have to end first; two that are held and have no price to be sized by."""
+    world = World.ready()
+    for one in world.trade(AAA="0.2", BBB="0.2"):
+        world.acknowledge(one.intent)
+        world.fill(one.intent, 50, str(one.limit_price))
+    world.targets(AAA="0", BBB="0")
+    (decided,) = of_kind(world.rebalance().facts, m.RebalanceDecided)
+    assert (decided.refused, decided.waiting) == (2, 2)
+    world = World.ready()
+    for one in world.trade(AAA="0.2", BBB="0.2"):
+        world.finish(one.intent, str(PRICES[one.symbol]))
+    world.wait(10)
+    world.snapshot()
+    del world.prices["AAA"], world.prices["BBB"]
+    world.targets(CCC="0.1")
+    step = world.rebalance()
+    (decided,) = of_kind(step.facts, m.RebalanceDecided)
+    assert decided.refused == len(of_kind(step.facts, m.TradeRefused)) == 2
+
+
+def test_what_a_flatten_can_not_close_yet_is_told() -> None:
+    """Without a quote its limit lies nowhere: a person must know which shares stay."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000")
+    step = world.rebalance(quotes=())
+    (refused,) = of_kind(step.facts, m.TradeRefused)
+    assert (refused.check, refused.wanted) == ("quote", -100)
+    assert [one.key for one in of_kind(step.effects, m.RaiseAlert)] == ["not_flattened"]
+
+
+def test_a_weight_made_smaller_is_told_with_its_decision() -> None:
+    """The clamp of a target bears the run it was made in."""
+    world = World.ready()
+    world.targets(AAA="0.5")
+    clamps = of_kind(world.rebalance().facts, m.TradeClamped)
+    assert {(one.run_id, one.symbol) for one in clamps} == {("rebalance@1", "AAA")} and clamps
+
+
+def test_what_changes_hands_among_strategies_is_told_whole() -> None:
+    """The instrument, the price it was sized at, the decision, and each one's shares; of one strategy there is none."""
+    world = two()
+    world.prices["AAA"] = D(110)
+    aim(world, left={}, right={"AAA": "0.66"})
+    world.wait(1)
+    world.snapshot(cash=D(70_000))
+    moves = (("left", D(-100)), ("right", D(100)))
+    (moved,) = of_kind(world.rebalance().facts, m.PartsCrossed)
+    assert replace(moved, moves=tuple(sorted(moved.moves))) == m.PartsCrossed(
+        con_id=1, symbol="AAA", moves=moves, price=D(110), run_id=f"rebalance@{world.runs}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ends", "quarantined", "waits"), [(True, True, False), (True, False, True), (False, True, True)]
+)
+def test_what_has_ended_and_is_never_told_is_waited_for_until_that_is_a_quarantine(
+    ends: bool, quarantined: bool, waits: bool
+) -> None:
+    """All of it must have ended; a quarantine of something that works is waited for."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.1"))
+    intent = world.one(AAA="0.2")
+    world.acknowledge(intent)
+    if ends:
+        put_order(world.state, replace(world.order(intent), ending=OrderState.FILLED, reported=D(100)))
+    if quarantined:
+        world.state.quarantines[1] = m.QuarantineSet(con_id=1, symbol="AAA", reason="untold", tech=world.now)
+    world.targets(AAA="0")
+    facts = world.rebalance().facts
+    assert ("opposite_order" in {fact.check for fact in of_kind(facts, m.TradeRefused)}) is waits
+
+
+@pytest.mark.parametrize(
+    ("side", "purpose", "trade", "order_id", "is_asked"),
+    [
+        (Side.BUY, Purpose.ENTRY, -1, 5, True),
+        (Side.BUY, Purpose.ENTRY, 1, 5, True),
+        (Side.SELL, Purpose.STOP, -1, 5, False),  # it has been triggered: it sells what is held
+        (Side.BUY, Purpose.STOP, 1, 5, False),
+        (Side.SELL, Purpose.STOP, 1, 5, True),
+        (Side.BUY, Purpose.ENTRY, -1, None, False),  # it was never sent
+    ],
+)
+def test_what_is_in_the_way_is_asked_to_end_unless_it_ends_by_itself(
+    side: Side, purpose: Purpose, trade: int, order_id: int | None, is_asked: bool
+) -> None:
+    """And unless there is nothing to cancel; two of them are named together."""
+    against = [order(1, 10, side, purpose=purpose, order_id=order_id), order(2, 10, cancel_asked=True)]
+    facts = list(trading._withdraw(state_of(*against), "r@1", wanted(trade), against))
+    assert [fact.intent for fact in of_kind(facts, m.OrderCancelAsked)] == ([1] if is_asked else [])
+    (refused,) = of_kind(facts, m.TradeRefused)
+    assert refused.observed == ", ".join(one.ref for one in against)
