@@ -443,6 +443,8 @@ def test_room_that_sells_under_way_will_make_is_waited_for(kind: str, sale: bool
     assert isinstance(last, m.TradeRefused) and last.check == "max_gross_exposure"
     text = "AAA: max_gross_exposure leaves room only once the sells under way have filled"
     assert ((last.limit, last.text) == (trading.WAITING, text)) is waits
+    # The sale of 10 at 105 counts as well: nobody knows yet that it closes.
+    assert last.observed == ("0.0730" if sale else "0.0625")
     assert last.wanted == 50 and len(found) == 1
 
 
@@ -480,6 +482,17 @@ def test_an_order_is_all_that_was_judged_and_decided() -> None:
         allocations=(Allocation(strategy="trend", quantity=D(100)),),
         created_at=world.now,
     )
+
+
+def test_an_entry_that_waits_for_its_price_has_it_and_is_decided_at_the_middle_of_the_market() -> None:
+    """Its contract goes with it."""
+    world = World.ready(replace(SETTINGS, order_type="STP LMT"))
+    world.targets(AAA="0.1")
+    step = world.rebalance(quotes=tuple(replace(one, bid=D("100.02"), ask=D("100.06")) for one in world.quotes()[:1]))
+    (effect,) = of_kind(step.effects, m.SubmitOrder)
+    made = effect.order
+    assert (made.stop_price, made.limit_price, made.decision_price) == (D("100.57"), D("100.77"), D("100.04"))
+    assert effect.instrument == world.state.instruments["AAA"]
 
 
 def test_without_a_middle_of_the_market_the_sizing_price_is_the_decisions() -> None:
