@@ -443,7 +443,7 @@ def test_room_that_sells_under_way_will_make_is_waited_for(kind: str, sale: bool
     assert isinstance(last, m.TradeRefused) and last.check == "max_gross_exposure"
     text = "AAA: max_gross_exposure leaves room only once the sells under way have filled"
     assert ((last.limit, last.text) == (trading.WAITING, text)) is waits
-    # The sale of 10 at 105 counts as well: nobody knows yet that it closes.
+    # Nothing is held of what is sold, so at worst its 10 at 105 are a short.
     assert last.observed == ("0.0730" if sale else "0.0625")
     assert last.wanted == 50 and len(found) == 1
 
