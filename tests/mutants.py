@@ -56,7 +56,7 @@ BESIDE = {
     "certificate": ("readiness", "limits"),
     "profits": ("take_profit", "profit_rules"),
     "rebalance": ("risk", "sizing", "targets", "wanted", "shrunk", "verbs", "caps", "portfolio"),
-    "stops": ("revived",),
+    "stops": ("revived", "stops_kept", "unprotected"),
     "stop_levels": ("protection",),
     "protection": ("unprotected",),
     "breaker": ("breaker_rules", "risk"),

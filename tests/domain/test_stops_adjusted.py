@@ -256,3 +256,208 @@ def test_an_order_is_overtaken_by_what_its_stop_has_done_meanwhile(
     rest = [stop(number, 60, oca_group="g", **one) for number, one in enumerate(group, 1)]
     state = grouped(mine, *rest)
     assert stops.overtaken(state, mine) == why
+
+
+# ── a stop that works ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def working(intent: int = 1, quantity: int = 60, **fields: Any) -> Order:
+    """As the broker has it, known by one number."""
+    known = {"perm_ids": (9000 + intent,), "order_id": 4 + intent, "client_id": 1, "handed": True, "epoch": 1}
+    return stop(intent, quantity, **(known | {"oca_group": "g"} | fields))
+
+
+def terms(*orders: Order, held: int = 60, **fields: Any) -> list[Any]:
+    """What is asked for of the first of these orders, in a daemon that is ready."""
+    state = resting(*orders, held=held)
+    ready_as(state)
+    state.epoch = 1
+    state.by_order_id = {(1, one.order_id): one.intent for one in orders if one.order_id is not None}
+    for name, value in fields.items():
+        setattr(state, name, value)
+    event = m.TimeReached(at=NOW, tech=state.compared.tech if state.compared else NOW)
+    return list(stops._changed(state, orders[0], AAA, D(abs(held)), event))
+
+
+def sells(intent: int, quantity: int, **fields: Any) -> Order:
+    """An exit at work beside the stop's group, or in it."""
+    return order(intent, quantity, Side.SELL, **({"purpose": Purpose.REDUCE} | fields))
+
+
+@pytest.mark.parametrize(
+    ("rest", "quantity"),
+    [
+        ((), 60),
+        ((sells(2, 20),), 40),
+        ((sells(2, 20), sells(3, 10)), 30),
+        ((sells(2, 20, con_id=2),), 60),  # another instrument's
+        ((order(2, 20),), 60),  # a purchase
+        ((sells(2, 20, oca_group="g"),), 60),  # what it fills the broker takes from the stop
+        ((sells(2, 20, oca_group="h"),), 40),
+        ((sells(2, 20, oca_group="g", reported=D(5)),), 55),  # that it has already
+    ],
+)
+def test_a_stop_is_for_what_no_other_order_of_ours_can_sell(rest: tuple[Order, ...], quantity: int) -> None:
+    """It is given its size by modification, with the reason; where it has it nothing is asked."""
+    facts = terms(working(), *rest)
+    if quantity == 60:
+        assert facts == []
+        return
+    (asked,) = changes_of(facts)
+    assert (asked.intent, asked.change.quantity, asked.change.stop_price) == (1, D(quantity), D(95))
+    assert asked.change.reason == f"{quantity} behind 95 (5 % below 100)"
+    assert [one.instrument for one in of_kind(facts, m.ModifyOrder)] == [AAA]
+
+
+def test_a_stop_goes_when_other_orders_sell_all_that_is_held() -> None:
+    """What it has filled itself is not open again."""
+    for first, rest in ((working(), sells(2, 60)), (working(filled=D(10)), sells(2, 60))):
+        facts = terms(first, rest)
+        assert asked_to_go(facts) == {1: "other orders sell all that is held"}
+        assert [one.intent for one in of_kind(facts, m.CancelOrder)] == [1]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stop_levels": {}},
+        {"stop_levels": {1: replace(resting().stop_levels[1], level=None)}},
+        {"backend_up": False},
+        {"verbs": {m.Verb.FLATTEN: m.VerbSet(verb=m.Verb.FLATTEN, on=True, by="", reason="")}},
+    ],
+)
+def test_a_stop_is_left_as_it_is_without_a_level_or_while_it_can_not_be_changed(fields: dict[str, Any]) -> None:
+    """Nobody knows where it is to lie, or it could not be told."""
+    assert terms(working(quantity=50), **fields) == []
+
+
+@pytest.mark.parametrize("verb", [m.Verb.PAUSE, m.Verb.HALT])
+def test_a_stop_is_changed_under_what_lets_stops_leave(verb: m.Verb) -> None:
+    """A pause and a halt protect what is held."""
+    facts = terms(working(quantity=50), verbs={verb: m.VerbSet(verb=verb, on=True, by="", reason="")})
+    assert [one.change.quantity for one in changes_of(facts)] == [D(60)]
+
+
+def test_a_fill_told_by_the_status_alone_is_waited_for() -> None:
+    """What it has sold is not known yet."""
+    assert terms(working(quantity=50, reported=D(5))) == []
+
+
+# ── a new one ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("fields", "ended"),
+    [
+        ({"state": OrderState.CANCELLED}, True),
+        ({"state": OrderState.EXPIRED}, True),
+        ({"state": OrderState.ABSENT, "perm_ids": (9001,)}, True),
+        ({"state": OrderState.ABSENT, "perm_ids": ()}, False),  # it was never there
+        ({"state": OrderState.REJECTED}, False),
+        ({"state": OrderState.CANCELLED, "cancel_asked": True}, False),
+        ({"state": OrderState.CANCELLED, "probed": True, "sent_at": NOW, "moved_at": NOW}, False),
+        ({"state": OrderState.CANCELLED, "probed": True, "sent_at": NOW, "moved_at": NOW + stops.A_PROBE}, True),
+        ({"state": OrderState.CANCELLED, "probed": True}, True),
+    ],
+)
+def test_a_stop_was_ended_by_the_broker_if_nobody_of_us_asked_for_it(fields: dict[str, Any], ended: bool) -> None:
+    """One that was only probed for ended by that, if it ended within the hour."""
+    last = stop(1, 60, **fields)
+    assert stops._was_ended(grouped(last), last) is ended
+
+
+@pytest.mark.parametrize(
+    ("began", "took", "moved", "is_read"),
+    [
+        (START, 5, START, True),  # begun at the very instant it ended
+        (START, 5, START + timedelta(seconds=1), False),
+        (START, 5, None, False),
+        (SESSIONS[1].open_at, 5, START - timedelta(hours=3), True),
+        (SESSIONS[1].open_at - timedelta(seconds=1), 5, START - timedelta(hours=3), False),
+        (SESSIONS[1].close_at - timedelta(seconds=1), 5, START, True),
+    ],
+)
+def test_a_reading_shows_what_became_of_a_stop_if_it_began_after_its_end_in_a_session(
+    began: Any, took: int, moved: Any, is_read: bool
+) -> None:
+    """However long it took."""
+    end = began + timedelta(seconds=took)
+    event = m.SnapshotSeen(
+        at=end,
+        tech=end,
+        started_tech=began,
+        reason="",
+        positions=(),
+        open_perm_ids=(),
+        completed_perm_ids=(),
+        exec_ids=(),
+        net_liquidation=None,
+        cash=None,
+    )
+    last = stop(1, 60, moved_at=moved, state=OrderState.CANCELLED)
+    assert stops.is_read_since(State(sessions=SESSIONS), last, event) is is_read
+    assert not stops.is_read_since(State(sessions=SESSIONS), last, m.TimeReached(at=end, tech=end))
+
+
+@pytest.mark.parametrize(("con_id", "is_reading", "asks"), [(1, False, True), (1, True, False), (2, False, False)])
+def test_a_fill_that_a_reading_should_have_shown_asks_for_another_one(
+    con_id: int, is_reading: bool, asks: bool
+) -> None:
+    """In this very instrument, and not because of the reading itself; until then there is no stop for it."""
+    state = resting(held=0)
+    ready_as(state)
+    assert state.compared is not None and state.compared.at is not None
+    state.fills = {
+        "1": Fill(
+            exec_id="1",
+            intent=1,
+            con_id=con_id,
+            symbol="?",
+            quantity=D(60),
+            price=D(100),
+            executed_at=state.compared.at - timedelta(hours=1),
+            tech=state.compared.tech + timedelta(seconds=1),
+        )
+    }
+    world, _ = holding(FIXED)
+    event = next(one for one, _ in reversed(world.steps) if isinstance(one, m.SnapshotSeen)) if is_reading else EVENT
+    facts = list(stops._placed(state, AAA, D(60), event))
+    reason = "a fill of AAA was told after the account was read"
+    assert facts == ([m.RequestSnapshot(reason=reason)] if asks else [])
+
+
+def test_a_take_profit_that_trades_is_told_by_its_own_words() -> None:
+    """And a fill of somebody else's by none."""
+    state = resting(stop(1, 60, purpose=Purpose.PROFIT, limit_price=D(110), stop_price=None))
+    fact = m.FillBooked(
+        exec_id="1",
+        intent=1,
+        con_id=1,
+        symbol="AAA",
+        side=Side.SELL,
+        quantity=D(20),
+        price=D("110.01"),
+        executed_at=NOW,
+        tech=NOW,
+    )
+    (alert,) = of_kind(list(stops.after_fill(state, fact, EVENT)), m.RaiseAlert)
+    assert (alert.key, alert.text) == ("profit_taken", "AAA: profit taken at 110, 20 at 110.01 so far")
+    assert list(stops.after_fill(state, replace(fact, intent=None), EVENT)) == []
+    assert list(stops.after_fill(state, replace(fact, quantity=D(0)), EVENT)) == []
+
+
+def test_what_is_unprotected_is_metered_by_the_name_of_what_is_held() -> None:
+    """The contract's, or else the book's; without a rule nothing of it lacks a stop."""
+    own = (("AAA", StopRule(fraction=D("0.05"))),)
+    for instruments, symbols, lacks in (
+        ({"AAA": AAA}, own, 60),
+        ({}, own, 60),
+        ({"AAA": AAA}, (), 0),
+    ):
+        state = resting(held=60, stop=None, stops_of_symbols=symbols)
+        state.instruments, state.stop_levels = instruments, {}
+        facts = of_kind(list(stops._metered(state, 1, EVENT)), m.ProtectionSet)
+        assert [(fact.symbol, fact.unprotected) for fact in facts] == ([("AAA", D(lacks))] if lacks else [])
+    state = resting(held=0)
+    state.instruments, state.book, state.stop_levels = {}, {}, {}
+    assert of_kind(list(stops._metered(state, 1, EVENT)), m.ProtectionSet) == []
