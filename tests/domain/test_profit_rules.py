@@ -129,14 +129,23 @@ def test_it_is_sent_within_a_session_but_for_its_last_minute(at: object, places:
     assert bool(profits(world.snapshot())) is places
 
 
-def test_it_is_not_sent_where_a_stop_or_an_exit_may_not_be() -> None:
-    """In this very instrument: another's quarantine is no matter of it."""
-    for con_id, places in ((1, False), (2, True)):
-        world, _ = holding(PAIR)
-        world.state.quarantines[con_id] = m.QuarantineSet(
-            con_id=con_id, symbol="?", reason="found", cause=Cause.OURS_UNKNOWN, tech=world.now
-        )
-        assert bool(profits(world.snapshot())) is places
+@pytest.mark.parametrize(
+    ("con_id", "cause", "places"),
+    [
+        (1, Cause.OURS_UNKNOWN, False),
+        (1, Cause.UNEXPLAINED, False),
+        (2, Cause.OURS_UNKNOWN, True),
+        (2, Cause.UNEXPLAINED, True),
+    ],
+)
+def test_it_is_not_sent_where_a_stop_or_an_exit_may_not_be(con_id: int, cause: Cause, places: bool) -> None:
+    """In this very instrument: another's quarantine is no matter of it, and a pause lets it leave."""
+    world, _ = holding(PAIR)
+    world.state.quarantines[con_id] = m.QuarantineSet(
+        con_id=con_id, symbol="?", reason="found", cause=cause, tech=world.now
+    )
+    world.state.verbs[m.Verb.PAUSE] = m.VerbSet(verb=m.Verb.PAUSE, on=True, by="", reason="")
+    assert bool(profits(world.snapshot())) is places
 
 
 # ── moved ───────────────────────────────────────────────────────────────────────────────────────────────────────────

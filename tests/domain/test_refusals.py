@@ -336,6 +336,9 @@ def test_shares_and_orders_of_others_are_in_the_way_while_nobody_knows_their_pri
     state.outside[7] = ("HHH", D(-4))
     refusal = permits.check_others_priced(state, proposal())
     assert refusal is not None and "HHH, -4 shares that are not ours, has" in refusal.text
+    state.account_costs[7] = D(3)
+    assert permits.check_others_priced(state, proposal()) is None
+    del state.account_costs[7]
     state.judged["HHH"] = judged("AAA")
     assert permits.check_others_priced(state, proposal()) is None
 
