@@ -241,7 +241,16 @@ def test_a_drift_within_the_band_is_left(trade: int, band: str, least: int, flat
 
 @pytest.mark.parametrize(
     ("held", "trade", "reduces"),
-    [(0, 5, False), (5, 5, False), (5, -5, True), (-5, 5, True), (-5, -5, False), (0, -5, False)],
+    [
+        (0, 5, False),
+        (5, 5, False),
+        (5, -5, True),
+        (-5, 5, True),
+        (-5, 1, True),
+        (5, 1, False),
+        (-5, -5, False),
+        (0, -5, False),
+    ],
 )
 def test_what_makes_a_holding_smaller_reduces(held: int, trade: int, reduces: bool) -> None:
     assert trading._reduces(wanted(trade, held)) is reduces
@@ -654,3 +663,36 @@ def test_what_is_in_the_way_is_asked_to_end_unless_it_ends_by_itself(
     assert [fact.intent for fact in of_kind(facts, m.OrderCancelAsked)] == ([1] if is_asked else [])
     (refused,) = of_kind(facts, m.TradeRefused)
     assert refused.observed == ", ".join(one.ref for one in against)
+
+
+def test_a_purchase_at_work_makes_no_room_to_wait_for() -> None:
+    """The refusal is the cap's."""
+    state = with_settings(max_gross_exposure=D("0.05"), max_weight=D(9), min_order_value=D(5_000))
+    works = state_of(order(1, 10, con_id=2, symbol="BBB"), held=0)
+    (refused,) = fitted(replace(works, settings=state.settings, equity=state.equity, sessions=SESSIONS), proposal())
+    assert refused.limit == "0.05"
+
+
+def test_a_short_sale_joins_no_group() -> None:
+    """It opens, whatever stop rests on its side."""
+    rests = order(
+        1, 100, Side.SELL, purpose=Purpose.STOP, order_type=OrderType.STOP, limit_price=None, stop_price=D(95)
+    )
+    state = state_of(replace(rests, oca_group="lw:k7q2:1", perm_ids=(9001,), state=OrderState.WORKING))
+    state.settings = SETTINGS
+    assert intended(state, proposal(Side.SELL)).oca_group == ""
+
+
+def test_that_a_quote_was_delayed_is_a_fact_of_the_order() -> None:
+    """Beside the order that was decided on it."""
+    world = World.ready(replace(SETTINGS, allow_delayed_data=True))
+    world.targets(AAA="0.1")
+    step = world.rebalance(quotes=tuple(replace(one, market_data_type=3) for one in world.quotes()))
+    assert of_kind(step.facts, m.DelayedDataUsed) == [m.DelayedDataUsed(intent=1, symbol="AAA", market_data_type=3)]
+
+
+def test_shortly_before_the_close_a_trade_is_one_for_its_auction() -> None:
+    """At no price of its own."""
+    state = with_settings(at_close="moc", at_close_minutes=30.0)
+    found = trading.proposal_of(state, due(at=CLOSE - timedelta(minutes=20)), wanted(7), QUOTE)
+    assert (found.order_type, found.limit_price, found.stop_price) == (OrderType.AT_CLOSE, None, None)
