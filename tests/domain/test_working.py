@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import TERMINAL, Change, Order, OrderState, Purpose
+from longwatch.domain.risk.attached import may_trade
 from longwatch.domain.risk.exposure import paid_at_worst, worst_sides, worst_value
 from longwatch.domain.state import State, put_order
 from longwatch.domain.working import AtWork, at_work
@@ -33,16 +34,19 @@ def most(orders: list[Order], side: Side, worth) -> Decimal:
     return sum(groups.values(), D(0))
 
 
-def cost(one: Order) -> Decimal:
-    return one.remaining * one.worst_price
-
-
-def walked(orders: list[Order]) -> AtWork:
+def walked(orders: list[Order], state: State) -> AtWork:
     """An instrument's row of the index, by walking through its live orders."""
+
+    def shares(one: Order) -> Decimal:
+        return may_trade(state, one)
+
+    def cost(one: Order) -> Decimal:
+        return may_trade(state, one) * one.worst_price
+
     return AtWork(
         intents=tuple(one.intent for one in orders),
-        buys=most(orders, Side.BUY, lambda one: one.remaining),
-        sells=most(orders, Side.SELL, lambda one: one.remaining),
+        buys=most(orders, Side.BUY, shares),
+        sells=most(orders, Side.SELL, shares),
         buys_cost=most(orders, Side.BUY, cost),
         sells_cost=most(orders, Side.SELL, cost),
         entries_cost=sum((cost(one) for one in orders if one.purpose is Purpose.ENTRY), D(0)),
@@ -61,7 +65,7 @@ def assert_true(state: State) -> None:
         assert state.made_in[con_id] == tuple(one.intent for one in of_it)
         live = [state.orders[intent] for intent in state.live if state.orders[intent].con_id == con_id]
         assert state.live_in(con_id) == live
-        assert state.at_work.get(con_id) == (walked(live) if live else None)
+        assert state.at_work.get(con_id) == (walked(live, state) if live else None)
     assert state.at_work.keys() | state.made_in.keys() == {one.con_id for one in orders}
 
 
@@ -132,7 +136,7 @@ def test_orders_at_several_prices_count_each_at_its_own(price: int) -> None:
         order(6, 9, Side.SELL, oca_group="g", twin_of=4),
     ]
     state = state_of(*orders)
-    assert state.at_work[1] == walked(orders)
+    assert state.at_work[1] == walked(orders, state)
     at = {side: most(orders, side, lambda one: one.remaining * paid_at_worst(one, D(price))) for side in Side}
     ups, downs = worst_sides(state, {"AAA": D(price)})
     assert (ups[1], downs[1]) == (100 * price + at[Side.BUY], 100 * price - at[Side.SELL])
@@ -167,3 +171,60 @@ def test_a_row_is_of_the_orders_as_they_are() -> None:
     assert [row.intents for row in rows] == [(1, 2), (1, 2), (1, 2), (1, 2), (2,), (2, 1)]
     assert [row.buys for row in rows] == [15, 11, 15, 15, 5, 15]
     assert at_work([first]).entries_cost == 1050
+
+
+CHANGE = Change(number=1, quantity=D(70), limit_price=D(110), stop_price=None, asked_at=START)
+
+
+@pytest.mark.parametrize(
+    ("former", "fields"),
+    [
+        ({}, {"filled": D(4)}),
+        ({}, {"quantity": D(12)}),
+        ({}, {"change": CHANGE}),
+        ({"change": CHANGE}, {"change": None}),
+        ({}, {"limit_price": D(107)}),
+        ({"limit_price": None, "stop_price": D(108)}, {"stop_price": D(109)}),
+        ({"limit_price": None}, {"decision_price": D(101)}),
+        ({"oca_group": "g"}, {"oca_group": ""}),
+        ({"oca_group": "g"}, {"twin_of": 2}),
+        ({}, {"purpose": Purpose.REDUCE}),
+        ({}, {"side": Side.SELL}),
+    ],
+)
+def test_a_row_is_made_anew_for_each_thing_that_it_is_made_of(
+    former: dict[str, object], fields: dict[str, object]
+) -> None:
+    """Of an order that goes on living, with others of its instrument and group beside it."""
+    state = state_of(order(1, 10, **former), order(2, 40, oca_group="g"), order(3, 1))
+    assert_true(state)
+    before = state.at_work[1]
+    put_order(state, replace(state.orders[1], **fields))  # type: ignore[arg-type]
+    assert_true(state)
+    assert state.at_work[1] != before
+
+
+@pytest.mark.parametrize(
+    ("entry", "stop", "sells"),
+    [
+        ({}, {}, 0),
+        ({"filled": D(4)}, {}, 4),
+        ({"state": OrderState.CANCELLED, "filled": D(4)}, {}, 10),
+        ({}, {"quantity": D(12)}, 2),
+        ({}, {"quantity": D(8)}, 0),
+        ({}, {"twin_of": 2}, 10),
+        ({}, {"attached_to": None}, 10),
+        ({"intent": 9}, {}, 10),
+    ],
+)
+def test_a_stop_that_left_with_its_entry_counts_beyond_what_that_has_left(
+    entry: dict[str, object], stop: dict[str, object], sells: int
+) -> None:
+    """In shares, at its own price; one that is a second order at the broker, or is with no entry, counts in full."""
+    fields = {"purpose": Purpose.STOP, "limit_price": None, "stop_price": D(95), "attached_to": 1}
+    held = replace(order(2, 10, Side.SELL, decision_price=D(96)), **(fields | stop))  # type: ignore[arg-type]
+    state = state_of(replace(order(1, 10), **entry), held)  # type: ignore[arg-type]
+    assert_true(state)
+    assert (state.at_work[1].sells, state.at_work[1].sells_cost) == (sells, sells * 96)
+    _, downs = worst_sides(state, {"AAA": D(100)})
+    assert downs[1] == 100 * 100 - sells * 100
