@@ -553,3 +553,18 @@ def test_an_order_that_is_too_small_stays_so_however_it_is_enlarged() -> None:
     world = working()
     world.hear(m.ConfigLoaded, settings=replace(world.settings, min_order_value=D(20_000)), sha256="larger")
     assert refusal(ask(world, "1 110 - -")).check == "min_order_value"
+
+
+@pytest.mark.parametrize(("kind", "is_sent"), [("MKT", True), ("LMT", False)])
+def test_a_market_order_of_a_flatten_may_be_enlarged_again_without_a_quote(kind: str, is_sent: bool) -> None:
+    """It takes whatever price there is; a limit has to be judged by one."""
+    world = World.ready(replace(SETTINGS, adopt_existing=True, flatten_order_type=kind), AAA=100)
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000")
+    (intent,) = [one.order.intent for one in of_kind(world.rebalance().effects, m.SubmitOrder)]
+    world.acknowledge(intent)
+    assert changed(ask(world, f"{intent} 60 - -"))
+    world.hear(m.OrderHanded, intent=intent, change=1)
+    world.open_order(intent, quantity=D(60))
+    step = world.take(replace(asking(world, f"{intent} 100 - -"), quotes=()))
+    assert (changed(step) is not None) == is_sent
+    assert is_sent or refusal(step).check == "quote"
