@@ -56,7 +56,7 @@ BESIDE = {
     "certificate": ("readiness", "limits"),
     "profits": ("take_profit", "profit_rules"),
     "rebalance": ("risk", "sizing", "targets", "wanted", "shrunk", "verbs", "caps", "portfolio"),
-    "stops": ("revived", "stops_kept", "unprotected"),
+    "stops": ("revived", "stops_kept", "unprotected", "attached"),
     "stop_levels": ("protection",),
     "protection": ("unprotected",),
     "breaker": ("attached", "breaker_rules", "risk"),

@@ -42,7 +42,14 @@ def resting(*orders: Order, held: int = 60, **settings: Any) -> State:
 
 
 def adjusted(state: State, held: int = 60) -> list[Any]:
-    return list(stops._adjusted(state, AAA, D(held), EVENT))
+    """What is done in a daemon that is ready, up to an order that is intended."""
+    ready_as(state)
+    found: list[Any] = []
+    for item in stops._adjusted(state, AAA, D(held), EVENT):
+        found.append(item)
+        if isinstance(item, m.OrderIntended):
+            break
+    return found
 
 
 def asked_to_go(facts: list[Any]) -> dict[int, str]:
@@ -54,7 +61,7 @@ def asked_to_go(facts: list[Any]) -> dict[int, str]:
 
 def test_of_several_stops_the_largest_is_kept() -> None:
     """The others go first; the one kept is given its size when they are gone."""
-    state = resting(stop(1, 20), stop(2, 50), stop(3, 30), held=60)
+    state = resting(working(1, 20), working(2, 50, oca_group="h"), working(3, 30, oca_group="i"))
     facts = adjusted(state)
     why = "another stop rests for these shares"
     assert asked_to_go(facts) == {1: why, 3: why}
@@ -75,7 +82,7 @@ def test_a_stop_on_the_wrong_side_goes_and_nothing_is_placed_beside_it(side: Sid
 
 def test_where_one_is_of_no_use_and_one_is_each_has_its_reason() -> None:
     """And the one that is of use is left as it is for now, also where its size is wrong."""
-    facts = adjusted(resting(stop(1, 60, side=Side.BUY), stop(2, 50)))
+    facts = adjusted(resting(working(1, 60, side=Side.BUY), working(2, 50, oca_group="h")))
     assert asked_to_go(facts) == {1: "it is of no use to what the account shows to be held"}
     assert changes_of(facts) == []
 
@@ -91,20 +98,19 @@ def test_without_a_holding_or_a_rule_every_stop_goes() -> None:
 @pytest.mark.parametrize("fields", [{"cancel_asked": True}, {"ending": OrderState.CANCELLED}])
 def test_one_that_is_going_is_waited_for_and_not_asked_again(fields: dict[str, Any]) -> None:
     """Alone, or beside one that stands and is too small."""
-    for others in ((), (stop(2, 50),)):
-        facts = adjusted(resting(stop(1, 60, **fields), *others))
-        assert facts == []
+    for others in ((), (working(2, 50, oca_group="h"),)):
+        assert adjusted(resting(working(1, 60, **fields), *others)) == []
+    # Without it each of these would be a step.
+    assert [type(one) for one in adjusted(resting())] == [m.OrderIntended]
+    assert changes_of(adjusted(resting(working(2, 50, oca_group="h"))))
     assert adjusted(resting(stop(1, 60, **fields), held=0), 0) == []
 
 
 @pytest.mark.parametrize(("held", "side"), [(60, Side.SELL), (-60, Side.BUY), (1, Side.SELL), (-1, Side.BUY)])
 def test_without_any_one_is_placed_on_the_side_that_closes(held: int, side: Side) -> None:
     """For all that is held, if the daemon is ready."""
-    state = resting(held=held)
-    ready_as(state)
-    first = next(iter(stops._adjusted(state, AAA, D(held), EVENT)))
-    assert isinstance(first, m.OrderIntended)
-    assert (first.order.side, first.order.quantity) == (side, abs(held))
+    (intended,) = of_kind(adjusted(resting(held=held), held), m.OrderIntended)
+    assert (intended.order.side, intended.order.quantity) == (side, abs(held))
 
 
 def ready_as(state: State) -> None:
@@ -114,6 +120,7 @@ def ready_as(state: State) -> None:
         setattr(state, name, getattr(world.state, name))
     state.settings = replace(state.settings, universe=(), account_age_seconds=1e9)
     state.compared = replace(state.compared, differences=()) if state.compared else None
+    state.by_order_id = {(1, one.order_id): number for number, one in state.orders.items() if one.order_id is not None}
 
 
 def test_one_that_the_broker_is_ending_by_itself_is_not_asked_to_go() -> None:
@@ -272,7 +279,6 @@ def terms(*orders: Order, held: int = 60, **fields: Any) -> list[Any]:
     state = resting(*orders, held=held)
     ready_as(state)
     state.epoch = 1
-    state.by_order_id = {(1, one.order_id): one.intent for one in orders if one.order_id is not None}
     for name, value in fields.items():
         setattr(state, name, value)
     event = m.TimeReached(at=NOW, tech=state.compared.tech if state.compared else NOW)
