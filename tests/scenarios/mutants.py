@@ -566,6 +566,20 @@ MUTANTS: tuple[Mutant, ...] = (
         "    if True:\n",
     ),
     _out(
+        "B30",
+        "what stays silent once its farm is back is asked for anew",
+        "broker/lines.py",
+        "            if ticked is None or ticked < silent_since:\n",
+        "            if False:\n",
+    ),
+    _out(
+        "B30",
+        "without a quote nothing is traded",
+        "domain/risk/pricing.py",
+        '    return Refusal(check="quote", observed="none", limit="bid and ask", text=text)\n',
+        "    return None\n",
+    ),
+    _out(
         "B31",
         "1101 means that subscriptions are gone",
         "broker/codes.py",
@@ -587,11 +601,25 @@ MUTANTS: tuple[Mutant, ...] = (
         "",
     ),
     _out(
+        "B33",
+        "without a quote nothing is traded",
+        "domain/risk/pricing.py",
+        '    return Refusal(check="quote", observed="none", limit="bid and ask", text=text)\n',
+        "    return None\n",
+    ),
+    _out(
         "B34",
         "the type of data is checked as it comes",
         "domain/risk/pricing.py",
         '    if kind == LIVE or (state.settings.allow_delayed_data and state.mode != "live"):\n',
         "    if True:\n",
+    ),
+    _out(
+        "B35",
+        "orders of an earlier connection are cancelled by their ids",
+        "domain/order_life/identity.py",
+        "    if order.order_id is None or order.client_id is None or order.client_id != state.client_id:\n",
+        "    if order.order_id is None or order.client_id is None or order.epoch != state.epoch:\n",
     ),
     _out(
         "B36",

@@ -1,4 +1,4 @@
-"""Scenarios B27 to B29, B31 to B34, B36 and B37: data, links and answers that stop, come late or are something else."""
+"""Scenarios B27 to B37: data, links and answers that stop, come late or are something else."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.messages import Link
 from longwatch.domain.orders import OrderState
+from longwatch.gateway.requests.quote_requests import COMPETING
 from tests.daemon.bench import HOUR, MINUTE, Scene, plan
 from tests.scenarios.test_endings import without_money
-from tests.scenarios.witness import Witness, moves, only, scenario, states
+from tests.scenarios.witness import RESTING, Witness, moves, only, scenario, states
 
 GROWING = plan({"AAPL": 0.05, "IBM": 0.05}, {"AAPL": 0.1, "IBM": 0.1})
 TICKS = {"tick", "tickPrice", "tickSize"}
@@ -105,6 +106,29 @@ def _is_down(effect: m.Effect) -> bool:
     return isinstance(effect, m.RaiseAlert) and effect.key == "backend_down" and effect.severity == "critical"
 
 
+def test_B30_scenario_data_that_pause_after_the_nightly_reset(tmp_path: Path) -> None:
+    """1102 says that data go on, and none come: they are asked for anew, and nothing is traded until they are there."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        await wanting_more(scene)
+        scene.gateway.desk.lose_backend()
+        await asyncio.sleep(10 * MINUTE)
+        scene.gateway.faults.withhold = TICKS
+        scene.gateway.desk.restore_backend(data_lost=False)
+        names = asked_for(scene)
+        await scene.until(lambda: not scene.reasons(), what="an open gate")
+        await asyncio.sleep(2 * MINUTE)
+        assert names.count("reqMktData") == 2
+        await scene.run_job("rebalance")
+        assert set(scene.refused().values()) <= {"quote", "quote_age"} and len(scene.refused()) == 2
+        assert len(witness.placed()) == 2
+        scene.gateway.faults.withhold = set()
+        await scene.run_job("rebalance")
+        assert len(witness.placed()) == 4
+
+    scenario(story, tmp_path, {"strategies": [GROWING]})
+
+
 @pytest.mark.parametrize("lost", [True, False], ids=["1101", "1102"])
 def test_B31_scenario_subscriptions_are_renewed_on_1101_alone(lost: bool, tmp_path: Path) -> None:
     """Data lost: every symbol is asked for again, and trades; data kept: nothing is."""
@@ -143,6 +167,27 @@ def test_B32_scenario_a_socket_that_dies_without_a_word(tmp_path: Path) -> None:
     scenario(story, tmp_path, {"ib": beats})
 
 
+def test_B33_scenario_another_session_holds_the_market_data(tmp_path: Path) -> None:
+    """10197 ends every quote: it is noted, nothing is traded on old ones, and they are asked for until they come."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        await wanting_more(scene)
+        scene.gateway.faults.competing_session = True
+        scene.gateway.desk.feeds.end_quotes(10197, COMPETING)
+        await asyncio.sleep(MINUTE)
+        heard = [event for event, _ in scene.steps if isinstance(event, m.NoticeSeen) and event.code == 10197]
+        assert {event.request for event in heard} == {"market data of AAPL", "market data of IBM"}
+        await scene.run_job("rebalance")
+        assert scene.refused() == {"AAPL": "quote", "IBM": "quote"}
+        assert len(witness.placed()) == 2
+        scene.gateway.faults.competing_session = False
+        await asyncio.sleep(2 * MINUTE)
+        await scene.run_job("rebalance")
+        assert len(witness.placed()) == 4
+
+    scenario(story, tmp_path, {"strategies": [GROWING]})
+
+
 @pytest.mark.parametrize("kind", [2, 3, 4])
 def test_B34_scenario_data_that_are_not_live_are_not_taken_for_live(kind: int, tmp_path: Path) -> None:
     """Live data were asked for, and what comes says that it is frozen or delayed: nothing is traded on it."""
@@ -160,6 +205,30 @@ def test_B34_scenario_data_that_are_not_live_are_not_taken_for_live(kind: int, t
         assert not witness.placed()
 
     scenario(story, tmp_path)
+
+
+def test_B35_scenario_orders_are_followed_over_a_reconnect(tmp_path: Path) -> None:
+    """What the library knew ends with its connection: orders work on, fill, and are cancelled as before it."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.start()
+        await scene.till(15)
+        before = {order.ref: (order.state, order.order_id, order.perm_ids) for order in scene.orders()}
+        assert {state for state, _, _ in before.values()} == {OrderState.WORKING}
+        for session in list(scene.gateway.desk.connections):
+            session.abort()
+        await scene.until(lambda: scene.state.link is not Link.READY, what="the end of the link")
+        await scene.until(lambda: scene.state.link is Link.READY, what="the link")
+        await scene.settled()
+        assert {order.ref: (order.state, order.order_id, order.perm_ids) for order in scene.orders()} == before
+        await scene.ask("cancel", "IBM")
+        await scene.till(22)
+        assert states(scene) == {"AAPL": OrderState.FILLED, "IBM": OrderState.CANCELLED}
+        assert scene.truly_held("AAPL") == only(scene.orders(), "AAPL").quantity and not scene.truly_held("IBM")
+        witness.agree()
+        witness.never_twice()
+
+    scenario(story, tmp_path, {"execution": RESTING, "strategies": [plan({"AAPL": 0.3, "IBM": 0.3})]})
 
 
 @pytest.mark.parametrize("replayed", [True, False], ids=["late", "never"])

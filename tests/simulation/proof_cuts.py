@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from longwatch.gateway.events import Event
 from longwatch.journal.codec import EVENTS, FACTS
+from longwatch.simulation import simulate
 from longwatch.simulation.crashes import Account, account_of, is_broken, told
 from longwatch.simulation.cut_judge import COLUMNS, Tally
-from longwatch.simulation.cuts import SELDOM_KINDS, Point
+from longwatch.simulation.cuts import COMMITS, SELDOM_KINDS, Cut, Point
+from longwatch.simulation.scenery import BRISK_SHARES, scenery
 from longwatch.simulation.simulate import Asked
 from tests.proof_page import PAGE, write_part
 from tests.simulation.proof import code_digest
 
 FULL_CUTS, FULL_EACH, FULL_EACH_KIND = 10_000, 500, 10
+WITH_STOPS, BREAKER = (5, 15, 20, 25), "BreakerSet"
+"""Seeds whose runs have protective stops; and the kind of record that notes what the broker has ended."""
+A_MOMENT_BEFORE = timedelta(seconds=30)
 KINDS = sorted((EVENTS.keys() | FACTS.keys()) - SELDOM_KINDS.keys())
 
 
@@ -35,6 +44,8 @@ def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
     parser.add_argument("--kept", type=Path, help="a file of runs done, so that a proof broken off goes on from there")
     asked = parser.parse_args(arguments)
     whole = account_until(asked.first, asked.cuts, asked.workers, asked.kept)
+    if asked.cuts >= FULL_CUTS:
+        whole.add(at_lapses())
     write_part(page, "cuts", "\n".join(section(whole)))
     raise SystemExit("\n".join(failures(whole, is_full=asked.cuts >= FULL_CUTS)) or None)
 
@@ -70,6 +81,32 @@ def lacks(whole: Account, cuts: int) -> bool:
 def run(seed: int) -> dict[str, Any]:
     """One seed's run, as `--json` prints it."""
     return told(account_of(Asked(seed=seed, days=1, faults="none", crash_points="all")))
+
+
+def at_lapses() -> Account:
+    """Cuts at the commits that note a breaker, which no other run meets: the broker lets what rests at it lapse."""
+    whole = Account()
+    for seed in WITH_STOPS:
+        for point in COMMITS:
+            whole.add(at_a_lapse(seed, point))
+            print(f"seed {seed}, {point} of a breaker: {whole.cut_kinds[BREAKER]} cuts", flush=True)
+    return whole
+
+
+def at_a_lapse(seed: int, point: Point, after: timedelta = timedelta(minutes=30)) -> Account:
+    """A run in which what rests at the broker lapses once, so long after its begin, and whose only cut is then."""
+    with tempfile.TemporaryDirectory() as folder:
+        begins = scenery(seed, 1, Path(folder), made_up=BRISK_SHARES, is_brisk=True).begins
+    armed = (after - A_MOMENT_BEFORE).total_seconds()
+    only = Cut(point=point, number=1, wait=armed, rests=False, skip=0, down=1.0, way=0.9, part=0.5, kind=BREAKER)
+    asked = Asked(
+        seed=seed, days=1, faults="none", crash_points="all", events=((begins + after, Event(kind="expiry")),)
+    )
+    with patch.object(simulate, "cuts_of", lambda *_: iter((only,))):
+        account = account_of(asked)
+    again = f"python -c 'from tests.simulation.proof_cuts import *; print(at_a_lapse({seed}, Point(\"{point}\")))'"
+    account.broken = [{**one, "replay": again} for one in account.broken]
+    return account
 
 
 def account_from(run: dict[str, Any]) -> Account:

@@ -46,6 +46,7 @@ from longwatch.simulation.cuts import (
 from longwatch.simulation.cutter import Cutter
 from longwatch.simulation.mortal import Killed, MortalStore, Side
 from longwatch.simulation.simulate import Asked, Outcome, simulated
+from tests.simulation.proof_cuts import BREAKER, WITH_STOPS, at_a_lapse
 
 SEED, SLICE = 2, 1
 MINUTES = 110
@@ -88,6 +89,14 @@ def test_cut_down_at_every_point_it_duplicates_and_loses_nothing(monkeypatch: py
     assert sum(tally.rested for tally in account.table.values()) >= account.cuts / 2
     assert all(account.table[point].settled for point in IN_AN_ORDERS_WAY if point is not Point.INTENDED)
     assert not crashes.is_broken(account)
+
+
+@pytest.mark.usefixtures("shortly")
+def test_cut_down_at_the_commit_of_a_breaker_it_duplicates_and_loses_nothing() -> None:
+    """A stop lapses at the broker, which is noted, and the daemon dies before that is durable: it is noted again."""
+    account = at_a_lapse(WITH_STOPS[0], Point.BEFORE_COMMIT, timedelta(minutes=10))
+    assert account.broken == [] and not crashes.is_broken(account)
+    assert (account.cuts, account.cut_kinds[BREAKER]) == (1, 1)
 
 
 @pytest.mark.usefixtures("shortly")
