@@ -10,6 +10,7 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import Change, OrderState, Purpose
+from longwatch.domain.settings import StopRule
 from tests.domain.test_modification import ask, working
 from tests.domain.world import CLIENT, SETTINGS, World, of_kind
 
@@ -97,4 +98,13 @@ def test_a_change_of_a_stop_price_leaves_with_it_and_with_the_contract() -> None
     (fact,) = of_kind(step.facts, m.OrderChangeAsked)
     (effect,) = of_kind(step.effects, m.ModifyOrder)
     assert fact.change.terms == effect.order.terms == (120, None, D(101))
+    assert effect.instrument == world.state.instruments["AAA"]
+
+
+def test_an_entry_leaves_with_its_stop_and_with_the_contract_of_both() -> None:
+    """One effect, which is one write."""
+    settings = replace(SETTINGS, stop=StopRule(fraction=D("0.05")), attached_stops=True)
+    world = World.ready(settings)
+    (effect,) = of_kind(decided(world, AAA="0.1").effects, m.SubmitOrder)
+    assert effect.attached is not None and effect.attached.purpose is Purpose.STOP
     assert effect.instrument == world.state.instruments["AAA"]
