@@ -12,7 +12,13 @@ import pytest
 from longwatch.simulation.booked import BookedOrder, Fill
 from longwatch.simulation.evidence import END_MARKS, Evidence, Row
 from longwatch.simulation.plan import Incident
-from longwatch.simulation.protection import SOON, _could_not_act, never_short, protected_in_time
+from longwatch.simulation.protection import (
+    SOON,
+    _could_not_act,
+    never_short,
+    protected_in_time,
+    stops_are_for_what_is_held,
+)
 from longwatch.simulation.scenery import Scenery, scenery
 from longwatch.simulation.simulate import Asked, Outcome, simulated, verdict
 from longwatch.simulation.tap import Seen
@@ -128,6 +134,29 @@ def test_what_a_sell_may_have_sold_unheard_has_no_stop_and_no_more_than_that(
     )
     found = [(at, text.rpartition(" had ")[0]) for at, text in protected_in_time(evidence)]
     assert found == ([(rest.at + SOON, "AAA: 300 shares")] if is_broken else [])
+
+
+@pytest.mark.parametrize(("protected", "is_broken"), [(900, False), (901, True)])
+def test_shares_whose_sale_was_taken_back_are_held_before_two_comparisons_show_it(
+    protected: int, is_broken: bool
+) -> None:
+    """A person who takes the account for right at once may be told so by a stop for them (seed 40)."""
+    began = scene().sessions[0].open_at
+    bought, sold = done(began, 1, 900), done(began, 5, -900, busted=6)
+    stop = booked(began, done(began, 20, -protected))
+    stop = replace(stop, order_type="STP", fills=[], at=began + timedelta(minutes=20))
+    evidence = Evidence(
+        scene=scene(),
+        rows=(compared(began + timedelta(minutes=8)),),
+        written=(),
+        heard=(),
+        orders=(stop, booked(began, bought), booked(began, sold)),
+        fills=(bought,),
+        busted=(sold,),
+        played=(),
+        lost_fills=frozenset(),
+    )
+    assert [at for at, _ in stops_are_for_what_is_held(evidence)] == ([stop.at] if is_broken else [])
 
 
 def done(began: datetime, minute: int, quantity: int, busted: int | None = None) -> Fill:

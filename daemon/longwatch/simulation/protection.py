@@ -191,12 +191,15 @@ def _instants(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> lis
 
 
 def _held(evidence: Evidence, con_id: int, at: datetime) -> Decimal:
-    """What is held; what was taken back counts until some time after the daemon could know of it."""
+    """What is held; a purchase that was taken back counts until some time after the daemon could know of it.
+
+    A sale that was taken back does at once: those shares are held, whoever was the first to know.
+    """
     busts = [known for fill, known in evidence.busts_known if fill.con_id == con_id]
     if not busts:
         return evidence.position(con_id, at)
     lately = [one - AN_INSTANT for one in busts if one is not None and one <= at < one + HEARD_OF]
-    return max(evidence.position(con_id, one) for one in (at, at - HEARD_OF, *lately))
+    return max(evidence.room_taken(con_id, one, is_buy=False) for one in (at, at - HEARD_OF, *lately))
 
 
 def _could_not_act(evidence: Evidence, con_id: int, at: datetime, most: Decimal) -> bool:
