@@ -506,7 +506,8 @@ def page(broken: Sequence[Case], raced: Sequence[Case]) -> Iterator[str]:
     yield "ledger. A cure is right when book and outside are the true ones and its cause is what was done.\n"
     yield from matrix(broken)
     yield "\n*Quarantined* is right for every break: nothing is cured that is not proven, and what a difference looks"
-    yield "like is only said. Several at once in one account can't be told apart by its cash: those are *unexplained*."
+    yield "like is only said. Several at once share the account's cash: each is named where one explanation fits, and"
+    yield "where more do, all of them are said, under *unexplained*."
     yield "A bust is cured while the day's executions still show that it is gone from them.\n"
     yield "| race, right if no break | instruments that filled in it | false quarantines | wrong | why |"
     yield "|---|---|---|---|---|"
