@@ -293,3 +293,18 @@ def test_what_was_spent_survives_a_restart() -> None:
     second.restore(first.spent(now=1100.0), now=5.0)
     assert 500 < second.wait_seconds(fresh, now=5.0) < 501
     assert second.wait_seconds(fresh, now=506.0) == 0
+
+
+def test_an_entry_and_its_stop_in_one_write_take_up_the_rate_of_two() -> None:
+    """Sixty such pairs at once: no second holds more messages than single orders could fill it with."""
+
+    async def work(budget: Budget, wire: Wire) -> None:
+        for each in range(60):
+            budget.put(frame(Priority.ORDER, b"pair", key=each, messages=2))
+        await asyncio.sleep(10.0)
+        times = [at for at, _ in wire.written]
+        assert len(times) == 60 and budget.written == 120
+        fullest = max(sum(2 for at in times if begin <= at < begin + 1) for begin in times)
+        assert fullest <= RATE + BURST + 1
+
+    with_budget(work)

@@ -90,14 +90,17 @@ def pair() -> m.SubmitOrder:
 
 
 def test_an_entry_and_its_stop_are_parent_and_child_in_one_write() -> None:
-    """The first is not to be transmitted before the second, which names it; both are handed over."""
+    """The first is not to be transmitted before the second, which names it; both are handed over, and both count."""
 
     async def work(bench: Bench, script: Script) -> None:
         await bench.up()
+        written, arrived = bench.broker.counters()["written"], len(script.requests)
         bench.broker.submit(pair())
+        assert bench.broker.counters()["written"] == written + 2
         await bench.inbox.until(m.OrderHanded)
         await asyncio.sleep(0.1)
         assert [each.intent for each in bench.inbox.of(m.OrderHanded)] == [7, 8]
+        assert len(script.requests) - arrived == bench.broker.counters()["written"] - written
         sent = [values for name, values in script.requests if name == "placeOrder"]
         assert [(one["orderId"], one["parentId"], one["transmit"]) for one in sent] == [
             (321, 0, False),

@@ -48,7 +48,7 @@ def _always() -> str | None:
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One message to be written.
+    """What is written at once: one message, or as many as `messages` says.
 
     `gate` is asked at the moment of writing and withholds it by a reason; `written` follows the write; `withheld` is
     told why the frame never left. `key` is what `withdraw` finds it by.
@@ -61,6 +61,7 @@ class Frame:
     withheld: Callable[[str], None] = _nothing_said
     pace: Pace | None = None
     key: int | None = None
+    messages: int = 1
 
 
 class Budget:
@@ -145,7 +146,9 @@ class Budget:
         for priority, queue in self._queues.items():
             if not queue:
                 continue
-            due = self._free_at - (self._ahead if priority in HURRIED else 0.0)
+            # Of several messages the last one has to be in time too.
+            due = self._free_at + (queue[0].messages - 1) * self._interval
+            due -= self._ahead if priority in HURRIED else 0.0
             if now + SLACK_SECONDS < due:
                 return None, due - now
             if priority is not Priority.HISTORY:
@@ -172,8 +175,8 @@ class Budget:
         if not write(frame.data):
             frame.withheld("the link to the gateway is closing")
             return
-        self._free_at = max(self._free_at, now) + self._interval
-        self.written += 1
+        self._free_at = max(self._free_at, now) + frame.messages * self._interval
+        self.written += frame.messages
         if frame.pace is not None:
             self._pacer.sent(frame.pace, now)
         frame.written()

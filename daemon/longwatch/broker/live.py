@@ -110,6 +110,7 @@ class IbBroker:
             priority=Priority.ORDER,
             data=data,
             key=key,
+            messages=len(orders_of(effect)),
             gate=partial(gate_of_all, self._gate, orders_of(effect)),
             written=partial(self._written, effect),
             withheld=withheld,
@@ -124,12 +125,9 @@ class IbBroker:
         if not self._channel.is_open:
             self._log.info("cancel of order %d not sent: no link", effect.order_id)
             return
-        frame = Frame(
-            priority=Priority.CANCEL,
-            data=self._channel.writer.cancel_order(effect.order_id),
-            written=partial(self._asked.__setitem__, effect.order_id, codes.Asked.CANCEL),
-        )
-        self._channel.budget.put(frame)
+        data = self._channel.writer.cancel_order(effect.order_id)
+        written = partial(self._asked.__setitem__, effect.order_id, codes.Asked.CANCEL)
+        self._channel.budget.put(Frame(priority=Priority.CANCEL, data=data, written=written))
 
     def request_snapshot(self, reason: str) -> None:
         self._account.request(reason)
