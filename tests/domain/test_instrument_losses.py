@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
+
+import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.levels import Level
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.risk.instrument_losses import instruments_valued
+from longwatch.domain.sessions import Session
 from longwatch.domain.state import evolve
 from tests.domain.test_holds import limited
 from tests.domain.world import MONDAY, World, of_kind
@@ -83,3 +87,95 @@ def test_resumed_it_is_measured_anew() -> None:
     world.hear(m.ControlRequested, command="resume", argument="AAA", by="uid 1000", reason="seen")
     assert valued(world, "90") == [] and valued(world, "81") == []
     assert len(valued(world, "80")) == 1
+
+
+def adopted(cost: str, *, own: int = 100, limit: str = "0.01") -> World:
+    """200 AAA come by transfer, the account's average of all is `cost`, and a person takes them for ours."""
+    world = bought(limit, own)
+    world.positions[1] += 200
+    world.costs[1] = D(cost)
+    world.moved("AAA")
+    world.reconcile(3)
+    world.hear(m.ControlRequested, command="adopt", argument="AAA", by="uid 1000", reason="transfer")
+    assert world.state.held(1) == own + 200
+    return world
+
+
+@pytest.mark.parametrize("cost", ["70", "130"])
+def test_what_adopted_shares_made_or_lost_before_neither_hides_a_loss_nor_is_one(cost: str) -> None:
+    """300 shares at the price of the last valuing, 100: nothing lost there, 999 at 96.67, more than the limit below."""
+    world = adopted(cost)
+    assert valued(world, "100") == []
+    assert valued(world, "96.67") == []
+    (hold,) = valued(world, "96")
+    assert hold.observed == D("0.012")
+
+
+def test_what_ours_have_lost_before_an_adoption_is_not_forgotten() -> None:
+    world = bought()
+    assert valued(world, "91") == []
+    world.positions[1] += 200
+    world.costs[1] = D(130)
+    world.moved("AAA")
+    world.reconcile(3)
+    world.hear(m.ControlRequested, command="adopt", argument="AAA", by="uid 1000", reason="transfer")
+    assert valued(world, "91") == []
+    assert len(valued(world, "90")) == 1
+
+
+def test_shares_adopted_where_none_of_ours_are_left_begin_at_the_last_close() -> None:
+    """What the sale realized goes on counting: 900 of the thousand."""
+    world = bought()
+    (sale,) = world.trade(AAA="0")
+    world.acknowledge(sale.intent)
+    world.fill(sale.intent, 100, "91")
+    world.status(sale.intent, "Filled")
+    world.positions[1] += 200
+    world.costs[1] = D(150)
+    world.moved("AAA")
+    world.reconcile(3)
+    world.hear(m.ControlRequested, command="adopt", argument="AAA", by="uid 1000", reason="transfer")
+    assert world.state.held(1) == 200
+    assert valued(world, "99.51") == []
+    assert len(valued(world, "99.50")) == 1
+
+
+def test_a_mark_of_a_session_longer_ago_than_the_last_one_is_none() -> None:
+    """Without the limit for a session, the loss of that one is not this one's."""
+    world = bought()
+    limited_by = world.state.settings
+    world.state.settings = replace(limited_by, holds=replace(limited_by.holds, instrument_daily_loss=None))
+    day = timedelta(days=1)
+    tuesday = Session(date=MONDAY.date + day, open_at=MONDAY.open_at + day, close_at=MONDAY.close_at + day)
+    world.hear(m.CalendarLoaded, sessions=(*world.state.sessions, tuesday))
+    world.now, world.state.settings = tuesday.open_at, limited_by
+    assert valued(world, "85") == [] and valued(world, "75.01") == []
+    assert len(valued(world, "75")) == 1
+
+
+@pytest.mark.parametrize("rebased", [True, False])
+def test_a_split_that_is_not_booked_yet_is_no_loss(rebased: bool) -> None:
+    """Half the price, and the book's shares are still the old ones; once it is booked losses count again."""
+    world = bought()
+    world.moved("AAA")
+    world.reconcile()
+    world.split("AAA", 2, 1, rebased=rebased)
+    assert (1 in world.state.quarantines, valued(world, "50")) == (True, [])
+    world.fetched(AAA=D(2))
+    world.reconcile(2)
+    assert (world.state.held(1), world.state.quarantines) == (200, {})
+    assert valued(world, "50") == [] and len(valued(world, "45")) == 1
+
+
+def test_where_account_and_book_differ_nothing_is_valued_but_for_fills_not_shown_yet() -> None:
+    """Twice the shares, and no quarantine yet: neither a price nor a fill says what is lost."""
+    world = bought()
+    assert world.state.account_positions == {}
+    assert len(valued(world, "90")) == 1, "the account has not shown the fill yet"
+    world = bought()
+    (sale,) = world.trade(AAA="0")
+    world.acknowledge(sale.intent)
+    world.positions[1] = D(200)
+    world.moved("AAA")
+    assert (world.state.quarantines, valued(world, "50")) == ({}, [])
+    assert of_kind(world.fill(sale.intent, 50, "50").facts, m.HoldSet) == []

@@ -103,6 +103,10 @@ def _followed(state: State, item: m.Fact | m.Effect, event: m.Event) -> Decided:
             yield from breaker.after_fill(state, item)
             yield from stops.after_fill(state, item, event)
             yield from instrument_losses.after_fill(state, item, event.at)
+        case m.HoldingAdopted():
+            marked = instrument_losses.at_adoption(state, item, event.at)
+            yield item
+            yield from marked
         case m.OrderTermsSet():
             yield item
             yield from stops.after_terms(state, item, event)

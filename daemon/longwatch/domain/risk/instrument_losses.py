@@ -3,42 +3,93 @@
 As strategies are, instruments are valued at the closes and at the quotes of a rebalance; and, where one trades, at what
 was paid for it, so that a stop-out counts at once. A holding that was there before the limit starts at what it is then
 worth; after the close it is valued once more, so that the opening gap is part of the next session.
+
+What is forgotten: what was lost in sessions in which nothing was valued (without the limit, say), which are more than
+the last one back; what adopted shares made or lost before the price at which ours were last valued (where none were
+held, before the last close). While an instrument is quarantined, or account and book differ, it is not valued: what is
+lost meanwhile counts as soon as they agree, in that session or the next one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
+from heapq import nlargest
+from itertools import takewhile
 
 from longwatch.domain import messages as m
 from longwatch.domain.levels import Level
 from longwatch.domain.portfolio.parts import equity_of
 from longwatch.domain.positions import Holding
+from longwatch.domain.risk.exposure import last_known_price
 from longwatch.domain.risk.held_at import RULE
-from longwatch.domain.risk.holds import Followed, day_of, judge
+from longwatch.domain.risk.holds import Followed, judge
 from longwatch.domain.state import State
+from longwatch.quick import changed
 
+ZERO = Decimal(0)
 LOSS = "instrument_daily_loss"
 
 
 def instruments_valued(state: State, prices: Mapping[str, Decimal], at: datetime) -> Followed:
-    """Every instrument of the book that has a price."""
+    """Every instrument of the book that has a price, and of which it is known what is held."""
+    days = _last_days(state, at)
     for holding in list(state.book.values()) if state.settings.holds.instrument_daily_loss is not None else ():
-        if holding.symbol in prices:
-            yield from _valued(state, holding, prices[holding.symbol], at)
+        if holding.symbol in prices and _is_certain(state, holding):
+            yield from _valued(state, holding, prices[holding.symbol], at, days)
 
 
 def after_fill(state: State, fact: m.FillBooked, at: datetime) -> Followed:
     """The instrument that has just traded."""
     holding = state.book.get(fact.con_id)
-    if holding is not None and fact.quantity and state.settings.holds.instrument_daily_loss is not None:
-        yield from _valued(state, holding, fact.price, at)
+    is_limited = state.settings.holds.instrument_daily_loss is not None
+    if holding is not None and fact.quantity and is_limited and _is_certain(state, holding):
+        yield from _valued(state, holding, fact.price, at, _last_days(state, at))
 
 
-def _valued(state: State, holding: Holding, price: Decimal, at: datetime) -> Followed:
-    value = holding.realized + holding.quantity * (price - holding.average_cost)
-    session, known = day_of(state, at), state.marks.get((Level.INSTRUMENT, holding.symbol))
+def at_adoption(state: State, fact: m.HoldingAdopted, at: datetime) -> tuple[m.EquityMarked, ...]:
+    """What follows from an adoption that is about to be booked: what its shares made or lost before is not ours."""
+    known, holding = state.marks.get((Level.INSTRUMENT, fact.symbol)), state.book.get(fact.con_id)
+    if known is None or holding is None:
+        return ()
+    if holding.quantity:
+        price = holding.average_cost + (known.value - holding.realized) / holding.quantity
+    else:
+        price = last_known_price(state, fact.con_id, fact.symbol) or fact.average_cost
+    old = fact.quantity * (price - fact.average_cost)
+    return (changed(known, start=known.start + old, peak=known.peak + old, value=known.value + old, at=at),)
+
+
+def _last_days(state: State, at: datetime) -> list[date | None]:
+    """The session that opened last, and the one before it: of another one no mark counts."""
+    return [*nlargest(2, (one.date for one in state.sessions if one.open_at <= at))] or [None]
+
+
+def _is_certain(state: State, holding: Holding) -> bool:
+    """Whether the account agrees with the book, but for fills heard since they were compared.
+
+    After a split that is not booked yet, the price is of other shares than the book's.
+    """
+    con_id = holding.con_id
+    if con_id in state.quarantines:
+        return False
+    told, outside = (held.get(con_id, ("", ZERO))[1] for held in (state.account_positions, state.outside))
+    missing = told - outside - holding.quantity
+    if not missing:
+        return True
+    since = state.compared.tech if state.compared is not None else None
+    later = takewhile(lambda fill: since is None or fill.tech >= since, reversed(state.fills.values()))
+    traded = [fill.quantity for fill in later if fill.con_id == con_id]
+    bought, sold = (sum((max(one * sign, ZERO) for one in traded), ZERO) for sign in (1, -1))
+    return -bought <= missing <= sold
+
+
+def _valued(state: State, holding: Holding, price: Decimal, at: datetime, days: Sequence[date | None]) -> Followed:
+    value, session = holding.realized + holding.quantity * (price - holding.average_cost), days[0]
+    known = state.marks.get((Level.INSTRUMENT, holding.symbol))
+    if known is not None and known.session not in days:
+        known = None
     start = value if known is None else known.value if known.session != session else known.start
     if known is None or (known.session, known.value) != (session, value):
         yield m.EquityMarked(
