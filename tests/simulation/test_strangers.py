@@ -11,10 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from longwatch.domain.messages import Difference
 from longwatch.domain.order_life import lifecycle
 from longwatch.domain.sessions import Session
 from longwatch.simulation.evidence import Evidence
 from longwatch.simulation.invariants import judge
+from longwatch.simulation.life import Life
 from longwatch.simulation.simulate import Asked, Outcome, simulated
 from longwatch.simulation.strangers import KINDS, Deed, Strangers, deeds
 
@@ -153,3 +155,19 @@ def test_nobody_gives_what_is_not_theirs() -> None:
     assert [(one.action, one.quantity, one.limit) for one in placed] == [("SELL", 5, 51), ("BUY", 6, None)]  # type: ignore[attr-defined]
     gateway.faults.backend_down = True
     assert Strangers(gateway, [wish]).done == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("outside", "account", "theirs", "said"),
+    [(7, 695, 0, "unquarantine"), (7, 702, 4, None), (0, 699, 4, "unquarantine"), (0, 694, 0, None)],
+)
+def test_a_person_says_so_too_when_others_have_taken_away_all_they_had(
+    monkeypatch: pytest.MonkeyPatch, outside: int, account: int, theirs: int, said: str | None
+) -> None:
+    """The statement shows whose shares there are, whatever the difference looks like (seed 85)."""
+    monkeypatch.setattr("longwatch.simulation.life.ours", lambda *_: D(695))
+    monkeypatch.setattr("longwatch.simulation.life.others", lambda *_: D(theirs))
+    gateway = SimpleNamespace(ledger=SimpleNamespace(busted=lambda: []))
+    life = SimpleNamespace(_bench=SimpleNamespace(gateway=gateway))
+    row = Difference(con_id=1, symbol="SIMA", book=D(695), outside=D(outside), account=D(account))
+    assert Life._answer(life, row) == said  # type: ignore[arg-type]

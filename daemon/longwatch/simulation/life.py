@@ -132,7 +132,7 @@ class Life:
         """What to say of a difference: a fill taken back is ours, what others did is not, and the rest will be told."""
         gateway = self._bench.gateway
         mine, theirs = ours(gateway, row.con_id), others(gateway, row.con_id)
-        if theirs and row.book == mine and row.account == mine + theirs:
+        if (theirs or row.outside) and row.book == mine and row.account == mine + theirs:
             return "unquarantine"
         busted = (one for one in gateway.ledger.busted() if one.con_id == row.con_id)
         gone = [one.quantity if one.is_buy else -one.quantity for one in busted]

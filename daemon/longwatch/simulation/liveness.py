@@ -82,8 +82,9 @@ class Gap:
 def at_target(evidence: Evidence) -> Found:
     """At the end of a day without trouble what is held is what was wanted, but for what the market left unfilled.
 
-    It was decided at the last rebalance there was to be. Nor can buys have room that undecided instruments and unfilled
-    sells take up: these are not sold, and count against exposure. What a limit on losses holds back is not wanted.
+    It was decided at the last rebalance there was to be. Nor can buys have room that undecided instruments, unfilled
+    sells and others' shares take up: these are not sold, and count against exposure. What a limit on losses holds back
+    is not wanted.
     """
     if is_held_by_a_limit(evidence):
         return
@@ -102,6 +103,7 @@ def at_target(evidence: Evidence) -> Found:
     judged = wanted.keys() - undecided - _stopped_out(evidence)
     gaps = [gap for symbol in wanted if symbol in judged and (gap := _gap(evidence, symbol, wanted[symbol], sized))]
     taken = sum((_stuck(evidence, one, wanted, sized) for one in undecided), _unsold(evidence, sized))
+    taken += _of_others(evidence, sized)
     if sum((gap.short for gap in gaps), ZERO) <= taken:
         gaps = [gap for gap in gaps if not gap.short]
     if judged and len(gaps) > (1 - LEAST_AT_TARGET) * len(judged):
@@ -232,6 +234,13 @@ def _still_bought(evidence: Evidence, symbol: str) -> Decimal:
     }
     filled = (row.body for row in evidence.facts("FillBooked") if row.body["intent"] in live)
     return sum(live.values(), ZERO) - sum((Decimal(one["quantity"]) for one in filled), ZERO)
+
+
+def _of_others(evidence: Evidence, sized: Row) -> Decimal:
+    """The value of what others hold in the account, which counts with ours."""
+    prices, ends = dict(sized.body["prices"]), evidence.scene.ends
+    held = ((abs(evidence.told.held(con_id, ends)), symbol) for con_id, symbol in evidence.symbols.items())
+    return sum((shares * Decimal(prices.get(symbol, 0)) for shares, symbol in held), ZERO) * (1 + PRICE_MOVE)
 
 
 def _unsold(evidence: Evidence, sized: Row) -> Decimal:
