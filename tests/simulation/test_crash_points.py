@@ -320,6 +320,23 @@ def test_a_commit_is_there_whole_or_not_at_all_wherever_it_is_torn(
     assert verify(path) == ()
 
 
+@pytest.mark.parametrize("part", [0.0, 0.5])
+def test_a_commit_that_writes_nothing_tears_nothing_that_was_durable_before(tmp_path: Path, part: float) -> None:
+    """An archive without anything to put away leaves the log as long as it was (cuts of seed 72)."""
+    path, executioner = tmp_path / "j.sqlite", OnOneSide(Side.TORN, part)
+
+    def store_of(*given: Any) -> Store:
+        executioner.store = MortalStore(*given, executioner=executioner)
+        return executioner.store
+
+    store, _ = open_store(path, account="DU1", mode="paper", fresh_id="ab" * 8, store_of=store_of)
+    store.write([[record(number) for number in range(1, 50)]])
+    with pytest.raises(Killed):
+        store.archive_some("ab" * 8, 0)
+    store.close()
+    assert [found.sequence for found in read_records(path)] == list(range(1, 50))
+
+
 # ── the bugs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

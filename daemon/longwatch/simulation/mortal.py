@@ -105,11 +105,12 @@ class MortalStore(Store):
         side = self._executioner.committing(records)
         if side is Side.BEFORE:
             self._die()
-        began = log_end(self._wal) if side is Side.TORN else 0
+        former, began = log_end(self._wal) if side is Side.TORN else (b"", 0)
         result = write()
         if side is Side.TORN:
-            ended = log_end(self._wal)
-            first = began if began < ended else LOG_HEADER
+            salts, ended = log_end(self._wal)
+            # What was written may be the first of a new log, or nothing: what lay there before is not torn.
+            first = began if salts == former else LOG_HEADER
             self._torn_to = first + int((ended - first) * self._executioner.part())
         if side is not None:
             self._die()
@@ -123,8 +124,8 @@ class MortalStore(Store):
         raise Killed
 
 
-def log_end(path: str) -> int:
-    """Bytes of a write-ahead log up to the end of its last frame; what lies behind is of an earlier log."""
+def log_end(path: str) -> tuple[bytes, int]:
+    """The salts of a write-ahead log, and its bytes up to the end of its last frame: behind it lies an earlier log."""
     try:
         with open(path, "rb") as log:
             header = log.read(LOG_HEADER)
@@ -133,6 +134,6 @@ def log_end(path: str) -> int:
             while salts and log.read(FRAME_HEADER)[FRAME_SALTS_AT : FRAME_SALTS_AT + SALTS] == salts:
                 end += frame
                 log.seek(end)
-            return end
+            return salts, end
     except FileNotFoundError:
-        return LOG_HEADER
+        return b"", LOG_HEADER
