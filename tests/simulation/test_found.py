@@ -11,6 +11,7 @@ import pytest
 
 from longwatch.simulation.booked import BookedOrder, Fill
 from longwatch.simulation.evidence import END_MARKS, Evidence, Row
+from longwatch.simulation.knowable import is_shut, ready_when_sending
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.protection import (
     SOON,
@@ -157,6 +158,36 @@ def test_shares_whose_sale_was_taken_back_are_held_before_two_comparisons_show_i
         lost_fills=frozenset(),
     )
     assert [at for at, _ in stops_are_for_what_is_held(evidence)] == ([stop.at] if is_broken else [])
+
+
+@pytest.mark.parametrize(("seconds", "may_be_shut", "must_be_shut"), [(3, 0, 0), (5, 1, 0), (-6, 1, 0), (8, 1, 1)])
+def test_clocks_that_may_be_too_far_apart_excuse_before_they_accuse(
+    seconds: int, may_be_shut: bool, must_be_shut: bool
+) -> None:
+    """The daemon stops at 5 s by its own arithmetic: a stop that was not raised meanwhile is excused (seed 108)."""
+    began = scene().sessions[0].open_at.replace(microsecond=400_000)
+    told = Seen(at=began, link=0, name="currentTime", values={"time": int(began.timestamp()) + seconds})
+    heard = (*(Seen(at=began, link=0, name=mark, values={}) for mark in END_MARKS), told)
+    placed = Seen(
+        at=began + timedelta(seconds=9), link=0, name="placeOrder", values={"orderRef": "lw:0:1", "orderType": "STP"}
+    )
+    evidence = replace(bare(), heard=heard, written=(placed,))
+    assert is_shut(evidence, began + timedelta(seconds=1)) == may_be_shut
+    assert bool(list(ready_when_sending(evidence))) == must_be_shut
+
+
+def bare() -> Evidence:
+    """A run in which nothing happened."""
+    return Evidence(
+        scene=scene(),
+        rows=(),
+        written=(),
+        heard=(),
+        orders=(),
+        fills=(),
+        played=(),
+        lost_fills=frozenset(),
+    )
 
 
 def done(began: datetime, minute: int, quantity: int, busted: int | None = None) -> Fill:

@@ -11,8 +11,8 @@ from longwatch.simulation.tap import Seen
 
 SAME_MOMENT = timedelta(milliseconds=5)
 """What arrived no earlier than this before an order was written, the daemon need not have known."""
-SKEW_SECONDS = 7.0
-"""The daemon's limit, 5 s, and what the answer's whole seconds and its way leave open."""
+SKEW_SECONDS, MAY_BE_APART = 7.0, 4.0
+"""The daemon's limit, 5 s, and what the answer's whole seconds and its way leave open, to either side."""
 
 
 def ready_when_sending(evidence: Evidence) -> Found:
@@ -32,7 +32,7 @@ def ready_when_sending(evidence: Evidence) -> Found:
 def is_shut(evidence: Evidence, at: datetime) -> bool:
     """Whether the daemon had heard of a reason by then why no order should leave, and of no end of it."""
     known = _Hearing(evidence).by(at)
-    return any(True for _ in known.against(known.link))
+    return any(True for _ in known.against(known.link, apart=MAY_BE_APART))
 
 
 class _Hearing:
@@ -74,15 +74,15 @@ class _Known:
             case _:
                 pass
 
-    def against(self, link: int) -> Iterator[str]:
-        """Why no order should leave on a connection."""
+    def against(self, link: int, apart: float = SKEW_SECONDS) -> Iterator[str]:
+        """Why no order should leave on a connection, with clocks too far apart at so many seconds."""
         if link != self.link or self.marks != END_MARKS:
             yield f"its connection lacked {', '.join(sorted(END_MARKS - self.marks)) or 'everything'}"
         if self.backend_down:
             yield "the backend was down"
         if self.broken_farms:
             yield f"{', '.join(sorted(self.broken_farms))} was broken"
-        if abs(self.skew) > SKEW_SECONDS:
+        if abs(self.skew) > apart:
             yield f"the clocks were {self.skew:.0f} s apart"
 
     def _code(self, code: int, farm: str) -> None:
