@@ -253,6 +253,22 @@ def test_a_fill_heard_after_a_reading_that_should_have_shown_it_is_in_doubt(
     assert surely_there(state, 1) == 100
 
 
+@BOTH
+def test_a_fill_told_late_counts_in_the_exposure_of_all_as_in_that_of_one(side: Side) -> None:
+    """Heard after a reading that should have shown it, and did not; no comparison has found it yet."""
+    state = compared(state_of(held=100, account=100 + 40 * side.sign), None)
+    assert state.compared is not None
+    state.compared = replace(state.compared, at=READ)
+    late = Fill(
+        exec_id="e", intent=1, con_id=1, symbol="AAA", quantity=D(40), price=D(100), executed_at=START, tech=READ + TICK
+    )
+    state.fills["e"] = late
+    assert is_told_late(state, 1)
+    assert worst_shares(state, 1, side) == 100 + 40 * side.sign
+    ups, downs = worst_sides(state, {"AAA": D(90)})
+    assert (ups if side is Side.BUY else downs)[1] == worst_value(state, 1, side, D(90)) == (100 + 40 * side.sign) * 90
+
+
 def test_nothing_held_is_nowhere() -> None:
     state = compared(state_of(held=0, outside=5, account=5), None)
     assert still_there(state, 1) == surely_there(state, 1) == 0

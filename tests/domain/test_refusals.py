@@ -343,6 +343,22 @@ def test_shares_and_orders_of_others_are_in_the_way_while_nobody_knows_their_pri
     assert permits.check_others_priced(state, proposal()) is None
 
 
+def test_shares_that_nobody_has_explained_are_in_the_way_while_nobody_knows_their_price() -> None:
+    """Found to differ, or quarantined: exposure counts them, at a price of nothing where none is known."""
+    world = World.ready()
+    world.positions[77], world.costs[77] = D(100_000), D(0)
+    world.reconcile()
+    assert world.state.compared is not None and world.state.compared.differences and not world.state.quarantines
+    refusal = permits.check_others_priced(world.state, proposal())
+    assert refusal is not None and "77, 100000 shares that nobody has explained yet, has no known" in refusal.text
+    world.reconcile(2)
+    assert 77 in world.state.quarantines
+    assert permits.check_others_priced(world.state, proposal()) is not None
+    world.costs[77] = D(1)
+    world.reconcile()
+    assert permits.check_others_priced(world.state, proposal()) is None
+
+
 # ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

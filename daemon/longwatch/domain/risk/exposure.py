@@ -8,7 +8,7 @@ the worse counts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from itertools import takewhile
@@ -18,7 +18,7 @@ from longwatch.domain.messages import ForeignOrderSet
 from longwatch.domain.orders import Order
 from longwatch.domain.risk.attached import may_trade
 from longwatch.domain.risk.oca import summed
-from longwatch.domain.state import State
+from longwatch.domain.state import Fill, State
 from longwatch.domain.working import AtWork
 
 ZERO = Decimal(0)
@@ -73,14 +73,32 @@ def _doubted(state: State, con_id: int, side: Side) -> Decimal:
     return max(now * side.sign, (found or ZERO) * side.sign, ZERO) * side.sign
 
 
+def in_doubt(state: State) -> dict[int, str]:
+    """Instrument -> symbol of all where account and book may differ, and nobody knows which of them is right."""
+    doubts = {con_id: held.symbol for con_id, held in state.quarantines.items()}
+    if state.compared is not None:
+        doubts |= {row.con_id: row.symbol for row in state.compared.differences}
+    return doubts | {fill.con_id: fill.symbol for fill in _told_late(state)}
+
+
 def is_told_late(state: State, con_id: int) -> bool:
     """Whether a fill was heard after a reading of the account that was late enough to show it: was it taken back?"""
+    return any(fill.con_id == con_id for fill in _told_late(state))
+
+
+def _told_late(state: State) -> Iterator[Fill]:
     compared = state.compared
     if compared is None or compared.at is None or not state.fills:
-        return False
+        return
     since, before = compared.tech, compared.at - SHOWN_WITHIN
-    later = takewhile(lambda fill: fill.tech > since, reversed(state.fills.values()))
-    return any(fill.con_id == con_id and fill.executed_at < before for fill in later)
+    for fill in takewhile(lambda one: one.tech > since, reversed(state.fills.values())):
+        if fill.executed_at < before:
+            yield fill
+
+
+def unexplained(state: State, con_id: int) -> Decimal:
+    """Unsigned shares that count as exposure for the doubt alone, on the larger side."""
+    return max(abs(_unexplained(state, con_id, side)) for side in Side)
 
 
 def still_there(state: State, con_id: int) -> Decimal:
@@ -163,10 +181,7 @@ def worst_sides(state: State, prices: Mapping[str, Decimal]) -> tuple[dict[int, 
     for foreign in state.foreign_orders.values():
         value = foreign.remaining * paid_at_worst(foreign, price_of(state, prices, foreign.con_id, foreign.symbol))
         _add(ups, downs, foreign.con_id, foreign.side, value)
-    doubts = {con_id: held.symbol for con_id, held in state.quarantines.items()}
-    if state.compared is not None:
-        doubts |= {row.con_id: row.symbol for row in state.compared.differences}
-    for con_id, symbol in doubts.items():
+    for con_id, symbol in in_doubt(state).items():
         for side, values in ((Side.BUY, ups), (Side.SELL, downs)):
             more = _unexplained(state, con_id, side) * price_of(state, prices, con_id, symbol)
             values[con_id] = values.get(con_id, ZERO) + more

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from longwatch.domain.order_life.breaker import held_by, told
-from longwatch.domain.risk.exposure import last_known_price
+from longwatch.domain.risk.exposure import in_doubt, last_known_price, unexplained
 from longwatch.domain.risk.limits import ENTRIES, EVERY, Does, Limit, Setting
 from longwatch.domain.risk.proposal import Proposal, Refusal
 from longwatch.domain.risk.readiness import is_ready
@@ -88,13 +88,17 @@ def check_duplicate(state: State, proposal: Proposal) -> Refusal | None:
 
 
 def check_others_priced(state: State, proposal: Proposal) -> Refusal | None:
-    """What others hold or have ordered counts as exposure: at no known price it would count as nothing."""
+    """What others hold or have ordered, or nobody has explained, is exposure: at no known price it would be nothing."""
     for con_id, (symbol, quantity) in state.outside.items():
         if quantity and not _price(state, con_id, symbol):
             return _unpriced(proposal, symbol, f"{quantity} shares that are not ours")
     for order in state.foreign_orders.values():
         if order.remaining and order.price is None and not _price(state, order.con_id, order.symbol):
             return _unpriced(proposal, order.symbol, f"an order for {order.remaining} that is not ours")
+    for con_id, symbol in in_doubt(state).items():
+        shares = unexplained(state, con_id)
+        if shares and not _price(state, con_id, symbol):
+            return _unpriced(proposal, symbol, f"{shares} shares that nobody has explained yet")
     return None
 
 
@@ -177,7 +181,7 @@ ROWS = (
         name="others_priced",
         does=Does.REFUSES,
         unit="price",
-        text="What others hold or have ordered has a price: a close, the account's cost, a limit: it is exposure.",
+        text="What others hold or have ordered, or is unexplained, has a price: a close, the account's cost, a limit.",
         test=f"{CHECKS}test_shares_of_others_without_a_price_refuse_entries",
         binds=ENTRIES,
         check=check_others_priced,
