@@ -103,6 +103,26 @@ def test_a_flow_that_was_noticed_is_not_booked_again_when_it_is_told(told: str) 
     assert objection(world.state, later) is None
 
 
+def test_a_second_flow_of_the_same_amount_can_be_told_in_parts_or_in_the_next_session() -> None:
+    """The market moved with it, so that no reading told of it; the refusal names both ways."""
+    for parts in (["-5000", "-5000"], ["-10000"]):
+        world = World.ready(limited(daily_loss=D("0.5")))
+        read(world, 100_000, 100_000, rounds=2)
+        read(world, 90_000, 90_000, rounds=2)
+        read(world, 77_000, 80_000, rounds=2)
+        assert mark(world).start == 90_000
+        why = objection(world.state, said(world, "-10000"))
+        assert why is not None and "in two parts, or after the next open" in why
+        assert mark(world).start == 90_000
+        if len(parts) == 1:
+            world.now = MONDAY.open_at
+        event = m.ControlRequested(at=world.now, tech=world.now, command="flow", argument=parts[0], by="x")
+        assert objection(world.state, event) is None
+        for part in parts:
+            said(world, part)
+        assert mark(world).start < 90_000 - 9_000
+
+
 @pytest.mark.parametrize("amount", ["-100000", "-200000"])
 def test_what_would_leave_nothing_is_refused_and_moves_nothing(amount: str) -> None:
     """A limit on losses that is measured from nothing is none."""

@@ -119,7 +119,8 @@ def _no_amount(state: State, event: m.ControlRequested) -> str | None:
     if flow is not None:
         return (
             f"the readings showed {flow.amount:,.2f} at {flow.at:%Y-%m-%d %H:%M} UTC, and it is counted already: there "
-            "is nothing to tell; of another one the next reading will tell"
+            "is nothing to tell; another one the next reading will tell of; if it has not, tell it in two parts, or "
+            "after the next open"
         )
     if not can_be_flow(state, Decimal(argument)):
         return f"with {argument} the account would be worth nothing: an amount is in the base currency, see `status`"

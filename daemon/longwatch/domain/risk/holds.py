@@ -88,10 +88,11 @@ def flow_told(state: State, amount: Decimal, reason: str, at: datetime) -> Follo
 
 
 def noticed(state: State, amount: Decimal, at: datetime) -> m.FlowBooked | None:
-    """The flow that readings have shown lately, if a person tells just that: it is counted already."""
+    """The flow that readings have shown in this session, if a person tells just that: it is counted already."""
     flow = state.noticed_flow
-    is_it = flow is not None and at - flow.at <= AWAITED and abs(flow.amount - amount) <= abs(flow.amount) * ROUNDED
-    return flow if is_it else None
+    if flow is None or day_of(state, flow.at) != day_of(state, at):
+        return None
+    return flow if abs(flow.amount - amount) <= abs(flow.amount) * ROUNDED else None
 
 
 def can_be_flow(state: State, amount: Decimal) -> bool:
