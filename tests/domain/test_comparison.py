@@ -133,6 +133,22 @@ def test_a_reading_that_keeps_failing_is_repeated_more_and_more_seldom_and_told_
     assert next_deadline(world.state) == world.now + READ_AGAIN
 
 
+def test_the_first_failing_reading_of_a_new_connection_begins_anew() -> None:
+    """Two hours without a link are no two hours of failing readings: 30 s again, and no age is told."""
+    world = World.ready()
+    failures = (("positions", "no answer"),)
+    world.snapshot(failures=failures)
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.wait(7200)
+    world.connect()
+    (alert,) = of_kind(world.snapshot(reason="sync", failures=failures).effects, m.RaiseAlert)
+    assert "could not be read (positions" in alert.text
+    assert next_deadline(world.state) == world.now + READ_AGAIN
+    world.wait(40)
+    (alert,) = of_kind(world.snapshot(reason="sync", failures=failures).effects, m.RaiseAlert)
+    assert "could not be read for 41 s" in alert.text
+
+
 def test_a_difference_that_is_another_one_begins_anew_and_keeps_its_age() -> None:
     """Since when it is just so, since when it is there, and how often it was seen; its cash is no longer known."""
     world = World.ready()

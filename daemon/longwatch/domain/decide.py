@@ -267,7 +267,7 @@ def _time_reached(state: State, event: m.TimeReached) -> Decided:
     yield from patience.overdue(state, event.tech)
     failed = state.snapshot_failed
     if state.link in READ_WHILE and failed is not None and _read_again_at(failed) <= event.tech:
-        yield m.SnapshotFailed(failures=failed.failures, tech=event.tech, since=failed.since or failed.tech)
+        yield m.SnapshotFailed(failures=failed.failures, tech=event.tech, since=reconcile.failing_since(state))
         yield m.RequestSnapshot(reason="the last download failed")
     yield from outage.told(state, event)
 

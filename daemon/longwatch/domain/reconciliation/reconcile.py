@@ -47,8 +47,7 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     parts = (event.positions, event.open_perm_ids, event.completed_perm_ids, event.exec_ids)
     if event.failures or event.positions is None or None in parts:
         failures = event.failures or (("download", "incomplete"),)
-        former = state.snapshot_failed
-        since = None if former is None else former.since or former.tech
+        since = failing_since(state)
         yield m.SnapshotFailed(failures=failures, tech=event.tech, since=since)
         text = "; ".join(f"{part}: {why}" for part, why in failures)
         age = f" for {(event.tech - since).total_seconds():.0f} s" if since else ""
@@ -77,6 +76,14 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
         yield from left_undone(state, event.at)
         if patience.is_left(state, event.at) and rested(state, event.at):
             yield m.RunJob(job="rebalance", reason=patience.REST)
+
+
+def failing_since(state: State) -> datetime | None:
+    """Since when readings of the account have failed on the present connection; one of a former says nothing of it."""
+    failed = state.snapshot_failed
+    since = None if failed is None else failed.since or failed.tech
+    is_of_former = since is not None and state.link is m.Link.SYNCING and since < (state.link_since or since)
+    return None if is_of_former else since
 
 
 TOLD_TO_HAVE_ENDED = frozenset({OrderState.CANCELLED, OrderState.EXPIRED, OrderState.FILLED})
