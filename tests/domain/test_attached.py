@@ -17,10 +17,11 @@ from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
 from longwatch.domain.risk.exposure import worst_shares, worst_values
 from longwatch.domain.risk.oca import is_intact
 from longwatch.domain.safeguards.attached import PATIENCE, REGROUPED
+from longwatch.domain.safeguards.stop_levels import BY_HAND
 from longwatch.domain.settings import StopRule
 from tests.domain.play import Play, played
 from tests.domain.test_protection import works
-from tests.domain.world import PRICES, SETTINGS, SYMBOLS, World, alerts, of_kind
+from tests.domain.world import PRICES, SETTINGS, SYMBOLS, World, alerts, execution, of_kind
 
 D = Decimal
 S = OrderState
@@ -214,6 +215,39 @@ def test_an_entry_with_a_stop_keeps_its_quantity() -> None:
     step = world.hear(m.ControlRequested, command="modify", argument=f"{entry.intent} 100", by="uid 1000", quotes=())
     assert of_kind(step.effects, m.ModifyOrder) == []
     assert cancelled(world.open_order(entry.intent, quantity=D(100))) == [stop.intent]
+
+
+@pytest.mark.parametrize("limit", ["95.00", "93.00"])
+def test_an_entry_priced_at_or_past_its_stop_gives_that_up(limit: str) -> None:
+    """Filled there, the stop would sell at once what was just bought; asked for by us, or set in TWS."""
+    world, entry, stop = pair()
+    words = f"{entry.intent} - {limit}"
+    step = world.hear(m.ControlRequested, command="modify", argument=words, by="uid 1000", quotes=world.quotes())
+    assert len(of_kind(step.effects, m.ModifyOrder)) == 1 and cancelled(step) == [stop.intent]
+    world, entry, stop = pair()
+    assert cancelled(world.open_order(entry.intent, limit_price=D("95.01"))) == []
+    assert cancelled(world.open_order(entry.intent, limit_price=D(limit))) == [stop.intent]
+
+
+def test_a_stop_moved_by_hand_while_it_waits_is_not_moved_back() -> None:
+    """As of any stop: where somebody has put it, it lies, also once its entry has filled."""
+    world, entry, stop = pair()
+    world.open_order(stop.intent, "PreSubmitted", stop_price=D("98"))
+    steps = [world.fill(entry.intent, 200), world.status(entry.intent, "Filled")]
+    steps.append(world.open_order(stop.intent, "PreSubmitted", stop_price=D("98")))
+    assert [one for step in steps for one in of_kind(step.effects, m.ModifyOrder)] == []
+    row = world.state.stop_levels[1]
+    assert (row.level, row.because) == (D("98"), BY_HAND)
+
+
+def test_shares_taken_back_are_not_open_again_to_a_waiting_stop() -> None:
+    """50 are filled and undone: the entry can fill 150 more, and the stop sell 200, 50 more than are then held."""
+    world, entry, _ = pair()
+    world.fill(entry.intent, 50, exec_id="zz.01")
+    world.positions[1] = D(0)
+    world.take(replace(execution(world.order(entry.intent), world.now, "zz.02", 0, "100")))
+    assert (world.state.held(1), world.order(entry.intent).taken_back) == (0, 50)
+    assert worst_shares(world.state, 1, Side.SELL) == -50
 
 
 def test_a_lost_link_leaves_both_unknown_and_nothing_is_sent_beside_them() -> None:

@@ -371,3 +371,40 @@ def test_a_split_ends_it_and_it_comes_back_at_the_price_of_the_new_shares() -> N
     world.snapshot()
     (late,) = [one for one in world.state.live_orders() if one.purpose is Purpose.PROFIT]
     assert (late.quantity, late.limit_price, late.oca_group) == (D(400), D("55.00"), again.oca_group)
+
+
+REFUSED = {"code": 201, "text": "price too far", "verdict": "unchanged"}
+
+
+@pytest.mark.parametrize(
+    ("which", "rule"),
+    [
+        (Purpose.PROFIT, StopRule(fraction=D("0.05"), profit_fraction=D("0.20"))),
+        (Purpose.STOP, StopRule(fraction=D("0.03"), profit_fraction=D("0.10"))),
+    ],
+)
+def test_a_refused_modification_is_asked_for_again_at_a_reading_or_later_but_not_at_every_telling(
+    which: Purpose, rule: StopRule
+) -> None:
+    """Neither counts towards the rate of orders, which it would use up."""
+    world, stop, profit = pair()
+    intent = stop.intent if which is Purpose.STOP else profit.intent
+    sends = world.state.sends
+
+    def refused() -> None:
+        change = world.order(intent).change
+        assert change is not None
+        world.hear(m.OrderHanded, intent=intent, change=change.number)
+        world.hear(m.OrderErrorSeen, order_id=world.order(intent).order_id, **REFUSED)
+
+    assert changes(world.hear(m.ConfigLoaded, settings=replace(PAIR, stop=rule), sha256="x"))
+    refused()
+    for _ in range(5):
+        world.wait(1)
+        assert not changes(world.open_order(intent)) and not changes(world.status(intent, "Submitted"))
+    assert changes(world.snapshot())
+    refused()
+    assert not changes(world.open_order(intent))
+    world.wait(31)
+    assert changes(world.open_order(intent))
+    assert world.state.sends == sends

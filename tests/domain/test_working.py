@@ -209,6 +209,8 @@ def test_a_row_is_made_anew_for_each_thing_that_it_is_made_of(
     [
         ({}, {}, 0),
         ({"filled": D(4)}, {}, 4),
+        ({"taken_back": D(4)}, {}, 4),
+        ({"change": replace(CHANGE, quantity=D(7))}, {}, 3),
         ({"state": OrderState.CANCELLED, "filled": D(4)}, {}, 10),
         ({}, {"quantity": D(12)}, 2),
         ({}, {"quantity": D(8)}, 0),

@@ -160,7 +160,8 @@ class Order:
     asked whether the broker knows it. What one order of an `oca_group` fills, the broker takes from the others; a twin
     is counted as if it were in none. A stop that left with its entry is `attached_to` that intent, and the broker knows
     the entry by `parent_id`, its order id: until the entry has ended it waits there. While a `change` is under way
-    either terms may be in force, and both count; `changed` is how often a modification was asked for.
+    either terms may be in force, and both count; `changed` is how often a modification was asked for,
+    and `vain` the last one that came to nothing.
     """
 
     intent: int
@@ -212,6 +213,7 @@ class Order:
     change: Change | None = None
     changed: int = 0
     changed_at: datetime | None = None
+    vain: Change | None = None
 
     @property
     def is_live(self) -> bool:
@@ -233,6 +235,11 @@ class Order:
         """Shares that may still fill, at most."""
         most = self.quantity if self.change is None else self.at_most
         return most - self.filled if most > self.filled and self.state not in TERMINAL else ZERO
+
+    @property
+    def surely_left(self) -> Decimal:
+        """Shares that it may fill by either terms; what was filled and taken back is not open again at the broker."""
+        return max(self.at_least - self.told, ZERO) if self.is_live else ZERO
 
     @property
     def at_most(self) -> Decimal:

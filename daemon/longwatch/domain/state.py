@@ -601,7 +601,8 @@ def _order_cancel_asked(state: State, fact: m.OrderCancelAsked) -> None:
 def _order_change_asked(state: State, fact: m.OrderChangeAsked) -> None:
     order, change = state.orders[fact.intent], fact.change
     put_order(state, changed(order, change=change, changed=change.number, changed_at=change.asked_at))
-    _sent(state, order, change.asked_at)
+    if not order.rests:
+        _sent(state, order, change.asked_at)
 
 
 def _order_change_awaited(state: State, fact: m.OrderChangeAwaited) -> None:
@@ -620,6 +621,8 @@ def _order_terms_set(state: State, fact: m.OrderTermsSet) -> None:
         stop_price=fact.stop_price,
         change=fact.change,
     )
+    if former.change is not None and fact.change is None and order.terms != former.change.terms:
+        order = changed(order, vain=former.change)
     price, asked = fact.limit_price, former.change.limit_price if former.change is not None else None
     if former.purpose is Purpose.PROFIT and price is not None and former.limit_price != price == asked:
         # Where we want it is known apart from where it lies: somebody else may move it.

@@ -37,6 +37,7 @@ def comes_to_the_same(former: Order, order: Order) -> bool:
     """Whether nothing that `at_work` reads has been touched between two versions of a live order."""
     return (
         former.filled is order.filled
+        and former.taken_back is order.taken_back
         and former.quantity is order.quantity
         and former.change is order.change
         and former.limit_price is order.limit_price
@@ -86,5 +87,5 @@ def at_work(orders: Sequence[Order]) -> AtWork:
 
 def _beyond_its_entry(stop: Order, orders: Sequence[Order]) -> Decimal:
     """A stop that left with its entry can trade only what that has filled: as attached.may_trade says, of live ones."""
-    entry = next((one.remaining for one in orders if one.intent == stop.attached_to), ZERO)
+    entry = next((one.surely_left for one in orders if one.intent == stop.attached_to), ZERO)
     return max(stop.remaining - entry, ZERO)

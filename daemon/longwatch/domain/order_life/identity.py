@@ -163,6 +163,7 @@ def _twin_of(state: State, order: Order, row: Row) -> Order:
         change=None,
         changed=0,
         changed_at=None,
+        vain=None,
     )
 
 

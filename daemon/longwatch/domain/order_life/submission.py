@@ -17,6 +17,7 @@ from longwatch.domain.state import State
 Followed = Iterator[m.Fact | m.Effect]
 Terms = tuple[Decimal, Decimal | None, Decimal | None]
 """Quantity, limit and stop price."""
+ASK_AGAIN_AFTER = timedelta(seconds=30)
 
 
 def submitted(
@@ -64,6 +65,17 @@ def _sending(state: State, intent: int, tech: datetime) -> m.OrderSending:
         sent_at=tech,
         deadline=tech + timedelta(seconds=2 * state.settings.acknowledge_seconds),
     )
+
+
+def was_in_vain(order: Order, terms: Terms, event: m.Event) -> bool:
+    """Whether these very terms have just been asked for and not become the order's.
+
+    Every telling of the order would else ask for them again; a reading of the account does, or the next telling later.
+    """
+    vain = order.vain
+    if vain is None or vain.terms != terms or isinstance(event, m.SnapshotSeen):
+        return False
+    return event.tech - vain.asked_at < ASK_AGAIN_AFTER
 
 
 def asking(state: State, order: Order, instrument: Instrument, terms: Terms, reason: str, tech: datetime) -> Followed:

@@ -30,7 +30,7 @@ def waits(state: State, order: Order) -> bool:
 def may_trade(state: State, order: Order) -> Decimal:
     """Shares that an order may still fill, at most, beyond what its entry must have filled before."""
     entry = entry_of(state, order)
-    return order.remaining if entry is None else max(order.remaining - entry.remaining, ZERO)
+    return order.remaining if entry is None else max(order.remaining - entry.surely_left, ZERO)
 
 
 def ends_with_its_entry(state: State, order: Order) -> bool:

@@ -96,11 +96,20 @@ def _why_given_up(state: State, stop: Order, wanted: Decimal, event: m.Event) ->
         return "its entry is for fewer shares by now"
     if state.held(stop.con_id) and not wanted:
         return "no rule asks for a stop any more"
+    if _is_passed(entry, stop):
+        return "its entry's limit is not on this side of it any more: it would be triggered at once"
     row = state.unprotected.get(stop.con_id)
     is_bare = bool(entry.told) and row is not None and bool(row.unprotected)
     if is_bare and row is not None and event.tech - row.since >= PATIENCE:
         return "its entry has filled in part, and the rest is not filled at once"
     return None
+
+
+def _is_passed(entry: Order, stop: Order) -> bool:
+    """Whether an entry would be filled where its stop trades; by either terms, while two may be in force."""
+    limits = (entry.limit_price, entry.change.limit_price if entry.change is not None else None)
+    level = stop.stop_price
+    return level is not None and any(one is not None and (one - level) * entry.side.sign <= 0 for one in limits)
 
 
 def is_regrouped(state: State, stop: Order, event: m.Event) -> bool:

@@ -19,7 +19,7 @@ from longwatch.domain.order_life import modification
 from longwatch.domain.order_life.breaker import is_held_back
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.order_life.identity import cancels, instrument_of
-from longwatch.domain.order_life.submission import asking, submitted
+from longwatch.domain.order_life.submission import asking, submitted, was_in_vain
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
 from longwatch.domain.risk.oca import has_traded, is_intact, others
 from longwatch.domain.risk.readiness import is_ready
@@ -169,10 +169,11 @@ def _changed(
     why = f"{held} at {price} ({wanted.because if moves else 'so many are held'})"
     if has_traded(state, order) or order.limit_price is None:
         return why  # what the stop has sold, the broker takes from this one: its size there is not known for sure
-    is_held_up = modification.not_modifiable(state, order, event.tech) is not None
+    terms = (order.told + held, price, None)
+    is_held_up = modification.not_modifiable(state, order, event.tech) is not None or was_in_vain(order, terms, event)
     if is_held_up or forbidden_by(state, order.con_id, Action.REDUCE, ready=True, besides=order.intent) is not None:
         return why if _rests(order) > held else None
-    yield from asking(state, order, instrument, (order.told + held, price, None), why, event.tech)
+    yield from asking(state, order, instrument, terms, why, event.tech)
     return None
 
 

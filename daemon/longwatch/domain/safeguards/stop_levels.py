@@ -92,9 +92,11 @@ def levelled(state: State, instrument: Instrument, held: Decimal, event: m.Event
 
 
 def _as_attached(state: State, con_id: int, best: tuple[Decimal, str]) -> tuple[Decimal, str]:
-    """The price at which the entry's own stop waits, where the level it is to have is hardly another."""
+    """The price at which the entry's own stop waits, where somebody has moved it there or it is hardly another."""
     for order in state.live_in(con_id):
         price = order.stop_price if order.attached_to is not None else None
+        if price is not None and price != order.decision_price:
+            return price, BY_HAND
         if price is not None and abs(best[0] - price) < price * WORTH_MOVING:
             return price, f"as it left with its entry; {best[1]} is {best[0]}"
     return best

@@ -16,7 +16,7 @@ from longwatch.domain.instruments import Instrument, Side, to_lot
 from longwatch.domain.order_life import breaker, modification
 from longwatch.domain.order_life.evidence import SELLS_ENDED, Decided, may_go_on
 from longwatch.domain.order_life.identity import cancels, instrument_of
-from longwatch.domain.order_life.submission import asking, submitted
+from longwatch.domain.order_life.submission import asking, submitted, was_in_vain
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.risk.attached import ends_with_its_entry, may_trade, waits
@@ -193,6 +193,9 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
     quantity = order.told + max(free, ZERO)
     if (quantity, row.level) == (order.quantity, order.stop_price) or any(map(is_spent, others(state, order))):
         return
+    terms = (quantity, None, row.level)
+    if was_in_vain(order, terms, event):
+        return
     if row.because == stop_levels.BY_HAND and row.at == event.at:
         return  # a reading will say first whether that was a split
     if modification.not_modifiable(state, order, event.tech) is not None:
@@ -204,7 +207,7 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
         yield from cancels(state, order)
         return
     why = f"{quantity} behind {row.level} ({row.because})"
-    yield from asking(state, order, instrument, (quantity, None, row.level), why, event.tech)
+    yield from asking(state, order, instrument, terms, why, event.tech)
 
 
 # ── a new one ───────────────────────────────────────────────────────────────────────────────────────────────────────
