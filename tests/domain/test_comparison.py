@@ -16,7 +16,7 @@ from longwatch.domain.reconciliation.breaks import UNREADABLE, compare, differen
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
 from longwatch.domain.reconciliation.looks import cash_moved, likely_causes
 from longwatch.domain.state import Fill, Moved
-from tests.domain.world import EQUITY, World, of_kind
+from tests.domain.world import ACCOUNT, CLIENT, EQUITY, World, of_kind
 
 D = Decimal
 TICK = timedelta(microseconds=1)
@@ -140,7 +140,9 @@ def test_the_first_failing_reading_of_a_new_connection_begins_anew() -> None:
     world.snapshot(failures=failures)
     world.hear(m.LinkLost, reason="reset by peer")
     world.wait(7200)
-    world.connect()
+    up = {"next_order_id": world.next_order_id(), "accounts": (ACCOUNT,), "server_version": 176}
+    world.hear(m.LinkUp, client_id=CLIENT, **up)
+    assert world.state.link is m.Link.SYNCING
     (alert,) = of_kind(world.snapshot(reason="sync", failures=failures).effects, m.RaiseAlert)
     assert "could not be read (positions" in alert.text
     assert next_deadline(world.state) == world.now + READ_AGAIN
