@@ -17,7 +17,7 @@ from longwatch.domain.safeguards.stops import PROFIT_TAKEN
 from longwatch.domain.settings import StopRule, TradeSettings
 from tests.domain.test_protection import SETTINGS, changes, confirmed, ended, holding, sent, works
 from tests.domain.test_verbs import HOLD
-from tests.domain.world import World, alerts, judged, of_kind, perm_id
+from tests.domain.world import CLOSE, World, alerts, completed, judged, of_kind, perm_id
 
 D = Decimal
 PAIR = replace(SETTINGS, stop=StopRule(fraction=D("0.05"), profit_fraction=D("0.10")))
@@ -408,3 +408,27 @@ def test_a_refused_modification_is_asked_for_again_at_a_reading_or_later_but_not
     world.wait(31)
     assert changes(world.open_order(intent))
     assert world.state.sends == sends
+
+
+def test_one_that_was_told_to_have_sold_what_no_execution_tells_of_ends_once_its_session_is_over() -> None:
+    """Good till cancelled, it has no session of its own: it ended in none that is open now (seed 116).
+
+    It would stay for ever else, and nothing could be sent beside it.
+    """
+    world, stop, profit = pair()
+    world.hear(m.ControlRequested, command="flatten", argument="", by="uid 1000")
+    world.open_orders.discard(perm_id(profit.intent))
+    world.completed.add(perm_id(profit.intent))
+    world.take(replace(completed(profit, world.now, "Cancelled", 190), at=world.now, tech=world.now))
+    ended(world, stop.intent)
+    world.reconcile(3)
+    assert world.order(profit.intent).ending is OrderState.CANCELLED
+    assert world.order(profit.intent).is_live, "its executions may still be told"
+    world.wait((CLOSE - world.now).total_seconds() + 30)
+    world.snapshot()
+    assert world.order(profit.intent).is_live
+    world.wait(40)
+    step = world.snapshot()
+    assert world.order(profit.intent).state is OrderState.CANCELLED
+    assert "fill_taken_back" in alerts(step)
+    assert world.state.held(1) == 200

@@ -229,17 +229,20 @@ def ending_at(state: State, order: Order, at: datetime) -> OrderState:
 
 def session_of(state: State, order: Order) -> Session | None:
     """The session a DAY order lives in: the first that closes after it was made, late trading included if it may."""
-    return next((session for session in state.sessions if _end_of(session, order) > order.created_at), None)
+    return next((session for session in state.sessions if end_of(session, order) > order.created_at), None)
 
 
 def over_from(state: State, order: Order) -> datetime | None:
     """When a DAY order can fill no more; None beyond the calendar."""
     session = session_of(state, order)
-    return None if session is None else _end_of(session, order)
+    return None if session is None else end_of(session, order)
 
 
-def _end_of(session: Session, order: Order) -> datetime:
-    """Outside regular hours US stocks trade until 20:00 in New York (IB's extended hours), after a half day at most."""
+def end_of(session: Session, order: Order) -> datetime:
+    """When an order can fill no more in a session.
+
+    Outside regular hours US stocks trade until 20:00 in New York (IB's extended hours), after a half day at most.
+    """
     if not order.outside_rth:
         return session.close_at
     late = datetime.combine(session.date, LATE_END, tzinfo=EXCHANGE_ZONE).astimezone(UTC)

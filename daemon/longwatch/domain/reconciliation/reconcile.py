@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.order_life import modification, patience, questions
-from longwatch.domain.order_life.evidence import Decided, advance, left_undone, over_from, rested
+from longwatch.domain.order_life.evidence import Decided, advance, end_of, left_undone, over_from, rested
 from longwatch.domain.order_life.identity import cancels, is_reachable
 from longwatch.domain.order_life.inference import same_gateway
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
@@ -201,8 +201,10 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
     apart = {row.con_id for row in differences(state)}
     for order in list(state.live_orders()):
         agrees = order.con_id not in apart
-        is_over = agrees and state.backend_up and _session_is_over(state, order, event.at)
-        if is_over:
+        is_heard = agrees and state.backend_up
+        is_over = is_heard and _session_is_over(state, order, event.at)
+        # One that rests over many sessions has ended in none that is open now.
+        if is_over or (is_heard and order.ending is not None and _none_is_open(state, order, event.at)):
             yield from busts.never_were(state, order, event)
         if order.state is not OrderState.UNKNOWN:
             continue
@@ -244,6 +246,13 @@ def _next_look(state: State, absence: Absence) -> timedelta:
 def _session_is_over(state: State, order: Order, at: datetime) -> bool:
     over_at = over_from(state, order)
     return order.tif == "DAY" and over_at is not None and at > over_at + timedelta(minutes=1)
+
+
+def _none_is_open(state: State, order: Order, at: datetime) -> bool:
+    """Whether no session in which an order may trade is open, or was a minute ago."""
+    return bool(state.sessions) and not any(
+        session.open_at <= at <= end_of(session, order) + timedelta(minutes=1) for session in state.sessions
+    )
 
 
 def _next_round(state: State, order: Order, event: m.SnapshotSeen) -> Absence:
