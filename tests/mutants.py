@@ -118,7 +118,7 @@ def source_of(module: str, root: Path = Path()) -> Path:
     """Where a module of the domain lies, in whichever package. Raises FileNotFoundError when there is none."""
     found = sorted((root / DOMAIN).rglob(f"{module}.py"))
     if len(found) != 1:
-        raise FileNotFoundError(f"there is no module {module} in daemon/longwatch/domain")
+        raise FileNotFoundError(f"there {'are several modules' if found else 'is no module'} {module} in {DOMAIN}")
     return found[0].relative_to(root)
 
 

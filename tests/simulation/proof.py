@@ -29,8 +29,9 @@ person. At its end the invariants (daemon/longwatch/simulation/invariants.py) ar
 the frames that crossed the wire and the journal. The last day of each run is without trouble: by its end every order's
 outcome must be known and holdings be at target. Other than in production the heartbeat comes every 15 minutes, the
 account's figures are stale after 25 hours and reconciliation comes every 20 to 30 minutes, for else virtual days would
-go into these; orders are at the market or limits; splits and dividends have runs of their own. Any run is done again by
-the command `longwatch simulate` with its seed, days and level.
+go into these; orders are at the market or limits; splits and dividends have runs of their own. Two seeds of three have
+protective stops, half of these take-profits, a third of these entries that leave with their stop; in every fifth seed
+others trade in the account. Any run is done again by the command `longwatch simulate` with its seed, days and level.
 """
 
 
