@@ -134,7 +134,7 @@ def test_the_tellings_find_a_daemon_that_forgets_the_group(monkeypatch: pytest.M
     """One that waits for all 200 of a stop whose group has traded never hears that it is over."""
     monkeypatch.setattr(evidence, "has_traded", lambda *_: False)
     daemon, _ = daemon_and_alphabet("the exit filled in part, then stopped out")
-    assert "is working in the end; in truth filled" in str(tell(daemon, []))
+    assert "is expired in the end; in truth filled" in str(tell(daemon, []))
 
 
 def test_the_oracle_finds_an_order_that_is_thought_to_have_less_left_than_it_has() -> None:

@@ -85,14 +85,14 @@ def test_what_was_told_before_is_booked_as_shown_and_raises_nothing() -> None:
         ("-29700", timedelta(0), True),
         ("-30301", timedelta(0), False),
         ("30000", timedelta(0), False),
-        ("-30000", holds.AWAITED, True),
-        ("-30000", holds.AWAITED + timedelta(seconds=1), False),
+        ("-30000", timedelta(hours=6), True),
+        ("-30000", timedelta(days=3), False),
     ],
 )
 def test_a_person_who_tells_what_was_noticed_lately_tells_nothing_new(
     amount: str, late: timedelta, is_it: bool
 ) -> None:
-    """To a hundredth of it, and for three days: it is counted already."""
+    """To a hundredth of it, and in the same session: it is counted already."""
     world = World.ready(limited())
     assert holds.noticed(world.state, D(amount), world.now) is None
     world.snapshot(net_liquidation=D(70_000), cash=D(70_000))

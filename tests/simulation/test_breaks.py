@@ -67,9 +67,11 @@ def test_few_false_quarantines_are_excused_by_their_reason_and_a_full_proof_has_
     assert failures(enough[1:], [], is_full=True) == ["too few breaks: manual trade: 39 of 40"]
 
 
-@pytest.mark.parametrize(("done", "is_wrong"), [(("transfer",), True), (("transfer", "lost fill"), False)])
-def test_a_wrong_cure_counts_under_a_quarantine_too(done: tuple[str, ...], is_wrong: bool) -> None:
-    """Where one thing only was done; where there were two, the second may be what is held back."""
+@pytest.mark.parametrize(
+    ("done", "concluded", "is_wrong"), [(("transfer",), HELD, True), (("transfer", "lost fill"), CURED, False)]
+)
+def test_a_wrong_cure_counts_under_a_quarantine_too(done: tuple[str, ...], concluded: str, is_wrong: bool) -> None:
+    """Where one thing only was done; where there were two, the first was cured, and the second is what is held back."""
     at = datetime(2007, 1, 25, 15, 0, tzinfo=UTC)
     cured = m.OutsideSet(con_id=1, symbol="SIMA", quantity=D(3), reason="bought", cause=Cause.TRANSFER)
     held = SimpleNamespace(cause=Cause.UNEXPLAINED)
@@ -80,4 +82,4 @@ def test_a_wrong_cure_counts_under_a_quarantine_too(done: tuple[str, ...], is_wr
     scene.daemon = SimpleNamespace(state=state)  # type: ignore[assignment]
     scene.is_true, scene.ours = lambda con_id: False, lambda con_id: D(6)  # type: ignore[method-assign]
     scene.judge(cases[0])
-    assert (cases[0].concluded, bool(cases[0].wrong)) == (HELD, is_wrong)
+    assert (cases[0].concluded, bool(cases[0].wrong)) == (concluded, is_wrong)
