@@ -47,6 +47,7 @@ proof: $(DEV)
 	$(BIN)/python -m tests.simulation.breaks --write
 	$(BIN)/python -m tests.simulation.proof --workers $(WORKERS) $(PROOF)
 	$(BIN)/python -m tests.simulation.proof_cuts --workers $(WORKERS) $(CUTS)
+	$(BIN)/python -m tests.simulation.proof_stops --workers $(WORKERS)
 	$(BIN)/python -m tests.explain.proof_why --workers $(WORKERS)
 	$(BIN)/python -m tests.process.proof_kills $(KILLS)
 

@@ -12,7 +12,7 @@ HEAD = "# Proof\n\nWhat `make proof` last came to, part by part.\n"
 
 
 def write_part(page: Path, name: str, text: str, *, names_code: bool = False) -> None:
-    """Put `text` in the place of the part `name` of the page, or at its end; it is of the code that is checked out.
+    """Put `text` in the place of the part `name` of the page, or at its end; it is of the package that is checked out.
 
     One that `names_code` says that of each of its rows.
     """
@@ -23,9 +23,9 @@ def write_part(page: Path, name: str, text: str, *, names_code: bool = False) ->
 
 
 def code() -> str:
-    """The commit that is checked out and its day, and whether the package was changed since."""
+    """The newest commit of the package and its day, and whether the package was changed since: pages may follow it."""
     root = PAGE.parents[1]
-    asked = ["git", "log", "-1", "--format=at commit %h of %cs"]
+    asked = ["git", "log", "-1", "--format=at commit %h of %cs", "--", "daemon"]
     commit = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=False).stdout.strip()
     changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "daemon"], cwd=root, check=False).returncode
     return (commit or "of no repository") + (", with changes" if commit and changed else "")

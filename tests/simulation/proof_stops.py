@@ -1,4 +1,4 @@
-"""How much was held behind no stop: `python -m tests.simulation.proof_stops [DAYS]`, a part of docs/proof.md.
+"""How much was held behind no stop: `python -m tests.simulation.proof_stops`, a part of docs/proof.md.
 
 Judged from the gateway's books: shares held, less those for which a stop rests, times their last fill's price, times
 seconds of open market, day by day, in seeded runs of two days with all faults. Only seeds with stops count.
@@ -6,11 +6,13 @@ seconds of open market, day by day, in seeded runs of two days with all faults. 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import count, islice, pairwise
+from pathlib import Path
 from statistics import quantiles
 
 from longwatch.simulation.evidence import Evidence
@@ -19,7 +21,6 @@ from longwatch.simulation.simulate import Aborted, Asked, attempted
 from tests.proof_page import PAGE, write_part
 
 DAYS, A_RUN = 200, 2
-WRITTEN_EVERY = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,27 +93,51 @@ def page_of(days: Iterable[Day], seeds: int, broken: list[str]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Seeds from 1 on, until there are as many days as asked for."""
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else DAYS
-    days: list[Day] = []
-    broken: list[str] = []
-    seed = seeds = 0
-    while len(days) < wanted:
-        seed += 1
-        outcome = attempted(Asked(seed=seed, days=A_RUN, faults="all"))
-        if isinstance(outcome, Aborted):
-            broken.append(f"seed {seed}: {outcome.text}")
-            continue
-        if not has_stops(outcome.evidence):
-            continue
-        seeds += 1
-        broken += [f"seed {seed}: {one}" for one in outcome.broken]
-        days += days_of(outcome.evidence)
-        print(f"seed {seed}: {len(days)} days, {len(broken)} broken", flush=True)
-        if len(days) % WRITTEN_EVERY == 0:
-            write_part(PAGE, "stops", page_of(days, seeds, broken))
-    write_part(PAGE, "stops", page_of(days, seeds, broken))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One seed's days, none where it has no stops, and what was broken."""
+
+    seed: int
+    days: tuple[Day, ...]
+    broken: tuple[str, ...]
+
+
+def run_of(seed: int) -> Run:
+    """A_RUN days with all faults."""
+    outcome = attempted(Asked(seed=seed, days=A_RUN, faults="all"))
+    if isinstance(outcome, Aborted):
+        return Run(seed=seed, days=(), broken=(f"seed {seed}: {outcome.text}",))
+    if not has_stops(outcome.evidence):
+        return Run(seed=seed, days=(), broken=())
+    broken = tuple(f"seed {seed}: {one}" for one in outcome.broken)
+    return Run(seed=seed, days=tuple(days_of(outcome.evidence)), broken=broken)
+
+
+def runs_of(wanted: int, workers: int) -> Iterator[Run]:
+    """Seeds from 1 on, in their order, until there are as many days as wanted."""
+    seeds, days = count(1), 0
+    with ProcessPoolExecutor(workers) as pool:
+        while days < wanted:
+            for run in pool.map(run_of, islice(seeds, 2 * workers)):
+                if days < wanted:
+                    days += len(run.days)
+                    yield run
+
+
+def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
+    """Run, write, and exit with what was broken, line by line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--days", type=int, default=DAYS)
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args(arguments)
+    runs: list[Run] = []
+    for run in runs_of(asked.days, asked.workers):
+        runs.append(run)
+        print(f"seed {run.seed}: {len(run.days)} days, {len(run.broken)} broken", flush=True)
+    broken = [text for run in runs for text in run.broken]
+    days = [day for run in runs for day in run.days]
+    write_part(page, "stops", page_of(days, sum(1 for run in runs if run.days), broken))
+    raise SystemExit("\n".join(broken) or None)
 
 
 if __name__ == "__main__":
