@@ -41,7 +41,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / ".mutants"
 PAGE = ROOT / "docs" / "mutants.md"
 DOMAIN = Path("daemon", "longwatch", "domain")
-MODULES = ("positions", "orders", "identity", "evidence", "reconcile", "breaks", "causes", "others", "inference")
 BESIDE = {
     "reconcile": ("holds", "patience", "left_undone", "splits", "busts"),
     "lifecycle": ("modification", "inference", "what_if", "resolution"),
@@ -95,7 +94,7 @@ LATEST = 12
 def main() -> int:
     """Ask for one module after the other, print what was not noticed, and count it in docs/mutants.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("modules", nargs="*", default=list(MODULES))
+    parser.add_argument("modules", nargs="+", help="as reconcile, or risk/attached where two bear one name")
     parser.add_argument("--only", default="", help="only changes whose name, as it is printed, matches this")
     parser.add_argument(
         "--quick", action="store_true", help="ask only quick tests of files that import the module, or are about it"
@@ -110,16 +109,24 @@ def main() -> int:
         command = [sys.executable, "-m", "tests.mutants", "--inside", module, *options]
         paths = {"PYTHONPATH": f"{PLACE}{os.pathsep}{PLACE / 'daemon'}"}
         subprocess.run(command, cwd=PLACE, env=os.environ | paths, check=True)
-        write_row(PAGE, module, json.loads((PLACE / f"{module}.json").read_text())["outcomes"])
+        write_row(PAGE, module, json.loads(kept_in(module, PLACE).read_text())["outcomes"])
     return 0
 
 
 def source_of(module: str, root: Path = Path()) -> Path:
-    """Where a module of the domain lies, in whichever package. Raises FileNotFoundError when there is none."""
+    """Where a module of the domain lies, in whichever package; `risk/attached` where two bear one name.
+
+    Raises FileNotFoundError when there is none, or more.
+    """
     found = sorted((root / DOMAIN).rglob(f"{module}.py"))
     if len(found) != 1:
         raise FileNotFoundError(f"there {'are several modules' if found else 'is no module'} {module} in {DOMAIN}")
     return found[0].relative_to(root)
+
+
+def kept_in(module: str, place: Path = Path()) -> Path:
+    """The file of a module's outcomes."""
+    return place / f"{module.replace('/', '.')}.json"
 
 
 def dotted(module: str) -> str:
@@ -175,7 +182,7 @@ OPTIONS = (
 def inside(module: str, only: re.Pattern[str], *, is_quick: bool) -> int:
     """Make the changes, collect the tests, ask of what is not known to be noticed, and keep the outcomes."""
     source = hashlib.sha256(source_of(module).read_bytes()).hexdigest()
-    kept = Path(f"{module}.json")
+    kept = kept_in(module)
     former = json.loads(kept.read_text()) if kept.exists() else {}
     outcomes = former["outcomes"] if former.get("source") == source else {}
     names = [name for name in mutate(module) if outcomes.setdefault(name, "not asked") not in NOTICED]
@@ -314,9 +321,11 @@ def _ends_well(files: Sequence[str], chosen: str) -> bool:
 
 def concerned(module: str) -> set[str]:
     """The files of tests that import a module by itself, or bear its name, or are about it as `BESIDE` says."""
-    named = re.compile(rf"\bdomain(\.\w+)?(\.{module} import| import .*\b{module}\b)")
+    package, _, name = module.rpartition("/")
+    within = re.escape(f".{package}") if package else r"(\.\w+)?"
+    named = re.compile(rf"\bdomain{within}(\.{name} import| import .*\b{name}\b)")
     files = {str(path) for path in Path("tests/domain").glob("test_*.py") if named.search(path.read_text())}
-    return files | {f"tests/domain/test_{name}.py" for name in (module, *BESIDE.get(module, ()))}
+    return files | {f"tests/domain/test_{one}.py" for one in (name, *BESIDE.get(module, ()))}
 
 
 def _file(nodeid: str) -> str:
