@@ -1,7 +1,7 @@
 # Everything runs in .venv, built from the hashed constraints; `make PYTHON=python3.13 test` picks another interpreter.
 PYTHON ?= python3
 ARGS ?=
-# What of the simulation `make proof` runs: --seeds 200 --days 20 --levels none,some,all unless set, up to a core-minute
+# What of the simulation `make proof` runs: --days 20 --levels none=20,some=40,all=200 unless set, up to a core-minute
 # a run. Broken off, it goes on with the runs it has, as long as the code is the same.
 PROOF ?= --kept .proof.jsonl
 # And of the cuts at crash points: --cuts 10000 unless set, about five cuts a second and core.

@@ -1,4 +1,4 @@
-"""Runs many seeds and writes what came of them into docs/proof.md: `python -m tests.simulation.proof --seeds 200`.
+"""Runs many seeds and writes what came of them into docs/proof.md: `python -m tests.simulation.proof`.
 
 A full run, FULL_SEEDS seeds of FULL_DAYS days or more with all faults, fails too when a fault never met an order in
 one of its phases.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, cast
@@ -36,6 +36,8 @@ others trade in the account. Any run is done again by the command `longwatch sim
 
 
 FULL_SEEDS, FULL_DAYS = 200, 20
+FULL = f"none=20,some=40,all={FULL_SEEDS}"
+"""What is found is found by faults: those with few, and those with none, say that all is well in fair weather too."""
 
 Outcomes = dict[str, list[dict[str, Any]]]
 """Level of faults -> what each seed came to, as `--json` prints it."""
@@ -45,16 +47,22 @@ def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
     """Run, write, and exit with what was broken or missing, line by line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=FULL_SEEDS)
+    parser.add_argument("--seeds", type=int, help="so many of each level, whatever --levels says")
     parser.add_argument("--days", type=int, default=FULL_DAYS)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--levels", default="none,some,all")
+    parser.add_argument("--levels", default=FULL, help="of faults, and how many seeds of each")
     parser.add_argument("--kept", type=Path, help="a file of runs done, so that a proof broken off goes on from there")
     asked = parser.parse_args(arguments)
-    seeds = range(asked.first, asked.first + asked.seeds)
-    outcomes = outcomes_of(asked.levels.split(","), seeds, asked.days, asked.workers, Kept(asked.kept))
-    write_part(page, "simulation", "\n".join(_page(outcomes, seeds, asked.days)))
-    raise SystemExit("\n".join(failures(outcomes, seeds, asked.days)) or None)
+    wanted = seeds_of(asked.levels, asked.first, asked.seeds)
+    outcomes = outcomes_of(wanted, asked.days, asked.workers, Kept(asked.kept))
+    write_part(page, "simulation", "\n".join(_page(outcomes, asked.first, asked.days)))
+    raise SystemExit("\n".join(failures(outcomes, asked.days)) or None)
+
+
+def seeds_of(levels: str, first: int, seeds: int | None) -> dict[str, range]:
+    """`none=20,all` as level -> seeds from `first` on, so many as `seeds` says, or the level, or FULL_SEEDS."""
+    named = (text.partition("=") for text in levels.split(","))
+    return {level: range(first, first + (seeds or int(number or FULL_SEEDS))) for level, _, number in named}
 
 
 class Kept:
@@ -85,9 +93,11 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-def outcomes_of(levels: Sequence[str], seeds: range, days: int, workers: int, kept: Kept) -> Outcomes:
+def outcomes_of(levels: Mapping[str, range], days: int, workers: int, kept: Kept) -> Outcomes:
     """Every run there is to do, those with most faults first; says what is broken at once, and every tenth run."""
-    wanted = [Asked(seed=seed, days=days, faults=cast("Level", level)) for level in reversed(levels) for seed in seeds]
+    wanted = [
+        Asked(seed=seed, days=days, faults=cast("Level", level)) for level in reversed(levels) for seed in levels[level]
+    ]
     done: dict[Asked, dict[str, Any]] = {asked: run for asked in wanted if (run := kept.find(asked)) is not None}
     with ProcessPoolExecutor(workers) as pool:
         pending = {pool.submit(outcome_of, asked): asked for asked in wanted if asked not in done}
@@ -104,10 +114,10 @@ def outcomes_of(levels: Sequence[str], seeds: range, days: int, workers: int, ke
     return outcomes
 
 
-def failures(outcomes: Outcomes, seeds: range, days: int) -> list[str]:
+def failures(outcomes: Outcomes, days: int) -> list[str]:
     """Each run in which an invariant was broken; of a full run, also each fault that some phase never met."""
     found = [f"broken: {run['replay']}" for runs in outcomes.values() for run in runs if run["broken"]]
-    if len(seeds) >= FULL_SEEDS and days >= FULL_DAYS and "all" in outcomes:
+    if len(outcomes.get("all", ())) >= FULL_SEEDS and days >= FULL_DAYS:
         found += [f"never met: {cells}" for cells in empty_cells(_met(outcomes))]
     return found
 
@@ -117,9 +127,9 @@ def outcome_of(asked: Asked) -> dict[str, Any]:
     return as_json(attempted(asked))
 
 
-def _page(outcomes: Outcomes, seeds: range, days: int) -> Iterator[str]:
+def _page(outcomes: Outcomes, first: int, days: int) -> Iterator[str]:
     yield HEAD
-    yield f"Seeds {seeds.start} to {seeds.stop - 1}, {days} trading days each.\n"
+    yield f"Seeds from {first} on, {days} trading days each.\n"
     yield "| faults | runs | trading days | orders | fills | connections | faults played | fills forgotten | broken |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for level, runs in outcomes.items():

@@ -29,7 +29,7 @@ def run_of(seed: int, **changed: Any) -> dict[str, Any]:
 
 def ending(monkeypatch: pytest.MonkeyPatch, page: Path, arguments: tuple[str, ...], runs: list[dict[str, Any]]) -> Any:
     """What the process ends with when the runs came to this."""
-    monkeypatch.setattr(proof, "outcomes_of", lambda levels, seeds, days, workers, kept: {"all": runs})
+    monkeypatch.setattr(proof, "outcomes_of", lambda levels, days, workers, kept: {"all": runs})
     with pytest.raises(SystemExit) as ended:
         proof.main(arguments, page)
     return ended.value.code
@@ -39,8 +39,10 @@ def test_a_full_run_fails_by_name_where_a_fault_never_met_a_phase(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """One empty cell of the table over all runs is enough, and it is told; the page is written all the same."""
-    runs = [run_of(seed) for seed in (1, 2)]
-    for run in runs:
+    runs = [run_of(seed) for seed in range(proof.FULL_SEEDS)]
+    for run in runs[2:]:
+        run["phases"] = {fault: dict.fromkeys(PHASES, 0) for fault in SCOPES}
+    for run in runs[:2]:
         run["phases"]["lose_fill"] |= {"queued": 0, "sent": 0}
     runs[0]["phases"]["crash"]["queued"] = 0
     page = tmp_path / "proof.md"
@@ -53,7 +55,14 @@ def test_fewer_runs_are_not_asked_for_every_phase(monkeypatch: pytest.MonkeyPatc
     run = run_of(1)
     run["phases"]["lose_fill"]["queued"] = 0
     assert ending(monkeypatch, tmp_path / "proof.md", ("--seeds", "20"), [run]) is None
-    assert ending(monkeypatch, tmp_path / "proof.md", FULL, [run_of(1)]) is None
+    assert ending(monkeypatch, tmp_path / "proof.md", FULL, [run_of(1)] * proof.FULL_SEEDS) is None
+
+
+def test_each_level_has_as_many_seeds_as_it_says() -> None:
+    wanted = {"none": range(3, 23), "some": range(3, 203)}
+    assert proof.seeds_of("none=20,some", 3, None) == wanted
+    assert proof.seeds_of("none=20,some", 3, 4) == dict.fromkeys(wanted, range(3, 7))
+    assert len(proof.seeds_of(proof.FULL, 1, None)["all"]) == proof.FULL_SEEDS
 
 
 def test_a_broken_run_fails_with_its_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -73,8 +82,8 @@ def test_a_run_that_comes_to_no_end_is_broken_and_stops_no_other(monkeypatch: py
     held = proof.outcome_of(proof.Asked(seed=2, days=2, faults="none"))
     assert run.keys() == held.keys() and run["phases"].keys() == held["phases"].keys()
     outcomes = {"none": [run, held]}
-    assert proof.failures(outcomes, range(1, 3), 2) == [f"broken: {run['replay']}"]
-    assert f"- `{run['replay']}`: run" in "\n".join(proof._page(outcomes, range(1, 3), 2))
+    assert proof.failures(outcomes, 2) == [f"broken: {run['replay']}"]
+    assert f"- `{run['replay']}`: run" in "\n".join(proof._page(outcomes, 1, 2))
 
 
 def test_a_proof_broken_off_goes_on_with_the_runs_it_has_and_not_with_those_of_other_code(
@@ -84,9 +93,9 @@ def test_a_proof_broken_off_goes_on_with_the_runs_it_has_and_not_with_those_of_o
     file = tmp_path / "runs.jsonl"
     done = {**run_of(1), "seed": 1, "days": 1, "faults": "none", "orders_sent": 77}
     proof.Kept(file).add(done)
-    assert proof.outcomes_of(["none"], range(1, 2), 1, 1, proof.Kept(file)) == {"none": [done]}
+    assert proof.outcomes_of({"none": range(1, 2)}, 1, 1, proof.Kept(file)) == {"none": [done]}
     monkeypatch.setattr(proof, "code_digest", lambda: "other code")
-    (again,) = proof.outcomes_of(["none"], range(1, 2), 1, 1, proof.Kept(file))["none"]
+    (again,) = proof.outcomes_of({"none": range(1, 2)}, 1, 1, proof.Kept(file))["none"]
     assert again["seed"] == 1
     assert again["orders_sent"] != 77
     assert proof.Kept(file).find(proof.Asked(seed=1, days=1, faults="none")) == again
