@@ -301,6 +301,7 @@ def row(**changed: object) -> DetailsRow:
         "exchange": "SMART",
         "primary_exchange": "NASDAQ",
         "tick": Decimal("0.01"),
+        "min_size": None,
         "size_increment": Decimal("0.0001"),
         "multiplier": None,
         "zone": "US/Eastern",
@@ -314,6 +315,14 @@ def test_the_one_contract_is_chosen() -> None:
     assert found == Instrument(con_id=265598, symbol="AAPL", primary_exchange="NASDAQ", zone="US/Eastern")
     assert isinstance(found, Instrument)
     assert (found.lot, zone_of(found.zone).key) == (Decimal(1), "US/Eastern")
+
+
+@pytest.mark.parametrize("least", ["0.0001", "1", "25"])
+def test_the_fewest_shares_of_an_order_are_the_brokers_word(least: str) -> None:
+    """Whatever the lot: what is left of a holding may be closed, where a fraction of a share is taken."""
+    found = chosen(Wanted(symbol="AAPL"), [row(min_size=Decimal(least))])
+    assert isinstance(found, Instrument)
+    assert (found.min_size, found.lot) == (Decimal(least), Decimal(1))
 
 
 @pytest.mark.parametrize(

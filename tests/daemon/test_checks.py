@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
-from tests.daemon.bench import ACCOUNT, MINUTE, SYMBOLS, Scene, on_bench, plan
+from longwatch.gateway.market.market import Market, Replay
+from tests.daemon.bench import ACCOUNT, MINUTE, SYMBOLS, Scene, on_bench, plan, recorded_market
 
 
 async def _first_rebalance(scene: Scene) -> None:
@@ -66,6 +68,45 @@ def test_a_setting_refuses_the_trade(check: str, tmp_path: Path) -> None:
         assert scene.state.counts[f"refused:{check}"] >= 1
 
     on_bench(story, tmp_path, REFUSALS[check])
+
+
+def test_fewer_shares_than_the_broker_takes_are_not_ordered(tmp_path: Path) -> None:
+    """contract_min_size: a target for fewer is none, an exit that would leave fewer goes whole, the rest is refused.
+
+    The gateway has refused nothing: no order left that it would not take.
+    """
+    least = Decimal(2_000)
+
+    async def story(scene: Scene) -> None:
+        await _first_rebalance(scene)
+        assert scene.state.instruments["AAPL"].min_size == least
+        (clamp,) = [fact for fact in scene.facts(m.TradeClamped) if fact.check == "contract_min_size"]
+        assert (clamp.symbol, clamp.allowed, clamp.limit) == ("AAPL", 0, least)
+        assert 0 < clamp.wanted == clamp.observed < least
+        await scene.traded()
+        bought = scene.held("IBM")
+        assert bought >= least
+        await scene.traded(2)
+        assert scene.refused() == {"IBM": "contract_min_size"}
+        assert scene.held("IBM") == bought
+        await scene.traded(3)
+        assert scene.held("IBM") == scene.truly_held("IBM") == 0
+        assert [order.state for order in scene.orders()] == [OrderState.FILLED] * 2
+
+    weights: list[dict[str, float]] = [{"AAPL": 0.1, "IBM": 0.4}, {"IBM": 0.38}, {"IBM": 0.05}]
+    market = market_with(AAPL=least, IBM=least)
+    on_bench(story, tmp_path, {"strategies": [plan(*weights)]}, market=market)
+
+
+def market_with(**least: Decimal) -> Market:
+    """Shares of the recorded market, where an order has to be for so many."""
+    recorded, sources = recorded_market(), []
+    for symbol, size in least.items():
+        instrument = recorded.find(symbol)
+        assert instrument is not None
+        bars = recorded.completed(instrument, datetime(2013, 1, 1, tzinfo=UTC))
+        sources.append(Replay(replace(instrument, min_size=size), bars))
+    return Market(sources, recorded.hours, seed=1)
 
 
 def test_before_the_open_nothing_is_sent(tmp_path: Path) -> None:

@@ -417,6 +417,14 @@ def test_a_clamped_sale_has_the_sign_of_a_sale() -> None:
     assert (found.wanted, found.allowed) == (-50, -40)
 
 
+@pytest.mark.parametrize(("least", "refused"), [(40, False), (41, True)])
+def test_what_a_cap_leaves_is_as_many_as_the_broker_takes(least: int, refused: bool) -> None:
+    """40 allowed, where an order has to be for so many."""
+    state = with_settings(max_order_shares=D(40), max_weight=D(9), max_order_value=None)
+    found = fitted(state, proposal(instrument=Instrument(con_id=1, symbol="AAA", min_size=D(least))))
+    assert [type(one).__name__ for one in found] == (["TradeRefused"] if refused else ["TradeClamped", "Proposal"])
+
+
 @pytest.mark.parametrize(
     ("settings", "refused"),
     [

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
-from longwatch.domain.instruments import Side
+from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import OrderType, Purpose
 from longwatch.domain.portfolio import targets
 from longwatch.domain.risk import caps, certificate, held_at, means, permits, pricing, table
@@ -262,6 +262,17 @@ def test_the_least_order_is_enough_and_an_exit_may_be_smaller() -> None:
         assert check(above, proposal(closes=True)) is None
 
 
+def test_as_many_as_the_broker_takes_are_enough_and_no_exit_may_be_smaller() -> None:
+    """What an order has filled counts when it is changed: the broker looks at the whole order."""
+    known = Instrument(con_id=1, symbol="AAA", min_size=D(51))
+    text = "AAA: 50 shares are under 51, the fewest that the broker takes in an order"
+    for fields in ({}, {"closes": True}):
+        refusal = pricing.check_contract_min_size(State(), proposal(instrument=known, **fields))
+        assert said(refusal) == ("50", "51", text)
+    for one in (proposal(quantity=51, instrument=known), proposal(filled=D(1), instrument=known)):
+        assert pricing.check_contract_min_size(State(), one) is None
+
+
 @pytest.mark.parametrize(
     ("account", "mode", "passes"),
     [
@@ -378,7 +389,7 @@ def test_the_checks_of_a_purpose_are_the_rows_that_bind_it_in_their_order(always
     found = table._checks(always=always)
     assert {purpose: list(checks) for purpose, checks in found.items()} == expected
     assert found == (table.ALWAYS if always else table.CHECKS)
-    assert len(found[Purpose.ENTRY]) == (5 if always else 19)
+    assert len(found[Purpose.ENTRY]) == (6 if always else 20)
 
 
 def test_the_day_is_the_exchanges() -> None:

@@ -153,8 +153,8 @@ BREAKS: dict[str, Break] = {
     "duplicate": _same_run,
     "others_priced": _others_without_a_price,
 }
-NEEDS_A_POSITION_OR_A_SHORT = {"day_trades", "shortable_known"}
-"""These are no matter of a first purchase: tests/domain/test_means.py."""
+NEEDS_A_POSITION_OR_A_SHORT = {"day_trades", "shortable_known", "contract_min_size"}
+"""These are no matter of a first purchase: tests/domain/test_means.py, tests/domain/test_refusals.py."""
 NAMED = {"verbs": "pause"}
 """A refusal by the verb matrix bears the name of the condition."""
 

@@ -52,6 +52,20 @@ def test_a_size_is_never_beyond_a_cap(weight, equity, price, lot, cap, most, sho
     assert found * weight >= 0
 
 
+@given(weights, equities, prices, lots, caps, whole, st.sampled_from([D("0.5"), D(1), D(25)]))
+def test_a_size_is_none_or_no_fewer_than_the_broker_takes(weight, equity, price, lot, cap, most, least) -> None:
+    """Too few become none, and the clamp that says so has both figures; nothing else is changed by it."""
+    figures = {"equity": equity, "price": price, "lot": lot, "max_weight": cap, "max_shares": most}
+    free, bound = (size("AAA", weight, (), min_size=each, **figures) for each in (D(0), least))
+    if 0 < abs(free.shares) < least:
+        too_few = Clamp(
+            check="contract_min_size", wanted=free.shares, allowed=D(0), observed=abs(free.shares), limit=least
+        )
+        assert (bound.shares, bound.ceiling, bound.clamps) == (0, 0, (*free.clamps, too_few))
+    else:
+        assert bound == free
+
+
 @given(weights, equities, prices, lots, caps, whole)
 def test_long_only_never_goes_short_and_says_so(weight, equity, price, lot, cap, most) -> None:
     """A negative weight is a clamp to nothing."""

@@ -315,6 +315,25 @@ def test_a_stop_is_for_what_no_other_order_of_ours_can_sell(rest: tuple[Order, .
     assert [one.instrument for one in of_kind(facts, m.ModifyOrder)] == [AAA]
 
 
+@pytest.mark.parametrize(("least", "places"), [(60, True), (61, False)])
+def test_no_stop_is_placed_for_fewer_shares_than_the_broker_takes(least: int, places: bool) -> None:
+    """60 held: it would be refused; what is unprotected is told."""
+    state = resting()
+    ready_as(state)
+    few = replace(AAA, min_size=D(least))
+    assert any(isinstance(one, m.OrderIntended) for one in stops._placed(state, few, D(60), EVENT)) is places
+
+
+def test_a_stop_that_would_be_for_fewer_shares_than_the_broker_takes_goes() -> None:
+    """It can't be made smaller, and as it is it would turn the position round."""
+    order = working()
+    state = resting(order, held=20)
+    ready_as(state)
+    state.epoch = 1
+    found = list(stops._changed(state, order, replace(AAA, min_size=D(25)), D(20), EVENT))
+    assert asked_to_go(found) == {1: "the broker takes no order for fewer than 25 shares"}
+
+
 def test_a_stop_goes_when_other_orders_sell_all_that_is_held() -> None:
     """What it has filled itself is not open again."""
     for first, rest in ((working(), sells(2, 60)), (working(filled=D(10)), sells(2, 60))):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +15,11 @@ import pytest
 from longwatch.errors import UsageError
 from longwatch.gateway.app import Gateway
 from longwatch.gateway.conduct import SWITCHES, Conduct, conducted, switched
+from longwatch.gateway.exchange.orders import Ticket
+from longwatch.gateway.exchange.rules import refusal_of
+from longwatch.gateway.market.instruments import Instrument, least_size
 from longwatch.wire.framing import frame
-from tests.gateway.made import FARMS, JANUARY_3, PlainClient, on_a_gateway
+from tests.gateway.made import FARMS, JANUARY_3, PlainClient, on_a_gateway, stock
 
 FAR = Decimal("50.00")
 NIGHT = JANUARY_3 + timedelta(hours=10)
@@ -195,6 +198,38 @@ def test_fractions_are_refused_or_depend_on_the_order(quantity: float, kind: str
         return client.codes()
 
     assert both("takes_fractions", scenario) == ([10243], [code] if code else [])
+
+
+@pytest.mark.parametrize(
+    ("conduct", "least"), [(Conduct(), Decimal(1)), (Conduct(takes_fractions=True), Decimal("0.0001"))]
+)
+def test_the_description_says_how_few_shares_an_order_may_be_for(conduct: Conduct, least: Decimal) -> None:
+    """What it says is what orders are judged by; an instrument of 25 at least is so at either."""
+    aapl = Instrument(con_id=265598, symbol="AAPL")
+    assert least_size(aapl, takes_fractions=conduct.takes_fractions) == least
+    few = replace(aapl, min_size=Decimal(25))
+
+    async def scenario(gateway: Gateway) -> None:
+        client = await PlainClient.connect()
+        client.ask("reqContractDetails", reqId=1, **stock())
+        await asyncio.sleep(1)
+        (told,) = client.replies("contractDetails")
+        assert (told["minSize"], told["sizeIncrement"], told["suggestedSizeIncrement"]) == (least, least, 100)
+
+    on_a_gateway(scenario, conduct=conduct)
+    for quantity, text in ((24, "Order size 24 is smaller than the minimum required size of 25."), (25, None)):
+        ticket = Ticket(
+            order_id=1,
+            client_id=1,
+            account="DU123456",
+            instrument=few,
+            action="SELL",
+            quantity=Decimal(quantity),
+            order_type="MKT",
+        )
+        refusal = refusal_of(ticket, conduct)
+        assert (refusal.text if refusal else None) == text
+        assert refusal is None or refusal.code == 388
 
 
 def test_another_clients_order_is_unknown_or_can_be_cancelled() -> None:

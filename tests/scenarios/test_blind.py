@@ -168,7 +168,7 @@ def test_B32_scenario_a_socket_that_dies_without_a_word(tmp_path: Path) -> None:
 
 
 def test_B33_scenario_another_session_holds_the_market_data(tmp_path: Path) -> None:
-    """10197 ends every quote: it is noted, nothing is traded on old ones, and they are asked for until they come."""
+    """10197 ends every quote: a person is told once, no old one is traded on, they are asked for until they come."""
 
     async def story(scene: Scene, witness: Witness) -> None:
         await wanting_more(scene)
@@ -177,6 +177,7 @@ def test_B33_scenario_another_session_holds_the_market_data(tmp_path: Path) -> N
         await asyncio.sleep(MINUTE)
         heard = [event for event, _ in scene.steps if isinstance(event, m.NoticeSeen) and event.code == 10197]
         assert {event.request for event in heard} == {"market data of AAPL", "market data of IBM"}
+        assert len([text for text in scene.alerts() if "holds the market data" in text and "10197" in text]) == 1
         await scene.run_job("rebalance")
         assert scene.refused() == {"AAPL": "quote", "IBM": "quote"}
         assert len(witness.placed()) == 2

@@ -36,6 +36,7 @@ class DetailsRow:
     exchange: str
     primary_exchange: str
     tick: Decimal | None
+    min_size: Decimal | None
     size_increment: Decimal | None
     multiplier: Decimal | None
     zone: str
@@ -76,6 +77,7 @@ def _instrument(wanted: Wanted, row: DetailsRow) -> Instrument | str:
         primary_exchange=row.primary_exchange,
         tick=row.tick,
         lot=_lot(row),
+        min_size=row.min_size or Decimal(0),
         multiplier=row.multiplier or Decimal(1),
         zone=zone,
     )

@@ -243,6 +243,7 @@ class Translator:
             exchange=contract.exchange,
             primary_exchange=contract.primaryExchange,
             tick=number(contractDetails.minTick),
+            min_size=number(contractDetails.minSize) or None,
             size_increment=number(contractDetails.sizeIncrement) or None,
             multiplier=number(contract.multiplier),
             zone=contractDetails.timeZoneId,

@@ -37,6 +37,9 @@ SELDOMER = 4
 """After this long an account download that failed is asked for once more: its job may be far, and no order leaves."""
 READ_WHILE = frozenset({m.Link.SYNCING, m.Link.READY})
 
+COMPETING = 10197
+"""No market data during a competing live session."""
+
 GATE_ALERT = "the order gate is shut"
 
 
@@ -278,7 +281,12 @@ def _read_again_at(failed: m.SnapshotFailed) -> datetime:
 
 
 def _notice(state: State, event: m.NoticeSeen) -> Decided:
-    yield from ()
+    if event.code == COMPETING:
+        text = (
+            "another session of this user holds the market data, so no quotes come and nothing is traded "
+            f"({event.text}, {event.code}): log it out, or give the daemon a user of its own"
+        )
+        yield m.RaiseAlert(key="competing_session", text=text)
 
 
 def _rebalance_due(state: State, event: m.RebalanceDue) -> Decided:

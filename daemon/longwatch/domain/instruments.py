@@ -26,7 +26,10 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """A contract as the broker knows it; `tick` in its currency, `lot` in shares, `zone` an IANA name."""
+    """A contract as the broker knows it; `tick` in its currency, `lot` in shares, `zone` an IANA name.
+
+    `min_size`: the broker takes no order for fewer shares, whatever the order is for; 0 where it has told none.
+    """
 
     con_id: int
     symbol: str
@@ -36,6 +39,7 @@ class Instrument:
     primary_exchange: str = ""
     tick: Decimal = Decimal("0.01")
     lot: Decimal = Decimal(1)
+    min_size: Decimal = Decimal(0)
     multiplier: Decimal = Decimal(1)
     zone: str = "America/New_York"
 
@@ -55,3 +59,9 @@ def beyond_tick(price: Decimal, tick: Decimal, side: Side) -> Decimal:
 def to_lot(quantity: Decimal, lot: Decimal) -> Decimal:
     """A quantity of shares rounded towards zero to whole lots."""
     return (quantity / lot).to_integral_value(rounding=ROUND_DOWN) * lot
+
+
+def to_order(quantity: Decimal, instrument: Instrument) -> Decimal:
+    """Whole lots of an instrument, rounded towards zero; nothing where the broker takes no order for so few."""
+    whole = to_lot(quantity, instrument.lot)
+    return whole if abs(whole) >= instrument.min_size else Decimal(0)

@@ -195,6 +195,10 @@ def _size(state: State, proposal: Proposal) -> Seen:
     return f"{proposal.quantity:f}", f"{state.settings.min_order_size:f}"
 
 
+def _contract_size(state: State, proposal: Proposal) -> Seen:
+    return f"{proposal.quantity + proposal.filled:f}", f"{proposal.instrument.min_size:f}"
+
+
 def _value(state: State, proposal: Proposal) -> Seen:
     return f"{proposal.value:.2f}", f"{state.settings.min_order_value:f}"
 
@@ -211,6 +215,7 @@ OBSERVED: dict[str, Callable[[State, Proposal], Seen]] = {
     "price_band": _band,
     "stop_side": _stop_side,
     "min_order_size": _size,
+    "contract_min_size": _contract_size,
     "min_order_value": _value,
 }
 """(observed, limit) of a check that passed, by the name of its row; of others it is told that they passed."""

@@ -198,6 +198,7 @@ def _proposal(state: State, new: Asked, quote: Quote | None, event: m.ControlReq
         instrument=new.instrument,
         side=order.side,
         quantity=left,
+        filled=order.filled,
         purpose=order.purpose,
         price=price,
         equity=equity_of(state) or left * price,

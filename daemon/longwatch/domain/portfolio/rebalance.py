@@ -251,7 +251,7 @@ def _fit(state: State, proposal: Proposal) -> Iterator[Proposal | m.TradeClamped
             refusal = Refusal(check=check, observed=f"{cap.observed:.4f}", limit=WAITING, text=text)
             yield _refused(proposal, refusal)
             return
-        least = max(state.settings.min_order_size, lot)
+        least = max(state.settings.min_order_size, proposal.instrument.min_size, lot)
         if allowed < least or allowed * proposal.price < state.settings.min_order_value:
             text = f"{proposal.instrument.symbol}: {check} {cap.observed:.4f} would pass the limit {cap.limit}"
             refusal = Refusal(check=check, observed=f"{cap.observed:.4f}", limit=str(cap.limit), text=text)

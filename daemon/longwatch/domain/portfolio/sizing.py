@@ -14,6 +14,7 @@ from longwatch.domain.portfolio.weights import Cut
 from longwatch.quick import quick
 
 ZERO = Decimal(0)
+TOO_FEW = "contract_min_size"
 
 
 @quick
@@ -91,8 +92,12 @@ def size(
     lot: Decimal,
     max_weight: Decimal,
     max_shares: Decimal,
+    min_size: Decimal = ZERO,
 ) -> Target:
-    """The shares that a weight stands for once it has been cut, and never more than `max_shares`."""
+    """The shares that a weight stands for once it has been cut: never more than `max_shares`, or fewer than `min_size`.
+
+    A holding of fewer could neither be bought nor be closed in one order.
+    """
     clamps = [
         Clamp(
             check=cut.check,
@@ -108,6 +113,9 @@ def size(
         fewer = to_lot(max_shares, lot).copy_sign(shares)
         clamps.append(Clamp(check="max_position_size", wanted=shares, allowed=fewer, observed=shares, limit=max_shares))
         shares = fewer
+    if 0 < abs(shares) < min_size:
+        clamps.append(Clamp(check=TOO_FEW, wanted=shares, allowed=ZERO, observed=abs(shares), limit=min_size))
+        shares = ZERO
     ceiling = abs(shares) if clamps else min(max_weight * equity / price, max_shares)
     return Target(symbol=symbol, weight=weight, shares=shares, ceiling=ceiling, clamps=tuple(clamps))
 

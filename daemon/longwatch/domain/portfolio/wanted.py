@@ -131,6 +131,7 @@ def _wanted(state: State, instrument: Instrument, found: Weighed, symbol: str, p
         lot=lot,
         max_weight=settings.max_weight,
         max_shares=settings.max_position_size,
+        min_size=instrument.min_size,
     )
     held, pending = state.held(instrument.con_id), _pending(state, instrument.con_id)
     low, high = edges(target, settings.buffer_fraction)

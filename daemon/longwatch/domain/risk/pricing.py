@@ -119,6 +119,16 @@ def check_min_order_size(state: State, proposal: Proposal) -> Refusal | None:
     return Refusal(check="min_order_size", observed=str(proposal.quantity), limit=str(limit), text=text)
 
 
+def check_contract_min_size(state: State, proposal: Proposal) -> Refusal | None:
+    """As many shares as the broker takes at least, whatever they are for: it would refuse a smaller exit too (388)."""
+    size, limit = proposal.quantity + proposal.filled, proposal.instrument.min_size
+    if size >= limit:
+        return None
+    symbol = proposal.instrument.symbol
+    text = f"{symbol}: {size} shares are under {limit}, the fewest that the broker takes in an order"
+    return Refusal(check="contract_min_size", observed=str(size), limit=str(limit), text=text)
+
+
 def check_min_order_value(state: State, proposal: Proposal) -> Refusal | None:
     """Worth sending, in money; an order that closes a position is let through."""
     limit = state.settings.min_order_value
@@ -201,6 +211,15 @@ ROWS = (
         test=f"{CHECKS}test_a_setting_refuses_the_trade[min_order_size]",
         settings=(Setting("execution.min_order_size", "1"),),
         check=check_min_order_size,
+    ),
+    Limit(
+        name="contract_min_size",
+        does=Does.REFUSES,
+        unit="shares",
+        text="The smallest order that the broker takes of the contract, closing or not; a target for fewer is none.",
+        test=f"{CHECKS}test_fewer_shares_than_the_broker_takes_are_not_ordered",
+        check=check_contract_min_size,
+        always=True,
     ),
     Limit(
         name="min_order_value",

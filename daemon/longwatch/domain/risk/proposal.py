@@ -20,8 +20,9 @@ ZERO = Decimal(0)
 class Proposal:
     """A trade about to become an order, with all it is judged by.
 
-    `quantity` unsigned shares, `price` the sizing price, `exposure` gross and net at worst without this trade, `groups`
-    the name of each group it belongs to, the weight that is capped at, and the group's value at worst without it.
+    `quantity` unsigned shares, `filled` those that the order it changes has had already, `price` the sizing price,
+    `exposure` gross and net at worst without this trade, `groups` the name of each group it belongs to, the weight that
+    is capped at, and the group's value at worst without it.
     """
 
     run_id: str
@@ -41,6 +42,7 @@ class Proposal:
     closes: bool
     exposure: tuple[Decimal, Decimal] | None = None
     groups: tuple[tuple[str, Decimal, Decimal], ...] = ()
+    filled: Decimal = ZERO
 
     @property
     def worst_price(self) -> Decimal:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import takewhile
 
 from longwatch.domain import messages as m
-from longwatch.domain.instruments import Instrument, Side, to_lot
+from longwatch.domain.instruments import Instrument, Side, to_lot, to_order
 from longwatch.domain.order_life import breaker, modification
 from longwatch.domain.order_life.evidence import SELLS_ENDED, Decided, may_go_on
 from longwatch.domain.order_life.identity import cancels, instrument_of
@@ -202,8 +202,10 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
         return
     if forbidden_by(state, order.con_id, Action.STOP, ready=True, besides=order.intent) is not None:
         return
-    if quantity <= order.told:
-        yield m.OrderCancelAsked(intent=order.intent, reason="other orders sell all that is held")
+    if quantity <= order.told or quantity < instrument.min_size:
+        too_few = f"the broker takes no order for fewer than {instrument.min_size} shares"
+        reason = "other orders sell all that is held" if quantity <= order.told else too_few
+        yield m.OrderCancelAsked(intent=order.intent, reason=reason)
         yield from cancels(state, order)
         return
     why = f"{quantity} behind {row.level} ({row.because})"
@@ -217,7 +219,7 @@ def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event)
     con_id, side = instrument.con_id, Side.SELL if held > 0 else Side.BUY
     row = state.stop_levels.get(con_id)
     # What the last reading of the account did not show may have been taken back: a stop for it could turn it round.
-    quantity = to_lot(min(abs(held), surely_there(state, con_id)) - _free(state, con_id, side, None), instrument.lot)
+    quantity = to_order(min(abs(held), surely_there(state, con_id)) - _free(state, con_id, side, None), instrument)
     if row is None or row.level is None or quantity <= 0:
         if is_told_late(state, con_id) and not isinstance(event, m.SnapshotSeen):
             yield m.RequestSnapshot(reason=f"a fill of {instrument.symbol} was told after the account was read")

@@ -20,7 +20,7 @@ from longwatch.gateway.exchange.orders import (
     Ticket,
     cause,
 )
-from longwatch.gateway.market.instruments import increment_at
+from longwatch.gateway.market.instruments import increment_at, least_size
 
 ORDER_TYPES = frozenset({"MKT", "LMT", "STP", "STP LMT", "TRAIL", "MOC", "LOC"})
 ELSEWHERE = frozenset(
@@ -48,7 +48,6 @@ BECOMES = {
 
 IN_FRACTIONS = frozenset({"MKT", "LMT"})
 BAD_TICK = 110
-LEAST_FRACTION = Decimal("0.0001")
 TOO_HIGH_ID = 2_000_000_000
 
 
@@ -120,11 +119,11 @@ def _size(ticket: Ticket, conduct: Conduct) -> Refusal | None:
         return Refusal(code=434, text="The order size cannot be zero.")
     if ticket.quantity < 0:
         return Refusal(code=321, text=cause("The order size cannot be negative."))
-    return _least_size(ticket, conduct) or _fraction(ticket, conduct)
+    return _fraction(ticket, conduct) or _least_size(ticket, conduct)
 
 
 def _least_size(ticket: Ticket, conduct: Conduct) -> Refusal | None:
-    least = LEAST_FRACTION if conduct.takes_fractions else ZERO
+    least = least_size(ticket.instrument, takes_fractions=conduct.takes_fractions)
     if ticket.quantity >= least:
         return None
     text = f"Order size {ticket.quantity} is smaller than the minimum required size of {least}."

@@ -35,6 +35,7 @@ class Instrument:
     `min_tick` is the smallest increment of its `rule`. A future is `listed` up to its `expiry`, and its `multiplier` is
     the money of one point. `local_symbol` is what the exchange calls it when that is not its symbol; with several
     instruments of one symbol it tells them apart. `is_tradable` is False for what has prices and takes no orders.
+    `min_size` is the fewest shares that an order may be for; where the gateway takes fractions, one of 1 means none.
     `industry` is the broker's industry, category and subcategory of a share.
     """
 
@@ -47,6 +48,7 @@ class Instrument:
     primary_exchange: str = "NASDAQ"
     trading_class: str = "NMS"
     min_tick: Decimal = Decimal("0.01")
+    min_size: Decimal = Decimal(1)
     zone: str = "US/Eastern"
     is_tradable: bool = True
     local_symbol: str = ""
@@ -67,6 +69,14 @@ class Instrument:
     def last_trade_date(self) -> str:
         """The day of its expiry as `yyyymmdd`, empty when it has none."""
         return f"{self.expiry:%Y%m%d}" if self.expiry else ""
+
+
+LEAST_FRACTION = Decimal("0.0001")
+
+
+def least_size(instrument: Instrument, *, takes_fractions: bool) -> Decimal:
+    """The fewest shares that an order may be for: as the description says, and as orders are judged."""
+    return LEAST_FRACTION if takes_fractions and instrument.min_size == 1 else instrument.min_size
 
 
 def on_grid(instrument: Instrument, price: float) -> float:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from longwatch.gateway import wording
 from longwatch.gateway.market.hours import hours_text
-from longwatch.gateway.market.instruments import RULES, Instrument
+from longwatch.gateway.market.instruments import RULES, Instrument, least_size
 from longwatch.gateway.market.market import Market
 from longwatch.gateway.session import Session
 
@@ -121,6 +122,7 @@ def _details(session: Session, one: Instrument) -> Values:
     hours = market.hours_of(one)
     exchanges = list(dict.fromkeys((one.exchange, one.primary_exchange)))
     industry, category, subcategory = one.industry
+    least = least_size(one, takes_fractions=session.desk.config.conduct.takes_fractions)
     return {
         "symbol": one.symbol,
         "secType": one.sec_type,
@@ -151,6 +153,8 @@ def _details(session: Session, one: Instrument) -> Values:
         "marketRuleIds": ",".join(str(one.rule) for _ in exchanges),
         "realExpirationDate": one.last_trade_date,
         "stockType": one.stock_type if one.sec_type == "STK" else "",
+        "minSize": least,
+        "sizeIncrement": min(least, Decimal(1)),
     }
 
 
