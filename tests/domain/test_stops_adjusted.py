@@ -14,7 +14,7 @@ from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.order_life import breaker
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.reconciliation.causes import Cause
-from longwatch.domain.safeguards import stop_levels, stops
+from longwatch.domain.safeguards import pauses, stop_levels, stops
 from longwatch.domain.settings import StopRule
 from longwatch.domain.state import Fill, State
 from tests.domain.test_exposure import order, state_of
@@ -133,11 +133,11 @@ def test_one_that_the_broker_is_ending_by_itself_is_not_asked_to_go() -> None:
         state.fills["1"] = Fill(
             exec_id="1", intent=2, con_id=1, symbol="AAA", quantity=D(-10), price=D(95), executed_at=at, tech=at
         )
-        assert stops.ends_by_itself(state, pair[0], NOW) is not goes
-        assert not stops.ends_by_itself(state, pair[1], NOW)
+        assert pauses.ends_by_itself(state, pair[0], NOW) is not goes
+        assert not pauses.ends_by_itself(state, pair[1], NOW)
         assert (2 in asked_to_go(adjusted(state))) is True
         state.fills["1"] = replace(state.fills["1"], intent=9)
-        assert not stops.ends_by_itself(state, pair[0], NOW)
+        assert not pauses.ends_by_itself(state, pair[0], NOW)
 
 
 # ── what it is about ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -135,8 +135,16 @@ def test_the_same_again_is_no_news_before_it_is_looked_at() -> None:
     assert asked(state, tech=due) == [noted(look_at=due + timedelta(seconds=30))]
     state.unprotected[1] = noted(told=True, look_at=NOW + 400 * SECOND)
     assert asked(state, tech=NOW + 400 * SECOND) == [noted(told=True, look_at=NOW + 500 * SECOND)]
+
+
+def test_what_was_to_be_looked_at_no_more_is_soon_once_that_is_of_use_again() -> None:
+    """The link is back, or the exchange has opened: nothing else need be heard of these shares."""
+    state = state_of()
+    state.unprotected[1] = noted(look_at=None)
+    assert asked(state) == [noted()]
+    state.link = m.Link.SYNCING
     state.unprotected[1] = noted(told=True, look_at=None)
-    assert asked(state, tech=NOW + 400 * SECOND) == []
+    assert asked(state) == []
 
 
 def test_other_shares_are_news_at_once_and_looked_at_when_the_former_were_or_sooner() -> None:
@@ -155,17 +163,19 @@ def test_a_status_makes_it_looked_at_sooner_where_that_was_to_be_late() -> None:
     state.unprotected[1] = noted(look_at=NOW + SOON + TICK)
     assert asked(state) == []
     assert asked(state, status=True) == [noted()]
-    for look_at in (NOW + SOON, None):
-        state.unprotected[1] = noted(look_at=look_at)
-        assert asked(state, status=True) == []
+    state.unprotected[1] = noted(look_at=NOW + SOON)
+    assert asked(state, status=True) == []
 
 
 @pytest.mark.parametrize("link", list(m.Link))
 def test_it_is_looked_at_again_while_the_link_is_ready_and_the_exchange_open(link: m.Link) -> None:
+    """Without a link only for a person to be told in time; and of a night again as the exchange opens."""
     state = state_of()
     state.link = link
-    assert asked(state) == [noted() if link is m.Link.READY else noted(look_at=None)]
-    assert asked(state, at=CLOSE) == [noted(at=CLOSE, look_at=None)]
+    assert asked(state) == [noted(look_at=NOW + (SOON if link is m.Link.READY else ALERT))]
+    opens = NOW + (SESSIONS[2].open_at - CLOSE) if link is m.Link.READY else None
+    assert asked(state, at=CLOSE) == [noted(at=CLOSE, look_at=opens)]
+    assert asked(state, at=SESSIONS[-1].close_at) == [noted(at=SESSIONS[-1].close_at, look_at=None)]
 
 
 def test_a_person_is_told_once_it_has_lasted_and_the_exchange_is_open() -> None:

@@ -72,16 +72,21 @@ def hold(state: State, orders: Iterable[Order], reason: str, at: datetime) -> Fo
 
 def is_held_back(state: State, con_id: int, purpose: Purpose, at: datetime) -> bool:
     """A person has cancelled what rests for this session, or the broker keeps refusing it: then less and less often."""
+    return held_back_until(state, con_id, purpose, at) is not None
+
+
+def held_back_until(state: State, con_id: int, purpose: Purpose, at: datetime) -> datetime | None:
+    """The market time from which `is_held_back` holds no more; None where it does not hold."""
+    ends = []
     for row in state.breakers.values():
         if (row.con_id, row.purpose) != (con_id, purpose):
             continue
-        if row.reason == BY_A_PERSON and row.until is not None and at < row.until:
-            return True
+        if row.reason == BY_A_PERSON and row.until is not None:
+            ends.append(row.until)
         if len(row.strikes) > 1 or (row.strikes and row.reason != CANCELLED):
             pause = timedelta(seconds=10) * (1 << min(len(row.strikes) + 3 * row.trips, 10))
-            if at < row.strikes[-1] + min(pause, LONGEST_PAUSE):
-                return True
-    return False
+            ends.append(row.strikes[-1] + min(pause, LONGEST_PAUSE))
+    return max((end for end in ends if end > at), default=None)
 
 
 def lapsed(state: State, con_id: int) -> Followed:

@@ -24,11 +24,11 @@ from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
 from longwatch.domain.risk.oca import has_traded, is_intact, others
 from longwatch.domain.risk.readiness import is_ready
 from longwatch.domain.risk.verbs import Action, forbidden_by
+from longwatch.domain.safeguards.pauses import ends_by_itself
 from longwatch.domain.safeguards.stop_levels import WORTH_MOVING, rules_of
 from longwatch.domain.safeguards.stops import (
     ACTS_ON,
     FROZEN,
-    ends_by_itself,
     instrument_called,
     is_read_since,
     known_held,

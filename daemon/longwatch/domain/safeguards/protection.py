@@ -10,13 +10,16 @@ from longwatch.domain import messages as m
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.risk.attached import waits
 from longwatch.domain.risk.oca import others
-from longwatch.domain.safeguards.attached import PATIENCE
+from longwatch.domain.safeguards import pauses
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
 AGAIN = timedelta(seconds=30)
 SELDOMER = 4
-"""How often, at the most, it is tried to protect what has no stop while nothing else is heard; less often with time."""
+"""How often, at the most, it is tried to protect what has no stop while nothing else is heard; less often with time.
+
+When a wait runs out it is tried besides.
+"""
 
 
 def due_at(state: State) -> datetime | None:
@@ -38,14 +41,10 @@ def metered(
     is_due = (event.tech - since).total_seconds() >= state.settings.unprotected_alert_seconds
     tells = bool(bare) and is_due and is_open and not told
     is_looked_at = former is not None and former.look_at is not None and former.look_at <= event.tech
-    is_waiting = any(waits(state, order) and not order.cancel_asked for order in state.live_in(con_id))
-    soon = PATIENCE if is_waiting else timedelta(seconds=state.settings.acknowledge_seconds + 1)
-    is_sooner = isinstance(event, m.OrderStatusSeen) and _is_after(former, event.tech + soon)
-    if former is not None and former.unprotected == missing and not (tells or is_looked_at or is_sooner):
+    look_at = _look_at(state, con_id, former, missing, since, event) if missing else None
+    is_news = former is None or former.unprotected != missing or tells or is_looked_at
+    if not is_news and not _is_sooner(look_at, former):
         return
-    pace = max(AGAIN, (event.tech - since) / SELDOMER) if is_looked_at else soon
-    looks = bool(missing) and is_open and state.link is m.Link.READY
-    look_at = None if is_looked_at or _is_after(former, event.tech + soon) or former is None else former.look_at
     price = _price(state, con_id, symbol)
     yield m.ProtectionSet(
         con_id=con_id,
@@ -56,7 +55,7 @@ def metered(
         at=event.at,
         accrued=_accrued(state, former, event.at) if former is not None else ZERO,
         told=told or tells,
-        look_at=(look_at or event.tech + pace) if looks else None,
+        look_at=look_at,
     )
     if tells:
         waited = (event.tech - since).total_seconds()
@@ -64,9 +63,35 @@ def metered(
         yield m.RaiseAlert(key="unprotected", text=text, severity="critical")
 
 
-def _is_after(row: m.ProtectionSet | None, at: datetime) -> bool:
-    """Whether it was to be looked at only later: an order has moved since then."""
-    return row is not None and row.look_at is not None and row.look_at > at
+def _look_at(
+    state: State, con_id: int, former: m.ProtectionSet | None, missing: Decimal, since: datetime, event: m.Event
+) -> datetime | None:
+    """When so many missing shares are looked at next: when a wait runs out, and otherwise after a while.
+
+    While the link is down nothing can be done, and what becomes of that is an event; but a person may have to be told.
+    """
+    tech = event.tech
+    session = next((one for one in state.sessions if one.is_open(event.at)), None)
+    if session is None:
+        opens = min((one.open_at for one in state.sessions if one.open_at > event.at), default=None)
+        return tech + (opens - event.at) if opens is not None and state.link is m.Link.READY else None
+    end = pauses.next_end(state, con_id, since, event)
+    if state.link is not m.Link.READY:
+        return end
+    soon = tech + timedelta(seconds=state.settings.acknowledge_seconds + 1)
+    planned = former.look_at if former is not None else None
+    if former is None or planned is None:
+        planned = soon
+    elif planned <= tech:
+        planned = tech + max(AGAIN, min(tech - since, event.at - session.open_at) / SELDOMER)
+    elif former.unprotected != missing or isinstance(event, m.OrderStatusSeen):
+        planned = min(planned, soon)  # an order has moved
+    return planned if end is None else min(planned, end)
+
+
+def _is_sooner(look_at: datetime | None, former: m.ProtectionSet | None) -> bool:
+    planned = former.look_at if former is not None else None
+    return look_at is not None and (planned is None or look_at < planned)
 
 
 def protected(state: State, con_id: int) -> Decimal:

@@ -7,9 +7,8 @@ sent beside it.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from itertools import takewhile
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side, to_lot, to_order
@@ -25,6 +24,7 @@ from longwatch.domain.risk.oca import at_most, group_of, is_intact, is_spent, ma
 from longwatch.domain.risk.readiness import is_ready
 from longwatch.domain.risk.verbs import Action, forbidden_by
 from longwatch.domain.safeguards import attached, protection, stop_levels
+from longwatch.domain.safeguards.pauses import ends_by_itself
 from longwatch.domain.state import State
 from longwatch.quick import changed
 
@@ -70,7 +70,8 @@ def _is_due(state: State, con_id: int, event: m.Event) -> bool:
     row = state.unprotected.get(con_id)
     if type(event) in OPENS_GATE:
         return bool(row and row.unprotected)
-    return isinstance(event, m.TimeReached) and bool(row and row.look_at and row.look_at <= event.tech)
+    is_ready = isinstance(event, m.TimeReached) and state.link is m.Link.READY
+    return is_ready and bool(row and row.look_at and row.look_at <= event.tech)
 
 
 def _is_any_matter(state: State) -> bool:
@@ -148,14 +149,6 @@ def _adjusted(state: State, instrument: Instrument, held: Decimal, event: m.Even
         yield from _changed(state, keep, instrument, abs(held), event)
     else:
         yield from _placed(state, instrument, held, event)
-
-
-def ends_by_itself(state: State, order: Order, tech: datetime) -> bool:
-    """Whether the broker is ending, or shrinking, an order because another order of its group has just filled."""
-    group = {one.intent for one in others(state, order) if one.told}
-    since = tech - timedelta(seconds=state.settings.acknowledge_seconds)
-    just_now = takewhile(lambda fill: fill.tech > since, reversed(state.fills.values())) if group else ()
-    return any(fill.intent in group for fill in just_now)
 
 
 def _free(state: State, con_id: int, side: Side, besides: Order | None) -> Decimal:
