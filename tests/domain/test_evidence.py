@@ -326,6 +326,23 @@ def test_sells_and_cancels_under_way_are_waited_for(changed: dict[str, object], 
     assert may_go_on(put_off(world).state) is goes_on
 
 
+@pytest.mark.parametrize(
+    ("changed", "quarantined", "goes_on"),
+    [
+        ({"state": S.UNKNOWN, "cancel_asked": True, "purpose": Purpose.STOP}, True, True),
+        ({"state": S.UNKNOWN, "side": Side.SELL}, True, True),
+        ({"state": S.UNKNOWN, "cancel_asked": True}, False, False),  # proof may still end it
+        ({"cancel_asked": True}, True, False),  # it works, so its end will be told
+    ],
+)
+def test_what_only_a_person_may_settle_keeps_no_other_instrument_waiting(
+    changed: dict[str, object], quarantined: bool, goes_on: bool
+) -> None:
+    """Seed 137: a stop stayed unknown in quarantine after its cancel, and nothing that was put off went on any more."""
+    world, _ = working(**changed)
+    assert may_go_on(put_off(world, **({"AAA": True} if quarantined else {})).state) is goes_on
+
+
 def with_a_fill(world: World, quantity: int, later: timedelta, intent: int | None = 1) -> World:
     """Trades were put off, and an execution was made so much later."""
     put_off(world)

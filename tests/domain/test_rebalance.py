@@ -218,6 +218,15 @@ def test_room_is_waited_for_while_an_order_on_the_other_side_may_fill(fields: di
     assert trading._other_side_works(state_of(order(1, 10, **fields)), Side.SELL) is works
 
 
+@pytest.mark.parametrize(("quarantined", "works"), [(False, True), (True, False)])
+def test_room_is_not_waited_for_where_only_a_person_may_say_what_was_sold(quarantined: bool, works: bool) -> None:
+    """An unknown order of a quarantined instrument may stay so for weeks."""
+    state = state_of(order(1, 10, state=OrderState.UNKNOWN))
+    if quarantined:
+        state.quarantines[1] = m.QuarantineSet(con_id=1, symbol="AAA", reason="untold", tech=START)
+    assert trading._other_side_works(state, Side.SELL) is works
+
+
 # ── how much is worth a trade ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -632,18 +641,24 @@ def test_what_changes_hands_among_strategies_is_told_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ends", "quarantined", "waits"), [(True, True, False), (True, False, True), (False, True, True)]
+    ("changed", "quarantined", "waits"),
+    [
+        ({"ending": OrderState.FILLED, "reported": D(100)}, True, False),
+        ({"ending": OrderState.FILLED, "reported": D(100)}, False, True),
+        ({"state": OrderState.UNKNOWN}, True, False),
+        ({"state": OrderState.UNKNOWN}, False, True),
+        ({}, True, True),
+    ],
 )
 def test_what_has_ended_and_is_never_told_is_waited_for_until_that_is_a_quarantine(
-    ends: bool, quarantined: bool, waits: bool
+    changed: dict[str, Any], quarantined: bool, waits: bool
 ) -> None:
-    """All of it must have ended; a quarantine of something that works is waited for."""
+    """All of it must have ended, or be unknown; a quarantine of something that works is waited for."""
     world = World.ready()
     world.finish(world.one(AAA="0.1"))
     intent = world.one(AAA="0.2")
     world.acknowledge(intent)
-    if ends:
-        put_order(world.state, replace(world.order(intent), ending=OrderState.FILLED, reported=D(100)))
+    put_order(world.state, replace(world.order(intent), **changed))
     if quarantined:
         world.state.quarantines[1] = m.QuarantineSet(con_id=1, symbol="AAA", reason="untold", tech=world.now)
     world.targets(AAA="0")

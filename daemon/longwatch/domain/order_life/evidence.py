@@ -155,16 +155,22 @@ def _rejected_in(state: State, session: Session | None) -> set[int]:
 def may_go_on(state: State) -> bool:
     """Whether trades were put off until sells and cancels have ended, these have, and the account shows what they did.
 
-    While the account tells of other shares than the book, the room that was made for buys may not be there.
+    While the account tells of other shares than the book, the room that was made for buys may not be there. An order
+    that nobody may ever settle keeps the trades of its own instrument waiting, and no others.
     """
     waiting = state.rebalance is not None and state.rebalance.waiting > 0
     found = state.compared.differences if state.compared is not None else ()
     if any(row.con_id not in state.quarantines for row in found):
         return False
-    under_way = (order for order in state.live_orders() if order.ending is None)
+    under_way = (order for order in state.live_orders() if order.ending is None and not is_stuck(state, order))
     return waiting and not any(
         (order.side is Side.SELL and not order.rests) or order.cancel_asked for order in under_way
     )
+
+
+def is_stuck(state: State, order: Order) -> bool:
+    """Whether an order is unknown in a quarantined instrument: while positions differ only a person may settle it."""
+    return order.state is OrderState.UNKNOWN and order.con_id in state.quarantines
 
 
 def has_room(state: State) -> bool:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side, beyond_tick, to_lot, to_tick
 from longwatch.domain.order_life import breaker
-from longwatch.domain.order_life.evidence import Decided
+from longwatch.domain.order_life.evidence import Decided, is_stuck
 from longwatch.domain.order_life.identity import cancels
 from longwatch.domain.order_life.patience import closing_session, is_past_cut_off, parent_of
 from longwatch.domain.order_life.submission import submitted
@@ -92,8 +92,9 @@ def _trade(state: State, event: m.RebalanceDue, found: Weighed, wanted: Wanted, 
         return
     side = Side.BUY if wanted.trade > 0 else Side.SELL
     against = in_the_way(state, wanted.instrument.con_id, side, reduces=_reduces(wanted))
-    # What has ended and whose fills are never told is waited for no more once that is a quarantine.
-    is_over = wanted.instrument.con_id in state.quarantines and all(order.ending is not None for order in against)
+    # What is unknown, or has ended with fills never told, is waited for no more once that is a quarantine.
+    is_given_up = all(order.ending is not None or is_stuck(state, order) for order in against)
+    is_over = wanted.instrument.con_id in state.quarantines and is_given_up
     if against and not is_over:
         if (kept := breaker.left_as_it_is(state, wanted.instrument.con_id, event.at)) is not None:
             yield _kept(event.run_id, wanted, kept)
@@ -115,9 +116,9 @@ def _trade(state: State, event: m.RebalanceDue, found: Weighed, wanted: Wanted, 
 def _other_side_works(state: State, side: Side) -> bool:
     """Whether an order on the other side may still fill; one that has ended, and whose fills are untold, can't.
 
-    A stop is meant not to: nobody waits for it.
+    A stop is meant not to: nobody waits for it, nor for what only a person may settle.
     """
-    trades = (order for order in state.live_orders() if not order.rests)
+    trades = (order for order in state.live_orders() if not order.rests and not is_stuck(state, order))
     return any(order.side is not side and order.ending is None for order in trades)
 
 
