@@ -342,6 +342,7 @@ def test_what_is_said_of_a_fill_taken_back_and_noted_in_its_place(side: Side) ->
         tech=world.now,
         replaces="0001.01",
         taken_back=D(100),
+        recounted=True,
     )
     text = f"{side.value} 100 AAA at 100 (0001.01) was taken back: neither the day's executions nor the account show it"
     assert told == m.RaiseAlert(key="fill_taken_back", text=f"{text} any more", severity="critical")

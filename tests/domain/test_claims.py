@@ -140,6 +140,7 @@ def test_each_execution_leaves_what_is_outside_and_enters_the_book_as_it_was() -
             executed_at=at,
             replaces=name,
             perm_id=perm_id(intent),
+            recounted=True,
         )
         for name, quantity, price, at in (("a.01", 20, "99", first), ("b.01", 30, "99.5", world.now))
     ]

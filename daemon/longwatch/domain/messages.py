@@ -1151,7 +1151,8 @@ class FillBooked:
     """An execution is in the book (`intent` None: not ours, kept so that it is never counted twice).
 
     `taken_back`: shares of the execution it replaces that were told and are none any more; negative: they are again.
-    Replacing itself, it is found to be ours after all.
+    Replacing itself, it is found to be ours after all. `recounted`: what is held comes to what it would have had this
+    one been in the place of the one it replaces; without it, as in older records, that one is traded back.
     """
 
     exec_id: str
@@ -1166,6 +1167,7 @@ class FillBooked:
     replaces: str | None = None
     taken_back: Decimal = Decimal(0)
     perm_id: int = 0
+    recounted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,9 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, cast
 
+from longwatch.domain import course
 from longwatch.domain import messages as m
+from longwatch.domain.course import Booked
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.levels import Level
 from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose
@@ -69,7 +71,7 @@ class State:
     finished job -> when that run ceases to be valid; kept for a day longer. `sends`: technical times of the orders and
     modifications sent in the last minute. `lifted`: the last end of each hold there was. `parts`: (strategy, con_id) ->
     what its parts of our orders have come to; `part_costs` their commissions. `unclaimed`: permId of nobody we know ->
-    its executions.
+    its executions. `course`: number -> one of the latest changes of our holdings, in order.
     """
 
     journal_id: str = ""
@@ -102,6 +104,7 @@ class State:
     splits: dict[int, tuple[m.SplitBooked, ...]] = field(default_factory=dict)
     outside: dict[int, tuple[str, Decimal]] = field(default_factory=dict)
     book: dict[int, Holding] = field(default_factory=dict)
+    course: dict[int, Booked] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     live: dict[int, None] = field(default_factory=dict)
     unknown: dict[int, None] = field(default_factory=dict)
@@ -347,8 +350,7 @@ def _outside_set(state: State, fact: m.OutsideSet) -> None:
 
 
 def _holding_adopted(state: State, fact: m.HoldingAdopted) -> None:
-    holding = state.book.get(fact.con_id) or Holding(con_id=fact.con_id, symbol=fact.symbol)
-    state.book[fact.con_id] = after_fill(holding, fact.quantity, fact.average_cost)
+    _hold(state, fact.con_id, fact.symbol, "", fact.quantity, fact.average_cost, None)
     state.activity += 1
 
 
@@ -356,6 +358,7 @@ def _split_booked(state: State, fact: m.SplitBooked) -> None:
     """Fills keep the figures they were told with: `_in_todays_shares` reads them; so do orders, which have ended."""
     holding = state.book.get(fact.con_id) or Holding(con_id=fact.con_id, symbol=fact.symbol)
     state.book[fact.con_id] = changed(holding, quantity=fact.book, average_cost=fact.average_cost)
+    course.split(state.course, fact.con_id, fact.new, fact.old, fact.book)
     for key, part in state.parts.items():
         if key[1] == fact.con_id:
             more = part.quantity * fact.new / fact.old
@@ -653,11 +656,10 @@ def _protection_set(state: State, fact: m.ProtectionSet) -> None:
 
 
 def _fill_booked(state: State, fact: m.FillBooked) -> None:
-    if fact.replaces is not None:
-        _unbook(state, fact.replaces, fact.exec_id if fact.quantity else None)
+    is_in_place = fact.replaces is not None and _unbook(state, fact.replaces, fact)
     signed = fact.quantity * fact.side.sign
     state.paid += signed * fact.price
-    state.fills[fact.exec_id] = Fill(
+    fill = Fill(
         exec_id=fact.exec_id,
         intent=fact.intent,
         con_id=fact.con_id,
@@ -667,7 +669,11 @@ def _fill_booked(state: State, fact: m.FillBooked) -> None:
         executed_at=fact.executed_at,
         tech=fact.tech,
     )
-    _book(state, fact.intent, fact.con_id, fact.symbol, signed, fact.price, fact.executed_at)
+    state.fills[fact.exec_id] = fill
+    _book(state, fill, signed)
+    if fact.intent is not None and not is_in_place:
+        shares, price = _in_todays_shares(state, fact.con_id, signed, fact.price, fact.executed_at)
+        _hold(state, fact.con_id, fact.symbol, fact.exec_id, shares, price, fact.tech)
     if fact.intent is not None and fact.taken_back:
         order = state.orders[fact.intent]
         put_order(state, changed(order, taken_back=order.taken_back + fact.taken_back))
@@ -680,40 +686,63 @@ def _fill_booked(state: State, fact: m.FillBooked) -> None:
     state.activity += 1
 
 
-def _unbook(state: State, exec_id: str, successor: str | None) -> None:
+def _unbook(state: State, exec_id: str, fact: m.FillBooked) -> bool:
     """A corrected execution leaves the book; its commission stands for the successor until that has its own.
 
-    One that was taken back has no successor, and no commission.
+    One that was taken back has no successor, and no commission. Returns whether the fact has its place in the holding
+    already.
     """
     former = state.fills.pop(exec_id, None)
     if former is None:
-        return
+        return False
     state.paid -= former.quantity * former.price
-    _book(state, former.intent, former.con_id, former.symbol, -former.quantity, former.price, former.executed_at)
+    _book(state, former, -former.quantity)
+    is_in_place = fact.recounted and _recount(state, former, fact)
+    if former.intent is not None and not is_in_place:
+        shares, price = _in_todays_shares(state, former.con_id, -former.quantity, former.price, former.executed_at)
+        _hold(state, former.con_id, former.symbol, "", shares, price, fact.tech)
     commission = state.commissions.pop(exec_id, None)
     if commission is not None:
         state.paid -= commission
-        if successor is not None and successor not in state.commissions:
-            state.commissions[successor] = commission
+        if fact.quantity and fact.exec_id not in state.commissions:
+            state.commissions[fact.exec_id] = commission
             state.paid += commission
         if former.intent is not None:
             _charge(state, former.intent, -commission)
+    return is_in_place
 
 
-def _book(
-    state: State, intent: int | None, con_id: int, symbol: str, signed: Decimal, price: Decimal, at: datetime
+def _recount(state: State, former: Fill, fact: m.FillBooked) -> bool:
+    """The holding had it never been, with its successor in its place; False where it is not kept any more."""
+    if former.intent is None or former.con_id != fact.con_id:
+        return False
+    signed = fact.quantity * fact.side.sign if fact.intent is not None else ZERO
+    shares, price = _in_todays_shares(state, fact.con_id, signed, fact.price, fact.executed_at)
+    holding = course.revised(state.course, fact.con_id, former.exec_id, fact.exec_id, shares, price)
+    if holding is not None:
+        state.book[fact.con_id] = holding
+    return holding is not None
+
+
+def _hold(
+    state: State, con_id: int, symbol: str, exec_id: str, shares: Decimal, price: Decimal, tech: datetime | None
 ) -> None:
-    if intent is None:
-        return
     holding = state.book.get(con_id) or Holding(con_id=con_id, symbol=symbol)
-    shares, todays_price = _in_todays_shares(state, con_id, signed, price, at)
-    state.book[con_id] = after_fill(holding, shares, todays_price)
-    order = state.orders[intent]
+    state.book[con_id] = course.booked(state.course, holding, exec_id, shares, price, tech)
+
+
+def _book(state: State, fill: Fill, signed: Decimal) -> None:
+    """`signed` shares of a fill come to its order and to the strategies' parts, or leave them."""
+    if fill.intent is None:
+        return
+    con_id = fill.con_id
+    shares, todays_price = _in_todays_shares(state, con_id, signed, fill.price, fill.executed_at)
+    order = state.orders[fill.intent]
     for strategy, part in _among(order, shares) if order.allocations else _off_parts(state, con_id, shares):
-        _part_traded(state, strategy, con_id, symbol, part, todays_price)
+        _part_traded(state, strategy, con_id, fill.symbol, part, todays_price)
     change = signed * order.side.sign
     filled = order.filled + change
-    value = order.average_price * order.filled + price * change
+    value = order.average_price * order.filled + fill.price * change
     put_order(state, changed(order, filled=filled, average_price=value / filled if filled else ZERO))
 
 

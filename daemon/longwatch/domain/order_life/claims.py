@@ -37,6 +37,7 @@ def identified(state: State, fact: m.OrderIdentified, event: m.Event) -> Decided
             tech=event.tech,
             replaces=exec_id,
             perm_id=fact.perm_id,
+            recounted=True,
         )
         yield from _nobody_else_s(state, fill.con_id, exec_id, fact.perm_id, because)
     yield from lifecycle.after_fill(state, state.orders[fact.intent])

@@ -152,6 +152,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
         replaces=replaces,
         taken_back=max(gone, -state.orders[intent].taken_back) if intent is not None else Decimal(0),
         perm_id=event.perm_id,
+        recounted=replaces is not None,
     )
     if intent is None:
         yield from disowned(state, event)

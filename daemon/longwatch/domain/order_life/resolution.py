@@ -172,7 +172,7 @@ def reviewed(state: State, event: m.Event) -> Followed:
         return
     for fill in [one for one in state.fills.values() if _is_said(one.exec_id, intent)]:
         void = made_up(state, order, VOID, ZERO, fill.price, event.at, event.tech)
-        yield replace(void, replaces=fill.exec_id)
+        yield replace(void, replaces=fill.exec_id, recounted=True)
     yield m.ResolutionContradicted(intent=intent, says=says)
     text = f"order {order.ref} was resolved as {fact.outcome} by {fact.by}, yet the broker says: {says}"
     if order.con_id not in state.quarantines:

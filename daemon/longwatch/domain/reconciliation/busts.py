@@ -93,6 +93,7 @@ def _undo(fill: Fill, tech: datetime) -> Decided:
         tech=tech,
         replaces=fill.exec_id,
         taken_back=abs(fill.quantity),
+        recounted=True,
     )
     yield m.RaiseAlert(
         key="fill_taken_back",

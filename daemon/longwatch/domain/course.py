@@ -1,0 +1,80 @@
+"""The latest changes of our holdings in order, so that one can be taken back or corrected; kept by the state's fold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import takewhile
+
+from longwatch.domain.positions import Holding, after_fill
+from longwatch.quick import changed, quick
+
+KEPT = timedelta(days=8)
+"""Of technical time: a gateway tells the executions of a week, so nothing older is corrected but by a person."""
+AT_ONCE = 64
+"""So many changes apart the old ones are looked for: each change costs the same, however many are kept."""
+
+
+@quick
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booked:
+    """`signed` shares at `price` came to the holding that was `before`, by the execution `exec_id` ("" by no one's)."""
+
+    exec_id: str
+    signed: Decimal
+    price: Decimal
+    tech: datetime | None
+    before: Holding
+
+
+def booked(
+    course: dict[int, Booked], holding: Holding, exec_id: str, signed: Decimal, price: Decimal, tech: datetime | None
+) -> Holding:
+    """The holding after one more change, which is noted; `tech` None: it is kept as long as the one before it."""
+    number = next(reversed(course), 0) + 1
+    course[number] = Booked(exec_id=exec_id, signed=signed, price=price, tech=tech, before=holding)
+    if tech is not None and number % AT_ONCE == 0:
+        old = takewhile(lambda item: item[1].tech is None or item[1].tech < tech - KEPT, course.items())
+        for past in [number for number, _ in old]:
+            del course[past]
+    return after_fill(holding, signed, price)
+
+
+def revised(
+    course: dict[int, Booked], con_id: int, exec_id: str, successor: str, signed: Decimal, price: Decimal
+) -> Holding | None:
+    """The holding had `successor` come instead of `exec_id`, in its place among the others; with no shares, neither.
+
+    None where what was booked by `exec_id` is not kept any more.
+    """
+    since: list[tuple[int, Booked]] = []
+    for number in reversed(course):
+        one = course[number]
+        if one.before.con_id == con_id:
+            since.append((number, one))
+            if one.exec_id == exec_id:
+                break
+    else:
+        return None
+    number, former = since[-1]
+    since[-1] = number, changed(former, exec_id=successor, signed=signed, price=price)
+    holding = former.before
+    for number, one in reversed(since):
+        course[number] = changed(one, before=holding)
+        holding = after_fill(holding, one.signed, one.price) if one.signed else holding
+    return holding
+
+
+def split(course: dict[int, Booked], con_id: int, new: int, old: int, held: Decimal) -> None:
+    """Everything in shares of after a split; where they do not come to those `held`, for a rest paid out, no more."""
+    mine = {number: one for number, one in course.items() if one.before.con_id == con_id}
+    last = next(reversed(mine.values()), None)
+    is_whole = last is not None and (last.before.quantity + last.signed) * new / old == held
+    for number, one in mine.items():
+        if not is_whole:
+            del course[number]
+            continue
+        quantity, cost = one.before.quantity * new / old, one.before.average_cost * old / new
+        before = changed(one.before, quantity=quantity, average_cost=cost)
+        course[number] = changed(one, signed=one.signed * new / old, price=one.price * old / new, before=before)
