@@ -67,18 +67,47 @@ def test_the_next_session_begins_where_the_last_one_was_valued() -> None:
     assert [hold.observed for hold in valued(world, "81")] == [D("0.01")]
 
 
-def test_a_holding_of_before_the_limit_starts_at_what_it_is_worth() -> None:
-    """An old loss sets nothing; without a limit nothing is noted."""
+def without_a_limit() -> World:
+    """100 AAA at 100, and no limit on what an instrument loses yet."""
     world = World.ready(limited(daily_loss=None))
     intent = world.one(AAA="0.1")
     world.acknowledge(intent)
     world.fill(intent, 100)
-    assert valued(world, "50") == [] and (Level.INSTRUMENT, "AAA") not in world.state.marks
-    world.state.settings = replace(
-        world.state.settings, holds=replace(world.state.settings.holds, instrument_daily_loss=D("0.01"))
-    )
+    return world
+
+
+def limit_set(world: World) -> None:
+    holds = replace(world.state.settings.holds, instrument_daily_loss=D("0.01"))
+    world.hear(m.ConfigLoaded, settings=replace(world.state.settings, holds=holds), sha256="limited")
+
+
+def test_a_limit_set_in_a_session_measures_from_its_start() -> None:
+    """What was lost in it before counts, to the share's penny; without a limit nothing is held."""
+    world = without_a_limit()
+    assert valued(world, "90.01") == []
+    limit_set(world)
+    assert valued(world, "90.01") == []
+    assert [hold.observed for hold in valued(world, "90")] == [D("0.01")]
+
+
+def test_a_limit_set_for_the_next_session_leaves_out_what_was_lost_in_the_last_one() -> None:
+    """That session's last valuing is this one's start, with or without a limit then."""
+    world = without_a_limit()
     assert valued(world, "50") == []
-    assert len(valued(world, "40")) == 1
+    world.now = MONDAY.open_at
+    limit_set(world)
+    assert valued(world, "40.01") == []
+    assert [hold.observed for hold in valued(world, "40")] == [D("0.01")]
+
+
+def test_a_sale_before_the_limit_was_set_counts_in_its_session() -> None:
+    """Its own fill has valued the instrument."""
+    world = without_a_limit()
+    (sale,) = world.trade(AAA="0")
+    world.acknowledge(sale.intent)
+    world.fill(sale.intent, 100, "90")
+    limit_set(world)
+    assert [hold.observed for hold in valued(world, "123")] == [D("0.01")]
 
 
 def test_resumed_it_is_measured_anew() -> None:
@@ -141,14 +170,12 @@ def test_shares_adopted_where_none_of_ours_are_left_begin_at_the_last_close() ->
 
 
 def test_a_mark_of_a_session_longer_ago_than_the_last_one_is_none() -> None:
-    """Without the limit for a session, the loss of that one is not this one's."""
+    """A session in which nothing was valued has no last value for this one to start at."""
     world = bought()
-    limited_by = world.state.settings
-    world.state.settings = replace(limited_by, holds=replace(limited_by.holds, instrument_daily_loss=None))
     day = timedelta(days=1)
     tuesday = Session(date=MONDAY.date + day, open_at=MONDAY.open_at + day, close_at=MONDAY.close_at + day)
     world.hear(m.CalendarLoaded, sessions=(*world.state.sessions, tuesday))
-    world.now, world.state.settings = tuesday.open_at, limited_by
+    world.now = tuesday.open_at
     assert valued(world, "85") == [] and valued(world, "75.01") == []
     assert len(valued(world, "75")) == 1
 

@@ -7,7 +7,8 @@ Nothing is ever placed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
@@ -75,45 +76,41 @@ async def self_test(
 ) -> list[str]:
     """Every problem found, a sentence each; none means that nothing was found. `state` has account, mode and client."""
     ear = _Ear()
+    async with _running(connect, ear) as broker:
+        await ear.until(lambda: bool(ear.of(m.LinkUp) or ear.of(m.LinkLost)), deadlines.link)
+        if not ear.of(m.LinkUp):
+            lost = ear.of(m.LinkLost)
+            return [f"no connection: {lost[-1].reason if lost else f'no answer within {deadlines.link:g} s'}"]
+        up = ear.of(m.LinkUp)[0]
+        if (wrong := wrong_account(state, up)) is not None:
+            return [wrong]
+        broker.begin_sync(
+            m.BeginSync(epoch=1, first_request_id=up.next_order_id, count=REQUEST_IDS, account=state.account)
+        )
+        if not await ear.until(lambda: bool(ear.of(m.SnapshotSeen)), deadlines.account):
+            return [f"the account was not read within {deadlines.account:g} s"]
+        found = [f"{part}: {why}" for part, why in ear.of(m.SnapshotSeen)[0].failures]
+        if not await ear.until(lambda: bool(ear.of(m.InstrumentsSeen)), deadlines.contracts):
+            return [*found, f"the contracts did not come within {deadlines.contracts:g} s"]
+        known = ear.of(m.InstrumentsSeen)[0]
+        found += [f"{symbol}: {reason}" for symbol, reason in known.missing]
+        broker.watch(universe)
+        await _ticked(broker, deadlines.quotes)
+        found += _of_quotes(broker.quotes(), ear, takes_delayed=takes_delayed)
+        return [*found, *await _of_margin(broker, ear, state, clock, known.instruments, up, deadlines.margin)]
+
+
+@asynccontextmanager
+async def _running(connect: Callable[[Sink], Broker], ear: _Ear) -> AsyncIterator[Broker]:
+    """A broker that runs meanwhile, and is closed whatever becomes of it."""
     broker = connect(ear)
     running = asyncio.create_task(broker.run(), name="self-test")
     try:
-        return await _problems(broker, ear, state, clock, universe, takes_delayed=takes_delayed, deadlines=deadlines)
+        yield broker
     finally:
         await broker.close()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-async def _problems(
-    broker: Broker,
-    ear: _Ear,
-    state: State,
-    clock: Clock,
-    universe: Sequence[str],
-    *,
-    takes_delayed: bool,
-    deadlines: Deadlines,
-) -> list[str]:
-    await ear.until(lambda: bool(ear.of(m.LinkUp) or ear.of(m.LinkLost)), deadlines.link)
-    if not ear.of(m.LinkUp):
-        lost = ear.of(m.LinkLost)
-        return [f"no connection: {lost[-1].reason if lost else f'no answer within {deadlines.link:g} s'}"]
-    up = ear.of(m.LinkUp)[0]
-    if (wrong := wrong_account(state, up)) is not None:
-        return [wrong]
-    broker.begin_sync(m.BeginSync(epoch=1, first_request_id=up.next_order_id, count=REQUEST_IDS, account=state.account))
-    if not await ear.until(lambda: bool(ear.of(m.SnapshotSeen)), deadlines.account):
-        return [f"the account was not read within {deadlines.account:g} s"]
-    found = [f"{part}: {why}" for part, why in ear.of(m.SnapshotSeen)[0].failures]
-    if not await ear.until(lambda: bool(ear.of(m.InstrumentsSeen)), deadlines.contracts):
-        return [*found, f"the contracts did not come within {deadlines.contracts:g} s"]
-    known = ear.of(m.InstrumentsSeen)[0]
-    found += [f"{symbol}: {reason}" for symbol, reason in known.missing]
-    broker.watch(universe)
-    await _ticked(broker, deadlines.quotes)
-    found += _of_quotes(broker.quotes(), ear, takes_delayed=takes_delayed)
-    return [*found, *await _of_margin(broker, ear, state, clock, known.instruments, up, deadlines.margin)]
 
 
 async def _ticked(broker: Broker, seconds: float) -> None:

@@ -1,13 +1,14 @@
 """What each instrument has made or lost since the session's start, held against its limit; called by decide.
 
 As strategies are, instruments are valued at the closes and at the quotes of a rebalance; and, where one trades, at what
-was paid for it, so that a stop-out counts at once. A holding that was there before the limit starts at what it is then
-worth; after the close it is valued once more, so that the opening gap is part of the next session.
+was paid for it, so that a stop-out counts at once. They are valued without a limit too: one that is set in the midst of
+a session finds what is lost since its start. After the close each is valued once more, so that the opening gap is part
+of the next session.
 
-What is forgotten: what was lost in sessions in which nothing was valued (without the limit, say), which are more than
-the last one back; what adopted shares made or lost before the price at which ours were last valued (where none were
-held, before the last close). While an instrument is quarantined, or account and book differ, it is not valued: what is
-lost meanwhile counts as soon as they agree, in that session or the next one.
+What is forgotten: what was lost in sessions in which nothing was valued (the daemon did not run, say), which are more
+than the last one back; what adopted shares made or lost before the price at which ours were last valued (where none
+were held, before the last close). While an instrument is quarantined, or account and book differ, it is not valued:
+what is lost meanwhile counts as soon as they agree, in that session or the next one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ LOSS = "instrument_daily_loss"
 def instruments_valued(state: State, prices: Mapping[str, Decimal], at: datetime) -> Followed:
     """Every instrument of the book that has a price, and of which it is known what is held."""
     days = _last_days(state, at)
-    for holding in list(state.book.values()) if state.settings.holds.instrument_daily_loss is not None else ():
+    for holding in list(state.book.values()):
         if holding.symbol in prices and _is_certain(state, holding):
             yield from _valued(state, holding, prices[holding.symbol], at, days)
 
@@ -43,8 +44,7 @@ def instruments_valued(state: State, prices: Mapping[str, Decimal], at: datetime
 def after_fill(state: State, fact: m.FillBooked, at: datetime) -> Followed:
     """The instrument that has just traded."""
     holding = state.book.get(fact.con_id)
-    is_limited = state.settings.holds.instrument_daily_loss is not None
-    if holding is not None and fact.quantity and is_limited and _is_certain(state, holding):
+    if holding is not None and fact.quantity and _is_certain(state, holding):
         yield from _valued(state, holding, fact.price, at, _last_days(state, at))
 
 
