@@ -14,7 +14,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.settings import StopRule
 from tests.domain.test_protection import FIXED, changes, confirmed, ended, holding, sent, works
-from tests.domain.world import SETTINGS, World, alerts, execution, of_kind, perm_id
+from tests.domain.world import ACCOUNT, CLIENT, SETTINGS, World, alerts, execution, of_kind, perm_id
 
 D = Decimal
 
@@ -160,3 +160,46 @@ def test_a_fill_told_at_once_needs_no_reading_for_its_stop() -> None:
     world.moved("AAA")
     late = replace(execution(world.order(intent), world.now, "0007.01", 200, "100"), executed_at=executed)
     assert [one.quantity for one in sent(world.take(late))] == [D(200)]
+
+
+def test_what_lost_its_stop_while_a_connection_was_read_is_looked_at_once_that_is_ready() -> None:
+    """Told in the download that an exit of the group has sold: it ends before its fill's time is over (seed 115)."""
+    world, stop = holding()
+    (sale,) = [one for one in world.trade(AAA="0.1") if one.purpose is Purpose.REDUCE]
+    world.acknowledge(sale.intent)
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.hear(m.LinkOpening, attempt=1)
+    world.hear(m.LinkUp, client_id=CLIENT, next_order_id=world.next_order_id(), accounts=(ACCOUNT,), server_version=176)
+    world.hear(m.FarmSeen, farm="usfarm", up=True)
+    world.fill(sale.intent, 80)
+    world.open_order(stop.intent, "PreSubmitted", quantity=D(100))
+    world.open_order(sale.intent, "Submitted")
+    world.snapshot(reason="sync")
+    assert world.state.link is m.Link.READY and world.state.unprotected[1].unprotected == D(20)
+    world.wait(3)
+    world.end(sale.intent)
+    assert changes(world.status(sale.intent, "Cancelled", 80)) == []
+    due = world.state.unprotected[1].look_at
+    assert due is not None
+    world.wait((due - world.now).total_seconds())
+    step = world.hear(m.TimeReached)
+    assert [one.change.quantity for one in changes(step)] == [D(120)]
+
+
+def test_what_a_person_says_of_a_difference_is_followed_by_a_reading_and_that_by_the_whole_stop() -> None:
+    """Until a comparison has found nothing any more, the shares that differed are in doubt (seed 115)."""
+    world, stop = holding()
+    world.positions[1] += 30
+    world.reconcile(2)
+    world.hear(m.ControlRequested, command="unquarantine", argument="AAA", by="uid 1000")
+    world.reconcile(1)
+    world.positions[1] -= 10
+    (smaller,) = [step for step in world.reconcile(2) if changes(step)]
+    assert changes(smaller)[0].change.quantity == D(190)
+    confirmed(world, smaller)
+    step = world.hear(m.ControlRequested, command="unquarantine", argument="AAA", by="uid 1000")
+    assert world.state.outside[1] == ("AAA", D(20)) and not world.state.quarantines
+    assert changes(step) == [] and of_kind(step.effects, m.RequestSnapshot)
+    (step,) = world.reconcile(1)
+    assert [one.change.quantity for one in changes(step)] == [D(200)]
+    assert stop.intent == changes(step)[0].intent

@@ -105,6 +105,8 @@ def _unquarantine(state: State, event: m.ControlRequested) -> Decided:
                 left = row.outside + row.missing
                 yield m.OutsideSet(con_id=con_id, symbol=row.symbol, quantity=left, reason=by, cause=held.cause)
         yield m.QuarantineLifted(con_id=con_id, reason=by)
+        # What the last comparison found stays in doubt until the next one, and has no stop meanwhile.
+        yield m.RequestSnapshot(reason=f"the quarantine of {held.symbol} was lifted")
 
 
 def _adopt(state: State, event: m.ControlRequested) -> Decided:
