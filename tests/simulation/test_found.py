@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from longwatch.gateway.events import Event, Happened
 from longwatch.simulation.booked import BookedOrder, Fill
 from longwatch.simulation.evidence import END_MARKS, Evidence, Row
+from longwatch.simulation.invariants import limits_at_worst
 from longwatch.simulation.knowable import is_shut, ready_when_sending
 from longwatch.simulation.plan import Incident
 from longwatch.simulation.protection import (
@@ -174,6 +176,103 @@ def test_clocks_that_may_be_too_far_apart_excuse_before_they_accuse(
     evidence = replace(bare(), heard=heard, written=(placed,))
     assert is_shut(evidence, began + timedelta(seconds=1)) == may_be_shut
     assert bool(list(ready_when_sending(evidence))) == must_be_shut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What arrived so many milliseconds after a stop had sold, 37 ms after which a take-profit was written."""
+
+    name: str
+    after: int
+    values: dict[str, object]
+
+
+STATUS = Told(name="orderStatus", after=38, values={"permId": 10, "filled": Decimal(1000)})
+"""Of the stop's whole fill, after the take-profit was written."""
+POSITION = Told(name="position", after=10, values={"conId": 1, "position": Decimal(0)})
+
+
+@pytest.mark.parametrize(
+    ("told", "group", "sold", "wanted", "worst"),
+    [
+        (STATUS, "g", 1000, 1000, None),
+        (replace(STATUS, after=33), "g", 1000, 1000, None),
+        (replace(STATUS, after=32), "g", 1000, 1000, -1000),
+        (replace(STATUS, after=32), "g", 600, 1000, -600),
+        (replace(STATUS, after=32, values={"permId": 10, "filled": Decimal(599)}), "g", 600, 1000, None),
+        (Told(name="execDetails", after=10, values={"execId": "10"}), "g", 1000, 1000, -1000),
+        (POSITION, "g", 1000, 1000, -1000),
+        (replace(POSITION, values={"conId": 1, "position": Decimal(1000)}), "g", 1000, 1000, None),
+        (STATUS, "g", 600, 1000, None),
+        (STATUS, "g", 1000, 1001, -1),
+        (STATUS, "another", 1000, 1000, -1000),
+        (STATUS, "", 1000, 1000, -1000),
+    ],
+)
+def test_what_a_stop_has_sold_and_nothing_has_told_of_excuses_an_order_of_its_group_and_no_other(
+    told: Told, group: str, sold: int, wanted: int, worst: int | None
+) -> None:
+    """A group that has filled whole takes no more orders; outside it, or in knowledge, it is a mistake (seed 115)."""
+    began = scene().sessions[0].open_at
+    bought, gone = done(began, 1, 1000), done(began, 10, -sold)
+    ended_at = gone.at if sold == 1000 else None
+    stop = replace(booked(began, gone), order_type="STP", quantity=Decimal(1000), oca_group="g", ended_at=ended_at)
+    placed = {"orderRef": "lw:0:3", "orderId": 3, "action": "SELL", "conId": 1, "symbol": "AAA", "orderType": "LMT"}
+    placed |= {"totalQuantity": Decimal(wanted), "ocaGroup": group, "parentId": 0}
+    written_at = gone.at + timedelta(milliseconds=37)
+    evidence = replace(
+        bare(),
+        written=(Seen(at=written_at, link=0, name="placeOrder", values=placed),),
+        heard=(Seen(at=gone.at + timedelta(milliseconds=told.after), link=0, name=told.name, values=told.values),),
+        orders=(replace(booked(began, bought), ended_at=bought.at), stop),
+        fills=(bought, gone),
+    )
+    text = f"selling {wanted} AAA could end at {worst} shares"
+    assert list(limits_at_worst(evidence)) == ([] if worst is None else [(written_at, text)])
+
+
+@pytest.mark.parametrize(
+    ("bare_shares", "moved", "looks", "lifted", "is_broken"),
+    [
+        (10, -10, (), None, False),
+        (10, -10, (2, 4), None, False),
+        (10, -10, (4, 4.9), None, False),
+        (10, -10, (4, 4.8), None, True),
+        (11, -10, (), None, True),
+        (10, 10, (), None, True),
+        (10, -10, (), 4, True),
+        (10, -10, (), 15, True),
+    ],
+)
+def test_shares_of_which_nobody_has_said_whose_they_were_have_no_stop_until_somebody_has(
+    bare_shares: int, moved: int, looks: tuple[float, ...], lifted: int | None, is_broken: bool
+) -> None:
+    """Ten left the account without a trade, and the second look found another book: they may be ours (seed 115)."""
+    began = scene().sessions[0].open_at
+    bought = done(began, 5, 400)
+    stop = replace(booked(began, done(began, 5, -400 + bare_shares)), order_type="STP", fills=[], at=bought.at)
+    stop.sizes.append((began + timedelta(minutes=30), Decimal(400)))
+    went = Happened(at=began + timedelta(minutes=3), event=Event(kind="transfer", quantity=Decimal(moved)), con_id=1)
+    rows = [] if lifted is None else [quarantine("QuarantineLifted", began + timedelta(minutes=lifted))]
+    if lifted == 15:
+        rows.insert(0, quarantine("QuarantineSet", bought.at + SOON / 2))
+    marks = [Seen(at=began, link=0, name=name, values={}) for name in END_MARKS]
+    evidence = replace(
+        bare(),
+        scene=replace(scene(), settings={**scene().settings, "stops": {"fraction": 0.05}}),
+        rows=(*rows, *(compared(began + timedelta(minutes=number)) for number in looks)),
+        heard=(*marks, Seen(at=bought.at, link=0, name="execDetails", values={"execId": bought.exec_id})),
+        orders=(replace(booked(began, bought), ended_at=bought.at), stop),
+        fills=(bought,),
+        events=(went,),
+    )
+    since = began + timedelta(minutes=15) if lifted == 15 else bought.at
+    assert [at for at, _ in protected_in_time(evidence)] == ([since + SOON] if is_broken else [])
+
+
+def quarantine(kind: str, at: datetime) -> Row:
+    """One set or lifted."""
+    return Row(sequence=int(at.timestamp()), kind=kind, at=at, tech=at, body={"con_id": 1})
 
 
 def bare() -> Evidence:

@@ -21,6 +21,7 @@ from longwatch.gateway.police import Violation
 from longwatch.quick import quick
 from longwatch.simulation.booked import ZERO, BookedOrder, Fill
 from longwatch.simulation.cuts import Struck
+from longwatch.simulation.in_flight import InFlight
 from longwatch.simulation.scenery import Scenery
 from longwatch.simulation.shares import SHARE_FACTS, booked_shares, true_shares
 from longwatch.simulation.tap import Seen
@@ -193,18 +194,27 @@ class Evidence:
     @cached_property
     def busts_known(self) -> tuple[tuple[Fill, datetime | None], ...]:
         """Fills that were taken back, and when the book had been compared twice since, with time between."""
-        compared = [(row.at, row.tech) for row in self.facts("BookCompared")]
-        found = []
-        for fill in self.busted:
-            since = [one for one in compared if fill.busted_at is not None and one[0] > fill.busted_at]
-            settled = (at for at, tech in since if tech - since[0][1] >= A_SECOND_LOOK)
-            found.append((fill, next(settled, None)))
-        return tuple(found)
+        busts = ((fill, fill.busted_at) for fill in self.busted)
+        return tuple((fill, None if at is None else self.compared_twice(at)) for fill, at in busts)
+
+    def compared_twice(self, since: datetime) -> datetime | None:
+        """When the book had been compared twice since an instant, with time between."""
+        compared = [one for one in self._compared if one[0] > since]
+        return next((at for at, tech in compared if tech - compared[0][1] >= A_SECOND_LOOK), None)
+
+    @cached_property
+    def _compared(self) -> list[tuple[datetime, datetime]]:
+        return [(row.at, row.tech) for row in self.facts("BookCompared")]
 
     @cached_property
     def told(self) -> Told:
         """What the daemon could know of what is not its own."""
         return Told(self)
+
+    @cached_property
+    def in_flight(self) -> InFlight:
+        """What had filled and could not be known when an order was written."""
+        return InFlight(self)
 
     @cached_property
     def adopted(self) -> frozenset[int]:

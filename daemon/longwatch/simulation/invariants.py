@@ -160,7 +160,8 @@ def _passed(evidence: Evidence, seen: Seen, worst: Decimal, is_buy: bool, quanti
 def _worst(evidence: Evidence, place: int) -> Decimal:
     """The shares should this order and every other one on its side fill, and none on the other side.
 
-    For a buy the account's, as far as what others do is known; for a sale the daemon's own.
+    For a buy the account's, as far as what others do is known; for a sale the daemon's own, and what had filled in its
+    OCA group counts once something had told of it: a group that has filled whole takes no more orders.
     """
     seen = evidence.placed[place]
     con_id, is_buy = seen.values["conId"], seen.values["action"] == "BUY"
@@ -170,6 +171,10 @@ def _worst(evidence: Evidence, place: int) -> Decimal:
         # What others hold takes up the limits, and is nothing to be sold.
         room += evidence.told.known(con_id, seen.at) + evidence.told.buying(con_id, seen.at)
     amounts = [(seen.values["ocaGroup"], Decimal(seen.values["totalQuantity"]) - _behind(evidence, place))]
+    if not is_buy and (group := seen.values["ocaGroup"]):
+        for order, unheard in evidence.in_flight.sales(con_id, group, seen.at):
+            room += unheard
+            amounts.append((group, unheard + (order.may_trade(seen.at) if order.is_live(seen.at) else ZERO)))
     for order in evidence.live(seen.at):
         if order.con_id == con_id and order.is_buy == is_buy and order.ref != seen.values["orderRef"]:
             amounts.append((order.oca_group, order.may_trade(seen.at)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -15,6 +15,7 @@ from itertools import pairwise
 from longwatch.simulation.booked import ZERO, BookedOrder, Fill, at_most
 from longwatch.simulation.evidence import OURS, Evidence, Found
 from longwatch.simulation.knowable import is_shut
+from longwatch.simulation.told import brings
 
 SOON = timedelta(seconds=20)
 """Within so long after the last fill, and without trouble, all that is held has its stop."""
@@ -86,10 +87,11 @@ def stops_go_with_the_position(evidence: Evidence) -> Found:
 def protected_in_time(evidence: Evidence) -> Found:
     """SOON after the last fill all that is held has its stop, while the exchange is open and nothing is wrong.
 
-    Not while an exit works: it makes the stop of its group smaller, which is made larger only once it has ended.
+    Not while an exit works: it makes the stop of its group smaller, which is made larger only once it has ended. What
+    was quarantined begins anew with the word that lifts it.
     """
     heard = _heard(evidence)
-    for hole in holes(evidence):
+    for hole in (part for whole in holes(evidence) for part in _since_lifted(evidence, whole)):
         late = hole.ended - max(hole.fill_at, hole.began)
         at = max(hole.fill_at, hole.began) + SOON
         if late <= SOON or not _is_calm(evidence, hole.began, at):
@@ -106,7 +108,7 @@ def protected_in_time(evidence: Evidence) -> Found:
             continue
         if is_shut(evidence, at) or is_shut(evidence, hole.began) or _is_open(evidence, hole.con_id, at):
             continue
-        if _may_have_sold(evidence, hole.con_id, at, heard) >= hole.shares:
+        if _may_have_sold(evidence, hole.con_id, at, heard) + _taken_away(evidence, hole.con_id, at) >= hole.shares:
             continue
         symbol = evidence.symbols[hole.con_id]
         yield at, f"{symbol}: {hole.shares} shares had no stop for {late.total_seconds():.1f} s"
@@ -247,6 +249,28 @@ def _may_have_sold(evidence: Evidence, con_id: int, at: datetime, heard: dict[st
         if fill.con_id == con_id and heard.get(fill.exec_id, at) >= at and session and session.open_at <= fill.at <= at
     )
     return sum((max(-fill.quantity, ZERO) for fill in untold), ZERO)
+
+
+def _taken_away(evidence: Evidence, con_id: int, at: datetime) -> Decimal:
+    """Shares that have left the account without a trade: whose they were nobody has said, nor could it be quarantined.
+
+    That takes two comparisons, the second of which may find another book than the first.
+    """
+    lifted = max((one for one in _lifted(evidence, con_id) if one <= at), default=evidence.scene.begins)
+    moved = (one for one in evidence.events if brings(one) and one.con_id == con_id and lifted < one.at <= at)
+    known = ((one.event.quantity, evidence.compared_twice(one.at)) for one in moved)
+    return max(-sum((shares for shares, by in known if by is None or at < by + HEARD_OF), ZERO), ZERO)
+
+
+def _since_lifted(evidence: Evidence, hole: Hole) -> Iterator[Hole]:
+    """A hole in parts, each but the first since a quarantine was lifted."""
+    lifted = (at for at in _lifted(evidence, hole.con_id) if hole.began < at < hole.ended)
+    for began, ended in pairwise((hole.began, *lifted, hole.ended)):
+        yield replace(hole, began=began, ended=ended)
+
+
+def _lifted(evidence: Evidence, con_id: int) -> list[datetime]:
+    return [row.at for row in evidence.facts("QuarantineLifted") if row.body["con_id"] == con_id]
 
 
 def _is_held_back(evidence: Evidence, at: datetime) -> bool:

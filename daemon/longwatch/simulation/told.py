@@ -59,9 +59,7 @@ class Told:
         """The account's shares that are not the daemon's, by fills, transfers and assignments."""
         fills = (fill.quantity for fill in self._evidence.others.fills if fill.con_id == con_id and fill.at <= at)
         came = (
-            one.event.quantity
-            for one in self._evidence.events
-            if _brings(one) and one.con_id == con_id and one.at <= at
+            one.event.quantity for one in self._evidence.events if brings(one) and one.con_id == con_id and one.at <= at
         )
         return sum((*fills, *came), ZERO)
 
@@ -75,15 +73,12 @@ class Told:
         for fill in self._evidence.others.fills:
             if (heard_at := heard.get(fill.exec_id.rpartition(".")[0])) is not None:
                 found[fill.con_id].append((fill.quantity, heard_at))
-        compared = [(row.at, row.tech) for row in self._evidence.facts("BookCompared")]
-        for one in filter(_brings, self._evidence.events):
-            since = [times for times in compared if times[0] > one.at]
-            settled = (at for at, tech in since if tech - since[0][1] >= A_SECOND_LOOK)
-            if (known_at := next(settled, None)) is not None:
+        for one in filter(brings, self._evidence.events):
+            if (known_at := self._evidence.compared_twice(one.at)) is not None:
                 found[one.con_id].append((one.event.quantity, known_at))
         return dict(found)
 
 
-def _brings(one: Happened) -> bool:
+def brings(one: Happened) -> bool:
     """Whether it brings shares, or takes them, without a fill."""
     return one.event.kind in ("transfer", "assignment")
