@@ -106,3 +106,25 @@ def test_an_order_that_is_shown_after_all_is_asked_for_anew() -> None:
     answer(world, number)
     world.open_order(intent, "Inactive", perm_id=0)
     assert not gathered(world, intent).answered and gathered(world, intent).spoken_of
+
+
+def test_a_number_that_was_answered_is_not_asked_about_again_once_ids_have_begun_again() -> None:
+    """What shows the order without a number of ours makes the answer void; by then the number may be anything's."""
+    world, intent, number = asked()
+    answer(world, number)
+    anew(world)
+    assert gathered(world, intent).answered
+    world.open_order(intent, "PendingSubmit", perm_id=0, order_id=0, client_id=0)
+    absence = gathered(world, intent)
+    assert (absence.answered, absence.spoken_of, absence.asked_as) == (False, True, None)
+    before = len(cancels(world))
+    world.wait(61)
+    world.reconcile(3)
+    again = cancels(world)[before:]
+    assert again and all(one.order_id > number for one in again)
+
+
+def test_a_number_that_is_not_answered_yet_stays_the_one() -> None:
+    world, intent, number = asked()
+    world.open_order(intent, "PendingSubmit", perm_id=0, order_id=0, client_id=0)
+    assert gathered(world, intent).asked_as == number

@@ -60,10 +60,12 @@ def _of_its_type(order: Order, event: m.OpenOrderSeen) -> m.OpenOrderSeen:
 def _void(order: Order, tech: datetime) -> Absence:
     """What was gathered towards an order's absence proves nothing any more; how often it was looked for sets the pace.
 
-    Begun from nothing, each answer to a cancel would ask for the next round and its cancel at once, without an end.
+    Begun from nothing, each answer to a cancel would ask for the next round and its cancel at once, without an end. A
+    number under which the gateway has answered may be of before ids began again: it is not asked about a second time.
     """
     former = order.absence or Absence(since=tech)
-    return replace(former, since=tech, first_round_at=None, cancel_not_found=False, spoken_of=True, answered=False)
+    begun = replace(former, since=tech, first_round_at=None, cancel_not_found=False, spoken_of=True, answered=False)
+    return replace(begun, asked_as=None) if former.answered else begun
 
 
 def _acknowledged(state: State, order: Order, status: str) -> Decided:
