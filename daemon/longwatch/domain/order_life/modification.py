@@ -30,7 +30,7 @@ from longwatch.domain.risk.oca import has_traded, shrinks_it
 from longwatch.domain.risk.proposal import Proposal, Refusal
 from longwatch.domain.risk.readiness import reasons
 from longwatch.domain.risk.table import ALWAYS, CHECKS, WHOLE, caps_of, passed_by_now
-from longwatch.domain.risk.verbs import ACTIONS, Condition, forbidden_by
+from longwatch.domain.risk.verbs import ACTIONS, forbidden_by
 from longwatch.domain.state import State
 
 Followed = Iterator[m.Fact | m.Effect]
@@ -144,7 +144,7 @@ def obey(state: State, event: m.ControlRequested) -> Followed:
         return
     terms = (new.quantity, new.limit_price, new.stop_price)
     yield from asking(state, order, new.instrument, terms, f"{event.by}: {event.reason}", event.tech)
-    if new.quantity != order.quantity and not order.rests:
+    if new.quantity != order.quantity:
         yield from breaker.leave(state, order, event.at)
 
 
@@ -224,7 +224,7 @@ def gate(state: State, order: Order, tech: datetime) -> str | None:
     if why_not is not None:
         return why_not
     held_by = forbidden_by(state, order.con_id, ACTIONS[order.purpose], ready=True, besides=order.intent)
-    if held_by is not None and held_by is not Condition.NOT_READY:
+    if held_by is not None:
         return held_by.value
     if order.purpose is Purpose.PROFIT and has_traded(state, order):
         return "the stop of these shares has been triggered"
