@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from random import Random
 
@@ -16,7 +17,7 @@ from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
 from longwatch.domain.risk.exposure import worst_shares, worst_values
 from longwatch.domain.risk.oca import is_intact
-from longwatch.domain.safeguards.attached import PATIENCE, REGROUPED
+from longwatch.domain.safeguards.attached import NO_MORE, PATIENCE, REGROUPED
 from longwatch.domain.safeguards.stop_levels import BY_HAND
 from longwatch.domain.settings import StopRule
 from tests.domain.play import Play, played
@@ -25,6 +26,7 @@ from tests.domain.world import PRICES, SETTINGS, SYMBOLS, World, alerts, executi
 
 D = Decimal
 S = OrderState
+SECOND = timedelta(seconds=1)
 ATTACHED = replace(SETTINGS, stop=StopRule(fraction=D("0.05")), attached_stops=True)
 
 
@@ -248,6 +250,67 @@ def test_shares_taken_back_are_not_open_again_to_a_waiting_stop() -> None:
     world.take(replace(execution(world.order(entry.intent), world.now, "zz.02", 0, "100")))
     assert (world.state.held(1), world.order(entry.intent).taken_back) == (0, 50)
     assert worst_shares(world.state, 1, Side.SELL) == -50
+
+
+def test_shares_taken_back_before_the_stop_was_given_up_for_its_part_take_it_along() -> None:
+    """The bust is heard within the half second: the entry's rest would let a stop loose for more than is then held."""
+    world, entry, stop = pair()
+    world.fill(entry.intent, 50, exec_id="zz.01")
+    world.positions[1] = D(0)
+    step = world.take(replace(execution(world.order(entry.intent), world.now, "zz.02", 0, "100")))
+    assert cancelled(step) == [stop.intent]
+    assert of_kind(step.facts, m.OrderCancelAsked)[0].reason == NO_MORE
+
+
+def told_of(world: World, entry: Order, status: str, filled: int) -> list[list[int]]:
+    """The status counts so many as filled, of which nothing more is told; then the reading it asks for, and another."""
+    world.status(entry.intent, status, filled)
+    world.wait(SETTINGS.acknowledge_seconds + 1)
+    world.hear(m.TimeReached)
+    return [cancelled(world.snapshot()), cancelled(world.snapshot())]
+
+
+def test_a_fill_that_was_taken_back_before_it_was_heard_of_takes_the_stop_along() -> None:
+    """50 are filled by the status, of which neither an execution nor the account knows (seed 96, 20 days)."""
+    world, entry, stop = pair()
+    assert worst_shares(world.state, 1, Side.SELL) == 0
+    assert told_of(world, entry, "Submitted", 50) == [[stop.intent], []]
+    assert worst_shares(world.state, 1, Side.SELL) == -50
+    world.end(stop.intent)
+    assert submitted(world.status(stop.intent, "Cancelled")) == []
+    (next_one,) = submitted(world.fill(entry.intent, 150))
+    assert (next_one.order.quantity, next_one.order.attached_to) == (D(150), None)
+
+
+def test_a_stop_let_loose_by_a_fill_that_is_nowhere_goes() -> None:
+    """Its entry is told to have filled whole, and none of it is there: the broker would let the stop sell short."""
+    world, entry, stop = pair()
+    world.end(entry.intent)
+    assert told_of(world, entry, "Filled", 200) == [[stop.intent], []]
+    world.end(stop.intent)
+    assert submitted(world.status(stop.intent, "Cancelled")) == []
+
+
+@pytest.mark.parametrize("status", ["Submitted", "Filled"])
+def test_a_fill_that_the_account_shows_is_only_told_late_and_keeps_the_stop(status: str) -> None:
+    """Its execution may come at any time: the stop is for these shares."""
+    world, entry, stop = pair()
+    filled = 50 if status == "Submitted" else 200
+    world.positions[1] = D(filled)
+    assert told_of(world, entry, status, filled) == [[], []]
+    assert not world.order(stop.intent).cancel_asked
+
+
+def test_a_reading_that_was_under_way_or_failed_says_nothing_of_what_the_status_told() -> None:
+    """It may be from before the fill; and executions are waited for as long as any answer."""
+    world, entry, stop = pair()
+    world.status(entry.intent, "Submitted", 50)
+    assert cancelled(world.snapshot()) == []
+    world.wait(SETTINGS.acknowledge_seconds + 1)
+    world.hear(m.TimeReached)
+    assert cancelled(world.snapshot(started_tech=world.now - SECOND)) == []
+    assert cancelled(world.snapshot(positions=None, failures=(("positions", "timed out"),))) == []
+    assert cancelled(world.snapshot()) == [stop.intent]
 
 
 def test_a_lost_link_leaves_both_unknown_and_nothing_is_sent_beside_them() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from longwatch.config.schema import Settings, StrategySettings
 from longwatch.config.trade import trade_settings
 from longwatch.domain import messages as m
+from longwatch.domain.decide import Step
 from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.settings import StopRule
 from tests.domain.test_protection import FIXED, changes, confirmed, ended, holding, sent, works
@@ -55,6 +57,63 @@ def test_a_fill_of_a_working_stop_that_is_taken_back_is_covered_again() -> None:
     row = world.state.unprotected.get(1)
     assert row is None or not row.unprotected
     assert changes(world.steps[-1][1]) == []
+
+
+def doubted() -> tuple[World, int, int]:
+    """200 AAA behind a stop, of which the account shows 150 in one reading; an order for BBB has just been handed over.
+
+    With that order's intent and the stop's.
+    """
+    world, stop = holding()
+    world.positions[1] = D(150)
+    world.reconcile()
+    intent = world.one(AAA="0.2", BBB="0.1")
+    world.handed(intent)
+    world.wait(SETTINGS.acknowledge_seconds + 1)
+    return world, intent, stop.intent
+
+
+ANSWERS: dict[str, Callable[[World, int], Step]] = {
+    "is not there": lambda world, intent: world.hear(
+        m.OrderErrorSeen, order_id=world.order(intent).order_id, code=10147, text="not found", verdict="not found"
+    ),
+    "is there": lambda world, intent: world.open_order(intent),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_stop_too_large_is_made_smaller_once_the_gateway_has_answered_for_another_order(answer: str) -> None:
+    """The reading that quarantines finds the gateway silent on BBB: nothing leaves; its word on that opens the gate.
+
+    The next reading may be half a minute off, and the stop would sell more than is held until then (seed 119, 20 days).
+    """
+    world, intent, stop = doubted()
+    world.hear(m.TimeReached)
+    assert world.order(intent).state is OrderState.UNKNOWN
+    assert changes(world.snapshot()) == [] and set(world.state.quarantines) == {1}
+    (change,) = changes(ANSWERS[answer](world, intent))
+    assert (change.intent, change.change.quantity) == (stop, D(150))
+
+
+def test_a_stop_too_large_is_made_smaller_once_the_clocks_agree() -> None:
+    """Nothing left while they did not; what opens the gate is no reading and no word on the stop."""
+    world, intent, stop = doubted()
+    world.acknowledge(intent)
+    world.hear(m.ClockSeen, skew_seconds=60.0)
+    assert changes(world.snapshot()) == [] and set(world.state.quarantines) == {1}
+    (change,) = changes(world.hear(m.ClockSeen, skew_seconds=0.1))
+    assert (change.intent, change.change.quantity) == (stop, D(150))
+
+
+def test_a_refused_stop_is_not_placed_again_by_its_refusal() -> None:
+    """Nothing but a reading does, or time: the gate was open all the while."""
+    world = World.ready(FIXED)
+    intent = world.one(AAA="0.2")
+    world.acknowledge(intent)
+    (stop,) = sent(world.fill(intent, 200))
+    world.handed(stop.intent)
+    row = {"order_id": world.order(stop.intent).order_id, "code": 201, "text": "rejected", "verdict": "rejected"}
+    assert sent(world.hear(m.OrderErrorSeen, **row)) == []
 
 
 def test_a_persons_cancel_of_a_stop_is_about_that_holding_alone() -> None:

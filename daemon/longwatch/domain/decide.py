@@ -23,7 +23,7 @@ from longwatch.domain.portfolio.rebalance import rebalance
 from longwatch.domain.reconciliation import reconcile, splits
 from longwatch.domain.reconciliation.breaks import UNREADABLE
 from longwatch.domain.risk import holds, instrument_losses, what_if
-from longwatch.domain.risk.readiness import is_ready, reasons
+from longwatch.domain.risk.readiness import gateway_answers, is_ready, reasons
 from longwatch.domain.risk.table import passed_by_now
 from longwatch.domain.risk.verbs import ACTIONS, Condition, because, forbidden_by, forbidden_for
 from longwatch.domain.safeguards import attached, profits, protection, stops
@@ -84,9 +84,10 @@ def decide(state: State, event: m.Event) -> Decided:
         yield from resolution.reviewed(state, event)
     if state.holds:
         yield from holds.lapsed(state, event.at)
+    was_silent = gateway_answers(state, event.tech) is not None
     for item in DECIDERS[type(event)](state, event):
         yield from _followed(state, item, event)
-    yield from stops.protect(state, event)
+    yield from stops.protect(state, event, opens=was_silent and gateway_answers(state, event.tech) is None)
     yield from profits.beside(state, event)
 
 

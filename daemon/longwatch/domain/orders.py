@@ -238,8 +238,11 @@ class Order:
 
     @property
     def surely_left(self) -> Decimal:
-        """Shares that it may fill by either terms; what was filled and taken back is not open again at the broker."""
-        return max(self.at_least - self.told, ZERO) if self.is_live else ZERO
+        """Shares that it may fill by either terms; what was filled and taken back is not open again at the broker.
+
+        Nor is what its status says is filled, though no execution ever tells of it.
+        """
+        return max(self.at_least - max(self.told, self.reported), ZERO) if self.is_live else ZERO
 
     @property
     def at_most(self) -> Decimal:

@@ -38,6 +38,7 @@ def comes_to_the_same(former: Order, order: Order) -> bool:
     return (
         former.filled is order.filled
         and former.taken_back is order.taken_back
+        and former.reported is order.reported
         and former.quantity is order.quantity
         and former.change is order.change
         and former.limit_price is order.limit_price

@@ -15,7 +15,7 @@ from longwatch.domain.instruments import Instrument, Side, beyond_tick, to_lot
 from longwatch.domain.order_life import breaker
 from longwatch.domain.order_life.identity import cancels, intent_of
 from longwatch.domain.orders import AUCTIONS, Order, OrderState, OrderType, Purpose
-from longwatch.domain.risk.attached import entry_of, waits
+from longwatch.domain.risk.attached import entry_of, may_trade, waits
 from longwatch.domain.risk.verbs import Action, forbidden_by
 from longwatch.domain.safeguards import stop_levels
 from longwatch.domain.state import State
@@ -24,6 +24,7 @@ RUN = "stop"
 PATIENCE = timedelta(seconds=0.5)
 """So long the rest of an entry that has filled in part is waited for, before its stop is given up."""
 REGROUPED = "the broker holds it in another OCA group than ours"
+NO_MORE = "its entry was told to have filled shares that are not there: it would sell more than is held"
 REFUSED = "its stop was refused: without it the broker never lets the entry go"
 
 
@@ -98,11 +99,29 @@ def _why_given_up(state: State, stop: Order, wanted: Decimal, event: m.Event) ->
         return "no rule asks for a stop any more"
     if _is_passed(entry, stop):
         return "its entry's limit is not on this side of it any more: it would be triggered at once"
+    bought = state.held(stop.con_id) * entry.side.sign
+    if may_trade(state, stop) > bought and not _may_be_told_yet(state, entry, event):
+        return NO_MORE
     row = state.unprotected.get(stop.con_id)
     is_bare = bool(entry.told) and row is not None and bool(row.unprotected)
     if is_bare and row is not None and event.tech - row.since >= PATIENCE:
         return "its entry has filled in part, and the rest is not filled at once"
     return None
+
+
+def _may_be_told_yet(state: State, entry: Order, event: m.Event) -> bool:
+    """Whether executions may still follow of what the entry's status counts as filled.
+
+    Not where they have long been due, and a reading begun since then agrees with the book without these shares.
+    """
+    if entry.told >= entry.reported:
+        return False
+    is_due = entry.state is OrderState.WORKING and entry.deadline is None and entry.moved_at is not None
+    if not is_due or not isinstance(event, m.SnapshotSeen) or event.started_tech < (entry.moved_at or event.tech):
+        return True
+    if state.compared is None or state.compared.tech < event.tech:
+        return True
+    return entry.con_id in {row.con_id for row in state.compared.differences}
 
 
 def _is_passed(entry: Order, stop: Order) -> bool:

@@ -50,28 +50,37 @@ ACTS_ON = frozenset(
 )
 """What may change a holding, a stop, or what is wanted of it. A refusal is not among them: the next reading is."""
 OPENS_GATE = frozenset({m.ClockSeen, m.FarmSeen, m.InstrumentsSeen})
-"""What may end a reason not to be ready, for which a stop could not be placed; after an outage it is a reading."""
+"""What may end a reason not to be ready, for which a stop could not be placed, or made smaller; after an outage it is
+a reading. That an order is answered for, which nobody had spoken of, may come with any event: decide sees it."""
 LOOKS_AT = ACTS_ON | OPENS_GATE | {m.OrderErrorSeen, m.OrderWithheld, m.JobSeen, m.LinkLost, m.TimeReached}
 """After these what is unprotected is noted."""
 
 
-def protect(state: State, event: m.Event) -> Decided:
-    """The stops of every holding that an event may be about."""
-    if type(event) not in LOOKS_AT or not _is_any_matter(state):
+def protect(state: State, event: m.Event, *, opens: bool = False) -> Decided:
+    """The stops of every holding that an event may be about; of all where it `opens` the gate."""
+    if not (opens or type(event) in LOOKS_AT) or not _is_any_matter(state):
         return
-    about = instrument_of(state, event) if type(event) in ACTS_ON else None
-    for con_id in [about[0]] if about is not None else _concerned(state):
-        if type(event) in ACTS_ON or _is_due(state, con_id, event):
+    acts = type(event) in ACTS_ON
+    about = instrument_of(state, event) if acts else None
+    found = [about[0]] if about is not None else _concerned(state)
+    for con_id in sorted({*found, *_concerned(state)}) if opens else found:
+        is_about = acts and (about is None or con_id == about[0])
+        if is_about or _is_due(state, con_id, event, opens=opens or type(event) in OPENS_GATE):
             yield from _acted(state, con_id, event)
         yield from _metered(state, con_id, event)
 
 
-def _is_due(state: State, con_id: int, event: m.Event) -> bool:
+def _is_due(state: State, con_id: int, event: m.Event, *, opens: bool) -> bool:
     row = state.unprotected.get(con_id)
-    if type(event) in OPENS_GATE:
-        return bool(row and row.unprotected)
+    if opens:
+        return bool(row and row.unprotected) or _is_too_large(state, con_id)
     is_ready = isinstance(event, m.TimeReached) and state.link is m.Link.READY
     return is_ready and bool(row and row.look_at and row.look_at <= event.tech)
+
+
+def _is_too_large(state: State, con_id: int) -> bool:
+    stops = (one for one in state.live_in(con_id) if one.purpose is Purpose.STOP)
+    return at_most(state, stops) > abs(known_held(state, con_id))
 
 
 def _is_any_matter(state: State) -> bool:
