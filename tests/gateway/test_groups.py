@@ -505,16 +505,18 @@ def test_cancelling_one_of_another_type_leaves_the_others() -> None:
     on_a_gateway(scenario)
 
 
-def test_a_group_that_has_filled_takes_no_more_orders() -> None:
+@pytest.mark.parametrize("oca_type", [1, 2, 3])
+def test_a_group_that_has_filled_takes_no_more_orders(oca_type: int) -> None:
     """201 for one that comes too late: the group would trade twice."""
 
     async def scenario(gateway: Gateway) -> None:
         client = await PlainClient.connect()
-        client.order(1, "BUY", 100, ocaGroup="done", ocaType=1)
+        client.order(1, "BUY", 100, ocaGroup="done", ocaType=oca_type)
         await asyncio.sleep(2)
-        client.order(2, "BUY", 100, ocaGroup="done", ocaType=1)
+        client.order(2, "BUY", 100, ocaGroup="done", ocaType=oca_type)
         await asyncio.sleep(2)
         assert client.story(2) == ["3 Inactive", "4 201"]
+        assert filled(client) == {1: 100}
 
     on_a_gateway(scenario)
 
