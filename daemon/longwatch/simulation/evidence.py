@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from heapq import merge
-from typing import Any
+from typing import Any, TypeVar
 
 from longwatch.gateway.events import Happened
 from longwatch.gateway.police import Violation
@@ -23,10 +23,12 @@ from longwatch.simulation.booked import ZERO, BookedOrder, Fill
 from longwatch.simulation.cuts import Struck
 from longwatch.simulation.in_flight import InFlight
 from longwatch.simulation.scenery import Scenery
-from longwatch.simulation.shares import SHARE_FACTS, booked_shares, true_shares
+from longwatch.simulation.shares import SHARE_FACTS, booked_shares, shares_since, true_shares
 from longwatch.simulation.tap import Seen
 from longwatch.simulation.told import A_SECOND_LOOK, Others, Told
 from longwatch.simulation.trouble import Played
+
+T = TypeVar("T")
 
 OURS = "lw:"
 RESTARTS = frozenset({"restart", "login_wait"})
@@ -165,31 +167,43 @@ class Evidence:
 
     def room_taken(self, con_id: int, at: datetime, *, is_buy: bool) -> Decimal:
         """The shares that a buy, or a sell, must reckon with: what was taken back is either until that is known."""
-        there = [one for one in self.busted if one.con_id == con_id and one.at <= at and not one.is_gone(at)]
+        there = [one for one, _ in self.busts_of(con_id) if one.at <= at and not one.is_gone(at)]
         told, true = self.position(con_id, at), self._true(con_id, at, there)
         return min(told, true) if is_buy else max(told, true)
 
     def as_told(self, con_id: int, at: datetime) -> Decimal:
         """The shares by all fills up to an instant, those that were taken back among them."""
-        return self._true(con_id, at, [fill for fill in self.busted if fill.con_id == con_id and fill.at <= at])
+        return self._true(con_id, at, [fill for fill, _ in self.busts_of(con_id) if fill.at <= at])
 
     def position(self, con_id: int, at: datetime) -> Decimal:
         """The account's true shares at an instant; what was taken back is among them until that could be known."""
-        hidden = [
-            fill
-            for fill, known_at in self.busts_known
-            if fill.con_id == con_id and fill.at <= at and (known_at is None or at < known_at)
-        ]
+        busts = self.busts_of(con_id)
+        hidden = [fill for fill, known_at in busts if fill.at <= at and (known_at is None or at < known_at)]
         return self._true(con_id, at, hidden)
 
     def _true(self, con_id: int, at: datetime, hidden: Sequence[Fill]) -> Decimal:
-        events = [one for one in self.events if one.con_id == con_id]
-        if events:
-            fills = (fill for fill in self.fills if fill.con_id == con_id)
-            return true_shares((*fills, *hidden), events, at).get(con_id, (ZERO, ZERO))[0]
+        if hidden and con_id in self._splits_of:
+            steps = (*self._fills_of.get(con_id, ()), *hidden)
+            return true_shares(steps, self._splits_of[con_id], at).get(con_id, (ZERO, ZERO))[0]
         times, held = self._held_since.get(con_id, ((), ()))
         after = bisect_right(times, at)
         return sum((fill.quantity for fill in hidden), held[after - 1] if after else ZERO)
+
+    def busts_of(self, con_id: int) -> Sequence[tuple[Fill, datetime | None]]:
+        """Of `busts_known` those in a contract."""
+        return self._busts_of.get(con_id, ())
+
+    @cached_property
+    def _busts_of(self) -> dict[int, list[tuple[Fill, datetime | None]]]:
+        return _by_contract(self.busts_known, lambda one: one[0].con_id)
+
+    @cached_property
+    def _fills_of(self) -> dict[int, list[Fill]]:
+        return _by_contract(self.fills, lambda fill: fill.con_id)
+
+    @cached_property
+    def _splits_of(self) -> dict[int, list[Happened]]:
+        return _by_contract((one for one in self.events if one.event.kind == "split"), lambda one: one.con_id)
 
     @cached_property
     def busts_known(self) -> tuple[tuple[Fill, datetime | None], ...]:
@@ -223,13 +237,7 @@ class Evidence:
 
     @cached_property
     def _held_since(self) -> dict[int, tuple[list[datetime], list[Decimal]]]:
-        """By contract: the instants of its fills, and what was held from each on."""
-        found: dict[int, tuple[list[datetime], list[Decimal]]] = {}
-        for fill in sorted(self.fills, key=lambda fill: fill.at):
-            times, held = found.setdefault(fill.con_id, ([], []))
-            times.append(fill.at)
-            held.append(fill.quantity + (held[-1] if held else ZERO))
-        return found
+        return shares_since(self.fills, self.events)
 
     def live(self, at: datetime) -> Iterator[BookedOrder]:
         """The account's orders that could still fill at an instant."""
@@ -320,6 +328,13 @@ class Evidence:
         asked = ends[following] if following < len(ends) else None
         restarts = [one.ended for one in self.played if one.incident.fault in RESTARTS and one.ended is not None]
         return any(fill.told_at <= ended and (asked is None or asked > ended) for ended in restarts)
+
+
+def _by_contract(found: Iterable[T], con_id_of: Callable[[T], int]) -> dict[int, list[T]]:
+    grouped: dict[int, list[T]] = defaultdict(list)
+    for one in found:
+        grouped[con_id_of(one)].append(one)
+    return dict(grouped)
 
 
 def _is_asked(seen: Seen, asked: list[Row]) -> bool:

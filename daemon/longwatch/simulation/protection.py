@@ -146,8 +146,9 @@ def _holes_in(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> Ite
     fills = sorted((fill.at, fill.price) for one in orders for fill in one.fills)
     if not fills:
         return
+    instants = _instants(evidence, con_id, orders)
     for session in evidence.scene.sessions:
-        inside = (at for at in _instants(evidence, con_id, orders) if session.open_at < at < session.close_at)
+        inside = (at for at in instants if session.open_at < at < session.close_at)
         points = [session.open_at, *inside, session.close_at]
         for at, following in pairwise(points):
             missing = _missing(evidence, con_id, orders, at)
@@ -187,7 +188,7 @@ def _instants(evidence: Evidence, con_id: int, orders: list[BookedOrder]) -> lis
     found |= {at for one in orders for at, _ in one.sizes}
     found |= {fill.at for one in orders for fill in (*one.fills, *one.busted)}
     found |= {fill.busted_at for one in orders for fill in one.busted if fill.busted_at is not None}
-    found |= {at for fill, at in evidence.busts_known if fill.con_id == con_id and at is not None}
+    found |= {at for _, at in evidence.busts_of(con_id) if at is not None}
     found |= {one.at for one in evidence.events if one.con_id == con_id}
     return sorted(found)
 
@@ -197,7 +198,7 @@ def _held(evidence: Evidence, con_id: int, at: datetime) -> Decimal:
 
     A sale that was taken back does at once: those shares are held, whoever was the first to know.
     """
-    busts = [known for fill, known in evidence.busts_known if fill.con_id == con_id]
+    busts = [known for _, known in evidence.busts_of(con_id)]
     if not busts:
         return evidence.position(con_id, at)
     lately = [one - AN_INSTANT for one in busts if one is not None and one <= at < one + HEARD_OF]

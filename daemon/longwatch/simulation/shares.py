@@ -37,18 +37,38 @@ class Filled(Protocol):
 
 
 def true_shares(fills: Iterable[Filled], events: Iterable[Happened], at: datetime) -> Booked:
-    """What fills and splits up to an instant come to; at one instant a split is first, as it is at the open."""
+    """What fills and splits up to an instant come to, and what the fills cost."""
     found: Booked = {}
-    steps: list[tuple[datetime, int, Filled | Happened]] = [(one.at, 0, one) for one in events if one.at <= at]
-    steps += [(one.at, 1, one) for one in fills if one.at <= at]
-    # What is transferred or assigned is not the daemon's.
-    for _, _, step in sorted(steps, key=lambda one: one[:2]):
+    for step in _steps((one for one in fills if one.at <= at), (one for one in events if one.at <= at)):
         shares, paid = found.get(step.con_id, (ZERO, ZERO))
-        if not isinstance(step, Happened):
-            found[step.con_id] = shares + step.quantity, paid + step.quantity * step.price
-        elif step.event.kind == "split":
-            found[step.con_id] = _split(shares, step.event.ratio), paid
+        cost = ZERO if isinstance(step, Happened) else step.quantity * step.price
+        found[step.con_id] = _after(shares, step), paid + cost
     return found
+
+
+def shares_since(
+    fills: Iterable[Filled], events: Iterable[Happened]
+) -> dict[int, tuple[list[datetime], list[Decimal]]]:
+    """By contract: the instants of its fills and splits, and the shares from each on."""
+    found: dict[int, tuple[list[datetime], list[Decimal]]] = {}
+    for step in _steps(fills, events):
+        times, held = found.setdefault(step.con_id, ([], []))
+        times.append(step.at)
+        held.append(_after(held[-1] if held else ZERO, step))
+    return found
+
+
+def _steps(fills: Iterable[Filled], events: Iterable[Happened]) -> list[Filled | Happened]:
+    """Fills and splits in their order; at one instant a split is first, as it is at the open.
+
+    What is transferred or assigned is not the daemon's.
+    """
+    steps: list[Filled | Happened] = [one for one in events if one.event.kind == "split"]
+    return sorted([*steps, *fills], key=lambda one: one.at)
+
+
+def _after(shares: Decimal, step: Filled | Happened) -> Decimal:
+    return _split(shares, step.event.ratio) if isinstance(step, Happened) else shares + step.quantity
 
 
 def booked_shares(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Booked:
