@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
-from longwatch.domain.course import AT_ONCE, KEPT
+from longwatch.domain.course import AT_ONCE, KEPT, is_held_since
 from longwatch.domain.instruments import Side
 from longwatch.domain.positions import Holding, after_fill
 from longwatch.domain.safeguards import profits
@@ -21,7 +21,7 @@ from tests.domain.play import played, plays
 from tests.domain.test_exposure import order
 from tests.domain.test_protection import SETTINGS, confirmed, holding
 from tests.domain.test_protection import changes as changes_of
-from tests.domain.world import START, World, execution, of_kind
+from tests.domain.world import CLOSE, DAY, MONDAY, START, World, execution, judged, of_kind
 
 D = Decimal
 SIDES = {Side.BUY: 1, Side.SELL: 2}
@@ -285,3 +285,54 @@ def test_a_purchase_at_a_cheaper_price_leaves_the_stop_where_it_is() -> None:
     (bought,) = [one.intent for one in world.state.orders.values() if one.intent != stop.intent]
     corrected(world, bought, "0000.02", 200, "96")
     assert levels(world) == (D(96), D("95.00"), D("105.60"))
+
+
+def trailed(rule: StopRule) -> tuple[World, int]:
+    """200 AAA bought at 100; a close at 130 has drawn the stop up behind it."""
+    world, stop = holding(replace(PAIR, stop=rule))
+    world.now = CLOSE + timedelta(hours=1)
+    row = replace(judged("AAA"), close=D(130), last_session=DAY)
+    world.hear(m.DataRefreshed, run_id="refresh@9", session=DAY, judged=(row,))
+    world.now = MONDAY.open_at + timedelta(minutes=5)
+    return world, stop.intent
+
+
+TRAILS = StopRule(fraction=D("0.05"), trails=True)
+
+
+def test_a_stop_out_that_is_taken_back_leaves_the_level_where_it_was() -> None:
+    """The best close since the holding was opened counts on: it has never been closed."""
+    world, intent = trailed(TRAILS)
+    before = world.state.stop_levels[1]
+    assert before.level == D("123.50")
+    world.fill(intent, 200, "123", exec_id="s.01")
+    assert world.state.held(1) == 0 and 1 not in world.state.stop_levels
+    corrected(world, intent, "s.02", 0, "123")
+    assert world.state.held(1) == 200 and world.state.stop_levels[1] == before
+
+
+def test_a_stop_out_of_which_a_part_is_taken_back_leaves_the_level_of_the_rest() -> None:
+    """In any order: here what was sold first is taken back, after what closed the holding."""
+    world, intent = trailed(TRAILS)
+    before = world.state.stop_levels[1]
+    world.fill(intent, 120, "123", exec_id="s.01")
+    world.fill(intent, 80, "122", exec_id="t.01")
+    assert 1 not in world.state.stop_levels
+    corrected(world, intent, "s.02", 100, "123")
+    assert world.state.held(1) == 20 and world.state.stop_levels[1] == before
+
+
+def test_a_holding_opened_anew_has_a_level_of_its_own() -> None:
+    """Bought after a stop-out that stands, it is measured from what it cost and from its own closes."""
+    world, intent = trailed(replace(TRAILS, fraction=D("0.06")))
+    world.fill(intent, 200, "121", exec_id="s.01")
+    (entry,) = [one for one in world.state.orders.values() if one.intent != intent]
+    world.fill(entry.intent, 10, "90", exec_id="late.01")
+    assert world.state.held(1) == 10
+    assert world.state.stop_levels[1].level == D("84.60")
+
+
+def test_a_level_no_longer_known_of_is_none() -> None:
+    """Where the changes since it went are not kept any more, the holding is like a new one."""
+    course = Told().state.course
+    assert not is_held_since(course, 1, 0, 1)

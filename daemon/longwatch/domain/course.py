@@ -66,6 +66,13 @@ def revised(
     return holding
 
 
+def is_held_since(course: dict[int, Booked], con_id: int, number: int, side: int) -> bool:
+    """Whether shares were held on this side at each later change, as these now stand; False when no more is known."""
+    later = takewhile(lambda one: one > number, reversed(course))
+    before = [course[one].before for one in later]
+    return number in course and all(one.quantity * side > 0 for one in before if one.con_id == con_id)
+
+
 def split(course: dict[int, Booked], con_id: int, new: int, old: int, held: Decimal) -> None:
     """Everything in shares of after a split; where they do not come to those `held`, for a rest paid out, no more."""
     mine = {number: one for number, one in course.items() if one.before.con_id == con_id}

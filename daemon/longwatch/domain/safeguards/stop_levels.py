@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from longwatch.domain import messages as m
+from longwatch.domain.course import is_held_since
 from longwatch.domain.instruments import Instrument, Side, beyond_tick
 from longwatch.domain.settings import StopRule, TradeSettings
 from longwatch.domain.state import State
@@ -68,6 +69,9 @@ def levelled(state: State, instrument: Instrument, held: Decimal, event: m.Event
     row = state.stop_levels.get(instrument.con_id)
     if row is not None and row.is_long != (held > 0):
         row = None
+    if row is None and (left := _left(state, instrument.con_id, held)) is not None:
+        yield left
+        row = left
     if row is not None and (times := _split_since(state, row)) != 1:
         level = _on_grid(row.level or ZERO, instrument, held, times)
         yield _set(instrument, held, level, row.opened_at, event.at, f"a split: {row.level} divided by {times}")
@@ -89,6 +93,14 @@ def levelled(state: State, instrument: Instrument, held: Decimal, event: m.Event
         best = _as_attached(state, instrument.con_id, best)
     if best is not None and (row is None or row.level is None or _is_worth_it(best[0], row.level, held)):
         yield _set(instrument, held, best[0], opened_at, event.at, best[1])
+
+
+def _left(state: State, con_id: int, held: Decimal) -> m.StopLevelSet | None:
+    """The level of before a holding was closed, where what closed it was taken back: it was never closed at all."""
+    side = 1 if held > 0 else -1
+    row, number = state.left_levels.get(con_id, (None, 0))
+    is_it = row is not None and row.is_long == (side > 0) and is_held_since(state.course, con_id, number, side)
+    return row if is_it else None
 
 
 def _as_attached(state: State, con_id: int, best: tuple[Decimal, str]) -> tuple[Decimal, str]:
