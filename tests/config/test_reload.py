@@ -237,6 +237,8 @@ def test_every_live_limit_has_a_direction() -> None:
         (("execution", "outside_rth"), None, True),
         (("ib", "account_age_seconds"), 60.0, 600.0),
         (("account_limits", "spend_unsettled"), None, True),
+        (("account_limits", "commission_per_share"), Decimal(1), Decimal(0)),
+        (("account_limits", "commission_minimum"), Decimal(5), Decimal(0)),
         (("account_limits", "min_excess_liquidity"), Decimal(500), Decimal(-1)),
         (("account_limits", "margin_fraction"), Decimal(1), Decimal("0.25")),
         (("account_limits", "day_trade_exits"), None, True),

@@ -186,6 +186,8 @@ LOOSENED_BY: Mapping[Key, Callable[[Any, Any], bool]] = {
     ("sizing", "risk_fraction"): _rises,
     ("sizing", "stop_atr_multiple"): _falls,
     ("account_limits", "spend_unsettled"): _becomes(True),
+    ("account_limits", "commission_per_share"): _falls,
+    ("account_limits", "commission_minimum"): _falls,
     ("account_limits", "min_excess_liquidity"): _falls,
     ("account_limits", "margin_fraction"): _falls,
     ("account_limits", "day_trade_exits"): _becomes(True),

@@ -225,6 +225,10 @@ class AccountSettings(Group):
 
     kind: Literal["auto", "cash", "margin"] = restart("auto", "cash, margin, or auto: as the broker tells it.")
     spend_unsettled: Flag = live(False, "Let a cash account buy with the proceeds of sales that have not settled.")
+    commission_per_share: Amount = live(
+        Decimal("0.005"), "Commission a cash account sets aside for each share ordered, where no what-if has told it."
+    )
+    commission_minimum: Amount = live(Decimal(1), "The least of it for an order.")
     min_excess_liquidity: Amount = live(
         Decimal(0), "Excess liquidity that a margin account keeps at worst, in base currency."
     )

@@ -301,7 +301,10 @@ class OrderErrorSeen(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhatIfSeen(_Heard):
-    """Message 5 with the what-if mark: margins and equity once the order had filled, in the account's base currency."""
+    """Message 5 with the what-if mark: margins and equity once the order had filled, in the account's base currency.
+
+    The `commission` is in the currency of the trade.
+    """
 
     order_id: int
     client_id: int
@@ -988,7 +991,7 @@ class MarginTold:
 
     By the broker's word `equity` is what there would be, and both margins are the account's; `beside` is estimated for
     entries that the broker did not know of. In an estimate `initial_margin` is the order's, `maintenance_margin` that
-    of all live entries, and `equity` what there is for them.
+    of all live entries, and `equity` what there is for them. `commission` is the order's, where the broker has told it.
     """
 
     intent: int
@@ -997,6 +1000,7 @@ class MarginTold:
     equity: Decimal
     is_estimate: bool
     beside: Decimal = Decimal(0)
+    commission: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

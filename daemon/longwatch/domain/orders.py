@@ -161,7 +161,7 @@ class Order:
     is counted as if it were in none. A stop that left with its entry is `attached_to` that intent, and the broker knows
     the entry by `parent_id`, its order id: until the entry has ended it waits there. While a `change` is under way
     either terms may be in force, and both count; `changed` is how often a modification was asked for,
-    and `vain` the last one that came to nothing.
+    and `vain` the last one that came to nothing. `commission_told` is what its what-if said of it.
     """
 
     intent: int
@@ -214,6 +214,7 @@ class Order:
     changed: int = 0
     changed_at: datetime | None = None
     vain: Change | None = None
+    commission_told: Decimal | None = None
 
     @property
     def is_live(self) -> bool:

@@ -100,6 +100,8 @@ class TradeSettings:
     account_kind: str = "auto"
     spend_unsettled: bool = False
     min_excess_liquidity: Decimal = Decimal(0)
+    commission_per_share: Decimal = Decimal(0)
+    commission_minimum: Decimal = Decimal(0)
     margin_fraction: Decimal = Decimal("0.5")
     day_trade_exits: bool = False
     check_shortable: bool = True

@@ -528,6 +528,8 @@ def _what_if_asked(state: State, fact: m.WhatIfAsked) -> None:
 
 def _margin_told(state: State, fact: m.MarginTold) -> None:
     _count(state, "margin:estimated" if fact.is_estimate else "margin:told")
+    if fact.commission is not None:
+        put_order(state, changed(state.orders[fact.intent], commission_told=fact.commission))
 
 
 def _delayed_data_used(state: State, fact: m.DelayedDataUsed) -> None:

@@ -13,6 +13,7 @@ from longwatch.domain.account import AccountFigures, AccountKind, kind_of
 from longwatch.domain.instruments import Side
 from longwatch.domain.messages import Verb
 from longwatch.domain.orders import Order, Purpose
+from longwatch.domain.risk import commissions
 from longwatch.domain.risk.exposure import last_known_price, paid_at_worst
 from longwatch.domain.risk.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.risk.proposal import Cap, Proposal, Refusal
@@ -113,19 +114,25 @@ def cap_settled_cash(state: State, proposal: Proposal) -> Cap | None:
     if found is None:
         return None
     cash, spent = found
-    return Cap(allowed=(cash - spent) / proposal.worst_price, observed=spent + proposal.value, limit=cash)
+    cost = proposal.value + commissions.expected(state.settings, proposal.quantity)
+    allowed = commissions.shares_for(state.settings, cash - spent, proposal.worst_price)
+    return Cap(allowed=allowed, observed=spent + cost, limit=cash)
 
 
 def settled_and_spent(state: State) -> tuple[Decimal, Decimal] | None:
-    """What a cash account may spend, and what live purchases and those not read yet come to; None for another."""
+    """What a cash account may spend, and what live purchases and those not read yet come to, with the commissions.
+
+    None for another account.
+    """
     figures = figures_of(state)
     if state.valued is None or figures is None or figures.settled_cash is None:
         return None
     if account_kind(state) is AccountKind.MARGIN:
         return None
     cash = state.valued.cash if state.settings.spend_unsettled else figures.settled_cash
-    unread = sum((f.quantity * f.price for f in _unread(state, figures) if f.quantity > 0), ZERO)
-    return cash, _live_purchases(state) + unread
+    fills = list(_unread(state, figures))
+    unread = sum((fill.quantity * fill.price for fill in fills if fill.quantity > 0), ZERO)
+    return cash, _live_purchases(state) + unread + commissions.set_aside(state, fills)
 
 
 def cap_excess_liquidity(state: State, proposal: Proposal) -> Cap | None:
@@ -293,11 +300,13 @@ ROWS = (
         name="settled_cash",
         does=Does.CAPS,
         unit="base currency",
-        text="A cash account buys with what has settled: this order, every live purchase, and those not read yet.",
+        text="A cash account buys with what has settled: this and every live purchase, those not read, commissions.",
         test=f"{MEANS}test_a_cash_account_buys_with_settled_cash_only",
         settings=(
             Setting("account_limits.kind", "auto", "restart"),
             Setting("account_limits.spend_unsettled", "false"),
+            Setting("account_limits.commission_per_share", "0.005"),
+            Setting("account_limits.commission_minimum", "1"),
         ),
         binds=ENTRIES,
         cap=cap_settled_cash,

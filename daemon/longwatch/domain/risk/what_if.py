@@ -40,6 +40,7 @@ def answered(state: State, event: m.WhatIfSeen) -> Decided:
         equity=equity,
         is_estimate=False,
         beside=beside,
+        commission=event.commission,
     )
     floor, bound, left = state.settings.min_excess_liquidity, initial + beside, equity - maintenance - beside
     if bound > equity:
