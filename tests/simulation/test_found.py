@@ -162,6 +162,34 @@ def test_shares_whose_sale_was_taken_back_are_held_before_two_comparisons_show_i
     assert [at for at, _ in stops_are_for_what_is_held(evidence)] == ([stop.at] if is_broken else [])
 
 
+@pytest.mark.parametrize(
+    ("cancelled", "lasts", "is_broken"), [(None, 1, True), (-1, 1, False), (1, 1, True), (-1, 3, True)]
+)
+def test_a_stop_that_waited_with_its_cancel_behind_a_window_is_none_yet(
+    cancelled: int | None, lasts: int, is_broken: bool
+) -> None:
+    """Its shares were taken back meanwhile; both come into the books as the window closes (seed 156)."""
+    began = scene().sessions[0].open_at
+    bought = done(began, 1, 900, busted=2)
+    at = began + timedelta(minutes=20)
+    stop = replace(booked(began, bought), is_buy=False, order_type="STP", busted=[], order_id=7, at=at)
+    stop = replace(stop, ended_at=at + timedelta(seconds=lasts))
+    other = replace(booked(began, done(began, 1, 1)), at=at + timedelta(seconds=2), ended_at=at + timedelta(seconds=2))
+    wrote = [Seen(at=at + timedelta(seconds=cancelled or 0), link=1, name="cancelOrder", values={"orderId": 7})]
+    evidence = Evidence(
+        scene=scene(),
+        rows=tuple(compared(began + timedelta(minutes=number)) for number in (8, 9)),
+        written=tuple(wrote if cancelled is not None else ()),
+        heard=tuple(Seen(at=began, link=1, name=name, values={}) for name in END_MARKS),
+        orders=(stop, booked(began, bought), replace(other, fills=[])),
+        fills=(),
+        busted=(bought,),
+        played=(),
+        lost_fills=frozenset(),
+    )
+    assert bool(list(stops_are_for_what_is_held(evidence))) is is_broken
+
+
 @pytest.mark.parametrize(("seconds", "may_be_shut", "must_be_shut"), [(3, 0, 0), (5, 1, 0), (-6, 1, 0), (8, 1, 1)])
 def test_clocks_that_may_be_too_far_apart_excuse_before_they_accuse(
     seconds: int, may_be_shut: bool, must_be_shut: bool

@@ -26,7 +26,10 @@ HEARD_OF = timedelta(seconds=30)
 AN_INSTANT = timedelta(microseconds=1)
 QUIET = timedelta(hours=1)
 A_MOMENT = timedelta(seconds=2)
-"""A fill that takes longer to be told is late, and what it bought can't be protected before."""
+"""A fill that takes longer to be told is late, and what it bought can't be protected before.
+
+So long at most a cancel takes that waited behind a window of the gateway together with its order.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +51,21 @@ class Hole:
 
 def stops_are_for_what_is_held(evidence: Evidence) -> Found:
     """With every other sell of ours beside them, stops never sell more than is held; of an OCA group one counts."""
+    cancels = [(seen.at, seen.values["orderId"]) for seen in evidence.written if seen.name == "cancelOrder"]
     for con_id, orders in _protected(evidence).items():
         for at in _instants(evidence, con_id, orders):
-            sells = [one for one in orders if not one.is_buy and one.is_live(at)]
+            sells = [one for one in orders if not one.is_buy and one.is_live(at) and not _is_recalled(cancels, one, at)]
             if not any(one.protects for one in sells):
                 continue
             # A child waits for its parent, and sells no more than that has bought.
             most, held = at_most((one.oca_group, one.may_trade(at)) for one in sells), _held(evidence, con_id, at)
             if most > held and not _could_not_act(evidence, con_id, at, most):
                 yield at, f"{evidence.symbols[con_id]}: stops and sells are for {most} shares, and {held} are held"
+
+
+def _is_recalled(cancels: list[tuple[datetime, int]], order: BookedOrder, at: datetime) -> bool:
+    """Whether it has only just come into the books, where it waited with its cancel, which follows at once."""
+    return at < order.at + A_MOMENT and any(wrote <= order.at for wrote, number in cancels if number == order.order_id)
 
 
 def never_short(evidence: Evidence) -> Found:
