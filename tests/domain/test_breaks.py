@@ -10,10 +10,11 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.commands import named
 from longwatch.domain.instruments import Side
+from longwatch.domain.orders import OrderState
 from longwatch.domain.reconciliation.causes import LIFTED_BY, Cause, lifted_by
 from longwatch.domain.replies import objection
 from longwatch.domain.risk.exposure import still_there, worst_shares
-from tests.domain.world import ACCOUNT, World, alerts, commission, of_kind
+from tests.domain.world import ACCOUNT, World, alerts, commission, completed, of_kind
 
 
 def held() -> World:
@@ -141,6 +142,48 @@ def test_many_looks_in_a_short_time_are_not_enough() -> None:
     for number in range(1, 12):
         world.positions[1] += number
         world.reconcile(seconds=2)
+    assert not world.state.quarantines
+
+
+@pytest.mark.parametrize(("steps", "is_lifted"), [((100,), True), ((30, 70), False), ((-10, 110), False)])
+def test_a_fill_never_told_is_made_up_for_by_its_own_shares_alone(steps: tuple[int, ...], is_lifted: bool) -> None:
+    """Taken back, they return in one piece; what others bring by and by only adds up to as many (seed 165)."""
+    world = held()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.end(intent)
+    world.positions[1] -= 100
+    world.take(completed(world.order(intent), world.now, "Filled", 100))
+    world.reconcile(2)
+    assert 1 in world.state.quarantines
+    for step in steps:
+        world.positions[1] += step
+        world.reconcile(2)
+    world.wait(7 * 3600)
+    told = [text for step in world.reconcile(3) for text in alerts(step)]
+    assert world.state.held(1) == world.positions[1] == 200
+    assert (1 not in world.state.quarantines) is is_lifted
+    assert world.order(intent).state is (OrderState.EXPIRED if is_lifted else OrderState.WORKING)
+    assert ("fill_taken_back" in told) is is_lifted
+
+
+def test_an_agreement_by_chance_is_told_once_and_ended_by_a_person() -> None:
+    """It names the order that is told to have filled: the statement says whether it has."""
+    world = held()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.end(intent)
+    world.positions[1] -= 100
+    world.take(completed(world.order(intent), world.now, "Filled", 100))
+    world.reconcile(2)
+    for step in (30, 70):
+        world.positions[1] += step
+        world.reconcile()
+    assert [key for step in world.reconcile(3) for key in alerts(step)] == []
+    texts = [one.text for _, step in world.steps for one in of_kind(step.effects, m.RaiseAlert)]
+    (text,) = (text for text in texts if "agree, yet" in text)
+    assert text.startswith(f"AAA: book and account agree, yet {world.order(intent).ref} is told to have filled shares")
+    say(world, "unquarantine", "AAA")
     assert not world.state.quarantines
 
 

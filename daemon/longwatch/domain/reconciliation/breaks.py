@@ -5,6 +5,7 @@ Only what is proven is cured. What a difference looks like is said to a person, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -51,7 +52,7 @@ def compare(state: State, event: m.SnapshotSeen) -> Decided:
         yield from infer(state, row, event)
     for row in _standing(state, event):
         yield from busts.take_back(state, row, event)
-    found = _looked_at(state, event)
+    found, before = _looked_at(state, event), state.compared.differences if state.compared else ()
     standing = [row for row in found if _stands(state, row, event) or _never_stands_still(row, event)]
     former = state.compared.net_liquidation if state.compared else None
     yield m.BookCompared(
@@ -73,15 +74,41 @@ def compare(state: State, event: m.SnapshotSeen) -> Decided:
         # The next reading of its own may be far, after the close until the next morning.
         wait = state.settings.acknowledge_seconds + SECOND_LOOK_SECONDS
         yield m.RequestSnapshot(reason="a difference is looked at again", after_seconds=wait)
-    yield from _agreeing_again(state, event, {row.con_id for row in found})
+    yield from _agreeing_again(state, event, {row.con_id for row in found}, {row.con_id: row for row in before})
 
 
-def _agreeing_again(state: State, event: m.SnapshotSeen, apart: set[int]) -> Decided:
+def in_doubt(state: State) -> set[int]:
+    """Instruments in which book and account differ, or have come to agree by chance and are held for that still."""
+    held = {con_id for con_id, one in state.quarantines.items() if one.reason.startswith(splits.POSITION)}
+    return held | {row.con_id for row in differences(state)}
+
+
+def _agreeing_again(
+    state: State, event: m.SnapshotSeen, apart: set[int], before: Mapping[int, m.Difference]
+) -> Decided:
     for con_id, held in list(state.quarantines.items()):
         # A whole download can be read in every row: what one message failed to say has been said.
         read_since = held.reason == UNREADABLE and held.tech <= event.started_tech
-        if (held.reason.startswith(splits.POSITION) or read_since) and con_id not in apart:
+        is_about_shares = held.reason.startswith(splits.POSITION)
+        if con_id in apart or not (is_about_shares or read_since):
+            continue
+        former, untold = before.get(con_id), _untold(state, con_id) if is_about_shares else {}
+        # What is taken back leaves the account in one piece. Where others' shares make up for it, both sides are wrong.
+        if not untold or (former is not None and former.missing == sum(untold.values(), ZERO)):
             yield m.QuarantineLifted(con_id=con_id, reason="book and account agree")
+        elif former is not None:
+            text = (
+                f"{held.symbol}: book and account agree, yet {', '.join(untold)} is told to have filled shares that no "
+                f"execution tells of; it stays held: see the broker's statement, `longwatch resolve` the order, or "
+                f"`longwatch unquarantine {held.symbol}`"
+            )
+            yield m.RaiseAlert(key="unexplained_difference", text=text, severity="critical")
+
+
+def _untold(state: State, con_id: int) -> Mapping[str, Decimal]:
+    """Signed shares, by order, that live orders are told to have filled and that no execution has told of."""
+    live = (order for order in state.live_in(con_id) if order.reported > order.told)
+    return {order.ref: (order.reported - order.told) * order.side.sign for order in live}
 
 
 def _looked_at(state: State, event: m.SnapshotSeen) -> tuple[m.Difference, ...]:

@@ -19,7 +19,7 @@ from longwatch.domain.order_life.inference import same_gateway
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.portfolio import flattening
 from longwatch.domain.reconciliation import busts, splits
-from longwatch.domain.reconciliation.breaks import compare, differences
+from longwatch.domain.reconciliation.breaks import compare, in_doubt
 from longwatch.domain.risk import holds
 from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import State
@@ -198,7 +198,7 @@ def _listed_orders(state: State, event: m.SnapshotSeen) -> Decided:
 
 
 def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
-    apart = {row.con_id for row in differences(state)}
+    apart = in_doubt(state)
     for order in list(state.live_orders()):
         agrees = order.con_id not in apart
         is_heard = agrees and state.backend_up
