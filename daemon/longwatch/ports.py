@@ -76,7 +76,7 @@ class Broker(Protocol):
         ...
 
     def watch(self, symbols: Sequence[str]) -> None:
-        """Hold market data for these symbols of the universe and no others, over every reconnect."""
+        """Hold market data for these symbols and no others, over every reconnect; unknown contracts are asked for."""
         ...
 
     def quotes(self) -> tuple[Quote, ...]:

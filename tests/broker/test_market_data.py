@@ -18,8 +18,13 @@ from longwatch.errors import DataError, LinkError
 from longwatch.gateway.app import Gateway
 from tests.broker.bench import START, Bench, Script, Scripted, an_empty_account, with_gateway, with_script
 
+CON_IDS = {"AAPL": 1, "MSFT": 2, "IBM": 3}
+
 
 def details(gateway: Scripted, values: dict[str, object]) -> None:
+    if values["symbol"] not in CON_IDS:
+        gateway.say("error", reqId=values["reqId"], errorCode=200, errorString="No security definition has been found")
+        return
     gateway.say(
         "contractDetails",
         reqId=values["reqId"],
@@ -27,7 +32,7 @@ def details(gateway: Scripted, values: dict[str, object]) -> None:
         secType="STK",
         exchange="SMART",
         currency="USD",
-        conId={"AAPL": 1, "MSFT": 2}[str(values["symbol"])],
+        conId=CON_IDS[str(values["symbol"])],
         minTick=Decimal("0.01"),
         primaryExchange="NASDAQ",
         timeZoneId="US/Eastern",
@@ -73,6 +78,26 @@ def test_what_is_watched_is_subscribed_and_nothing_else() -> None:
         await asyncio.sleep(1)
         assert lines(script)[1:] == [("cancelMktData", aapl), ("reqMktData", "MSFT")]
         assert [quote.symbol for quote in bench.broker.quotes()] == ["MSFT"]
+
+    with_script(work, two_stocks())
+
+
+def test_what_is_watched_beside_the_universe_is_asked_for_and_then_subscribed() -> None:
+    """As adopted shares are: before the account is read it waits for that, later it is asked for at once."""
+
+    async def work(bench: Bench, script: Script) -> None:
+        bench.broker.watch(["AAPL", "IBM"])
+        await bench.synced()
+        await asyncio.sleep(1)
+        assert lines(script) == [("reqMktData", "AAPL"), ("reqMktData", "IBM")]
+        bench.broker.watch(["AAPL", "IBM", "UNKNOWN"])
+        bench.broker.watch(["AAPL", "IBM", "UNKNOWN", "OTHER"])
+        await asyncio.sleep(1)
+        assert lines(script)[2:] == []
+        asked = [values["symbol"] for name, values in script.requests if name == "reqContractDetails"]
+        assert sorted(map(str, asked)) == ["AAPL", "IBM", "MSFT", "OTHER", "UNKNOWN"]
+        seen = bench.inbox.of(m.InstrumentsSeen)[-1]
+        assert [symbol for symbol, _ in seen.missing] == ["OTHER", "UNKNOWN"]
 
     with_script(work, two_stocks())
 

@@ -61,6 +61,29 @@ def test_adopt_makes_them_ours(tmp_path: Path) -> None:
     on_bench(story, tmp_path, {"strategies": [plan({"IBM": 0.4, "GOOG": 0.0})]})
 
 
+def test_shares_adopted_of_what_no_strategy_names_have_quotes_and_a_stop_at_once(tmp_path: Path) -> None:
+    """No restart is waited for: the contract is asked for, its quotes come, its stop rests, a flatten closes it."""
+
+    async def story(scene: Scene) -> None:
+        await held_before(scene)
+        scene.start()
+        await scene.traded()
+        assert "GOOG" not in scene.state.instruments
+        await scene.ask("adopt", "GOOG")
+        await asyncio.sleep(10)
+        quotes = {quote.symbol: quote for quote in scene.daemon.broker.quotes()}
+        assert quotes["GOOG"].bid is not None and quotes["GOOG"].ask is not None
+        assert quotes["IBM"].bid is not None
+        await asyncio.sleep(HOUR)
+        (stop,) = [order for order in scene.orders() if order.symbol == "GOOG" and order.is_live]
+        assert stop.rests and stop.quantity == 200
+        await scene.ask("flatten")
+        await scene.until(lambda: not scene.held("GOOG"), what="the end of the adopted shares")
+        assert scene.truly_held("GOOG") == 0
+
+    on_bench(story, tmp_path, {"strategies": [plan({"IBM": 0.4})], "stops": {"fraction": 0.5}})
+
+
 def test_the_first_start_adopts_by_setting(tmp_path: Path) -> None:
     """execution.adopt_existing: all."""
 

@@ -293,6 +293,8 @@ class _Run:
                 )
             case m.RequestSnapshot(reason=reason, after_seconds=0):
                 return (self._market.account(reason, self._now),)
+            case m.Watch():
+                return ()  # Nothing is held that no strategy has bought.
             case m.RequestSnapshot():
                 return ()  # Here no message is late, so a second look shows nothing else.
             case m.DropLink(reason=reason):

@@ -136,6 +136,7 @@ class IbBroker:
         self._link.end(reason)
 
     def watch(self, symbols: Sequence[str]) -> None:
+        self._universe.add(symbols)
         self._market.watch(symbols)
 
     def quotes(self) -> tuple[Quote, ...]:

@@ -1,9 +1,9 @@
-"""The instruments of the universe, asked for once in a process; part of live.IbBroker."""
+"""The instruments of the universe, and those held since, asked for once in a process; part of live.IbBroker."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from longwatch.broker.budget import Priority
 from longwatch.broker.channel import Channel
@@ -31,12 +31,15 @@ class Universe:
         self._deadline: asyncio.TimerHandle | None = None
         self._again: asyncio.TimerHandle | None = None
         self._pause_seconds = FIRST_PAUSE_SECONDS
+        self._wanted = list(channel.settings.universe)
+        self._is_started = False
         self.instruments: dict[str, Instrument] = {}
         self.missing: dict[str, str] = {}
 
     def start(self) -> None:
         """Ask for what is not known yet; InstrumentsSeen follows unless there is nothing to ask."""
-        unknown = [wanted for wanted in self._channel.settings.universe if wanted.symbol not in self.instruments]
+        unknown = [wanted for wanted in self._wanted if wanted.symbol not in self.instruments]
+        self._is_started = True
         if self._asked:
             return
         if not unknown:
@@ -49,8 +52,22 @@ class Universe:
         self._wait()
         self._finish()
 
+    def add(self, symbols: Iterable[str]) -> None:
+        """Ask for these too, unless they were; InstrumentsSeen follows for what is new."""
+        there = {wanted.symbol for wanted in self._wanted}
+        new = [Wanted(symbol=one, currency=self._channel.settings.currency) for one in symbols if one not in there]
+        self._wanted += new
+        if not new or not self._is_started:
+            return
+        if not self._asked:
+            self.start()
+            return
+        for wanted in new:
+            self._ask(wanted)
+
     def stop(self) -> None:
         """The connection is gone."""
+        self._is_started = False
         self._asked.clear()
         self._pause_seconds = FIRST_PAUSE_SECONDS
         for timer in (self._deadline, self._again):

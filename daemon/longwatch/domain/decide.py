@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from longwatch.domain import commands
 from longwatch.domain import messages as m
-from longwatch.domain.misnamed import left_behind, misnamed, symbols
+from longwatch.domain.misnamed import held_symbols, left_behind, misnamed, symbols
 from longwatch.domain.order_life import breaker, claims, lifecycle, links, modification, outage, patience, resolution
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.orders import Evidence, OrderState
@@ -111,6 +111,8 @@ def _followed(state: State, item: m.Fact | m.Effect, event: m.Event) -> Decided:
             marked = instrument_losses.at_adoption(state, item, event.at)
             yield item
             yield from marked
+            if item.symbol not in state.settings.universe:
+                yield m.Watch(symbols=tuple(sorted({*state.settings.universe, *held_symbols(state)})))
         case m.OrderTermsSet():
             yield item
             yield from stops.after_terms(state, item, event)

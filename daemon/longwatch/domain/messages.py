@@ -1321,6 +1321,13 @@ class RequestSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Hold the contracts and quotes of these symbols; of no others the quotes."""
+
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DropLink:
     """End this connection; the connection loop makes another."""
 
@@ -1351,6 +1358,7 @@ Effect = (
     | ModifyOrder
     | CancelOrder
     | RequestSnapshot
+    | Watch
     | DropLink
     | RunJob
     | RaiseAlert

@@ -40,6 +40,8 @@ class Performer:
                 asyncio.get_running_loop().call_later(seconds, self.broker.request_snapshot, reason)
             case m.DropLink(reason=reason):
                 self.broker.drop(reason)
+            case m.Watch(symbols=symbols):
+                self.broker.watch(symbols)
             case m.RunJob():
                 self.run_job(effect)
             case m.RaiseAlert():
