@@ -239,13 +239,12 @@ def check(
     Example: longwatch check config/trading_config.yaml --connect
     """
     from longwatch.config.load import check as check_file
+    from longwatch.production import check_connected, doubtful_names
 
-    lines, code = check_file(file, os.environ)
+    lines, code = check_file(file, os.environ, lambda loaded: () if connect else doubtful_names(loaded, file.parent))
     for line in lines:
         print(line, file=sys.stderr if code else sys.stdout)
     if connect and not code:
-        from longwatch.production import check_connected
-
         code = check_connected(file)
     _end(code)
 

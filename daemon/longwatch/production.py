@@ -94,6 +94,23 @@ async def serve(loaded: Loaded, path: Path, environ: Mapping[str, str]) -> None:
     await daemon.run()
 
 
+def doubtful_names(loaded: Loaded, folder: Path) -> list[str]:
+    """A sentence for each name in the settings that is no strategy's symbol; and why that could not be found out.
+
+    Strategies are loaded for it, where the settings name symbols at all.
+    """
+    settings = loaded.settings
+    if not settings.stops.instruments and not settings.risk.groups:
+        return []
+    found: list[str] = []
+    tasks = asyncio.run(
+        strategy_tasks(settings, ProcessHost(), folder, lambda name, why: found.append(f"strategy {name}: {why}"))
+    )
+    universe = universe_of(tasks)
+    named = misnamed(trade_settings(settings, universe, universes_of(tasks)), universe, knows_book=False)
+    return [*found, *(() if found else named)]
+
+
 def check_connected(path: Path) -> int:
     """Print what the gateway of a configuration would refuse; the exit code is 0 where it would refuse nothing."""
     loaded = load(path, os.environ)
@@ -114,7 +131,7 @@ async def problems_at_the_gateway(loaded: Loaded, folder: Path, client_id: int =
     host = ProcessHost()
     tasks = await strategy_tasks(settings, host, folder, lambda name, why: found.append(f"strategy {name}: {why}"))
     universe, clock = universe_of(tasks), SystemClock()
-    found += misnamed(trade_settings(settings, universe, universes_of(tasks)), universe)
+    found += misnamed(trade_settings(settings, universe, universes_of(tasks)), universe, knows_book=False)
     state = State(account=account_of(settings), mode=settings.mode, client_id=client_id)
 
     def connect(sink: Sink) -> Broker:

@@ -19,6 +19,7 @@ from longwatch.errors import JournalError, LinkError, UsageError
 from longwatch.ops.ask import DEFAULT_SOCKET, SOCKET_VARIABLE
 from longwatch.ops.control import COMMANDS, ControlServer, Reply
 from longwatch.ops.status import READINGS, reply_of
+from tests.conftest import ROOT
 from tests.ops.made import HandClock, runtime_of, traded_state
 from tests.ops.shell import exit_code
 
@@ -234,6 +235,30 @@ async def test_check_prints_every_mistake_and_ends_with_78(shell: Shell, tmp_pat
     code, out, err = await shell("check", bad)
     assert (code, out, len(err.splitlines())) == (78, "", 2)
     assert (await shell("check", tmp_path / "none.yaml"))[0] == 78
+
+
+async def test_check_tells_symbols_that_no_strategy_asks_for(shell: Shell, tmp_path: Path) -> None:
+    """A sentence each, and what it may mean; those that are asked for are none. The settings are good all the same."""
+    path = tmp_path / "names.yaml"
+    strategy = f"{ROOT}/tests/daemon/strategies.py:Plan"
+    path.write_text(
+        GOOD
+        + "  strategies:\n"
+        + f"    - {{name: plan, path: '{strategy}', parameters: {{plan: [{{AAPL: 0.5}}]}}}}\n"
+        + "  stops: {fraction: 0.1, instruments: {AAPL: {fraction: 0.2}, APPL: {fraction: 0.2}}}\n"
+        + "  risk: {groups: [{name: tech, symbols: [AAPL, MSFF], max_weight: 0.2}]}\n"
+    )
+    code, out, err = await shell("check", path)
+    assert (code, err) == (0, "")
+    lost = "which no strategy asks for: it has no effect unless it is held; is it right?"
+    assert [line for line in out.splitlines() if lost in line] == [
+        f"warning: stops.instruments names APPL, {lost}",
+        f"warning: risk.groups: tech names MSFF, {lost}",
+    ]
+    assert "good" in out.splitlines()[-1]
+    path.write_text(path.read_text().replace("strategies.py:Plan", "strategies.py:Nothing"))
+    code, out, _ = await shell("check", path)
+    assert code == 0 and "warning: strategy plan: " in out and lost not in out
 
 
 async def test_a_wrong_configuration_named_for_its_socket_is_told(shell: Shell, tmp_path: Path) -> None:

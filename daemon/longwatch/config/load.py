@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import select
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
@@ -66,8 +66,13 @@ def parse(text: str, *, name: str, environ: Mapping[str, str], sha256: str | Non
     )
 
 
-def check(path: Path | str, environ: Mapping[str, str]) -> tuple[list[str], int]:
-    """What `longwatch check` prints and its exit code: a line a mistake and 78, or the warnings, a verdict and 0."""
+def check(
+    path: Path | str, environ: Mapping[str, str], doubts: Callable[[Loaded], Iterable[str]] = lambda loaded: ()
+) -> tuple[list[str], int]:
+    """What `longwatch check` prints and its exit code: a line a mistake and 78, or the warnings, a verdict and 0.
+
+    `doubts` are warnings that need more than the file.
+    """
     try:
         loaded = load(path, environ)
     except ConfigErrors as errors:
@@ -76,7 +81,7 @@ def check(path: Path | str, environ: Mapping[str, str]) -> tuple[list[str], int]
         return [str(error)], error.exit_code
     s = loaded.settings
     verdict = f"{path}: good; mode {s.mode}, data from {s.data_provider}, executor {s.executor}"
-    return [*(f"warning: {warning}" for warning in loaded.warnings), verdict], 0
+    return [*(f"warning: {one}" for one in (*loaded.warnings, *doubts(loaded))), verdict], 0
 
 
 def demo_path() -> Path:

@@ -27,13 +27,17 @@ def left_behind(state: State, settings: TradeSettings) -> list[str]:
     return sorted(row.symbol for row in state.book.values() if row.quantity and row.symbol not in settings.universe)
 
 
-def misnamed(settings: TradeSettings, known: Collection[str]) -> Iterator[str]:
-    """A sentence each; none of unknown symbols where no strategy could be loaded, and so nothing is known."""
+def misnamed(settings: TradeSettings, known: Collection[str], *, knows_book: bool = True) -> Iterator[str]:
+    """A sentence each; none of unknown symbols where no strategy could be loaded, and so nothing is known.
+
+    Without `knows_book` nobody has looked at what is held.
+    """
+    vain = " and nobody holds: it has no effect" if knows_book else ": it has no effect unless it is held"
     named = [(symbol, "stops.instruments") for symbol, _ in settings.stops_of_symbols]
     named += [(symbol, f"risk.groups: {name}") for name, group, _ in settings.groups for symbol in group]
     for symbol, where in named if settings.universe else ():
         if symbol not in known:
-            yield f"{where} names {symbol}, which no strategy asks for and nobody holds: it has no effect; is it right?"
+            yield f"{where} names {symbol}, which no strategy asks for{vain}; is it right?"
     for name, _ in settings.allocations:
         if name in known:
             yield (
