@@ -11,9 +11,10 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import gate, next_deadline
 from longwatch.domain.instruments import Side
 from longwatch.domain.order_life.modification import asked
-from longwatch.domain.orders import OrderState
+from longwatch.domain.orders import OrderState, OrderType
 from longwatch.domain.replies import objection, outcome
 from longwatch.domain.risk.exposure import worst_shares, worst_values
+from longwatch.domain.state import put_order
 from tests.domain.world import CON_IDS, PRICES, SETTINGS, World, alerts, of_kind, open_order, perm_id
 
 D = Decimal
@@ -178,6 +179,22 @@ def test_new_terms_shown_after_they_were_given_up_are_taken_over_and_told() -> N
     assert world.order(1).terms == (150, D("100.21"), None)
     assert alerts(step) == ["order_changed_elsewhere"]
     assert alerts(shown(world, 150, "100.21")) == []
+
+
+def test_a_price_that_is_not_shown_though_its_type_has_one_is_not_taken_for_gone() -> None:
+    """The stop of seed 174 was shown without its price, and guarded nothing from then on; a market order has none."""
+    world = working()
+    former = world.order(1)
+    step = world.take(open_order(former, world.now, limit_price=None))
+    assert world.order(1).terms == former.terms and alerts(step) == []
+    stop = replace(former, order_type=OrderType.STOP, limit_price=None, stop_price=D(90))
+    put_order(world.state, stop)
+    step = world.take(open_order(stop, world.now, stop_price=None))
+    assert world.order(1).terms == stop.terms and alerts(step) == []
+    world.take(open_order(stop, world.now, stop_price=None, quantity=D(60)))
+    assert world.order(1).terms == (60, None, D(90))
+    world.take(open_order(world.order(1), world.now, stop_price=None, order_type="MKT"))
+    assert world.order(1).terms == (60, None, None)
 
 
 def test_what_was_never_written_leaves_the_order_as_it_was() -> None:
