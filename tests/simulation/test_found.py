@@ -11,6 +11,7 @@ import pytest
 
 from longwatch.gateway.events import Event, Happened
 from longwatch.simulation.booked import BookedOrder, Fill
+from longwatch.simulation.endings import ends_by_evidence
 from longwatch.simulation.evidence import END_MARKS, Evidence, Row
 from longwatch.simulation.invariants import limits_at_worst
 from longwatch.simulation.knowable import is_shut, ready_when_sending
@@ -188,6 +189,36 @@ def test_a_stop_that_waited_with_its_cancel_behind_a_window_is_none_yet(
         lost_fills=frozenset(),
     )
     assert bool(list(stops_are_for_what_is_held(evidence))) is is_broken
+
+
+@pytest.mark.parametrize(
+    ("busted", "status", "minutes", "is_excused"),
+    [(6, "Filled", 500, True), (None, "Filled", 500, False), (6, "Submitted", 500, False), (6, "Filled", 300, False)],
+)
+def test_what_rests_over_sessions_and_filled_in_one_has_ended_with_it_where_that_was_taken_back(
+    busted: int | None, status: str, minutes: int, is_excused: bool
+) -> None:
+    """A take-profit was told to have filled, which was taken back before it was heard of (seed 184)."""
+    began = scene().sessions[0].open_at
+    at, fill = began + timedelta(minutes=minutes), done(began, 5, -900, busted=busted)
+    marks = [Seen(at=at - timedelta(minutes=n), link=1, name=name, values={}) for n in (2, 1) for name in END_MARKS]
+    intended = {"intent": 5, "ref": fill.ref, "con_id": 1, "tif": "GTC", "created_at": began.isoformat()}
+    bodies = {
+        "OrderIntended": {"order": intended | {"quantity": "900"}},
+        "OrderMoved": {"intent": 5, "state": "expired"},
+    }
+    evidence = Evidence(
+        scene=scene(),
+        rows=tuple(Row(sequence=1, kind=kind, at=at, tech=at, body=body) for kind, body in bodies.items()),
+        written=(),
+        heard=tuple(marks),
+        orders=(replace(booked(began, fill), status=status, ended_at=fill.at),),
+        fills=(),
+        busted=(fill,),
+        played=(),
+        lost_fills=frozenset(),
+    )
+    assert (list(ends_by_evidence(evidence)) == []) is is_excused
 
 
 @pytest.mark.parametrize(("seconds", "may_be_shut", "must_be_shut"), [(3, 0, 0), (5, 1, 0), (-6, 1, 0), (8, 1, 1)])

@@ -114,11 +114,17 @@ def _absent(evidence: Evidence, heard: _Heard, order: Order, at: datetime) -> st
 
 
 def _expired(evidence: Evidence, heard: _Heard, order: Order, at: datetime) -> str:
-    """The broker's word; or for a DAY order its session's end, and downloads without it, the last since then."""
+    """The broker's word; or for a DAY order its session's end, and downloads without it, the last since then.
+
+    One that filled, and had that taken back, rests no more either: its session is the one in which it filled.
+    """
     if heard.was_told(order.ref, "expired", at):
         return ""
-    session = next((one for one in evidence.scene.sessions if one.close_at > order.created_at), None)
-    if order.tif != "DAY" or session is None or at <= session.close_at:
+    busted = order.booked.busted if order.booked is not None and order.booked.status == "Filled" else []
+    gone = [fill for fill in busted if fill.is_gone(at)]
+    last = max([order.created_at, *(fill.at for fill in gone)])
+    session = next((one for one in evidence.scene.sessions if one.close_at > last), None)
+    if (order.tif != "DAY" and not gone) or session is None or at <= session.close_at:
         return "nobody had said so, nor was its session over"
     shown = heard.last_open.get(order.ref, order.created_at)
     if heard.downloads(shown, at) < PROVING_DOWNLOADS or not heard.downloads(max(shown, session.close_at), at):
