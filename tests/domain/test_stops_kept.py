@@ -179,6 +179,38 @@ def test_a_stop_that_somebody_has_made_an_order_of_another_type_protects_nothing
     assert world.state.stop_levels[1].level == D(90)
 
 
+@pytest.mark.parametrize("quantity", [200, 150])
+def test_a_stop_shown_without_its_price_is_behind_the_price_it_had(quantity: int) -> None:
+    """A gateway may leave the figure unset: the order is there all the same, and looked after (seed 174, 20 days)."""
+    world, stop = holding()
+    shown = world.open_order(stop.intent, "PreSubmitted", stop_price=None, quantity=D(quantity))
+    assert world.order(stop.intent).terms == (D(quantity), None, stop.stop_price)
+    assert ("order_changed_elsewhere" in alerts(shown)) is (quantity != 200)
+    row = world.state.unprotected.get(1)
+    assert (row.unprotected if row else D(0)) == 200 - quantity
+    if quantity == 200:
+        (entry,) = [one for one in world.trade(AAA="0.4") if one.purpose is Purpose.ENTRY]
+        world.acknowledge(entry.intent)
+        shown = world.fill(entry.intent, 100)
+    (asked,) = changes(shown)
+    assert asked.change.terms == (world.state.held(1), None, world.state.stop_levels[1].level)
+
+
+@pytest.mark.parametrize(("shown", "is_in_force"), [(300, True), (200, False)])
+def test_new_terms_shown_without_their_price_are_known_by_their_quantity(shown: int, is_in_force: bool) -> None:
+    """What has the quantity asked for has the price asked for; the former quantity says nothing, as it does whole."""
+    world, stop = holding()
+    (entry,) = [one for one in world.trade(AAA="0.4") if one.purpose is Purpose.ENTRY]
+    world.acknowledge(entry.intent)
+    (asked,) = changes(world.fill(entry.intent, 100, "110"))
+    assert asked.change.stop_price != stop.stop_price
+    world.hear(m.OrderHanded, intent=stop.intent, change=asked.change.number)
+    step = world.open_order(stop.intent, "PreSubmitted", stop_price=None, quantity=D(shown))
+    order = world.order(stop.intent)
+    assert order.terms == (asked.change.terms if is_in_force else stop.terms)
+    assert (order.change is None) is is_in_force and alerts(step) == []
+
+
 @pytest.mark.parametrize("is_there", [False, True])
 def test_a_fill_told_only_after_a_reading_that_should_show_it_has_its_stop_once_a_reading_does(is_there: bool) -> None:
     """Told after minutes of silence it may have been taken back meanwhile: a stop would sell what is not held."""

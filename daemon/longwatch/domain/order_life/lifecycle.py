@@ -18,9 +18,10 @@ from longwatch.domain.order_life.evidence import (
 )
 from longwatch.domain.order_life.identity import cancels, disowned, identify, intent_of
 from longwatch.domain.order_life.inference import replaced_by, rest_of
+from longwatch.domain.order_life.told_terms import as_told
 from longwatch.domain.order_life.transitions import next_state
 from longwatch.domain.order_life.verdicts import UNKNOWN_TO_IT, WHAT_FOLLOWS, Action, Verdict
-from longwatch.domain.orders import Absence, Evidence, Order, OrderState, Purpose
+from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.reconciliation.busts import taken_back_as
 from longwatch.domain.reconciliation.others import foreign, foreign_status, outside_trade
 from longwatch.domain.risk import permissions, what_if
@@ -42,19 +43,13 @@ def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
         yield from foreign(state, event)
         return
     intent = yield from identify(state, intent, event)
-    yield from modification.shown(state, state.orders[intent], _of_its_type(state.orders[intent], event))
+    yield from modification.shown(state, state.orders[intent], as_told(state.orders[intent], event))
     order = state.orders[intent]
     if event.perm_id and event.status in OPEN and order.ending is None:
         yield from _acknowledged(state, order, event.status)
     elif order.state is OrderState.UNKNOWN:
         # Shown, if only as Inactive or PendingSubmit: whatever has been gathered towards its absence is void.
         yield m.AbsenceNoted(intent=intent, absence=_void(order, event.tech))
-
-
-def _of_its_type(order: Order, event: m.OpenOrderSeen) -> m.OpenOrderSeen:
-    """A stop that somebody has made an order of another type has no stop price, whatever is shown as one."""
-    is_altered = order.purpose is Purpose.STOP and event.order_type not in ("", order.order_type.value)
-    return replace(event, stop_price=None) if is_altered else event
 
 
 def _void(order: Order, tech: datetime) -> Absence:

@@ -286,11 +286,9 @@ def overdue(state: State, tech: datetime) -> Followed:
 def shown(state: State, order: Order, event: m.OpenOrderSeen) -> Followed:
     """The order as the broker holds it: the terms it shows are in force, also where somebody else has set them.
 
-    A twin counts as large as it may be: it is cancelled. A price that its type has and the row has not is untold.
+    A twin counts as large as it may be, whatever is shown: it is cancelled. For untold prices see told_terms.
     """
-    limit = order.limit_price if event.limit_price is None and event.order_type in LIMITED else event.limit_price
-    stop = order.stop_price if event.stop_price is None and event.order_type in STOPPED else event.stop_price
-    seen, change = (event.quantity, limit, stop), order.change
+    seen, change = (event.quantity, event.limit_price, event.stop_price), order.change
     if not order.is_live or order.twin_of is not None or (seen == order.terms and change is None):
         return
     if change is not None and seen == change.terms:
