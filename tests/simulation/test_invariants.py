@@ -285,7 +285,7 @@ def stops_by_the_half_hour(patch: pytest.MonkeyPatch) -> None:
     """A fill places none: the next reading of the account does."""
     with_stops(patch)
     patch.setattr(stops, "ACTS_ON", frozenset({m.SnapshotSeen}))
-    patch.setattr(stops, "_is_due", lambda *_: False)
+    patch.setattr(stops, "_is_due", lambda *_, **__: False)
 
 
 @dataclass(frozen=True, kw_only=True)
