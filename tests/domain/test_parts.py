@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -37,7 +38,7 @@ THREE = replace(
 """Of 100,000: 40,000 to `left`, 20,000 to `right`."""
 
 
-def state_of(*orders: Order, parts: dict[tuple[str, int], int] | None = None) -> State:
+def state_of(*orders: Order, parts: Mapping[tuple[str, int], int | str] | None = None) -> State:
     """Nothing held but these parts, at a cost of 90, with the closes of `PRICES`."""
     state = State(settings=THREE)
     state.equity = m.EquitySet(session=DAY, equity=D(100_000), prices=tuple(PRICES.items()))
@@ -139,11 +140,8 @@ def test_its_part_comes_to_a_weight_just_above_it() -> None:
 def test_what_it_does_not_have_or_no_longer_names_it_may_not_add_to() -> None:
     """BBB is nothing of it; what it holds of CCC and does not want goes. A name without a price stays as it was."""
     state = held(state_of(parts={("left", 2): 0, ("left", 3): 50}), "left", R)
-    assert within(state, AAA="0.1", BBB="-0.1", ZZZ="0.3") == {
-        "AAA": 0,
-        "BBB": 0,
-        "ZZZ": D("0.3"),
-    }
+    assert within(state, AAA="0.1", BBB="-0.1", ZZZ="0.3") == {"AAA": 0, "BBB": 0, "ZZZ": D("0.3")}
+    assert within(state, AAA="0") == {"AAA": 0}
 
 
 def test_a_halted_strategy_keeps_just_what_it_has() -> None:
@@ -233,6 +231,17 @@ def test_a_short_part_is_covered_by_what_is_bought() -> None:
     assert forbidden_part(state, 1, for_(("left", 71))) == "strategy left is reducing only"
 
 
+def test_a_part_of_less_than_a_share_is_one_all_the_same() -> None:
+    """Half a share can be reduced, by no more than that, and is not reduced by another half; nothing can't be."""
+    reducing, bought = "strategy left is reducing only", order(1, 30, allocations=for_(("left", 30)))
+    state = held(state_of(bought, parts={("left", 1): "0.01", ("left", 2): "0.5"}), "left", R)
+    assert forbidden_part(state, 1, for_(("left", "-0.01"))) is None
+    assert forbidden_part(state, 1, for_(("left", -1))) == reducing
+    assert forbidden_part(state, 2, for_(("left", "0.5"))) == reducing
+    assert forbidden_part(state, 3, for_(("left", "-0.000001"))) == reducing
+    assert forbidden_part(held(state_of(bought), "left", R), 1, for_(("left", -5))) == reducing
+
+
 # ── the way to the targets ──────────────────────────────────────────────────────────────────────────────────────────
 
 WEIGHTS = {"left": {"AAA": D("0.4"), "BBB": D("0.1")}, "right": {"AAA": D("-0.2")}}
@@ -278,6 +287,7 @@ def test_an_order_is_for_whom_it_brings_nearer_by_how_far_they_are(sign: int) ->
     far = {"a": 30 * sign, "b": -500 * sign, "c": 60 * sign, "d": 0, "e": str(D("0.000001") * sign), "f": 10 * sign}
     assert parts(50 * sign, **far) == [("a", 15 * sign), ("c", 30 * sign), ("f", 5 * sign)]
     assert parts(50 * sign, a=str(D("0.000002") * sign)) == [("a", 50 * sign)]
+    assert parts(50 * sign, a=str(D("0.000001") * sign)) == []
 
 
 @pytest.mark.parametrize(("found", "signed"), [({"a": "0.5", "b": "0.5"}, 1), ({"a": 3, "b": 3}, "0.2")])
