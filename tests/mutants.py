@@ -66,6 +66,13 @@ BESIDE = {
     "submission": ("at_the_write", "attached", "modification", "what_if", "worst_case"),
     "patience": ("patience_rules",),
     "links": ("outage", "readiness", "lifecycle", "orders", "identity"),
+    "flattening": ("verbs", "left_undone", "rebalance", "take_profit", "splits", "stops", "closing_word"),
+    "permissions": ("breaker", "breaker_rules", "verdicts"),
+    "proposal": ("caps", "risk", "limits", "at_the_write"),
+    "risk/attached": ("exposure", "oca", "unprotected", "stops_kept", "protection"),
+    "safeguards/attached": ("exposure", "stops", "stops_adjusted", "stops_kept", "unprotected", "submission"),
+    "course": ("busts", "splits"),
+    "pauses": ("unprotected", "protection", "stops_adjusted"),
 }
 """Whose tests are about a module too, though they do not import it: a first look asks them as well."""
 NEVER = ("test_fold.py",)

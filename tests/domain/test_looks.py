@@ -150,6 +150,42 @@ def test_more_explanations_than_can_be_looked_through_leave_several() -> None:
     assert looks(world, "1509", -30, -30, -30) == [(U, (T, C))] * 3
 
 
+def test_as_many_as_can_be_looked_through_are() -> None:
+    """Seven fills of a hundred in each of three instruments leave 16 explanations each, 4,096 in all."""
+    world = World.ready()
+    for con_id in (1, 2, 3):
+        for _ in range(7):
+            filled(world, con_id, 100, "50.30")
+    assert looks(world, "15090", -100, -100, -100) == [(C, ())] * 3
+    filled(world, 1, 100, "50.30")
+    assert looks(world, "15090", -100, -100, -100) == [(U, (T, C, A))] * 3
+
+
+def test_a_single_share_is_assigned_as_many_are() -> None:
+    """Above half a unit, and not below it."""
+    assert looks(World.ready(), "-50", 1) == [(A, ())]
+    assert looks(World.ready(), "50", -1) == [(A, ())]
+    assert looks(World.ready(), "50", 1) == [(U, ())]
+
+
+@pytest.mark.parametrize(
+    ("cash", "missing", "fits"),
+    [
+        ("1459.01", 100, True),
+        ("1459.02", 100, False),
+        ("1458.99", 100, True),
+        ("1558.99", -100, True),
+        ("1558.98", -100, False),
+        ("1559.01", -100, True),
+    ],
+)
+def test_the_cent_of_a_fill_taken_back_counts_at_the_least_strike_too(cash: str, missing: int, fits: bool) -> None:
+    """1509 came back; a hundred shares at a strike of a half came for 50, or went for it."""
+    world = World.ready()
+    filled(world, 2, 30, "50.30", commission="0")
+    assert looks(world, cash, missing, -30) == ([(A, ()), (C, ())] if fits else [(U, ()), (U, ())])
+
+
 def held() -> World:
     world = World.ready(CCC=10)
     world.finish(world.one(AAA="0.2"))

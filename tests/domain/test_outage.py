@@ -10,9 +10,10 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.decide import next_deadline
 from longwatch.domain.order_life.outage import WEEKEND, lasting, window
+from longwatch.domain.order_life.outage import told as outage_told
 from longwatch.domain.risk.readiness import reasons
 from longwatch.domain.sessions import Session
-from tests.domain.world import CLOSE, SESSION, SETTINGS, World, of_kind
+from tests.domain.world import CLOSE, MONDAY, SESSION, SETTINGS, World, of_kind
 
 HOUR = timedelta(hours=1)
 TEN_MINUTES = replace(SETTINGS, backend_alert_seconds=600.0)
@@ -37,6 +38,22 @@ def test_an_outage_is_told_after_ten_minutes_an_hour_a_day_and_then_daily() -> N
     lengths = [text.partition(" for ")[2].partition(",")[0] for text in texts]
     assert lengths == ["10 min", "1 h", "1 d", "2 d", "3 d"]
     assert world.state.backend_since == began
+
+
+def test_it_is_told_when_it_is_due_and_not_before() -> None:
+    """As critical, with how often it has been told by then; nothing is due while there is a link."""
+    world = World.ready(TEN_MINUTES)
+    assert list(outage_told(world.state, m.TimeReached(at=world.now, tech=world.now))) == []
+    world.hear(m.BackendSeen, up=False)
+    began = world.now
+    world.wait(600 - 1e-6)
+    assert list(outage_told(world.state, m.TimeReached(at=world.now, tech=world.now))) == []
+    world.now = began + timedelta(seconds=600)
+    text = "the gateway has had no link to IB for 10 min, no orders until it is back"
+    assert list(outage_told(world.state, m.TimeReached(at=world.now, tech=world.now))) == [
+        m.BackendMoved(up=False, tech=began, told=1),
+        m.RaiseAlert(key="backend_down", text=text, severity="critical"),
+    ]
 
 
 def test_the_next_outage_begins_anew() -> None:
@@ -130,6 +147,16 @@ def test_where_a_session_comes_before_it_nothing_is_told(following: datetime | N
     )
     world.hear(m.CalendarLoaded, sessions=(SESSION, *more))
     assert bool(done(world)) is is_told
+
+
+def test_a_session_that_has_just_opened_is_not_the_next_one() -> None:
+    """At that very instant."""
+    world = World.ready()
+    world.now = CLOSE + timedelta(minutes=15)
+    just_now = Session(date=SESSION.date, open_at=world.now, close_at=world.now + HOUR)
+    world.hear(m.CalendarLoaded, sessions=(SESSION, just_now, MONDAY))
+    (text,) = done(world)
+    assert "before 2007-01-08 14:30 UTC" in text
 
 
 @pytest.mark.parametrize(
