@@ -201,6 +201,8 @@ def inside(module: str, only: re.Pattern[str], *, is_quick: bool) -> int:
     tests = [f"tests/domain/{path.name}" for path in sorted(Path("tests/domain").glob("test_*.py"))]
     if is_quick:
         tests = [name for name in tests if name in concerned(module)]
+        if not tests:
+            raise ValueError(f"no file of tests/domain is about {module}: name some in BESIDE, or leave out --quick")
     ignored = [f"--deselect=tests/domain/{name}" for name in NEVER]
     importlib.import_module("tests.conftest")
     usual, quick = settings.get_profile("default"), (Phase.explicit, Phase.generate)

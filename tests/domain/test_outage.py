@@ -23,6 +23,7 @@ def told(world: World, days: float) -> list[str]:
     """What a person hears of it in so many days, at the instants the daemon wakes by itself."""
     until, texts = world.now + timedelta(days=days), []
     while (due := next_deadline(world.state)) is not None and due <= until:
+        assert due > world.now, "a time that has passed would be named for ever"
         world.now = due
         step = world.hear(m.TimeReached)
         texts += [one.text for one in of_kind(step.effects, m.RaiseAlert) if one.key == "backend_down"]
