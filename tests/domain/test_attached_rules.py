@@ -173,6 +173,7 @@ def test_the_level_is_so_far_behind_the_decisions_price_on_the_grid_away_from_it
         ({"order_type": OrderType.LIMIT_AT_CLOSE}, {}),
         ({"quantity": D("100.5")}, {}),
         ({"quantity": D(110)}, {"instrument": replace(AAA, lot=D(20))}),
+        ({}, {"stop": StopRule(fraction=D(0))}),
         ({}, {"stop": StopRule(fraction=D(1))}),
         ({}, {"stop": StopRule(fraction=D("0.99")), "instrument": replace(AAA, tick=D(5))}),
     ],

@@ -31,6 +31,12 @@ def test_the_schedule_is_by_the_share_and_no_less_than_the_least(shares: int, co
     assert commissions.expected(CHARGED, D(shares)) == D(cost)
 
 
+@pytest.mark.parametrize(("money", "shares"), [(1_001, D(10)), (100_005, D(1_000)), (1, D(0))])
+def test_what_money_buys_leaves_the_least_or_what_the_shares_cost(money: int, shares: Decimal) -> None:
+    """At 100: ten and the least of 1; a thousand at half a cent each."""
+    assert commissions.shares_for(CHARGED, D(money), D(100)) == shares
+
+
 @given(
     st.decimals("0", "100000", places=2),
     st.decimals("0.01", "1000", places=2),
@@ -57,6 +63,25 @@ def test_commissions_of_all_that_works_or_has_just_traded_are_set_aside() -> Non
     assert commissions.set_aside(state, state.fills.values()) == 10
     state.settings = SETTINGS
     assert commissions.set_aside(state, state.fills.values()) == 0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "cost"), [({"commission_per_share": D("0.005")}, 5), ({"commission_minimum": D(7)}, 7)]
+)
+def test_one_half_of_the_schedule_is_a_schedule(schedule: dict[str, Decimal], cost: int) -> None:
+    """By the share without a least, and a least alone."""
+    state = read(order(1, 1_000), figures=CASH_ACCOUNT, **schedule)
+    assert commissions.set_aside(state, ()) == cost
+
+
+def test_the_fills_of_one_order_are_charged_together_and_of_nobody_each() -> None:
+    """300 shares of an order that has ended cost 1.5, and two of others' trades 1 each, of which less is known."""
+    ended = replace(order(3, 400), state=OrderState.FILLED)
+    mine = [replace(fill(number, 150), intent=3) for number in (1, 2)]
+    state = read(ended, figures=CASH_ACCOUNT, fills=tuple(mine), **SCHEDULE)
+    assert commissions.set_aside(state, state.fills.values()) == D("1.5")
+    state = read(figures=CASH_ACCOUNT, fills=(fill(8, -5), fill(9, -5)), **SCHEDULE)
+    assert commissions.set_aside(state, state.fills.values()) == 2
 
 
 def test_a_live_order_counts_once_whatever_of_it_has_filled() -> None:

@@ -162,6 +162,14 @@ def test_a_group_settles_so_long_after_its_last_fill_and_has_at_that_instant() -
     assert end(state, tech=NOW + 6 * SECOND) is None
 
 
+def test_an_exit_that_its_stop_has_just_shrunk_is_not_waited_for() -> None:
+    """What rests by the holding is: the exit is a decision's."""
+    state = state_of(stop(oca_group="g", filled=D(20)), stop(2, purpose=Purpose.REDUCE, oca_group="g"))
+    state.oca_groups["g"] = (1, 2)
+    filled(state, 1, NOW)
+    assert end(state) is None
+
+
 def test_terms_in_vain_are_waited_for_so_long() -> None:
     vain = Change(number=1, quantity=D(80), limit_price=None, stop_price=D(95), asked_at=NOW - SECOND)
     assert end(state_of(stop(vain=vain))) == NOW - SECOND + ASK_AGAIN_AFTER

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from longwatch.domain import messages as m
+from longwatch.domain.order_life.questions import put
 from longwatch.domain.orders import Absence, OrderState
 from longwatch.domain.state import evolve
-from tests.domain.world import ACCOUNT, CLIENT, World, alerts, of_kind
+from tests.domain.test_exposure import order
+from tests.domain.world import ACCOUNT, CLIENT, START, World, alerts, of_kind
 
 
 def anew(world: World) -> None:
@@ -61,6 +63,7 @@ def test_the_question_is_a_cancel_under_a_number_that_no_order_has_or_gets() -> 
 def test_the_answer_is_noted_once_and_only_readings_begun_since_then_are_proof() -> None:
     world, intent, number = asked()
     assert gathered(world, intent).first_round_at is not None
+    world.wait(1)
     facts, effects, told = answer(world, number)
     assert told == [] and len(facts) == 1  # type: ignore[arg-type]
     assert gathered(world, intent) == replace(
@@ -73,6 +76,16 @@ def test_the_answer_is_noted_once_and_only_readings_begun_since_then_are_proof()
     world.reconcile(2)
     assert len(cancels(world)) == before
     assert world.order(intent).state is OrderState.UNKNOWN
+
+
+def test_without_a_number_to_ask_under_nothing_is_asked() -> None:
+    """Be nothing gathered about the order yet, or no question among it."""
+    one = order(5)
+    assert list(put(one)) == []
+    absence = Absence(since=START)
+    assert list(put(replace(one, absence=absence))) == []
+    asked_under = replace(one, absence=replace(absence, asked_as=17))
+    assert list(put(asked_under)) == [m.CancelOrder(intent=5, order_id=17)]
 
 
 def test_another_code_under_that_number_answers_nothing() -> None:
