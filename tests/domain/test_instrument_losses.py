@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.instruments import Side
 from longwatch.domain.levels import Level
 from longwatch.domain.order_life.evidence import Decided
-from longwatch.domain.risk.instrument_losses import instruments_valued
+from longwatch.domain.risk.instrument_losses import after_fill, instruments_valued
 from longwatch.domain.sessions import Session
 from longwatch.domain.state import evolve
 from tests.domain.test_holds import limited
-from tests.domain.world import MONDAY, World, of_kind
+from tests.domain.world import MONDAY, START, World, execution, of_kind
 
 D = Decimal
 
@@ -206,3 +207,109 @@ def test_where_account_and_book_differ_nothing_is_valued_but_for_fills_not_shown
     world.moved("AAA")
     assert (world.state.quarantines, valued(world, "50")) == ({}, [])
     assert of_kind(world.fill(sale.intent, 50, "50").facts, m.HoldSet) == []
+
+
+# ── what a fill's price says ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def risen() -> World:
+    """100 AAA bought at 100 on Friday, by `0000.01`, valued at 120 then and at 121 on Monday."""
+    world = bought()
+    assert valued(world, "120") == []
+    world.now = MONDAY.open_at + timedelta(hours=2)
+    assert valued(world, "121") == []
+    return world
+
+
+def corrected(world: World, price: str, exec_id: str = "0000.02", executed_at: datetime = START) -> list[m.HoldSet]:
+    """Friday's purchase again, at another price; the holds that came of it."""
+    row = execution(world.order(1), world.now, exec_id, 100, price)
+    return of_kind(world.take(replace(row, executed_at=executed_at)).facts, m.HoldSet)
+
+
+def test_a_correction_of_another_session_is_no_price_of_today() -> None:
+    """A penny was lost, not the gain of two days; the penny counts once the holding is valued again."""
+    world = risen()
+    assert corrected(world, "100.01") == []
+    assert world.state.book[1].average_cost == D("100.01")
+    assert valued(world, "110.02") == []
+    (hold,) = valued(world, "110.01")
+    assert hold.observed == D("0.01")
+
+
+@pytest.mark.parametrize(
+    ("ago", "marked_ago", "counts"),
+    [(20, None, True), (31, None, False), (20, 21, True), (20, 20, True), (20, 19, False), (7200, None, False)],
+)
+def test_an_execution_tells_a_price_while_it_is_fresh_and_newer_than_the_last(
+    ago: int, marked_ago: int | None, counts: bool
+) -> None:
+    """Half is sold at 80 and heard so many seconds later; the other half is worth that price only where it is news."""
+    world = bought("0.015")
+    (sale,) = world.trade(AAA="0")
+    world.acknowledge(sale.intent)
+    world.wait(7200)
+    if marked_ago is not None:
+        world.wait(-marked_ago)
+        assert valued(world, "99") == []
+        world.wait(marked_ago)
+    row = execution(world.order(sale.intent), world.now, "late.01", 50, "80")
+    found = of_kind(world.take(replace(row, executed_at=world.now - timedelta(seconds=ago))).facts, m.HoldSet)
+    assert [hold.observed for hold in found] == ([D("0.02")] if counts else [])
+
+
+def test_an_execution_of_before_the_open_is_of_another_session() -> None:
+    """Seconds old, and yet a price of the night."""
+    world = bought("0.015")
+    (sale,) = world.trade(AAA="0")
+    world.acknowledge(sale.intent)
+    world.now = MONDAY.open_at + timedelta(seconds=10)
+    row = execution(world.order(sale.intent), world.now, "night.01", 50, "80")
+    before, after = MONDAY.open_at - timedelta(seconds=1), MONDAY.open_at
+    assert of_kind(world.take(replace(row, executed_at=before)).facts, m.HoldSet) == []
+    assert len(of_kind(world.take(replace(row, exec_id="night.04.01", executed_at=after)).facts, m.HoldSet)) == 1
+
+
+def test_executions_of_one_second_each_tell_their_price() -> None:
+    """They are heard after it: the mark is of the time of the price."""
+    world = bought("0.015")
+    (sale,) = world.trade(AAA="0")
+    world.acknowledge(sale.intent)
+    second = world.now
+    world.wait(1)
+    for name, price, holds in (("a.01", "90", 0), ("b.01", "80", 1)):
+        row = replace(execution(world.order(sale.intent), world.now, name, 40, price), executed_at=second)
+        assert len(of_kind(world.take(row).facts, m.HoldSet)) == holds
+
+
+def test_what_a_sale_heard_late_has_realized_counts_at_once() -> None:
+    """Nothing is left to be priced."""
+    world = bought()
+    (sale,) = world.trade(AAA="0")
+    world.acknowledge(sale.intent)
+    world.wait(7200)
+    row = execution(world.order(sale.intent), world.now, "late.01", 100, "90")
+    found = of_kind(world.take(replace(row, executed_at=world.now - timedelta(hours=1))).facts, m.HoldSet)
+    assert [hold.observed for hold in found] == [D("0.01")]
+
+
+@pytest.mark.parametrize("name", ["inferred:2.1", "resolved:2.1"])
+def test_a_price_that_nobody_paid_says_nothing_of_what_is_held(name: str) -> None:
+    """The decision's, or a person's: the account's next prices tell what was lost."""
+    world = bought()
+    fill = m.FillBooked(
+        exec_id=name,
+        intent=1,
+        con_id=1,
+        symbol="AAA",
+        side=Side.SELL,
+        quantity=D(50),
+        price=D(50),
+        executed_at=world.now,
+        tech=world.now,
+    )
+    evolve(world.state, fill)
+    assert list(after_fill(world.state, fill, world.now)) == []
+    told = replace(fill, exec_id="0001.01")
+    evolve(world.state, told)
+    assert of_kind(after_fill(world.state, told, world.now), m.HoldSet) != []

@@ -19,6 +19,7 @@ from longwatch.domain.state import Fill, State
 
 PREFIX, RESOLVED, VOID = "inferred:", "resolved:", "void:"
 """The names of executions nobody told: concluded from the position, said by a person, said and taken back."""
+MADE_UP = (PREFIX, RESOLVED, VOID)
 
 
 def infer(state: State, row: m.Difference, event: m.SnapshotSeen) -> Decided:
@@ -77,8 +78,7 @@ def _booked_before(state: State, order: Order) -> list[Fill]:
     sent_at = order.sent_at
     if sent_at is None:
         return []
-    made = (PREFIX, RESOLVED, VOID)
-    return [fill for fill in state.fills.values() if fill.tech < sent_at and not fill.exec_id.startswith(made)]
+    return [fill for fill in state.fills.values() if fill.tech < sent_at and not fill.exec_id.startswith(MADE_UP)]
 
 
 def _others_at_work(state: State, order: Order) -> bool:

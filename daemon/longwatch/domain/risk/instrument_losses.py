@@ -1,9 +1,10 @@
 """What each instrument has made or lost since the session's start, held against its limit; called by decide.
 
 As strategies are, instruments are valued at the closes and at the quotes of a rebalance; and, where one trades, at what
-was paid for it, so that a stop-out counts at once. They are valued without a limit too: one that is set in the midst of
-a session finds what is lost since its start. After the close each is valued once more, so that the opening gap is part
-of the next session.
+was paid for it, if that is news: as fresh as a quote must be, and newer than what it was last valued at. What is closed
+has no price any more, so that a stop-out counts at once, however late it is heard of. They are valued without a limit
+too: one that is set in the midst of a session finds what is lost since its start. After the close each is valued once
+more, so that the opening gap is part of the next session.
 
 What is forgotten: what was lost in sessions in which nothing was valued (the daemon did not run, say), which are more
 than the last one back; what adopted shares made or lost before the price at which ours were last valued (where none
@@ -14,13 +15,14 @@ what is lost meanwhile counts as soon as they agree, in that session or the next
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from heapq import nlargest
 from itertools import takewhile
 
 from longwatch.domain import messages as m
 from longwatch.domain.levels import Level
+from longwatch.domain.order_life.inference import MADE_UP
 from longwatch.domain.portfolio.parts import equity_of
 from longwatch.domain.positions import Holding
 from longwatch.domain.risk.exposure import last_known_price
@@ -38,14 +40,27 @@ def instruments_valued(state: State, prices: Mapping[str, Decimal], at: datetime
     days = _last_days(state, at)
     for holding in list(state.book.values()):
         if holding.symbol in prices and _is_certain(state, holding):
-            yield from _valued(state, holding, prices[holding.symbol], at, days)
+            yield from _valued(state, holding, prices[holding.symbol], at, days, at)
 
 
 def after_fill(state: State, fact: m.FillBooked, at: datetime) -> Followed:
-    """The instrument that has just traded."""
-    holding = state.book.get(fact.con_id)
-    if holding is not None and fact.quantity and _is_certain(state, holding):
-        yield from _valued(state, holding, fact.price, at, _last_days(state, at))
+    """The instrument that has just traded: what is realized at once, what is held where the price is one of now."""
+    holding, days = state.book.get(fact.con_id), _last_days(state, at)
+    if holding is None or not fact.quantity or fact.exec_id.startswith(MADE_UP) or not _is_certain(state, holding):
+        return
+    if _is_news(state, fact, at, days[0]):
+        yield from _valued(state, holding, fact.price, at, days, fact.executed_at)
+    elif not holding.quantity:
+        yield from _valued(state, holding, fact.price, at, days, at)
+
+
+def _is_news(state: State, fact: m.FillBooked, at: datetime, session: date | None) -> bool:
+    """Whether a fill tells a price of now: one that is corrected, or heard late, tells one of before."""
+    if at - fact.executed_at > timedelta(seconds=state.settings.max_quote_age_seconds):
+        return False
+    opened = next((one.open_at for one in state.sessions if one.date == session), fact.executed_at)
+    known = state.marks.get((Level.INSTRUMENT, fact.symbol))
+    return fact.executed_at >= max(opened, known.at if known is not None else opened)
 
 
 def at_adoption(state: State, fact: m.HoldingAdopted, at: datetime) -> tuple[m.EquityMarked, ...]:
@@ -85,7 +100,10 @@ def _is_certain(state: State, holding: Holding) -> bool:
     return -bought <= missing <= sold
 
 
-def _valued(state: State, holding: Holding, price: Decimal, at: datetime, days: Sequence[date | None]) -> Followed:
+def _valued(
+    state: State, holding: Holding, price: Decimal, at: datetime, days: Sequence[date | None], paid_at: datetime
+) -> Followed:
+    """At a price of `paid_at`, heard `at`."""
     value, session = holding.realized + holding.quantity * (price - holding.average_cost), days[0]
     known = state.marks.get((Level.INSTRUMENT, holding.symbol))
     if known is not None and known.session not in days:
@@ -99,7 +117,7 @@ def _valued(state: State, holding: Holding, price: Decimal, at: datetime, days: 
             start=start,
             peak=max(start, value),
             value=value,
-            at=at,
+            at=paid_at,
         )
     equity = equity_of(state)
     if equity > 0:
