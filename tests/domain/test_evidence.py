@@ -366,6 +366,12 @@ def test_a_sell_of_ours_that_fills_after_the_decision_makes_room(
     assert has_room(world.state) is is_room
 
 
+def test_a_correction_heard_since_of_what_filled_before_hides_no_sell() -> None:
+    """What was heard last need not have been made last."""
+    world = with_a_fill(ended_world(), -1, timedelta(seconds=1))
+    assert has_room(with_a_fill(world, -1, timedelta(seconds=-1)).state)
+
+
 def test_where_nothing_was_put_off_there_is_no_room_to_look_for() -> None:
     """Nor where nothing was decided at all."""
     world = with_a_fill(ended_world(), -1, timedelta(seconds=1))

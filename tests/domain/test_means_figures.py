@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
@@ -14,6 +14,8 @@ from longwatch.domain.account import AccountFigures
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.risk import means
+from longwatch.domain.risk.exposure import heard_lately
+from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
 from tests.domain.test_caps import QUOTE, cap, proposal
 from tests.domain.test_exposure import foreign, order, state_of
@@ -178,6 +180,36 @@ def test_what_was_opened_today_is_not_closed_today_by_either_side(quantity: int,
     other = Side.BUY if side is Side.SELL else Side.SELL
     assert means.check_day_trades(state, exit_(side=other)) is None
     assert means.check_day_trades(state, exit_(2, side)) is None
+
+
+@pytest.mark.parametrize("late", [fill(3, 5, START - timedelta(days=1)), fill(3, 5, START - timedelta(days=1), 2)])
+def test_what_is_heard_late_of_another_day_hides_no_purchase_of_today(late: Fill) -> None:
+    """A correction of yesterday's trade, or a row told late, comes after today's in what was heard; not in time."""
+    state = read(figures=small(0), fills=[fill(1, 5), replace(late, tech=START)])
+    assert means.check_day_trades(state, exit_()) is not None
+    assert means.check_day_trades(read(figures=small(0), fills=[replace(late, tech=START)]), exit_()) is None
+
+
+def test_a_day_at_the_exchange_begins_at_its_midnight() -> None:
+    """In New York, whatever the date is in UTC; what was bought at the very midnight is of the day."""
+    midnight = datetime.combine(DAY, time(), tzinfo=EXCHANGE_ZONE)
+    for at, passes in ((midnight, False), (midnight - timedelta(microseconds=1), True)):
+        state = read(figures=small(0), fills=[fill(1, 5, at)])
+        assert (means.check_day_trades(state, exit_()) is None) is passes
+
+
+def test_only_what_was_heard_in_the_last_two_days_is_looked_through() -> None:
+    """Nothing of today was heard before: a year of fills is not walked for it."""
+    days = [fill(number, 1, START - timedelta(days=number)) for number in (3, 2, 1, 0)]
+    assert [one.exec_id for one in heard_lately(read(fills=days))] == ["0000.01", "0001.01", "0002.01"]
+    assert list(heard_lately(State())) == []
+
+
+def test_what_was_sold_of_yesterdays_is_no_day_trade_for_a_correction_of_its_purchase() -> None:
+    """The purchase of BBB is told anew today, and BBB was sold today: the day trade left is there for AAA."""
+    bought = replace(fill(3, 5, START - timedelta(days=1), con_id=2), tech=START)
+    today = [fill(1, 5, START - timedelta(minutes=1)), fill(2, -5, con_id=2), bought]
+    assert means.check_day_trades(read(figures=small(1), fills=today), exit_()) is None
 
 
 def test_an_entry_at_work_may_have_opened_it_by_now() -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from itertools import takewhile
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.order_life.breaker import held_by, in_lots_to_close
 from longwatch.domain.order_life.transitions import CRITICAL, MEANT, Impossible, next_state
 from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose
-from longwatch.domain.risk.exposure import still_there
+from longwatch.domain.risk.exposure import heard_lately, still_there
 from longwatch.domain.risk.oca import has_traded
 from longwatch.domain.risk.verbs import Action, forbidden_by
 from longwatch.domain.sessions import EXCHANGE_ZONE, Session
@@ -178,8 +177,8 @@ def has_room(state: State) -> bool:
     decided_at = state.rebalance.at if state.rebalance and state.rebalance.waiting else None
     if decided_at is None:
         return False
-    since = takewhile(lambda fill: fill.executed_at > decided_at, reversed(state.fills.values()))
-    return any(fill.intent is not None and fill.quantity < 0 for fill in since)
+    ours = (fill for fill in heard_lately(state) if fill.intent is not None)
+    return any(fill.quantity < 0 and fill.executed_at > decided_at for fill in ours)
 
 
 def may_close_more(state: State, at: datetime | None) -> bool:

@@ -24,6 +24,8 @@ from longwatch.domain.working import AtWork
 ZERO = Decimal(0)
 SHOWN_WITHIN = timedelta(seconds=60)
 """Positions follow fills within seconds: by then one that the broker's status has told of is in the account's."""
+LATELY = timedelta(days=2)
+"""Of technical time, in which market time never runs slower: longer than any day at the exchange, 25 hours at most."""
 
 
 def worst_shares(state: State, con_id: int, side: Side) -> Decimal:
@@ -94,6 +96,16 @@ def _told_late(state: State) -> Iterator[Fill]:
     for fill in takewhile(lambda one: one.tech > since, reversed(state.fills.values())):
         if fill.executed_at < before:
             yield fill
+
+
+def heard_lately(state: State) -> Iterator[Fill]:
+    """Fills heard within two days of the last one, latest first: all that were made today, or in this session.
+
+    In the order they were heard in, which is not that of their making: a correction, or a row told late, is of before.
+    """
+    last = next(reversed(state.fills.values()), None)
+    if last is not None:
+        yield from takewhile(lambda one: one.tech >= last.tech - LATELY, reversed(state.fills.values()))
 
 
 def unexplained(state: State, con_id: int) -> Decimal:

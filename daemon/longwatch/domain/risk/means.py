@@ -6,7 +6,7 @@ Judged by the figures of the last reading of the account. A mock account has non
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 from longwatch.domain.account import AccountFigures, AccountKind, kind_of
@@ -14,7 +14,7 @@ from longwatch.domain.instruments import Side
 from longwatch.domain.messages import Verb
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.risk import commissions
-from longwatch.domain.risk.exposure import last_known_price, paid_at_worst
+from longwatch.domain.risk.exposure import heard_lately, last_known_price, paid_at_worst
 from longwatch.domain.risk.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.risk.proposal import Cap, Proposal, Refusal
 from longwatch.domain.sessions import EXCHANGE_ZONE
@@ -57,8 +57,8 @@ def check_day_trades(state: State, proposal: Proposal) -> Refusal | None:
         return None
     if account_kind(state) is AccountKind.CASH:
         return None
-    con_id, today = proposal.instrument.con_id, _day(proposal.at)
-    if not _opened_on(state, con_id, -proposal.side.sign, today):
+    con_id, today = proposal.instrument.con_id, _start_of_day(proposal.at)
+    if not _opened_since(state, con_id, -proposal.side.sign, today):
         return None
     used = _day_trades_since(state, figures, today) - {con_id}
     if left > len(used):
@@ -200,30 +200,28 @@ def _unread(state: State, figures: AccountFigures) -> Iterator[Fill]:
         yield fill
 
 
-def _day(at: datetime) -> date:
-    return at.astimezone(EXCHANGE_ZONE).date()
+def _start_of_day(at: datetime) -> datetime:
+    """Midnight at the exchange, in UTC."""
+    day = at.astimezone(EXCHANGE_ZONE).date()
+    return datetime.combine(day, time(), tzinfo=EXCHANGE_ZONE).astimezone(UTC)
 
 
-def _fills_on(state: State, day: date) -> Iterator[Fill]:
-    for fill in reversed(state.fills.values()):
-        if _day(fill.executed_at) < day:
-            break
-        yield fill
-
-
-def _opened_on(state: State, con_id: int, sign: int, day: date) -> bool:
-    """Whether shares were bought (sign 1) or sold short (-1) on this day, or may be by now."""
-    traded = any(fill.con_id == con_id and fill.quantity * sign > 0 for fill in _fills_on(state, day))
+def _opened_since(state: State, con_id: int, sign: int, start: datetime) -> bool:
+    """Whether shares were bought (sign 1) or sold short (-1) since the day's start, or may be by now."""
     entries = (order for order in state.live_in(con_id) if order.purpose is Purpose.ENTRY)
-    return traded or any(order.side.sign == sign for order in entries)
+    if any(order.side.sign == sign for order in entries):
+        return True
+    lately = heard_lately(state)
+    return any(one.con_id == con_id and one.quantity * sign > 0 and one.executed_at >= start for one in lately)
 
 
-def _day_trades_since(state: State, figures: AccountFigures, day: date) -> set[int]:
+def _day_trades_since(state: State, figures: AccountFigures, start: datetime) -> set[int]:
     """Instruments in which a day trade is under way, or was made after the figures were asked for."""
     closing = {order.con_id: order.side.sign for order in state.live_orders() if _is_closing(order)}
     for fill in _unread(state, figures):
-        closing.setdefault(fill.con_id, 1 if fill.quantity > 0 else -1)
-    return {con_id for con_id, sign in closing.items() if _opened_on(state, con_id, -sign, day)}
+        if fill.executed_at >= start:
+            closing.setdefault(fill.con_id, 1 if fill.quantity > 0 else -1)
+    return {con_id for con_id, sign in closing.items() if _opened_since(state, con_id, -sign, start)}
 
 
 def _is_closing(order: Order) -> bool:
