@@ -25,11 +25,11 @@ def row(
 
 
 def test_a_row_says_by_which_execution_what_came_to_which_holding_when() -> None:
-    """Numbered from one; what is returned is the holding after it."""
+    """Under the number given; what is returned is the holding after it."""
     course: dict[int, Booked] = {}
-    held = booked(course, FLAT, "a", D(10), D(100), START)
+    held = booked(course, 1, FLAT, "a", D(10), D(100), START)
     assert held == holding(10, 100)
-    assert booked(course, held, "", D(30), D(120), None) == holding(40, 115)
+    assert booked(course, 2, held, "", D(30), D(120), None) == holding(40, 115)
     assert course == {1: row("a", 10, 100), 2: row("", 30, 120, held, None)}
 
 
@@ -38,7 +38,7 @@ def filled_up(*techs: datetime | None) -> dict[int, Booked]:
     course: dict[int, Booked] = {}
     for number in range(AT_ONCE - 1):
         tech = techs[number] if number < len(techs) else START
-        booked(course, FLAT, f"{number + 1}", D(1), D(100), tech)
+        booked(course, number + 1, FLAT, f"{number + 1}", D(1), D(100), tech)
     return course
 
 
@@ -47,25 +47,25 @@ def test_rows_are_kept_for_eight_days_and_gone_by_the_next_multiple_of_64() -> N
     old, young = START - KEPT - TICK, START - KEPT
     course = filled_up(None, old, None, young, None, old)
     assert list(course) == list(range(1, AT_ONCE))
-    booked(course, FLAT, "last", D(1), D(100), START)
+    booked(course, AT_ONCE, FLAT, "last", D(1), D(100), START)
     assert list(course) == list(range(4, AT_ONCE + 1))
-    booked(course, FLAT, "one more", D(1), D(100), START + KEPT)
+    booked(course, AT_ONCE + 1, FLAT, "one more", D(1), D(100), START + KEPT)
     assert list(course) == list(range(4, AT_ONCE + 2))
 
 
 def test_what_has_no_time_ends_no_row() -> None:
     """The next one that has, at such a number, does."""
     course = filled_up(START - 2 * KEPT)
-    booked(course, FLAT, "adopted", D(1), D(100), None)
+    booked(course, AT_ONCE, FLAT, "adopted", D(1), D(100), None)
     assert list(course) == list(range(1, AT_ONCE + 1))
 
 
 def test_an_execution_that_replaces_another_takes_its_place_and_its_name() -> None:
     """A third replaces the second again; the time of the first stays, and other instruments' rows do."""
     course: dict[int, Booked] = {}
-    first = booked(course, FLAT, "a.01", D(10), D(100), START)
-    booked(course, holding(5, 7, con_id=2), "b.01", D(1), D(8), START)
-    booked(course, first, "c.01", D(10), D(120), START + TICK)
+    first = booked(course, 1, FLAT, "a.01", D(10), D(100), START)
+    booked(course, 2, holding(5, 7, con_id=2), "b.01", D(1), D(8), START)
+    booked(course, 3, first, "c.01", D(10), D(120), START + TICK)
     assert revised(course, 1, "a.01", "a.02", D(10), D(110)) == holding(20, 115)
     assert course == {
         1: row("a.02", 10, 110),
@@ -80,7 +80,7 @@ def test_an_execution_that_replaces_another_takes_its_place_and_its_name() -> No
 def test_a_row_of_no_shares_leaves_the_holding_as_it_is() -> None:
     """Its price says nothing: neither where something is held nor where nothing is."""
     course: dict[int, Booked] = {}
-    booked(course, holding(10, 100), "a.01", D(5), D(130), START)
+    booked(course, 1, holding(10, 100), "a.01", D(5), D(130), START)
     assert revised(course, 1, "a.01", "a.02", D(0), D(7)) == holding(10, 100)
     course = {1: row("a.01", 5, 130)}
     assert revised(course, 1, "a.01", "a.02", D(0), D(7)) is not None

@@ -478,15 +478,20 @@ def test_what_is_left_of_a_fill_nobody_told_keeps_its_time_and_a_persons_price(p
     put_order(world.state, replace(order, sent_at=world.now))
     former = a_fill(world, f"{prefix}2.1", intent=2, quantity=D(-100), price=D(77))
     world.wait(60)
-    found = list(rest_of(world.state, former, D(99), world.now))
+
+    def heard(quantity: int) -> m.ExecutionSeen:
+        return execution(order, world.now, "x.01", quantity, "76")
+
+    found = list(rest_of(world.state, former, heard(99)))
     rest = found[0]
     assert isinstance(rest, m.FillBooked) and rest.exec_id.startswith(f"{prefix}2.")
     assert (rest.quantity, rest.executed_at, rest.tech) == (1, former.executed_at, world.now)
+    assert rest.after == "x.01" and rest.replaces is None
     assert rest.price == (order.limit_price if told else 77)
     assert [type(one) for one in found[1:]] == ([m.RaiseAlert] if told else [])
     for executed in (100, 101):
-        assert list(rest_of(world.state, former, D(executed), world.now)) == []
-    assert list(rest_of(world.state, replace(former, intent=None), D(50), world.now)) == []
+        assert list(rest_of(world.state, former, heard(executed))) == []
+    assert list(rest_of(world.state, replace(former, intent=None), heard(50))) == []
 
 
 def test_an_execution_replaces_what_was_made_up_for_its_order_up_to_that_time() -> None:

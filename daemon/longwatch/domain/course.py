@@ -29,14 +29,18 @@ class Booked:
 
 
 def booked(
-    course: dict[int, Booked], holding: Holding, exec_id: str, signed: Decimal, price: Decimal, tech: datetime | None
+    course: dict[int, Booked],
+    number: int,
+    holding: Holding,
+    exec_id: str,
+    signed: Decimal,
+    price: Decimal,
+    tech: datetime | None,
 ) -> Holding:
-    """The holding after one more change, which is noted; `tech` None: it is kept as long as the one before it."""
-    number = next(reversed(course), 0) + 1
+    """The holding after one more change, noted as `number`, which no other ever was; `tech` None: it is not known."""
     course[number] = Booked(exec_id=exec_id, signed=signed, price=price, tech=tech, before=holding)
     if tech is not None and number % AT_ONCE == 0:
-        old = takewhile(lambda item: item[1].tech is None or item[1].tech < tech - KEPT, course.items())
-        for past in [number for number, _ in old]:
+        for past in _past(course, tech):
             del course[past]
     return after_fill(holding, signed, price)
 
@@ -48,27 +52,56 @@ def revised(
 
     None where what was booked by `exec_id` is not kept any more.
     """
-    since: list[tuple[int, Booked]] = []
+    since = _since(course, con_id, exec_id)
+    if not since:
+        return None
+    course[since[0]] = changed(course[since[0]], exec_id=successor, signed=signed, price=price)
+    return _recounted(course, since)
+
+
+def inserted(
+    course: dict[int, Booked], number: int, after: str, con_id: int, exec_id: str, signed: Decimal, price: Decimal
+) -> Holding | None:
+    """The holding had `exec_id`, noted as `number`, come right after the execution `after`; None as for `revised`."""
+    since = _since(course, con_id, after)
+    if not since:
+        return None
+    former = course[since[0]]
+    later = {one: course.pop(one) for one in reversed(list(takewhile(lambda one: one != since[0], reversed(course))))}
+    course[number] = changed(former, exec_id=exec_id, signed=signed, price=price)
+    course.update(later)
+    return _recounted(course, [since[0], number, *since[1:]])
+
+
+def _since(course: dict[int, Booked], con_id: int, exec_id: str) -> list[int]:
+    """The changes of a holding from that by an execution on, oldest first; none where it is not kept any more."""
+    since: list[int] = []
     for number in reversed(course):
         one = course[number]
         if one.before.con_id == con_id:
-            since.append((number, one))
+            since.append(number)
             if one.exec_id == exec_id:
-                break
-    else:
-        return None
-    number, former = since[-1]
-    since[-1] = number, changed(former, exec_id=successor, signed=signed, price=price)
-    holding = former.before
-    for number, one in reversed(since):
-        course[number] = changed(one, before=holding)
+                return since[::-1]
+    return []
+
+
+def _recounted(course: dict[int, Booked], since: list[int]) -> Holding:
+    holding = course[since[0]].before
+    for number in since:
+        one = course[number] = changed(course[number], before=holding)
         holding = after_fill(holding, one.signed, one.price) if one.signed else holding
     return holding
 
 
+def _past(course: dict[int, Booked], tech: datetime) -> list[int]:
+    """What is kept no more at this technical time."""
+    old = takewhile(lambda item: item[1].tech is None or item[1].tech < tech - KEPT, course.items())
+    return [number for number, _ in old]
+
+
 def is_held_since(course: dict[int, Booked], con_id: int, number: int, side: int) -> bool:
     """Whether shares were held on this side at each later change, as these now stand; False when no more is known."""
-    later = takewhile(lambda one: one > number, reversed(course))
+    later = takewhile(lambda one: one != number, reversed(course))
     before = [course[one].before for one in later]
     return number in course and all(one.quantity * side > 0 for one in before if one.con_id == con_id)
 

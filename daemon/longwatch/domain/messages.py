@@ -1156,7 +1156,8 @@ class FillBooked:
 
     `taken_back`: shares of the execution it replaces that were told and are none any more; negative: they are again.
     Replacing itself, it is found to be ours after all. `recounted`: what is held comes to what it would have had this
-    one been in the place of the one it replaces; without it, as in older records, that one is traded back.
+    one been in the place of the one it replaces; without it, as in older records, that one is traded back. `after`: the
+    execution that took the place of a fill nobody told, of which this is the rest; it comes right after that one.
     """
 
     exec_id: str
@@ -1172,6 +1173,7 @@ class FillBooked:
     taken_back: Decimal = Decimal(0)
     perm_id: int = 0
     recounted: bool = False
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

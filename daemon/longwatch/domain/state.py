@@ -71,7 +71,8 @@ class State:
     finished job -> when that run ceases to be valid; kept for a day longer. `sends`: technical times of the orders and
     modifications sent in the last minute. `lifted`: the last end of each hold there was. `parts`: (strategy, con_id) ->
     what its parts of our orders have come to; `part_costs` their commissions. `unclaimed`: permId of nobody we know ->
-    its executions. `course`: number -> one of the latest changes of our holdings, in order.
+    its executions. `course`: number -> one of the latest changes of our holdings, in order; `changes`: how
+    many there ever were, and the number of the last.
     `left_levels`: con_id -> where the stop lay of the holding closed last, and the number of the last change by then.
     """
 
@@ -106,6 +107,7 @@ class State:
     outside: dict[int, tuple[str, Decimal]] = field(default_factory=dict)
     book: dict[int, Holding] = field(default_factory=dict)
     course: dict[int, Booked] = field(default_factory=dict)
+    changes: int = 0
     orders: dict[int, Order] = field(default_factory=dict)
     live: dict[int, None] = field(default_factory=dict)
     unknown: dict[int, None] = field(default_factory=dict)
@@ -680,7 +682,7 @@ def _fill_booked(state: State, fact: m.FillBooked) -> None:
     _book(state, fill, signed)
     if fact.intent is not None and not is_in_place:
         shares, price = _in_todays_shares(state, fact.con_id, signed, fact.price, fact.executed_at)
-        _hold(state, fact.con_id, fact.symbol, fact.exec_id, shares, price, fact.tech)
+        _hold(state, fact.con_id, fact.symbol, fact.exec_id, shares, price, fact.tech, fact.after)
     if fact.intent is not None and fact.taken_back:
         order = state.orders[fact.intent]
         put_order(state, changed(order, taken_back=order.taken_back + fact.taken_back))
@@ -732,10 +734,19 @@ def _recount(state: State, former: Fill, fact: m.FillBooked) -> bool:
 
 
 def _hold(
-    state: State, con_id: int, symbol: str, exec_id: str, shares: Decimal, price: Decimal, tech: datetime | None
+    state: State,
+    con_id: int,
+    symbol: str,
+    exec_id: str,
+    shares: Decimal,
+    price: Decimal,
+    tech: datetime | None,
+    after: str | None = None,
 ) -> None:
-    holding = state.book.get(con_id) or Holding(con_id=con_id, symbol=symbol)
-    state.book[con_id] = course.booked(state.course, holding, exec_id, shares, price, tech)
+    state.changes += 1
+    number, holding = state.changes, state.book.get(con_id) or Holding(con_id=con_id, symbol=symbol)
+    placed = course.inserted(state.course, number, after, con_id, exec_id, shares, price) if after else None
+    state.book[con_id] = placed or course.booked(state.course, number, holding, exec_id, shares, price, tech)
 
 
 def _book(state: State, fill: Fill, signed: Decimal) -> None:

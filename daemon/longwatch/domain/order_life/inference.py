@@ -16,6 +16,7 @@ from longwatch.domain.order_life.evidence import EVIDENCE_OF_END, Decided, advan
 from longwatch.domain.orders import Evidence, Order, OrderState
 from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
+from longwatch.quick import changed
 
 PREFIX, RESOLVED, VOID = "inferred:", "resolved:", "void:"
 """The names of executions nobody told: concluded from the position, said by a person, said and taken back."""
@@ -106,16 +107,18 @@ def called(state: State, *prefixes: str) -> list[str]:
     return [name for name in state.fills if name.startswith(prefixes)] if any(one in names for one in prefixes) else []
 
 
-def rest_of(state: State, former: Fill, executed: Decimal, tech: datetime) -> Decided:
-    """What is left of such a fill when one of the executions it stood for has taken its place."""
-    left = abs(former.quantity) - executed
+def rest_of(state: State, former: Fill, event: m.ExecutionSeen) -> Decided:
+    """What is left of such a fill when one of the executions it stood for has taken its place, next to that one."""
+    left = abs(former.quantity) - event.quantity
     if left <= 0 or former.intent is None:
         return
     order = state.orders[former.intent]
-    if former.exec_id.startswith(RESOLVED):
-        yield made_up(state, order, RESOLVED, left, former.price, former.executed_at, tech)
-    else:
-        yield from _book(state, order, left, former.executed_at, tech)
+    is_said = former.exec_id.startswith(RESOLVED)
+    prefix, price = (RESOLVED, former.price) if is_said else (PREFIX, _pending_price(order))
+    rest = made_up(state, order, prefix, left, price, former.executed_at, event.tech)
+    yield changed(rest, after=event.exec_id)
+    if not is_said:
+        yield _unheard(order, left)
 
 
 def made_up(
@@ -139,7 +142,11 @@ def made_up(
 
 def _book(state: State, order: Order, quantity: Decimal, at: datetime, tech: datetime) -> Decided:
     yield made_up(state, order, PREFIX, quantity, _pending_price(order), at, tech)
-    yield m.RaiseAlert(
+    yield _unheard(order, quantity)
+
+
+def _unheard(order: Order, quantity: Decimal) -> m.RaiseAlert:
+    return m.RaiseAlert(
         key="inferred_fill",
         text=(
             f"{order.side.value} {quantity} {order.symbol} ({order.ref}) filled by the account's position; "

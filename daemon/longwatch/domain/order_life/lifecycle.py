@@ -156,7 +156,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
         yield from outside_trade(state, event, event.quantity * event.side.sign - former, is_revised=bool(replaces))
         return
     if guessed is not None:
-        yield from rest_of(state, guessed, event.quantity, event.tech)
+        yield from rest_of(state, guessed, event)
     yield from after_fill(state, state.orders[intent])
 
 
