@@ -13,7 +13,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.orders import OrderState
 from longwatch.domain.risk.readiness import reasons
-from tests.domain.world import CLOSE, SETTINGS, World, alerts, commission, of_kind, perm_id
+from tests.domain.world import ACCOUNT, CLIENT, CLOSE, SETTINGS, World, alerts, commission, of_kind, perm_id
 
 D = Decimal
 S = OrderState
@@ -193,6 +193,29 @@ def test_a_working_order_that_is_nowhere_any_more_is_unknown() -> None:
     assert world.order(intent).state is S.UNKNOWN
     assert of_kind(step.effects, m.CancelOrder) == []
     assert of_kind(world.hear(m.TimeReached).effects, m.RequestSnapshot)
+
+
+def test_the_first_list_of_a_later_connection_that_lacks_a_working_order_cancels_nothing() -> None:
+    """It may lack a row: the next one is asked for at once, and only what that lacks too is asked for by a cancel.
+
+    A stop that such a list lacked was cancelled to hear of it, and its shares had none until the next open (seed 48).
+    """
+    for lists_it in (True, False):
+        world = World.ready()
+        intent = world.one(AAA="0.1")
+        world.acknowledge(intent)
+        world.hear(m.LinkLost, reason="reset by peer")
+        world.wait(2)
+        world.hear(m.LinkUp, client_id=CLIENT, next_order_id=9, accounts=(ACCOUNT,), server_version=176)
+        step = world.snapshot(reason="sync", open_perm_ids=())
+        assert world.order(intent).state is S.UNKNOWN
+        assert of_kind(step.effects, m.CancelOrder) == []
+        assert of_kind(world.hear(m.TimeReached).effects, m.RequestSnapshot)
+        if lists_it:
+            world.open_order(intent)
+        step = world.snapshot(open_perm_ids=(perm_id(intent),) if lists_it else ())
+        asked = [one.intent for one in of_kind(step.effects, m.CancelOrder)]
+        assert (world.order(intent).state, asked) == ((S.WORKING, []) if lists_it else (S.UNKNOWN, [intent]))
 
 
 def test_an_order_sent_while_a_snapshot_ran_is_not_missed() -> None:

@@ -258,11 +258,13 @@ def _none_is_open(state: State, order: Order, at: datetime) -> bool:
 def _next_round(state: State, order: Order, event: m.SnapshotSeen) -> Absence:
     """Another round that shows nothing.
 
-    It counts when it began after the order became unknown, or on a later connection than the order's, and long enough
-    after the former one that counted.
+    It counts when it began after the order became unknown, and long enough after the former one that counted. Of an
+    order that nobody had acknowledged, one on a later connection than the order's does too; what the broker had may be
+    the row that a list lacks, and a cancel, to hear of it, would end it.
     """
     former = order.absence or Absence(since=event.tech)
-    if event.started_tech < former.since and (order.absence is not None or order.epoch == state.epoch):
+    begins_later = order.absence is None and order.epoch != state.epoch and not order.perm_ids
+    if event.started_tech < former.since and not begins_later:
         return former
     apart = timedelta(seconds=state.settings.absence_round_seconds)
     if former.last_round_at is not None and event.started_tech - former.last_round_at < apart:
