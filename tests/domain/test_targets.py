@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
+from longwatch.domain.decide import Step
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.levels import Grade, Level
 from longwatch.domain.order_life.evidence import may_close_more
@@ -464,6 +465,58 @@ def test_A24_a_flatten_closes_what_the_broker_takes_and_tells_of_the_rest() -> N
     refuse_fraction(world, 10243)
     assert not may_close_more(world.state, None)
     assert of_kind(world.rebalance(run_id="flatten@4").effects, m.SubmitOrder) == []
+
+
+def at_least(world: World, least: str) -> None:
+    """The broker takes no order in AAA for fewer shares."""
+    world.hear(m.InstrumentsSeen, instruments=(Instrument(con_id=1, symbol="AAA", min_size=D(least)),))
+
+
+def stays(step: Step) -> list[str]:
+    """What a flatten has told to be left to a person."""
+    return [one.text for one in of_kind(step.effects, m.RaiseAlert) if one.key == "not_flattened"]
+
+
+def flatten(world: World) -> Step:
+    return world.hear(m.ControlRequested, command="flatten", by="person", reason="test", quotes=world.quotes())
+
+
+FEWER = "60 AAA stay: the broker takes no order for fewer than 100 shares; close them by hand"
+
+
+def test_a_flatten_leaves_a_rest_for_which_the_broker_takes_no_order() -> None:
+    """It is told when it comes to be, once: no reading asks for another decision, and none tells it again."""
+    world = holding(SETTINGS, AAA=160)
+    at_least(world, "100")
+    flatten(world)
+    assert orders_of(world.rebalance()) == [-160]
+    (intent,) = world.state.live
+    world.acknowledge(intent)
+    world.fill(intent, 100)
+    world.end(intent)
+    step = world.status(intent, "Cancelled", 100)
+    assert (world.state.held(1), stays(step), of_kind(step.effects, m.RunJob)) == (60, [FEWER], [])
+    world.wait(300)
+    for found in world.reconcile(3, seconds=180):
+        assert (stays(found), of_kind(found.effects, m.RunJob)) == ([], [])
+    step = world.rebalance()
+    assert (orders_of(step), stays(step), of_kind(step.facts, m.TradeRefused)) == ([], [FEWER], [])
+
+
+@pytest.mark.parametrize(("least", "told_at_once"), [("60", []), ("60.01", [FEWER.replace("100", "60.01")])])
+def test_a_flatten_of_no_more_than_that_tells_it_at_once(least: str, told_at_once: list[str]) -> None:
+    """No decision is asked for that could send nothing; as many as the broker takes are closed."""
+    world = holding(SETTINGS, AAA=60)
+    at_least(world, least)
+    step = flatten(world)
+    assert stays(step) == told_at_once
+    assert may_close_more(world.state, None) == (not told_at_once) == bool(of_kind(step.effects, m.RunJob))
+    assert orders_of(world.rebalance()) == ([] if told_at_once else [-60])
+
+
+def orders_of(step: Step) -> list[Decimal]:
+    sent = of_kind(step.effects, m.SubmitOrder)
+    return [effect.order.quantity * effect.order.side.sign for effect in sent]
 
 
 # ── of the whole ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ from longwatch.domain.order_life import breaker, modification, resolution
 from longwatch.domain.order_life.evidence import FLATTEN, Decided, may_close_more
 from longwatch.domain.order_life.identity import cancels, is_reachable
 from longwatch.domain.orders import Order, Purpose
+from longwatch.domain.portfolio import flattening
 from longwatch.domain.reconciliation.breaks import differences
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.reconciliation.splits import POSITION
@@ -36,6 +37,8 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
             yield from _cancel(state, ending, "flatten")
             if may_close_more(state, event.at):
                 yield m.RunJob(job="rebalance", reason=FLATTEN)
+            else:
+                yield from flattening.left_open(state)
         case "resume":
             yield from _resume(state, event)
         case "cancel":

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
-from longwatch.domain.order_life.breaker import held_by, in_lots_to_close
+from longwatch.domain.order_life.breaker import held_by
+from longwatch.domain.order_life.closing import by_hand, closable
 from longwatch.domain.order_life.transitions import CRITICAL, MEANT, Impossible, next_state
 from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose
 from longwatch.domain.risk.exposure import heard_lately, still_there
@@ -101,7 +102,10 @@ def _after_the_end(state: State, order: Order) -> Decided:
         return
     if may_close_more(state, None):
         yield m.RunJob(job="rebalance", reason=FLATTEN)
-    elif may_go_on(state):
+        return
+    if state.is_on(m.Verb.FLATTEN) and (left := by_hand(state, order.con_id)) is not None:
+        yield left
+    if may_go_on(state):
         yield m.RunJob(job="rebalance", reason=SELLS_ENDED)
 
 
@@ -191,10 +195,10 @@ def may_close_more(state: State, at: datetime | None) -> bool:
 
 
 def _can_be_closed(state: State, con_id: int) -> bool:
-    """Whether anything is there that an order can be for: a fraction that the broker refuses is not."""
+    """Whether anything is there that an order can be for: neither a fraction nor so few that the broker refuses it."""
     known = next((one for one in state.instruments.values() if one.con_id == con_id), None)
     shares = still_there(state, con_id)
-    return bool(shares if known is None else in_lots_to_close(state, known, shares))
+    return bool(shares if known is None else closable(state, known, shares))
 
 
 def _has_filled(state: State, run_id: str) -> bool:

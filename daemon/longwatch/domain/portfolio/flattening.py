@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from longwatch.domain import messages as m
-from longwatch.domain.order_life.breaker import in_lots_to_close
+from longwatch.domain.order_life.closing import by_hand
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.orders import OrderType, Purpose
 from longwatch.domain.state import State
@@ -18,16 +18,10 @@ def order_type(state: State) -> OrderType | None:
 
 
 def left_open(state: State) -> Decided:
-    """A flatten can't close what it has no contract for, nor a fraction the broker refuses: a person must know."""
-    known = {instrument.con_id: instrument for instrument in state.instruments.values()}
-    for con_id, holding in sorted(state.book.items()) if state.is_on(m.Verb.FLATTEN) else ():
-        left, why = holding.quantity, "its contract is not known"
-        if con_id in known:
-            left -= in_lots_to_close(state, known[con_id], left)
-            why = "the broker takes no order for a fraction"
-        if left:
-            text = f"{left} {holding.symbol} stay: {why}; close them by hand"
-            yield m.RaiseAlert(key="not_flattened", text=text, severity="critical")
+    """What a flatten can't close, in each instrument."""
+    for con_id in sorted(state.book) if state.is_on(m.Verb.FLATTEN) else ():
+        if (left := by_hand(state, con_id)) is not None:
+            yield left
 
 
 def unanswered(state: State, tech: datetime) -> Decided:

@@ -14,6 +14,7 @@ from math import lcm
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, to_lot
 from longwatch.domain.order_life.breaker import in_lots_to_close
+from longwatch.domain.order_life.closing import closable
 from longwatch.domain.portfolio.parts import equity_of
 from longwatch.domain.portfolio.sizing import Clamp, Target, edges, not_through_zero, size, to_edge
 from longwatch.domain.portfolio.targets import Weighed, caps_of, parts_of
@@ -195,7 +196,7 @@ def _closing_trades(state: State, event: m.RebalanceDue) -> Iterator[Wanted]:
         yield Wanted(
             instrument=known[con_id],
             held=holding.quantity,
-            trade=-in_lots_to_close(state, known[con_id], holding.quantity),
+            trade=-closable(state, known[con_id], holding.quantity),
             price=price,
             flat=True,
         )
