@@ -17,6 +17,7 @@ from longwatch.domain.portfolio.targets import weighed
 from longwatch.domain.portfolio.wanted import Wanted, sized, wanted_trades
 from longwatch.domain.risk.caps import with_exposure
 from longwatch.domain.risk.limits import Limit
+from longwatch.domain.risk.permits import sent_lately
 from longwatch.domain.risk.proposal import Proposal
 from longwatch.domain.risk.table import LIMITS
 from longwatch.domain.state import State, evolve, is_fact
@@ -152,9 +153,7 @@ def _hours(state: State, proposal: Proposal) -> Seen:
 
 
 def _rate(state: State, proposal: Proposal) -> Seen:
-    sent = [order.sent_at for order in state.orders.values() if order.sent_at is not None]
-    recent = sum(1 for at in sent if (proposal.tech - at).total_seconds() < 60)
-    return str(recent), str(state.settings.max_orders_per_minute)
+    return str(sent_lately(state, proposal.tech)), str(state.settings.max_orders_per_minute)
 
 
 def _data(state: State, proposal: Proposal) -> Seen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain.order_life.breaker import held_by, told
@@ -67,12 +67,16 @@ def check_trading_hours(state: State, proposal: Proposal) -> Refusal | None:
 
 def check_order_rate(state: State, proposal: Proposal) -> Refusal | None:
     """Orders and modifications of the last minute; a loop gone wrong ends here."""
-    limit, since = state.settings.max_orders_per_minute, proposal.tech - MINUTE
-    count = sum(1 for sent_at in state.sends if sent_at > since)
+    limit, count = state.settings.max_orders_per_minute, sent_lately(state, proposal.tech)
     if count < limit:
         return None
     text = f"{proposal.instrument.symbol}: {count} orders in the last minute, the limit is {limit}"
     return Refusal(check="order_rate", observed=str(count), limit=str(limit), text=text)
+
+
+def sent_lately(state: State, tech: datetime) -> int:
+    """Orders and modifications sent within the minute up to `tech`; protective stops are left out."""
+    return sum(1 for sent_at in state.sends if sent_at > tech - MINUTE)
 
 
 def check_duplicate(state: State, proposal: Proposal) -> Refusal | None:

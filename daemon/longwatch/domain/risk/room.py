@@ -16,8 +16,9 @@ from longwatch.domain.risk.caps import group_value, ordered_since
 from longwatch.domain.risk.exposure import gross_and_net, worst_shares, worst_sides
 from longwatch.domain.risk.limits import Reading, ReadRule
 from longwatch.domain.risk.means import liquidity_bound, settled_and_spent
+from longwatch.domain.risk.permits import sent_lately
 from longwatch.domain.risk.table import LIMITS
-from longwatch.domain.state import MINUTE, State
+from longwatch.domain.state import State
 
 ZERO, ONE = Decimal(0), Decimal(1)
 
@@ -66,8 +67,7 @@ def order_value(state: State, tech: datetime) -> Iterator[Reading]:
 
 def order_rate(state: State, tech: datetime) -> Iterator[Reading]:
     """Orders and modifications sent within the last minute."""
-    sent = sum(1 for at in state.sends if at > tech - MINUTE)
-    yield Reading(observed=Decimal(sent), limit=Decimal(state.settings.max_orders_per_minute))
+    yield Reading(observed=Decimal(sent_lately(state, tech)), limit=Decimal(state.settings.max_orders_per_minute))
 
 
 def volume_fraction(state: State, tech: datetime) -> Iterator[Reading]:
