@@ -14,11 +14,11 @@ DAEMON_CLIENT_ID = 1
 SEED = 3
 FELT = {
     *("shows_pending_cancel", "status_before_fill", "fills_without_status"),
-    *("sends_open_orders", "replays_commissions", "ids_restart"),
+    *("sends_open_orders", "replays_commissions", "ids_restart", "takes_fractions"),
 }
 """The switches that the daemon's own orders meet in these days.
 
-The others concern what it never sends (groups, children, fractions, orders without size, account or time in force,
+The others concern what it never sends (groups, children, orders without size, account or time in force,
 cancels of other clients' orders), or what nobody does here: trades by hand and a rejected order are in tests/daemon.
 """
 

@@ -198,7 +198,7 @@ SWITCHES: dict[str, Switch] = {
 UNMET_BY_DAEMON = frozenset(
     {
         *("reason_first", "foreign_cancel", "cancels_oca_siblings", "status_with_refusal", "takes_late_children"),
-        *("size_cause", "preset_tif", "takes_fractions", "binds_positive", "manual_id_unset", "master_client_id"),
+        *("size_cause", "preset_tif", "binds_positive", "manual_id_unset", "master_client_id"),
         *("account_cause", "bust_revised", "reset_unready", "cancel_cause", "keeps_orders", "closes_on_unreadable"),
         "bars_survive",
     }
