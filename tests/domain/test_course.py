@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
 from longwatch.domain.course import AT_ONCE, KEPT, is_held_since
+from longwatch.domain.decide import Step
 from longwatch.domain.instruments import Side
 from longwatch.domain.positions import Holding, after_fill
 from longwatch.domain.safeguards import profits
+from longwatch.domain.safeguards.stop_levels import BY_HAND
 from longwatch.domain.settings import StopRule
 from longwatch.domain.state import State, evolve, put_order
 from tests.domain.play import played, plays
 from tests.domain.test_exposure import order
-from tests.domain.test_protection import SETTINGS, confirmed, holding
+from tests.domain.test_protection import SETTINGS, confirmed, holding, sent, works
 from tests.domain.test_protection import changes as changes_of
 from tests.domain.world import CLOSE, DAY, MONDAY, START, World, execution, judged, of_kind
 
@@ -330,6 +332,72 @@ def test_a_holding_opened_anew_has_a_level_of_its_own() -> None:
     world.fill(entry.intent, 10, "90", exec_id="late.01")
     assert world.state.held(1) == 10
     assert world.state.stop_levels[1].level == D("84.60")
+
+
+def bought_again(rule: StopRule = TRAILS, price: str = "125") -> tuple[World, int, int]:
+    """Stopped out of 200 whose stop had followed to 123.50, and 10 bought since, with a stop of their own."""
+    world, intent = trailed(rule)
+    world.fill(intent, 200, "123", exec_id="s.01")
+    world.wait(60)
+    (entry,) = [one for one in world.state.orders.values() if one.intent != intent]
+    world.fill(entry.intent, 10, price, exec_id="late.01")
+    world.positions[1] = D(10)
+    (own,) = sent(world.snapshot())
+    works(world, own.intent)
+    return world, intent, own.intent
+
+
+def test_shares_bought_again_before_the_stop_out_is_taken_back_join_the_better_level() -> None:
+    """It was never closed: all that is held is one holding, whose level moves in its favour only."""
+    world, intent, own = bought_again()
+    assert (world.state.held(1), world.state.stop_levels[1].level) == (10, D("118.75"))
+    corrected(world, intent, "s.02", 0, "123")
+    row = world.state.stop_levels[1]
+    assert (world.state.held(1), row.level, row.because) == (210, D("123.50"), "close 130 less 5%")
+    assert row.opened_at < world.state.orders[intent].created_at + timedelta(minutes=1)
+    (asked,) = [one for _, step in world.steps for one in changes_of(step) if one.intent == own]
+    assert asked.change.stop_price == D("123.50")
+
+
+def test_a_better_level_of_what_was_bought_again_is_that_of_all() -> None:
+    """Closes count from when the whole was opened."""
+    world, intent, _ = bought_again(price="140")
+    opened_at = world.state.left_levels[1][-1][0].opened_at
+    own = world.state.stop_levels[1]
+    assert own.level == D("133.00") and own.opened_at > opened_at
+    corrected(world, intent, "s.02", 0, "123")
+    assert world.state.stop_levels[1] == replace(own, opened_at=opened_at)
+    assert level_facts(world.snapshot()) == [], "and that is no news again"
+
+
+def level_facts(step: Step) -> list[m.StopLevelSet]:
+    return of_kind(step.facts, m.StopLevelSet)
+
+
+def test_the_level_that_somebody_has_set_since_stays_that_of_all() -> None:
+    world, intent, own = bought_again()
+    world.open_order(own, "PreSubmitted", stop_price=D(110))
+    assert world.state.stop_levels[1].because == BY_HAND
+    corrected(world, intent, "s.02", 0, "123")
+    assert (world.state.held(1), world.state.stop_levels[1].level) == (210, D(110))
+    assert level_facts(world.snapshot()) == []
+
+
+def test_of_two_stop_outs_the_earlier_one_taken_back_brings_its_level_too() -> None:
+    """Neither holding was closed then: 200 and 10 were one, and the second sale left 200."""
+    world, intent, own = bought_again()
+    world.fill(own, 10, "118", exec_id="u.01")
+    assert world.state.held(1) == 0 and len(world.state.left_levels[1]) == 2
+    corrected(world, intent, "s.02", 0, "123")
+    assert (world.state.held(1), world.state.stop_levels[1].level) == (200, D("123.50"))
+    assert level_facts(world.snapshot()) == []
+
+
+def test_of_two_stop_outs_the_later_one_taken_back_brings_its_own_level_alone() -> None:
+    world, _, own = bought_again()
+    world.fill(own, 10, "118", exec_id="u.01")
+    corrected(world, own, "u.02", 0, "118")
+    assert (world.state.held(1), world.state.stop_levels[1].level) == (10, D("118.75"))
 
 
 def test_a_level_no_longer_known_of_is_none() -> None:

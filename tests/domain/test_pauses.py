@@ -19,9 +19,9 @@ from longwatch.domain.safeguards.pauses import next_end
 from longwatch.domain.safeguards.protection import AGAIN
 from longwatch.domain.state import Fill, State
 from tests.domain.test_attached import cancelled, pair
-from tests.domain.test_protection import changes, ended, holding, sent
+from tests.domain.test_protection import changes, confirmed, ended, holding, sent
 from tests.domain.test_unprotected import ALERT, NOW, SECOND, TICK, noted, state_of, stop
-from tests.domain.world import CLOSE, SESSIONS, SETTINGS, World, alerts, of_kind
+from tests.domain.world import CLOSE, SESSIONS, SETTINGS, World, alerts, execution, of_kind
 
 D = Decimal
 SETTLED = timedelta(seconds=SETTINGS.acknowledge_seconds)
@@ -168,6 +168,34 @@ def test_an_exit_that_its_stop_has_just_shrunk_is_not_waited_for() -> None:
     state.oca_groups["g"] = (1, 2)
     filled(state, 1, NOW)
     assert end(state) is None
+
+
+def test_a_fill_that_is_taken_back_leaves_nothing_to_settle() -> None:
+    """The broker gives nothing back for it, so there is nothing to hear: the stop is made larger at once (seed 23)."""
+    state = state_of(stop(oca_group="g"), stop(2, purpose=Purpose.REDUCE, oca_group="g", filled=D(20)))
+    state.oca_groups["g"] = (1, 2)
+    filled(state, 2, NOW - 6 * SECOND)
+    filled(state, 2, NOW)
+    state.fills["1.01"] = replace(state.fills["1.01"], quantity=D(0))
+    assert end(state) == NOW - 6 * SECOND + SETTLED
+
+
+def test_a_stop_grows_with_the_reading_that_shows_a_sale_of_its_group_to_be_taken_back() -> None:
+    """Once the fills of the group have settled, nothing is waited for."""
+    world, _, sale = shrunk()
+    world.status(sale.intent, "Cancelled")
+    world.end(sale.intent)
+    (asked,) = [one for _, step in world.steps[-1:] for one in changes(step)]
+    confirmed(world, world.steps[-1][1])
+    assert asked.change.quantity == D(160)
+    world.wait(60)
+    world.positions[1] = D(200)
+    revision = execution(world.order(sale.intent), world.now, "TAKEN", 0, "100")
+    first = next(one.exec_id for one in world.state.fills.values() if one.intent == sale.intent)
+    world.take(replace(revision, exec_id=f"{first.rpartition('.')[0]}.02"))
+    assert world.state.held(1) == 200
+    found = [one.change.quantity for step in (world.steps[-1][1], world.snapshot()) for one in changes(step)]
+    assert found == [D(200)]
 
 
 def test_terms_in_vain_are_waited_for_so_long() -> None:

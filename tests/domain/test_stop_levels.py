@@ -9,11 +9,12 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.course import Booked
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.positions import Holding
 from longwatch.domain.safeguards.stop_levels import BY_HAND, any_rule, by_hand, gone, levelled, rules_of, tightest
 from longwatch.domain.settings import StopRule
-from longwatch.domain.state import State
+from longwatch.domain.state import State, evolve
 from tests.domain.world import CLOSE, DAY, OPEN, SESSIONS, SETTINGS, START, YESTERDAY, judged
 
 D = Decimal
@@ -300,3 +301,42 @@ def test_a_thousandth_is_worth_moving() -> None:
     for cost, moves in (("105.10", True), ("105.09", False)):
         state = replace_row(state_of(StopRule(amount=D(5)), cost=cost), row("100"))
         assert (level(state) is not None) is moves
+
+
+def test_levels_of_one_holding_are_compared_in_shares_of_today_and_on_the_grid() -> None:
+    """A split divides the level of before, once; where both then come to the same, that is no news."""
+    state = state_of(None)
+    split = m.SplitBooked(
+        con_id=1,
+        symbol="AAA",
+        new=3,
+        old=1,
+        book=D(10),
+        outside=D(0),
+        average_cost=D(40),
+        sizing_price=None,
+        at=START + TICK,
+        proof="",
+    )
+    state.splits[1] = (split,)
+    state.course[7] = Booked(exec_id="s", signed=D(0), price=D(40), tech=NOW, before=state.book[1])
+    state.left_levels[1] = ((row("123.50", opened_at=OPEN), 7),)
+    for level_of_now, news in (("41.15", "41.16"), ("41.16", None), ("42", None), ("0.01", "41.16")):
+        former = row(level_of_now, opened_at=OPEN, at=NOW)
+        assert level(replace_row(state, former)) == (news and (D(news), "a split: 123.50 divided by 3"))
+        evolve(state, replace(former, level=D("41.16")))
+        assert level(state) is None
+    state.course[8] = replace(state.course[7], before=replace(state.book[1], quantity=D(0)))
+    assert level(replace_row(state, row("41.15", opened_at=OPEN, at=NOW))) is None
+
+
+@pytest.mark.parametrize(("side", "worse", "better"), [(1, "99", "101"), (-1, "101", "99")])
+def test_of_levels_that_are_joined_the_better_one_is_that_of_the_side(side: int, worse: str, better: str) -> None:
+    """And the earliest opening that of the whole."""
+    for left, now, found in ((better, worse, better), (worse, better, better)):
+        state, before = state_of(None), Holding(con_id=1, symbol="AAA", quantity=D(side), average_cost=D(100))
+        state.course[7] = Booked(exec_id="s", signed=D(0), price=D(40), tech=NOW, before=before)
+        state.left_levels[1] = ((row(left, opened_at=OPEN, is_long=side > 0), 7),)
+        state.stop_levels[1] = row(now, opened_at=NOW, at=NOW, is_long=side > 0)
+        (joined,) = levelled(state, AAA, D(side), event())
+        assert (joined.level, joined.opened_at) == (D(found), OPEN)

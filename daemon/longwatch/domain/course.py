@@ -101,9 +101,13 @@ def _past(course: dict[int, Booked], tech: datetime) -> list[int]:
 
 def is_held_since(course: dict[int, Booked], con_id: int, number: int, side: int) -> bool:
     """Whether shares were held on this side at each later change, as these now stand; False when no more is known."""
-    later = takewhile(lambda one: one != number, reversed(course))
-    before = [course[one].before for one in later]
-    return number in course and all(one.quantity * side > 0 for one in before if one.con_id == con_id)
+    there = course.get(number)
+    if there is None:
+        return False
+    if there.before.con_id == con_id and (there.before.quantity + there.signed) * side <= 0:
+        return False  # it has closed the holding, and still does: all that came since need not be looked through
+    later = (course[one].before for one in takewhile(lambda one: one != number, reversed(course)))
+    return all(one.quantity * side > 0 for one in later if one.con_id == con_id)
 
 
 def split(course: dict[int, Booked], con_id: int, new: int, old: int, held: Decimal) -> None:

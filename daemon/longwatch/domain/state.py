@@ -73,7 +73,7 @@ class State:
     what its parts of our orders have come to; `part_costs` their commissions. `unclaimed`: permId of nobody we know ->
     its executions. `course`: number -> one of the latest changes of our holdings, in order; `changes`: how
     many there ever were, and the number of the last.
-    `left_levels`: con_id -> where the stop lay of the holding closed last, and the number of the last change by then.
+    `left_levels`: con_id -> where the stops lay of closed holdings, each with the number of the last change by then.
     """
 
     journal_id: str = ""
@@ -130,7 +130,7 @@ class State:
     oca_groups: dict[str, tuple[int, ...]] = field(default_factory=dict)
     last_stops: dict[int, int] = field(default_factory=dict)
     stop_levels: dict[int, m.StopLevelSet] = field(default_factory=dict)
-    left_levels: dict[int, tuple[m.StopLevelSet, int]] = field(default_factory=dict)
+    left_levels: dict[int, tuple[tuple[m.StopLevelSet, int], ...]] = field(default_factory=dict)
     unprotected: dict[int, m.ProtectionSet] = field(default_factory=dict)
     unprotected_seconds: Decimal = ZERO
     holds: dict[tuple[Level, str, str], m.HoldSet] = field(default_factory=dict)
@@ -649,7 +649,8 @@ def _absence_noted(state: State, fact: m.AbsenceNoted) -> None:
 def _stop_level_set(state: State, fact: m.StopLevelSet) -> None:
     former = state.stop_levels.get(fact.con_id)
     if former is not None and state.held(fact.con_id) * (1 if former.is_long else -1) <= 0:
-        state.left_levels[fact.con_id] = former, next(reversed(state.course), 0)
+        known = (one for one in state.left_levels.get(fact.con_id, ()) if one[1] in state.course)
+        state.left_levels[fact.con_id] = (*known, (former, next(reversed(state.course), 0)))
     if fact.level is None:
         state.stop_levels.pop(fact.con_id, None)
     else:

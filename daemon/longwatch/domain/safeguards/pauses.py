@@ -32,11 +32,14 @@ def ends_by_itself(state: State, order: Order, tech: datetime) -> bool:
 
 
 def _settles_at(state: State, order: Order, tech: datetime) -> datetime | None:
-    """When the broker must have told what the last fill of its group has made of an order; None when it has."""
+    """When the broker must have told what the last fill of its group has made of an order; None when it has.
+
+    A fill that was taken back makes nothing of it: what that had made, its own settling told.
+    """
     group = {one.intent for one in others(state, order) if one.told}
     wait = timedelta(seconds=state.settings.acknowledge_seconds)
     just_now = takewhile(lambda fill: fill.tech > tech - wait, reversed(state.fills.values())) if group else ()
-    return next((fill.tech + wait for fill in just_now if fill.intent in group), None)
+    return next((fill.tech + wait for fill in just_now if fill.quantity and fill.intent in group), None)
 
 
 def _groups_settle(state: State, con_id: int, since: datetime, event: m.Event) -> Iterator[datetime]:

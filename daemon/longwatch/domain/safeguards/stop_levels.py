@@ -17,6 +17,7 @@ from longwatch.domain.course import is_held_since
 from longwatch.domain.instruments import Instrument, Side, beyond_tick
 from longwatch.domain.settings import StopRule, TradeSettings
 from longwatch.domain.state import State
+from longwatch.quick import changed
 
 ZERO = Decimal(0)
 WORTH_MOVING = Decimal("0.001")
@@ -69,9 +70,10 @@ def levelled(state: State, instrument: Instrument, held: Decimal, event: m.Event
     row = state.stop_levels.get(instrument.con_id)
     if row is not None and row.is_long != (held > 0):
         row = None
-    if row is None and (left := _left(state, instrument.con_id, held)) is not None:
-        yield left
-        row = left
+    rejoined = _rejoined(state, instrument, held, row)
+    if rejoined is not None:
+        yield rejoined
+        row = rejoined
     if row is not None and (times := _split_since(state, row)) != 1:
         level = _on_grid(row.level or ZERO, instrument, held, times)
         yield _set(instrument, held, level, row.opened_at, event.at, f"a split: {row.level} divided by {times}")
@@ -95,12 +97,32 @@ def levelled(state: State, instrument: Instrument, held: Decimal, event: m.Event
         yield _set(instrument, held, best[0], opened_at, event.at, best[1])
 
 
-def _left(state: State, con_id: int, held: Decimal) -> m.StopLevelSet | None:
-    """The level of before a holding was closed, where what closed it was taken back: it was never closed at all."""
+def _rejoined(state: State, instrument: Instrument, held: Decimal, row: m.StopLevelSet | None) -> m.StopLevelSet | None:
+    """The level of a holding whose closing was taken back, so that it was never closed; None where it is no news.
+
+    Where shares were bought again meanwhile they are one holding with it: the better level is that of both, but a later
+    one that somebody has set stays. It was opened when the oldest of them was.
+    """
+    found = row
+    for left in _left(state, instrument.con_id, held):
+        if found is None:
+            found = left
+            continue
+        former, later = (
+            _on_grid(one.level or ZERO, instrument, held, _split_since(state, one)) for one in (left, found)
+        )
+        is_moved = found.because != BY_HAND and _is_better(former, later, held)
+        found = changed(left if is_moved else found, opened_at=min(left.opened_at, found.opened_at))
+    return found if found != row else None
+
+
+def _left(state: State, con_id: int, held: Decimal) -> Iterator[m.StopLevelSet]:
+    """The levels of before, latest first, of holdings that by now were never closed."""
     side = 1 if held > 0 else -1
-    row, number = state.left_levels.get(con_id, (None, 0))
-    is_it = row is not None and row.is_long == (side > 0) and is_held_since(state.course, con_id, number, side)
-    return row if is_it else None
+    for left, number in reversed(state.left_levels.get(con_id, ())):
+        if left.is_long != (side > 0) or not is_held_since(state.course, con_id, number, side):
+            return
+        yield left
 
 
 def _as_attached(state: State, con_id: int, best: tuple[Decimal, str]) -> tuple[Decimal, str]:
