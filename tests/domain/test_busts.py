@@ -481,6 +481,7 @@ def test_an_order_told_to_have_filled_that_never_was_ends_as_it_can(
         key="fill_taken_back",
         text=f"BUY 100 AAA ({order.ref}) is {text}: neither the day's executions nor the account show them; see the "
         "broker's statement",
+        severity="critical",
     )
     assert isinstance(moved, m.OrderMoved)
     assert (moved.state, moved.evidence, moved.text) == (end, evidence, text)

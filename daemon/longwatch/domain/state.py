@@ -74,6 +74,7 @@ class State:
     its executions. `course`: number -> one of the latest changes of our holdings, in order; `changes`: how
     many there ever were, and the number of the last.
     `left_levels`: con_id -> where the stops lay of closed holdings, each with the number of the last change by then.
+    `returned`: con_id -> the signed shares that the account had too many before it came back to the book, and when.
     """
 
     journal_id: str = ""
@@ -104,6 +105,7 @@ class State:
     moved: dict[int, Moved] = field(default_factory=dict)
     rebased: dict[str, tuple[Decimal, date]] = field(default_factory=dict)
     splits: dict[int, tuple[m.SplitBooked, ...]] = field(default_factory=dict)
+    returned: dict[int, tuple[Decimal, datetime]] = field(default_factory=dict)
     outside: dict[int, tuple[str, Decimal]] = field(default_factory=dict)
     book: dict[int, Holding] = field(default_factory=dict)
     course: dict[int, Booked] = field(default_factory=dict)
@@ -402,6 +404,11 @@ def _snapshot_failed(state: State, fact: m.SnapshotFailed) -> None:
 
 
 def _book_compared(state: State, fact: m.BookCompared) -> None:
+    apart = {row.con_id for row in fact.differences}
+    for row in state.compared.differences if state.compared is not None else ():
+        # Where the account stayed and the book moved, what was missing has been told.
+        if row.con_id not in apart and state.account_positions.get(row.con_id, ("", ZERO))[1] != row.account:
+            state.returned[row.con_id] = row.missing, fact.tech
     state.compared, state.snapshot_failed = fact, None
 
 
@@ -411,6 +418,9 @@ def _quarantine_set(state: State, fact: m.QuarantineSet) -> None:
 
 def _quarantine_lifted(state: State, fact: m.QuarantineLifted) -> None:
     state.quarantines.pop(fact.con_id, None)
+    if any(order.reported > order.told for order in state.live_in(fact.con_id)):
+        # Somebody has looked, or it came back in one piece.
+        state.returned.pop(fact.con_id, None)
 
 
 def _breaker_set(state: State, fact: m.BreakerSet) -> None:

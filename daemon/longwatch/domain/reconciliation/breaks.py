@@ -13,6 +13,7 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.order_life.inference import infer
+from longwatch.domain.orders import Order
 from longwatch.domain.reconciliation import busts, splits
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
 from longwatch.domain.reconciliation.looks import cash_moved, likely_causes
@@ -74,13 +75,15 @@ def compare(state: State, event: m.SnapshotSeen) -> Decided:
         # The next reading of its own may be far, after the close until the next morning.
         wait = state.settings.acknowledge_seconds + SECOND_LOOK_SECONDS
         yield m.RequestSnapshot(reason="a difference is looked at again", after_seconds=wait)
-    yield from _agreeing_again(state, event, {row.con_id for row in found}, {row.con_id: row for row in before})
+    apart = {row.con_id for row in found}
+    yield from _agreeing_again(state, event, apart, {row.con_id: row for row in before})
+    yield from _agreeing_by_chance(state, event, apart)
 
 
 def in_doubt(state: State) -> set[int]:
-    """Instruments in which book and account differ, or have come to agree by chance and are held for that still."""
+    """Instruments in which book and account differ, or have come to agree by chance, or are held for that still."""
     held = {con_id for con_id, one in state.quarantines.items() if one.reason.startswith(splits.POSITION)}
-    return held | {row.con_id for row in differences(state)}
+    return held | {row.con_id for row in differences(state)} | {one for one in state.returned if _by_chance(state, one)}
 
 
 def _agreeing_again(
@@ -92,23 +95,60 @@ def _agreeing_again(
         is_about_shares = held.reason.startswith(splits.POSITION)
         if con_id in apart or not (is_about_shares or read_since):
             continue
-        former, untold = before.get(con_id), _untold(state, con_id) if is_about_shares else {}
+        former, untold = before.get(con_id), _untold(state, con_id) if is_about_shares else []
         # What is taken back leaves the account in one piece. Where others' shares make up for it, both sides are wrong.
-        if not untold or (former is not None and former.missing == sum(untold.values(), ZERO)):
+        if not untold or (former is not None and former.missing == _shares(untold)):
             yield m.QuarantineLifted(con_id=con_id, reason="book and account agree")
         elif former is not None:
-            text = (
-                f"{held.symbol}: book and account agree, yet {', '.join(untold)} is told to have filled shares that no "
-                f"execution tells of; it stays held: see the broker's statement, `longwatch resolve` the order, or "
-                f"`longwatch unquarantine {held.symbol}`"
-            )
-            yield m.RaiseAlert(key="unexplained_difference", text=text, severity="critical")
+            yield _agree_yet(held.symbol, untold)
 
 
-def _untold(state: State, con_id: int) -> Mapping[str, Decimal]:
-    """Signed shares, by order, that live orders are told to have filled and that no execution has told of."""
-    live = (order for order in state.live_in(con_id) if order.reported > order.told)
-    return {order.ref: (order.reported - order.told) * order.side.sign for order in live}
+def _agreeing_by_chance(state: State, event: m.SnapshotSeen, apart: set[int]) -> Decided:
+    """Hold what came to agree before its difference ever stood, or before an order was told to have filled."""
+    wait = timedelta(seconds=state.settings.acknowledge_seconds)
+    for con_id in sorted(set(state.returned) - apart - set(state.quarantines)):
+        untold = _by_chance(state, con_id)
+        if not untold:
+            continue
+        if any(order.moved_at is not None and order.moved_at > event.started_tech - wait for order in untold):
+            # Its executions may be on their way.
+            yield m.RequestSnapshot(reason="fills are told without executions", after_seconds=wait.total_seconds() + 1)
+            continue
+        symbol = untold[0].symbol
+        reason = f"{splits.POSITION}: book and account agree, yet {_refs(untold)} is told to have filled more"
+        yield m.QuarantineSet(con_id=con_id, symbol=symbol, reason=reason, tech=event.tech)
+        yield _agree_yet(symbol, untold)
+
+
+def _by_chance(state: State, con_id: int) -> list[Order]:
+    """Orders told to have filled, unheard, what is not just the shares with which the account came back to the book."""
+    missing, at = state.returned.get(con_id, (ZERO, None))
+    untold = _untold(state, con_id)
+    was_there = any(at is not None and (order.sent_at is None or order.sent_at <= at) for order in untold)
+    return untold if was_there and missing != _shares(untold) else []
+
+
+def _untold(state: State, con_id: int) -> list[Order]:
+    """Live orders that are told to have filled more than executions have told of."""
+    return [order for order in state.live_in(con_id) if order.reported > order.told]
+
+
+def _shares(untold: list[Order]) -> Decimal:
+    """Signed shares that these orders are told to have filled and that no execution has told of."""
+    return sum(((order.reported - order.told) * order.side.sign for order in untold), ZERO)
+
+
+def _refs(untold: list[Order]) -> str:
+    return ", ".join(order.ref for order in untold)
+
+
+def _agree_yet(symbol: str, untold: list[Order]) -> m.RaiseAlert:
+    text = (
+        f"{symbol}: book and account agree, yet {_refs(untold)} is told to have filled shares that no execution tells "
+        f"of; it stays held: see the broker's statement, `longwatch resolve` the order, or "
+        f"`longwatch unquarantine {symbol}`"
+    )
+    return m.RaiseAlert(key="unexplained_difference", text=text, severity="critical")
 
 
 def _looked_at(state: State, event: m.SnapshotSeen) -> tuple[m.Difference, ...]:

@@ -55,6 +55,7 @@ def never_were(state: State, order: Order, event: m.SnapshotSeen) -> Decided:
         key="fill_taken_back",
         text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) is {text}: neither the day's "
         "executions nor the account show them; see the broker's statement",
+        severity="critical",
     )
     yield from advance(state, order, evidence, text=text)
 
