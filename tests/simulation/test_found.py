@@ -164,12 +164,16 @@ def test_shares_whose_sale_was_taken_back_are_held_before_two_comparisons_show_i
 
 
 @pytest.mark.parametrize(
-    ("cancelled", "lasts", "is_broken"), [(None, 1, True), (-1, 1, False), (1, 1, True), (-1, 3, True)]
+    ("cancelled", "lasts", "is_broken"),
+    [(None, 1, True), (-1, 1, False), (1, 1, True), (-1, 3, True), (-3, 1, True)],
 )
 def test_a_stop_that_waited_with_its_cancel_behind_a_window_is_none_yet(
     cancelled: int | None, lasts: int, is_broken: bool
 ) -> None:
-    """Its shares were taken back meanwhile; both come into the books as the window closes (seed 156)."""
+    """Its shares were taken back meanwhile; both come into the books as the window closes (seed 156).
+
+    A cancel from before it, under a number that begins again, is none of it.
+    """
     began = scene().sessions[0].open_at
     bought = done(began, 1, 900, busted=2)
     at = began + timedelta(minutes=20)
@@ -177,10 +181,13 @@ def test_a_stop_that_waited_with_its_cancel_behind_a_window_is_none_yet(
     stop = replace(stop, ended_at=at + timedelta(seconds=lasts))
     other = replace(booked(began, done(began, 1, 1)), at=at + timedelta(seconds=2), ended_at=at + timedelta(seconds=2))
     wrote = [Seen(at=at + timedelta(seconds=cancelled or 0), link=1, name="cancelOrder", values={"orderId": 7})]
+    sent = {"orderId": 7, "orderRef": stop.ref, "orderType": "STP"}
+    placed = Seen(at=at - timedelta(seconds=2), link=1, name="placeOrder", values=sent)
+    wrote.insert(1 if cancelled == -3 else 0, placed)
     evidence = Evidence(
         scene=scene(),
         rows=tuple(compared(began + timedelta(minutes=number)) for number in (8, 9)),
-        written=tuple(wrote if cancelled is not None else ()),
+        written=tuple(wrote if cancelled is not None else wrote[:1]),
         heard=tuple(Seen(at=began, link=1, name=name, values={}) for name in END_MARKS),
         orders=(stop, booked(began, bought), replace(other, fills=[])),
         fills=(),
@@ -287,6 +294,25 @@ def test_what_a_stop_has_sold_and_nothing_has_told_of_excuses_an_order_of_its_gr
         fills=(bought, gone),
     )
     text = f"selling {wanted} AAA could end at {worst} shares"
+    assert list(limits_at_worst(evidence)) == ([] if worst is None else [(written_at, text)])
+
+
+@pytest.mark.parametrize(("second", "worst"), [(400, None), (600, -200)])
+def test_two_of_a_group_that_have_both_sold_unheard_count_together(second: int, worst: int | None) -> None:
+    """What a group has sold is the sum of its orders: 600 and 400 of 1000 are one closing, 600 twice a mistake."""
+    began = scene().sessions[0].open_at
+    bought, first, more = done(began, 1, 1000), done(began, 10, -600), done(began, 11, -second)
+    sells = [replace(booked(began, one), oca_group="g", ended_at=more.at) for one in (first, more)]
+    placed = {"orderRef": "lw:0:3", "orderId": 3, "action": "SELL", "conId": 1, "symbol": "AAA", "orderType": "LMT"}
+    placed |= {"totalQuantity": Decimal(1000), "ocaGroup": "g", "parentId": 0}
+    written_at = more.at + timedelta(milliseconds=37)
+    evidence = replace(
+        bare(),
+        written=(Seen(at=written_at, link=0, name="placeOrder", values=placed),),
+        orders=(replace(booked(began, bought), ended_at=bought.at), *sells),
+        fills=(bought, first, more),
+    )
+    text = f"selling 1000 AAA could end at {worst} shares"
     assert list(limits_at_worst(evidence)) == ([] if worst is None else [(written_at, text)])
 
 

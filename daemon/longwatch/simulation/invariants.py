@@ -172,9 +172,10 @@ def _worst(evidence: Evidence, place: int) -> Decimal:
         room += evidence.told.known(con_id, seen.at) + evidence.told.buying(con_id, seen.at)
     amounts = [(seen.values["ocaGroup"], Decimal(seen.values["totalQuantity"]) - _behind(evidence, place))]
     if not is_buy and (group := seen.values["ocaGroup"]):
-        for order, unheard in evidence.in_flight.sales(con_id, group, seen.at):
-            room += unheard
-            amounts.append((group, unheard + (order.may_trade(seen.at) if order.is_live(seen.at) else ZERO)))
+        sold = list(evidence.in_flight.sales(con_id, group, seen.at))
+        unheard = sum((shares for _, shares in sold), ZERO)
+        left = max((order.may_trade(seen.at) for order, _ in sold if order.is_live(seen.at)), default=ZERO)
+        room, amounts = room + unheard, [*amounts, (group, unheard + left)]
     for order in evidence.live(seen.at):
         if order.con_id == con_id and order.is_buy == is_buy and order.ref != seen.values["orderRef"]:
             amounts.append((order.oca_group, order.may_trade(seen.at)))

@@ -51,10 +51,10 @@ class Hole:
 
 def stops_are_for_what_is_held(evidence: Evidence) -> Found:
     """With every other sell of ours beside them, stops never sell more than is held; of an OCA group one counts."""
-    cancels = [(seen.at, seen.values["orderId"]) for seen in evidence.written if seen.name == "cancelOrder"]
+    recalls = _recalls(evidence)
     for con_id, orders in _protected(evidence).items():
         for at in _instants(evidence, con_id, orders):
-            sells = [one for one in orders if not one.is_buy and one.is_live(at) and not _is_recalled(cancels, one, at)]
+            sells = [one for one in orders if not one.is_buy and one.is_live(at) and not _is_recalled(recalls, one, at)]
             if not any(one.protects for one in sells):
                 continue
             # A child waits for its parent, and sells no more than that has bought.
@@ -63,9 +63,22 @@ def stops_are_for_what_is_held(evidence: Evidence) -> Found:
                 yield at, f"{evidence.symbols[con_id]}: stops and sells are for {most} shares, and {held} are held"
 
 
-def _is_recalled(cancels: list[tuple[datetime, int]], order: BookedOrder, at: datetime) -> bool:
+def _recalls(evidence: Evidence) -> dict[str, datetime]:
+    """When the first cancel of each order was written; one that went before it under its number is another's."""
+    refs: dict[int, str] = {}
+    found: dict[str, datetime] = {}
+    for seen in evidence.written:
+        if seen.name == "placeOrder":
+            refs[seen.values["orderId"]] = seen.values["orderRef"]
+        elif seen.name == "cancelOrder" and (ref := refs.get(seen.values["orderId"])) is not None:
+            found.setdefault(ref, seen.at)
+    return found
+
+
+def _is_recalled(recalls: dict[str, datetime], order: BookedOrder, at: datetime) -> bool:
     """Whether it has only just come into the books, where it waited with its cancel, which follows at once."""
-    return at < order.at + A_MOMENT and any(wrote <= order.at for wrote, number in cancels if number == order.order_id)
+    wrote = recalls.get(order.ref)
+    return wrote is not None and wrote <= order.at and at < order.at + A_MOMENT
 
 
 def never_short(evidence: Evidence) -> Found:
