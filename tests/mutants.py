@@ -68,7 +68,6 @@ BESIDE = {
     "links": ("outage", "readiness", "lifecycle", "orders", "identity"),
     "flattening": ("verbs", "left_undone", "rebalance", "take_profit", "splits", "stops", "closing_word"),
     "permissions": ("breaker", "breaker_rules", "verdicts"),
-    "proposal": ("caps", "risk", "limits", "at_the_write"),
     "risk/attached": ("exposure", "oca", "unprotected", "stops_kept", "protection"),
     "safeguards/attached": ("exposure", "stops", "stops_adjusted", "stops_kept", "unprotected", "submission"),
     "course": ("busts", "splits"),

@@ -49,6 +49,35 @@ def proposal(side: Side = Side.BUY, quantity: int = 50, **fields: object) -> Pro
     return replace(one, **fields)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("limit", "stop", "ask", "worst"),
+    [
+        (125, None, 101, 125),
+        (125, 130, 140, 125),
+        (80, None, 101, 100),
+        (0, None, 101, 101),
+        (None, None, 101, 101),
+        (None, None, 99, 100),
+        (None, None, 0, 100),
+        (None, None, None, 100),
+        (None, 110, 101, 110),
+        (None, 110, 112, 112),
+        (None, 110, None, 110),
+        (None, 90, None, 100),
+    ],
+)
+def test_a_trade_is_worth_the_most_that_a_share_may_cost(
+    limit: int | None, stop: int | None, ask: int | None, worst: int
+) -> None:
+    """Its limit whatever is quoted, or else the dearer of quote and stop, and no less than it was sized at."""
+    one = proposal(
+        limit_price=None if limit is None else D(limit),
+        stop_price=None if stop is None else D(stop),
+        quote=None if ask is None else replace(QUOTE, ask=D(ask)),
+    )
+    assert (one.worst_price, one.value) == (worst, 50 * worst)
+
+
 def with_settings(state: State, **fields: object) -> State:
     state.settings = replace(SETTINGS, **fields)  # type: ignore[arg-type]
     return state
