@@ -12,9 +12,10 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
+from longwatch.domain.orders import OrderState
 from longwatch.domain.safeguards import attached, stops
 from longwatch.domain.state import State
-from tests.domain.test_attached_rules import ENTRY, STOP, shown
+from tests.domain.test_attached_rules import ENTRY, STOP, paired, shown
 from tests.domain.test_exposure import order, state_of
 from tests.domain.test_stops_adjusted import AAA, EVENT, asked_to_go, ready_as, resting, working
 from tests.domain.test_unprotected import stop
@@ -184,3 +185,9 @@ def test_a_level_outlasts_a_doubt_whether_anything_is_held() -> None:
     state.quarantines[1] = m.QuarantineSet(con_id=1, symbol="AAA", reason="", tech=NOW)
     facts = list(stops._acted(state, 1, EVENT))
     assert list(asked_to_go(facts)) == [1] and of_kind(facts, m.StopLevelSet) == []
+
+
+def test_what_a_stop_may_sell_that_waits_for_its_entry_is_not_taken_from_another() -> None:
+    """Nothing of it, as long as its entry may fill as much; then all of it."""
+    assert stops._free(paired(), 1, Side.SELL, None) == 0
+    assert stops._free(paired(replace(ENTRY, state=OrderState.CANCELLED)), 1, Side.SELL, None) == 100

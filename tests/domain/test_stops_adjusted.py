@@ -68,6 +68,13 @@ def test_of_several_stops_the_largest_is_kept() -> None:
     assert changes_of(facts) == [] and of_kind(facts, m.OrderIntended) == []
 
 
+def test_of_two_stops_the_kept_one_is_not_changed_before_the_other_is_gone() -> None:
+    """Beside it, it would be for what is left of the holding."""
+    facts = adjusted(resting(working(1, 20), working(2, 50, oca_group="h")))
+    assert asked_to_go(facts) == {1: "another stop rests for these shares"}
+    assert changes_of(facts) == [] and of_kind(facts, m.OrderIntended) == []
+
+
 def changes_of(facts: list[Any]) -> list[m.OrderChangeAsked]:
     return of_kind(facts, m.OrderChangeAsked)
 
