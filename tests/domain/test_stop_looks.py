@@ -191,3 +191,79 @@ def test_what_a_stop_may_sell_that_waits_for_its_entry_is_not_taken_from_another
     """Nothing of it, as long as its entry may fill as much; then all of it."""
     assert stops._free(paired(), 1, Side.SELL, None) == 0
     assert stops._free(paired(replace(ENTRY, state=OrderState.CANCELLED)), 1, Side.SELL, None) == 100
+
+
+# ── a new stop, and what has none ───────────────────────────────────────────────────────────────────────────────────
+
+
+def placed(state: State) -> list[type]:
+    """What kinds of steps there are up to an order that is intended."""
+    found: list[type] = []
+    for item in stops._placed(state, AAA, D(60), EVENT):
+        found.append(type(item))
+        if isinstance(item, m.OrderIntended):
+            break
+    return found
+
+
+def test_without_a_level_no_stop_is_placed() -> None:
+    """Be there none, or one that is gone."""
+    state = resting()
+    ready_as(state)
+    assert placed(state) == [m.OrderIntended]
+    state.stop_levels[1] = replace(state.stop_levels[1], level=None)
+    assert placed(state) == []
+    state.stop_levels.clear()
+    assert placed(state) == []
+
+
+def test_only_the_end_of_the_instruments_own_last_stop_asks_for_a_reading() -> None:
+    """The first order of all was another's stop, and ended."""
+    state = resting(stop(1, con_id=2, state=OrderState.CANCELLED, moved_at=NOW))
+    ready_as(state)
+    state.last_stops = {2: 1}
+    assert placed(state) == [m.OrderIntended]
+    state.last_stops = {1: 1}
+    assert placed(state) == [m.RequestSnapshot]
+
+
+def test_a_stop_that_ended_with_its_entry_was_not_ended_by_the_broker_alone() -> None:
+    """Where the entry had bought something it was."""
+    last = replace(STOP, state=OrderState.CANCELLED, oca_group="")
+    assert not stops._was_ended(paired(replace(ENTRY, state=OrderState.CANCELLED), one=last), last)
+    bought = replace(ENTRY, state=OrderState.CANCELLED, filled=D(5))
+    assert stops._was_ended(paired(bought, one=last), last)
+
+
+def test_a_stop_that_waits_for_its_entry_is_in_no_purchases_way() -> None:
+    """Once the entry has ended it would sell what is not held."""
+    assert stops.in_the_way(paired(), 1, Side.BUY, reduces=False) == []
+    state = paired(replace(ENTRY, state=OrderState.CANCELLED))
+    assert stops.in_the_way(state, 1, Side.BUY, reduces=False) == [STOP]
+
+
+def lacking(state: State) -> list[tuple[str, Decimal]]:
+    return [(fact.symbol, fact.unprotected) for fact in of_kind(list(stops._metered(state, 1, EVENT)), m.ProtectionSet)]
+
+
+def test_what_lacks_a_stop_no_more_bears_the_name_of_its_contract_or_none() -> None:
+    """The book need not know of it by then; where neither does it has no name."""
+    state = resting(held=0)
+    state.book = {}
+    state.unprotected[1] = m.ProtectionSet(
+        con_id=1, symbol="AAA", unprotected=D(5), price=D(1), since=NOW, at=NOW, accrued=D(0)
+    )
+    assert lacking(state) == [("AAA", D(0))]
+    state.instruments = {}
+    assert lacking(state) == [("", D(0))]
+
+
+def test_what_no_strategy_names_any_more_lacks_a_stop_that_has_had_one() -> None:
+    """By its own level, as long as any strategy has a rule."""
+    rule = resting().settings.stop
+    assert rule is not None
+    state = resting(held=60, stop=None, stops_of_strategies=(("trend", rule),))
+    state.settings = replace(state.settings, universe=("BBB",))
+    assert lacking(state) == [("AAA", D(60))]
+    state.stop_levels[2] = state.stop_levels.pop(1)
+    assert lacking(state) == []

@@ -288,3 +288,5 @@ def test_a_new_stop_is_an_order_with_all_its_terms() -> None:
     assert (stop.con_id, stop.symbol, stop.account, stop.mode) == (CON_IDS["AAA"], "AAA", "DU123456", "paper")
     assert (stop.stop_price, stop.decision_price, stop.limit_price, stop.tif) == (D(97), D(97), None, "GTC")
     assert (stop.quantity, stop.side, stop.created_at) == (D(200), Side.SELL, world.now)
+    (effect,) = of_kind(world.steps[-1][1].effects, m.SubmitOrder)
+    assert effect.instrument == world.state.instruments["AAA"]

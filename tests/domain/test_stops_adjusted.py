@@ -339,6 +339,8 @@ def test_a_stop_that_would_be_for_fewer_shares_than_the_broker_takes_goes() -> N
     state.epoch = 1
     found = list(stops._changed(state, order, replace(AAA, min_size=D(25)), D(20), EVENT))
     assert asked_to_go(found) == {1: "the broker takes no order for fewer than 25 shares"}
+    found = list(stops._changed(state, order, replace(AAA, min_size=D(20)), D(20), EVENT))
+    assert [one.change.quantity for one in changes_of(found)] == [D(20)]
 
 
 def test_a_stop_goes_when_other_orders_sell_all_that_is_held() -> None:
