@@ -99,9 +99,14 @@ def test_held_since_is_held_at_each_later_row_of_the_instrument() -> None:
     assert not is_held_since(course, 1, 3, -1)
     assert is_held_since(course, 2, 3, -1)
     assert not is_held_since(course, 1, 2, 1), "no more is known"
-    course[7] = row("e", -1, 100, holding(0))
+    course[7] = row("e", 5, 100, holding(0))
     assert not is_held_since(course, 1, 3, 1)
-    assert is_held_since(course, 1, 7, 1)
+    assert is_held_since(course, 1, 7, 1) and not is_held_since(course, 1, 7, -1)
+    course[8] = row("f", "-4.5", 100, holding(5))
+    assert is_held_since(course, 1, 8, 1)
+    course[8] = row("f", -5, 100, holding(5))
+    assert not is_held_since(course, 1, 8, 1), "it has closed the holding"
+    assert is_held_since(course, 2, 8, 1), "and no other's"
 
 
 def halved() -> dict[int, Booked]:

@@ -120,13 +120,15 @@ def test_bought_and_sold_are_not_set_off_against_each_other() -> None:
 
 @pytest.mark.parametrize(("equity", "observed"), [("-1", None), ("0", None), ("1", "10"), ("0.5", "20")])
 def test_a_loss_is_a_fraction_of_whatever_capital_there_is(equity: str, observed: str | None) -> None:
-    """Of nothing there is none; the mark says when it was made."""
+    """Of nothing there is none; the mark says when its price was paid."""
     state = state_of(held=1)
     state.sessions, state.settings = SESSIONS, limited(instrument_daily_loss=D("0.01"))
     state.marks[KEY] = marked(start=20, peak=20, value=20)
     state.equity = m.EquitySet(session=DAY, equity=D(equity), prices=())
-    mark, *rest = losses._valued(state, state.book[1], D(100), NOW, [DAY])
-    value = {"level": Level.INSTRUMENT, "name": "AAA", "session": DAY, "at": NOW}
+    mark, *rest = losses._valued(state, state.book[1], D(100), NOW, [DAY], NOW - TICK)
+    value = {"level": Level.INSTRUMENT, "name": "AAA", "session": DAY, "at": NOW - TICK}
     assert mark == m.EquityMarked(start=D(20), peak=D(20), value=D(10), **value)  # type: ignore[arg-type]
     holds = [one for one in rest if isinstance(one, m.HoldSet)]
-    assert [(one.observed, one.con_id) for one in holds] == ([] if observed is None else [(D(observed), 1)])
+    assert [(one.observed, one.con_id, one.since) for one in holds] == (
+        [] if observed is None else [(D(observed), 1, NOW)]
+    )
