@@ -66,6 +66,7 @@ BESIDE = {
     "submission": ("at_the_write", "attached", "modification", "what_if", "worst_case"),
     "patience": ("patience_rules",),
     "links": ("outage", "readiness", "lifecycle", "orders", "identity"),
+    "closing": ("flattening", "targets"),
     "flattening": ("verbs", "left_undone", "rebalance", "take_profit", "splits", "stops", "closing_word"),
     "permissions": ("breaker", "breaker_rules", "verdicts"),
     "risk/attached": ("exposure", "oca", "unprotected", "stops_kept", "protection"),
