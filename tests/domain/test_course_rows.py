@@ -43,14 +43,35 @@ def filled_up(*techs: datetime | None) -> dict[int, Booked]:
 
 
 def test_rows_are_kept_for_eight_days_and_gone_by_the_next_multiple_of_64() -> None:
-    """What has no time of its own is as old as what comes before it, and the first young one ends the look."""
+    """What has no time of its own is as old as what comes after it, and the first young one ends the look."""
     old, young = START - KEPT - TICK, START - KEPT
-    course = filled_up(None, old, None, young, None, old)
+    course = filled_up(None, old, None, old, None, young, None, old)
     assert list(course) == list(range(1, AT_ONCE))
     booked(course, AT_ONCE, FLAT, "last", D(1), D(100), START)
-    assert list(course) == list(range(4, AT_ONCE + 1))
+    assert list(course) == list(range(5, AT_ONCE + 1))
     booked(course, AT_ONCE + 1, FLAT, "one more", D(1), D(100), START + KEPT)
-    assert list(course) == list(range(4, AT_ONCE + 2))
+    assert list(course) == list(range(5, AT_ONCE + 2))
+
+
+def test_what_has_no_time_at_the_front_stays_with_what_comes_after_it() -> None:
+    """Nothing tells that it is old."""
+    course = filled_up(None, None, START - KEPT)
+    booked(course, AT_ONCE, FLAT, "last", D(1), D(100), START)
+    assert list(course) == list(range(1, AT_ONCE + 1))
+
+
+def test_a_clock_that_had_jumped_ahead_keeps_nothing_for_longer() -> None:
+    """Its row is as old as the next that has a time of its own."""
+    ahead, old = START + 100 * KEPT, START - KEPT - TICK
+    course = filled_up(old, ahead, old, ahead)
+    booked(course, AT_ONCE, FLAT, "last", D(1), D(100), START)
+    assert list(course) == list(range(4, AT_ONCE + 1))
+    course = filled_up(ahead, START)
+    booked(course, AT_ONCE, FLAT, "last", D(1), D(100), START)
+    assert list(course) == list(range(1, AT_ONCE + 1))
+    course = filled_up(START + KEPT, old)
+    booked(course, AT_ONCE, FLAT, "last", D(1), D(100), START + KEPT)
+    assert 1 in course and 2 in course, "one of this very instant is young, and ends the look"
 
 
 def test_what_has_no_time_ends_no_row() -> None:
@@ -121,7 +142,7 @@ def halved() -> dict[int, Booked]:
 def test_a_split_makes_every_row_one_in_shares_of_after_it() -> None:
     """Three for two: 45 shares; quantities grow as prices shrink, and nothing else of a row changes."""
     course = halved()
-    split(course, 1, 3, 2, D(45))
+    assert split(course, 1, 3, 2, D(45))
     assert course == {
         1: row("a", 15, D(200) / 3, holding(0, 0)),
         2: row("b", 1, 8, holding(5, 7, con_id=2)),
@@ -132,7 +153,7 @@ def test_a_split_makes_every_row_one_in_shares_of_after_it() -> None:
 def test_a_split_that_left_a_rest_ends_what_is_known_of_the_instrument() -> None:
     """One for seven would be 4.2857…; another's rows stay, and where there is none nothing does."""
     course = halved()
-    split(course, 1, 1, 7, D(4))
+    assert not split(course, 1, 1, 7, D(4))
     assert list(course) == [2]
-    split(course, 1, 1, 7, D(4))
+    assert not split(course, 1, 1, 7, D(4))
     assert list(course) == [2]

@@ -94,9 +94,21 @@ def _recounted(course: dict[int, Booked], since: list[int]) -> Holding:
 
 
 def _past(course: dict[int, Booked], tech: datetime) -> list[int]:
-    """What is kept no more at this technical time."""
-    old = takewhile(lambda item: item[1].tech is None or item[1].tech < tech - KEPT, course.items())
-    return [number for number, _ in old]
+    """What is kept no more at this technical time: all that came before the last of the old ones at the front.
+
+    One without a time, or with a later one as a clock had jumped ahead, is as old as the next that has one.
+    """
+    past: list[int] = []
+    undated: list[int] = []
+    for number, one in course.items():
+        if one.tech is None or one.tech > tech:
+            undated.append(number)
+        elif one.tech < tech - KEPT:
+            past += [*undated, number]
+            undated.clear()
+        else:
+            break
+    return past
 
 
 def is_held_since(course: dict[int, Booked], con_id: int, number: int, side: int) -> bool:
@@ -110,8 +122,11 @@ def is_held_since(course: dict[int, Booked], con_id: int, number: int, side: int
     return all(one.quantity * side > 0 for one in later if one.con_id == con_id)
 
 
-def split(course: dict[int, Booked], con_id: int, new: int, old: int, held: Decimal) -> None:
-    """Everything in shares of after a split; where they do not come to those `held`, for a rest paid out, no more."""
+def split(course: dict[int, Booked], con_id: int, new: int, old: int, held: Decimal) -> bool:
+    """Everything in shares of after a split; where they do not come to those `held`, for a rest paid out, no more.
+
+    Returns whether it is known still.
+    """
     mine = {number: one for number, one in course.items() if one.before.con_id == con_id}
     last = next(reversed(mine.values()), None)
     is_whole = last is not None and (last.before.quantity + last.signed) * new / old == held
@@ -122,3 +137,4 @@ def split(course: dict[int, Booked], con_id: int, new: int, old: int, held: Deci
         quantity, cost = one.before.quantity * new / old, one.before.average_cost * old / new
         before = changed(one.before, quantity=quantity, average_cost=cost)
         course[number] = changed(one, signed=one.signed * new / old, price=one.price * old / new, before=before)
+    return is_whole

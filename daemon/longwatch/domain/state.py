@@ -364,7 +364,8 @@ def _split_booked(state: State, fact: m.SplitBooked) -> None:
     """Fills keep the figures they were told with: `_in_todays_shares` reads them; so do orders, which have ended."""
     holding = state.book.get(fact.con_id) or Holding(con_id=fact.con_id, symbol=fact.symbol)
     state.book[fact.con_id] = changed(holding, quantity=fact.book, average_cost=fact.average_cost)
-    course.split(state.course, fact.con_id, fact.new, fact.old, fact.book)
+    if not course.split(state.course, fact.con_id, fact.new, fact.old, fact.book):
+        state.left_levels.pop(fact.con_id, None)
     for key, part in state.parts.items():
         if key[1] == fact.con_id:
             more = part.quantity * fact.new / fact.old
