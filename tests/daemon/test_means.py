@@ -14,7 +14,7 @@ from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
 from longwatch.domain.state import State
 from longwatch.simulation.tap import Tap
-from tests.daemon.bench import ACCOUNT, MINUTE, Scene, on_bench, plan
+from tests.daemon.bench import ACCOUNT, HOUR, MINUTE, Scene, on_bench, plan
 
 CASH = {"cash_accounts": frozenset({ACCOUNT})}
 READS = {"schedule": {"reconcile": "every 1 min during the session"}, "ib": {"account_age_seconds": 90_000}}
@@ -123,6 +123,32 @@ def test_the_next_day_sells_what_no_day_trade_was_left_for(tmp_path: Path) -> No
 
     small: dict[str, Any] = {"initial_capital": 20_000, "strategies": [plan({"AAPL": 0.4}, {"AAPL": 0.0})]}
     on_bench(story, tmp_path, small)
+
+
+def test_a_take_profit_goes_when_no_day_trade_is_left_and_is_back_the_next_day(tmp_path: Path) -> None:
+    """day_trades: the stop rests on in the gateway's books, alone until the first reading of the next session."""
+
+    async def story(scene: Scene) -> None:
+        def resting() -> set[str]:
+            return {one.ticket.order_type for one in scene.gateway.desk.exchange.book.live()}
+
+        scene.start()
+        await scene.traded()
+        await scene.until(lambda: resting() == {"STP", "LMT"}, seconds=HOUR, what="the pair")
+        for side in ("BUY", "SELL") * 3:
+            scene.gateway.trade_by_hand("GOOG", side, Decimal(1))
+            await asyncio.sleep(2)
+        await scene.until(lambda: allows(scene.state).day_trades_remaining == 0, seconds=HOUR, what="its word")
+        await scene.until(lambda: resting() == {"STP"}, seconds=HOUR, what="the end of the take-profit")
+        await scene.until(lambda: any("take-profit waits" in one for one in scene.alerts()), seconds=HOUR, what="why")
+        today = scene.bench.clock.market().date()
+        await scene.until(lambda: resting() == {"STP", "LMT"}, seconds=24 * HOUR, what="the next take-profit")
+        assert scene.bench.clock.market().date() > today
+        assert allows(scene.state).day_trades_remaining == 0
+        assert scene.held("AAPL") == scene.truly_held("AAPL") > 0
+
+    small: dict[str, Any] = {"initial_capital": 20_000, "strategies": [plan({"AAPL": 0.4})]}
+    on_bench(story, tmp_path, small | READS | {"stops": {"fraction": 0.5, "take_profit": {"fraction": 0.5}}})
 
 
 def test_an_old_exchange_rate_refuses_entries(tmp_path: Path) -> None:

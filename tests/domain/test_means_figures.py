@@ -13,7 +13,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.account import AccountFigures
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, Purpose
-from longwatch.domain.risk import means
+from longwatch.domain.risk import day_trades, means
 from longwatch.domain.risk.exposure import heard_lately
 from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
@@ -66,7 +66,7 @@ def test_an_account_that_was_never_read_has_no_figures() -> None:
     """Nor any means to be bound by."""
     assert means.figures_of(State()) is None
     assert means.settled_and_spent(State()) is means.liquidity_bound(State()) is None
-    assert means.check_exchange_rate(State(), proposal()) is means.check_day_trades(State(), proposal()) is None
+    assert means.check_exchange_rate(State(), proposal()) is day_trades.check_day_trades(State(), proposal()) is None
 
 
 def test_settled_cash_is_spent_by_live_purchases_and_those_not_read_yet() -> None:
@@ -139,8 +139,8 @@ def test_fills_count_until_the_figures_were_asked_for_after_them() -> None:
     state = read(fills=[fill(1, 4, late - timedelta(seconds=1)), fill(2, 2, late), fill(3, 1)])
     figures = means.figures_of(state)
     assert figures is not None
-    assert [one.exec_id for one in means._unread(state, figures)] == ["0003.01", "0002.01"]
-    assert len(list(means._unread(state, replace(figures, asked_at=None)))) == 3
+    assert [one.exec_id for one in means.unread_fills(state, figures)] == ["0003.01", "0002.01"]
+    assert len(list(means.unread_fills(state, replace(figures, asked_at=None)))) == 3
 
 
 # ── shares to borrow ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -176,18 +176,18 @@ def test_only_a_short_sale_in_a_read_account_is_capped_by_what_can_be_borrowed(
 def test_what_was_opened_today_is_not_closed_today_by_either_side(quantity: int, side: Side) -> None:
     """A single share bought is not sold, one sold short is not bought back; more of it is no day trade."""
     state = read(figures=small(0), fills=[fill(1, quantity)])
-    assert means.check_day_trades(state, exit_(side=side)) is not None
+    assert day_trades.check_day_trades(state, exit_(side=side)) is not None
     other = Side.BUY if side is Side.SELL else Side.SELL
-    assert means.check_day_trades(state, exit_(side=other)) is None
-    assert means.check_day_trades(state, exit_(2, side)) is None
+    assert day_trades.check_day_trades(state, exit_(side=other)) is None
+    assert day_trades.check_day_trades(state, exit_(2, side)) is None
 
 
 @pytest.mark.parametrize("late", [fill(3, 5, START - timedelta(days=1)), fill(3, 5, START - timedelta(days=1), 2)])
 def test_what_is_heard_late_of_another_day_hides_no_purchase_of_today(late: Fill) -> None:
     """A correction of yesterday's trade, or a row told late, comes after today's in what was heard; not in time."""
     state = read(figures=small(0), fills=[fill(1, 5), replace(late, tech=START)])
-    assert means.check_day_trades(state, exit_()) is not None
-    assert means.check_day_trades(read(figures=small(0), fills=[replace(late, tech=START)]), exit_()) is None
+    assert day_trades.check_day_trades(state, exit_()) is not None
+    assert day_trades.check_day_trades(read(figures=small(0), fills=[replace(late, tech=START)]), exit_()) is None
 
 
 def test_a_day_at_the_exchange_begins_at_its_midnight() -> None:
@@ -195,7 +195,7 @@ def test_a_day_at_the_exchange_begins_at_its_midnight() -> None:
     midnight = datetime.combine(DAY, time(), tzinfo=EXCHANGE_ZONE)
     for at, passes in ((midnight, False), (midnight - timedelta(microseconds=1), True)):
         state = read(figures=small(0), fills=[fill(1, 5, at)])
-        assert (means.check_day_trades(state, exit_()) is None) is passes
+        assert (day_trades.check_day_trades(state, exit_()) is None) is passes
 
 
 def test_only_what_was_heard_in_the_last_two_days_is_looked_through() -> None:
@@ -209,17 +209,17 @@ def test_what_was_sold_of_yesterdays_is_no_day_trade_for_a_correction_of_its_pur
     """The purchase of BBB is told anew today, and BBB was sold today: the day trade left is there for AAA."""
     bought = replace(fill(3, 5, START - timedelta(days=1), con_id=2), tech=START)
     today = [fill(1, 5, START - timedelta(minutes=1)), fill(2, -5, con_id=2), bought]
-    assert means.check_day_trades(read(figures=small(1), fills=today), exit_()) is None
+    assert day_trades.check_day_trades(read(figures=small(1), fills=today), exit_()) is None
 
 
 def test_an_entry_at_work_may_have_opened_it_by_now() -> None:
     """Held from before, and a purchase of more works: to sell now may be a day trade. An exit at work opens nothing."""
     state = read(order(1, 10), figures=small(0))
-    assert means.check_day_trades(state, exit_()) is not None
-    assert means.check_day_trades(state, exit_(side=Side.BUY)) is None
-    assert means.check_day_trades(state, exit_(2)) is None
+    assert day_trades.check_day_trades(state, exit_()) is not None
+    assert day_trades.check_day_trades(state, exit_(side=Side.BUY)) is None
+    assert day_trades.check_day_trades(state, exit_(2)) is None
     state = read(order(1, 10, Side.BUY, purpose=Purpose.REDUCE), figures=small(0))
-    assert means.check_day_trades(state, exit_()) is None
+    assert day_trades.check_day_trades(state, exit_()) is None
 
 
 def test_day_trades_made_since_the_figures_were_asked_for_are_used_up() -> None:
@@ -237,7 +237,7 @@ def test_day_trades_made_since_the_figures_were_asked_for_are_used_up() -> None:
         (1, 1, (replace(entry, side=Side.SELL),), False),
     ):
         today = [fill(1, 5, START - timedelta(minutes=1)), fill(2, first, con_id=2), fill(3, second, con_id=2)]
-        assert (means.check_day_trades(read(*orders, figures=small(1), fills=today), exit_()) is None) is left
+        assert (day_trades.check_day_trades(read(*orders, figures=small(1), fills=today), exit_()) is None) is left
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_what_rests_beside_a_holding_closes_it_once_it_has_begun_to_trade(
     fields: dict[str, object], is_closing: bool
 ) -> None:
     """By an execution, or by the broker's word alone."""
-    assert means._is_closing(order(1, 10, Side.SELL, **fields)) is is_closing
+    assert day_trades._is_closing(order(1, 10, Side.SELL, **fields)) is is_closing
 
 
 # ── another currency ────────────────────────────────────────────────────────────────────────────────────────────────

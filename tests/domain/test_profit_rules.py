@@ -9,9 +9,11 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.decide import Step
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.levels import Grade
 from longwatch.domain.levels import Level as Level_
+from longwatch.domain.order_life.breaker import NO_DAY_TRADE, told
 from longwatch.domain.orders import OrderState, OrderType, Purpose
 from longwatch.domain.positions import Holding
 from longwatch.domain.reconciliation.causes import Cause
@@ -19,9 +21,10 @@ from longwatch.domain.safeguards import profits as rules
 from longwatch.domain.safeguards.profits import Level, level
 from longwatch.domain.settings import StopRule
 from longwatch.domain.state import State
-from tests.domain.test_protection import SETTINGS, ended, holding, works
+from tests.domain.test_means import small
+from tests.domain.test_protection import SETTINGS, ended, holding, sent, works
 from tests.domain.test_take_profit import PAIR, cancelled, pair, profits
-from tests.domain.world import ACCOUNT, CLOSE, OPEN, World, judged, of_kind
+from tests.domain.world import ACCOUNT, CLOSE, MONDAY, OPEN, World, alerts, judged, of_kind
 
 D = Decimal
 AAA = Instrument(con_id=1, symbol="AAA")
@@ -282,3 +285,101 @@ def test_it_is_asked_to_go_once() -> None:
         asked += of_kind(world.snapshot().facts, m.OrderCancelAsked)
     assert asked == [profit.intent]
     assert world.order(profit.intent).state is OrderState.WORKING
+
+
+# ── day trades ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def left(world: World, days: int | None) -> Step:
+    """A reading of the account says how many day trades are left."""
+    world.wait(10)
+    world.figures = small(days)
+    return world.snapshot()
+
+
+def waiting(world: World) -> list[m.BreakerSet]:
+    return [row for row in world.state.breakers.values() if row.reason == NO_DAY_TRADE]
+
+
+def test_without_a_day_trade_left_it_waits_for_the_next_day_and_says_so_once() -> None:
+    """The stop is there all along; in the next session the first reading places it."""
+    world, stop = holding(PAIR)
+    step = left(world, 0)
+    assert profits(step) == [] and cancelled(step) == []
+    assert "profit_waits" in alerts(step)
+    (row,) = waiting(world)
+    assert (row.con_id, row.symbol, row.purpose, row.until, row.trips) == (1, "AAA", Purpose.PROFIT, CLOSE, 0)
+    assert told(row) == (
+        "AAA: no day trade is left for what was opened today, no profit before 2007-01-05 21:00Z, or as soon as one is"
+    )
+    again = left(world, 0)
+    assert (profits(again), alerts(again), of_kind(again.facts, m.BreakerSet)) == ([], [], [])
+    assert world.order(stop.intent).is_live
+    world.now = MONDAY.open_at
+    step = left(world, 0)
+    (profit,) = profits(step)
+    assert (profit.quantity, profit.oca_group) == (D(200), stop.oca_group)
+    assert waiting(world) == []
+
+
+@pytest.mark.parametrize("days", [1, None])
+def test_it_is_placed_as_soon_as_a_day_trade_is_left(days: int | None) -> None:
+    """By the reading that says so, or that there is no limit any more."""
+    world, _ = holding(PAIR)
+    assert profits(left(world, 0)) == []
+    assert len(profits(left(world, days))) == 1
+    assert waiting(world) == []
+
+
+def test_by_the_setting_it_goes_without_a_day_trade() -> None:
+    """As an exit does."""
+    world, _ = holding(replace(PAIR, day_trade_exits=True))
+    assert len(profits(left(world, 0))) == 1
+
+
+def test_one_that_rests_is_withdrawn_once_no_day_trade_is_left() -> None:
+    """Its fill would be one; the stop stays. Once it has begun to sell, the day trade is made."""
+    world, stop, profit = pair()
+    step = left(world, 0)
+    assert cancelled(step) == [profit.intent] and world.order(stop.intent).is_live
+    assert "no day trade" not in world.order(profit.intent).cancel_reason
+    assert "it was opened today, and 0 day trades are left" in world.order(profit.intent).cancel_reason
+    world, stop, profit = pair()
+    world.fill(profit.intent, 80, "110")
+    world.open_order(stop.intent, "PreSubmitted", quantity=D(120))
+    assert cancelled(left(world, 0)) == []
+
+
+def test_of_what_was_held_before_today_it_rests_without_a_day_trade() -> None:
+    """Only what was opened today is kept."""
+    world, _, profit = pair()
+    world.now = MONDAY.open_at
+    assert cancelled(left(world, 0)) == []
+    assert world.order(profit.intent).is_live
+
+
+def test_of_two_that_rest_for_one_day_trade_the_older_stays() -> None:
+    """Either may fill first: each that was there before is taken to have used one up."""
+    world, _, profit = pair()
+    other = world.one(BBB="0.2", AAA="0.2")
+    world.acknowledge(other)
+    (stop,) = sent(world.fill(other, 400, "50"))
+    world.end(other)
+    world.status(other, "Filled")
+    works(world, stop.intent)
+    world.moved("BBB")
+    assert profits(left(world, 1)) == [] and world.order(profit.intent).is_live
+    assert [row.symbol for row in waiting(world)] == ["BBB"]
+    assert [one.symbol for one in profits(left(world, 2))] == ["BBB"]
+    (second,) = [one for one in world.state.live_in(2) if one.purpose is Purpose.PROFIT]
+    works(world, second.intent)
+    assert cancelled(left(world, 1)) == [second.intent]
+
+
+def test_what_waited_for_a_day_trade_waits_no_more_once_nothing_is_held() -> None:
+    """The next holding is another."""
+    world, stop = holding(PAIR)
+    left(world, 0)
+    assert waiting(world)
+    world.fill(stop.intent, 200, "95")
+    assert waiting(world) == []

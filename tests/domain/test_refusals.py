@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -13,7 +13,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import OrderType, Purpose
 from longwatch.domain.portfolio import targets
-from longwatch.domain.risk import caps, certificate, held_at, means, permits, pricing, table
+from longwatch.domain.risk import caps, certificate, day_trades, held_at, means, permits, pricing, table
 from longwatch.domain.risk.limits import Limit
 from longwatch.domain.risk.proposal import Refusal
 from longwatch.domain.state import State
@@ -109,7 +109,7 @@ def test_an_exit_without_a_day_trade_left_says_how_many_there_are(left: int, use
         world.targets(AAA="0.1", BBB="0")
         assert [order.symbol for order in decided(world)[0]] == list(used)
     world.hear(m.ConfigLoaded, settings=SETTINGS, sha256="kept")
-    refusal = means.check_day_trades(
+    refusal = day_trades.check_day_trades(
         world.state, proposal(Side.SELL, 100, purpose=Purpose.REDUCE, at=world.now, tech=world.now)
     )
     assert said(refusal) == ("0", "1", "AAA: it was opened today, and 0 day trades are left; it is kept overnight")
@@ -378,7 +378,7 @@ def test_the_checks_of_a_purpose_are_the_rows_that_bind_it_in_their_order(always
     """Those that are asked of every modification are the ones that say so."""
     rows: list[Limit] = [
         row
-        for module in (certificate, permits, pricing, means, caps, targets, held_at)
+        for module in (certificate, permits, pricing, means, day_trades, caps, targets, held_at)
         for row in module.ROWS  # type: ignore[attr-defined]
     ]
     expected: dict[Purpose, list[Callable[..., Refusal | None]]] = {purpose: [] for purpose in Purpose}
@@ -394,5 +394,5 @@ def test_the_checks_of_a_purpose_are_the_rows_that_bind_it_in_their_order(always
 
 def test_the_day_is_the_exchanges() -> None:
     """Two in the morning in London is the evening before in New York."""
-    assert means._day(datetime(2007, 1, 6, 2, tzinfo=UTC)) == date(2007, 1, 5)
-    assert means._day(datetime(2007, 1, 6, 6, tzinfo=UTC)) == date(2007, 1, 6)
+    assert day_trades._start_of_day(datetime(2007, 1, 6, 2, tzinfo=UTC)) == datetime(2007, 1, 5, 5, tzinfo=UTC)
+    assert day_trades._start_of_day(datetime(2007, 1, 6, 6, tzinfo=UTC)) == datetime(2007, 1, 6, 5, tzinfo=UTC)

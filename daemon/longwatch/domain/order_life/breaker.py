@@ -26,6 +26,7 @@ CANCELLED = "cancelled at the broker"
 BY_A_PERSON = "cancelled by a person"
 MODIFIED = "its quantity changed by a person"
 PROBED = "cancelled by our question whether the broker has it"
+NO_DAY_TRADE = "no day trade is left for what was opened today"
 NEXT_DECISION = "the next decision sends what is then wanted"
 LONGEST_WAIT = timedelta(days=7)
 LONGEST_PAUSE = timedelta(minutes=15)
@@ -90,9 +91,9 @@ def held_back_until(state: State, con_id: int, purpose: Purpose, at: datetime) -
 
 
 def lapsed(state: State, con_id: int) -> Followed:
-    """What a person cancelled beside a holding was about that holding: the next one is protected again."""
+    """What a person cancelled beside a holding, or waits, was about that holding: the next one is protected again."""
     for row in list(state.breakers.values()):
-        is_about = row.con_id == con_id and row.reason == BY_A_PERSON
+        is_about = row.con_id == con_id and row.reason in (BY_A_PERSON, NO_DAY_TRADE)
         if is_about and row.purpose in (Purpose.STOP, Purpose.PROFIT):
             yield lifted(row, "nothing is held any more")
 
@@ -145,6 +146,8 @@ def told(row: m.BreakerSet) -> str:
     """What is held back, why, until when, and the word that lifts it."""
     often = f" {len(row.strikes)} times" if row.trips else ""
     until = f"no {row.purpose.value} before {row.until:%Y-%m-%d %H:%M}Z" if row.until else "counted"
+    if row.reason == NO_DAY_TRADE:
+        return f"{row.symbol}: {row.reason}, {until}, or as soon as one is"
     return f"{row.symbol}: {row.reason}{often}, {until}; `longwatch resume {row.symbol}` allows it at once"
 
 

@@ -1,4 +1,4 @@
-"""What the account allows, each a row of the table of limits: cash, day trades, liquidity, loans; joined by table.py.
+"""What the account allows, each a row of the table of limits: cash, liquidity, loans; joined by table.py.
 
 Judged by the figures of the last reading of the account. A mock account has none, and is held back by none of this.
 """
@@ -6,18 +6,16 @@ Judged by the figures of the last reading of the account. A mock account has non
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from longwatch.domain.account import AccountFigures, AccountKind, kind_of
 from longwatch.domain.instruments import Side
-from longwatch.domain.messages import Verb
-from longwatch.domain.orders import Order, Purpose
+from longwatch.domain.orders import Purpose
 from longwatch.domain.risk import commissions
-from longwatch.domain.risk.exposure import heard_lately, last_known_price, paid_at_worst
+from longwatch.domain.risk.exposure import last_known_price, paid_at_worst
 from longwatch.domain.risk.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.risk.proposal import Cap, Proposal, Refusal
-from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
 
 ZERO = Decimal(0)
@@ -47,25 +45,6 @@ def check_means_known(state: State, proposal: Proposal) -> Refusal | None:
         return None
     text = f"{proposal.instrument.symbol}: the broker has not told the account's {wanted}"
     return Refusal(check="means_known", observed="none", limit=wanted, text=text)
-
-
-def check_day_trades(state: State, proposal: Proposal) -> Refusal | None:
-    """What was bought today is not sold today (nor the other way round) once no day trade is left."""
-    figures = figures_of(state)
-    left = figures.day_trades_remaining if figures else None
-    if figures is None or left is None or state.settings.day_trade_exits or state.is_on(Verb.FLATTEN):
-        return None
-    if account_kind(state) is AccountKind.CASH:
-        return None
-    con_id, today = proposal.instrument.con_id, _start_of_day(proposal.at)
-    if not _opened_since(state, con_id, -proposal.side.sign, today):
-        return None
-    used = _day_trades_since(state, figures, today) - {con_id}
-    if left > len(used):
-        return None
-    symbol = proposal.instrument.symbol
-    text = f"{symbol}: it was opened today, and {max(left - len(used), 0)} day trades are left; it is kept overnight"
-    return Refusal(check="day_trades", observed=str(max(left - len(used), 0)), limit="1", text=text)
 
 
 def check_exchange_rate(state: State, proposal: Proposal) -> Refusal | None:
@@ -130,7 +109,7 @@ def settled_and_spent(state: State) -> tuple[Decimal, Decimal] | None:
     if account_kind(state) is AccountKind.MARGIN:
         return None
     cash = state.valued.cash if state.settings.spend_unsettled else figures.settled_cash
-    fills = list(_unread(state, figures))
+    fills = list(unread_fills(state, figures))
     unread = sum((fill.quantity * fill.price for fill in fills if fill.quantity > 0), ZERO)
     return cash, _live_purchases(state) + unread + commissions.set_aside(state, fills)
 
@@ -156,7 +135,7 @@ def liquidity_bound(state: State) -> tuple[Decimal, Decimal] | None:
 
 def margin_bound(state: State, figures: AccountFigures) -> Decimal:
     """What every live entry, and every fill that the figures may not show yet, is taken to bind of margin."""
-    unread = sum([abs(fill.quantity) * fill.price for fill in _unread(state, figures)], ZERO)
+    unread = sum([abs(fill.quantity) * fill.price for fill in unread_fills(state, figures)], ZERO)
     return state.settings.margin_fraction * (_live_entries(state) + unread)
 
 
@@ -192,41 +171,12 @@ def _foreign(state: State, side: Side) -> Decimal:
     return sum((order.remaining * paid_at_worst(order, price) for order, price in priced), ZERO)
 
 
-def _unread(state: State, figures: AccountFigures) -> Iterator[Fill]:
+def unread_fills(state: State, figures: AccountFigures) -> Iterator[Fill]:
     """Fills heard since shortly before the account's figures were asked for: these may not show them yet."""
     for fill in reversed(state.fills.values()):
         if figures.asked_at is not None and fill.tech < figures.asked_at - BEHIND:
             break
         yield fill
-
-
-def _start_of_day(at: datetime) -> datetime:
-    """Midnight at the exchange, in UTC."""
-    day = at.astimezone(EXCHANGE_ZONE).date()
-    return datetime.combine(day, time(), tzinfo=EXCHANGE_ZONE).astimezone(UTC)
-
-
-def _opened_since(state: State, con_id: int, sign: int, start: datetime) -> bool:
-    """Whether shares were bought (sign 1) or sold short (-1) since the day's start, or may be by now."""
-    entries = (order for order in state.live_in(con_id) if order.purpose is Purpose.ENTRY)
-    if any(order.side.sign == sign for order in entries):
-        return True
-    lately = heard_lately(state)
-    return any(one.con_id == con_id and one.quantity * sign > 0 and one.executed_at >= start for one in lately)
-
-
-def _day_trades_since(state: State, figures: AccountFigures, start: datetime) -> set[int]:
-    """Instruments in which a day trade is under way, or was made after the figures were asked for."""
-    closing = {order.con_id: order.side.sign for order in state.live_orders() if _is_closing(order)}
-    for fill in _unread(state, figures):
-        if fill.executed_at >= start:
-            closing.setdefault(fill.con_id, 1 if fill.quantity > 0 else -1)
-    return {con_id for con_id, sign in closing.items() if _opened_since(state, con_id, -sign, start)}
-
-
-def _is_closing(order: Order) -> bool:
-    """Whether an order is there to close: what rests is one only once it has begun to trade."""
-    return order.purpose is not Purpose.ENTRY and (not order.rests or order.told > 0 or order.reported > 0)
 
 
 ROWS = (
@@ -239,19 +189,6 @@ ROWS = (
         binds=ENTRIES,
         check=check_means_known,
         always=True,
-    ),
-    Limit(
-        name="day_trades",
-        does=Does.REFUSES,
-        unit="day trades",
-        text="What was opened today in a small margin account is not closed today once no day trade is left.",
-        test=f"{MEANS}test_without_a_day_trade_left_what_was_bought_today_is_kept",
-        settings=(
-            Setting("account_limits.day_trade_exits", "false"),
-            Setting("account_limits.kind", "auto", "restart"),
-        ),
-        binds=frozenset({Purpose.REDUCE}),
-        check=check_day_trades,
     ),
     Limit(
         name="exchange_rate",

@@ -6,7 +6,7 @@ from longwatch.domain.instruments import Instrument
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.portfolio import targets
 from longwatch.domain.portfolio.parts import equity_of
-from longwatch.domain.risk import caps, certificate, held_at, means, permits, pricing
+from longwatch.domain.risk import caps, certificate, day_trades, held_at, means, permits, pricing
 from longwatch.domain.risk.caps import with_exposure
 from longwatch.domain.risk.limits import CapRule, CheckRule, Limit
 from longwatch.domain.risk.proposal import Proposal, Refusal
@@ -17,6 +17,7 @@ LIMITS: tuple[Limit, ...] = (
     *permits.ROWS,
     *pricing.ROWS,
     *means.ROWS,
+    *day_trades.ROWS,
     *caps.ROWS,
     *targets.ROWS,
     *held_at.ROWS,

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side, to_lot, to_tick
-from longwatch.domain.order_life import modification
+from longwatch.domain.order_life import breaker, modification
 from longwatch.domain.order_life.breaker import is_held_back
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.order_life.identity import cancels, instrument_of
 from longwatch.domain.order_life.submission import asking, submitted, was_in_vain
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.risk import day_trades
 from longwatch.domain.risk.oca import has_traded, is_intact, others
+from longwatch.domain.risk.proposal import Refusal
 from longwatch.domain.risk.readiness import is_ready
 from longwatch.domain.risk.verbs import Action, forbidden_by
 from longwatch.domain.safeguards.pauses import ends_by_itself
@@ -111,7 +113,7 @@ def _adjusted(state: State, instrument: Instrument, event: m.Event) -> Decided:
         if order.cancel_asked or order.ending is not None:
             continue
         most = to_lot(abs(held), instrument.lot)
-        reason = _why_not_any_more(state, order, most, wanted, event)
+        reason = _why_not_any_more(state, order, most, wanted, event) or _why_not_today(state, order, instrument, event)
         if reason is None and wanted is not None:
             reason = yield from _changed(state, order, instrument, most, wanted, event)
         if reason is not None:
@@ -136,6 +138,47 @@ def _why_not_any_more(state: State, order: Order, held: Decimal, wanted: Level |
     if _rests(order) < held and not _is_open(state, order):
         return f"it is for {_rests(order)} shares, and {held} are held: the stop has to grow first"
     return None
+
+
+def _why_not_today(state: State, order: Order, instrument: Instrument, event: m.Event) -> str | None:
+    """That its fill would be a day trade and none is left; once it has begun to trade, that is made."""
+    if order.told or order.reported or ends_by_itself(state, order, event.tech):
+        return None
+    refusal = _day_trade(state, instrument, order.side, event.at, order)
+    return None if refusal is None else refusal.text
+
+
+def _day_trade(
+    state: State, instrument: Instrument, side: Side, at: datetime, order: Order | None = None
+) -> Refusal | None:
+    """Why a take-profit may not fill today; each that rests already, and is older, is taken to fill before it."""
+    profits = (one for one in state.live_orders() if one.purpose is Purpose.PROFIT)
+    older = (one for one in profits if order is None or one.intent < order.intent)
+    return day_trades.none_left(state, instrument, side, at, older)
+
+
+def _kept(state: State, instrument: Instrument, side: Side, event: m.Event) -> Generator[m.Fact | m.Effect, None, bool]:
+    """Whether it waits for another day, or for a day trade; a person is told once a session."""
+    refusal = _day_trade(state, instrument, side, event.at)
+    row = state.breakers.get((instrument.con_id, Purpose.PROFIT, breaker.NO_DAY_TRADE))
+    if refusal is None:
+        if row is not None:
+            yield breaker.lifted(row, "it is not closed on the day it was opened, or a day trade is left")
+        return False
+    until = next(one.close_at for one in state.sessions if one.is_open(event.at))
+    if row is None or row.until != until:
+        yield m.BreakerSet(
+            con_id=instrument.con_id,
+            symbol=instrument.symbol,
+            purpose=Purpose.PROFIT,
+            reason=breaker.NO_DAY_TRADE,
+            strikes=(),
+            trips=0,
+            until=until,
+        )
+        text = f"{refusal.text}: its take-profit waits, its stop does not"
+        yield m.RaiseAlert(key="profit_waits", text=text)
+    return True
 
 
 def _rests(order: Order) -> Decimal:
@@ -192,6 +235,8 @@ def _placed(state: State, instrument: Instrument, held: Decimal, price: Decimal,
     if any(forbidden_by(state, con_id, action, ready=ready) for action in (Action.STOP, Action.REDUCE)):
         return
     if not all(is_read_since(state, one, event) for one in others(state, stop)):
+        return
+    if (yield from _kept(state, instrument, side, event)):
         return
     intent = state.next_intent
     order = Order(
