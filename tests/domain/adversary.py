@@ -2,15 +2,16 @@
 
 Each slice is a world of its own under settings of its own, all from one seed. Targets lie on a limit, just beyond it or
 far away; fills come in parts, late or never told; links are lost, outcomes unknown, the process dies; strangers trade
-and order; a person modifies; in most worlds protective stops rest at the broker. `limit_judge` judges each order when
-it is intended and again when its bytes leave.
+and order; a person modifies; in most worlds protective stops rest at the broker, in some they leave with their entries
+and take-profits lie beside them. Some accounts are of cash alone, others have a floor of liquidity; what they have at
+the broker, `ledger` knows. `limit_judge` judges each order when it is intended and again when its bytes leave.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -21,15 +22,18 @@ from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.quotes import Quote
 from longwatch.domain.settings import StopRule, TradeSettings
-from tests.domain.limit_judge import UNIT, Account, Leaving, Tally, Ways, judge
-from tests.domain.play import ACTS, NAMES, AtBroker, Play, played
+from tests.domain.ledger import Ledger, Money
+from tests.domain.limit_judge import UNIT, Account, Leaving, Live, Means, Tally, Ways, judge
+from tests.domain.play import ACTS, NAMES, AtBroker, Play, pair_of, played
 from tests.domain.world import (
     ACCOUNT,
     CON_IDS,
     DAY,
     EQUITY,
+    MARGIN_ACCOUNT,
     PRICES,
     SETTINGS,
+    START,
     SYMBOLS,
     VOLUME,
     World,
@@ -42,6 +46,8 @@ from tests.domain.world import (
 
 D = Decimal
 ACTS_OF_A_SLICE = 250
+LAGS = (0, 0, 2, 5)
+"""Seconds by which a reading's figures may be older than its question."""
 AT_MOST_LIVE = 6
 """Live orders of an instrument at which strangers order nothing more: every way they may fill is tried."""
 
@@ -71,11 +77,19 @@ class Adversary(Play):
     is_flatten: bool = False
     known: set[str] = field(default_factory=set)
     over: set[int] = field(default_factory=set)
+    ledger: Ledger = field(default_factory=lambda: Ledger(Money(), D(0)))
+    is_cash: bool = False
+    lean: int = 1
+    shortable: dict[str, int | None] = field(default_factory=dict)
+    chance: Random = field(default_factory=Random)
+    figures_of: datetime = START
 
     def take(self, event: m.Event) -> Step:
         flatten = self.state.is_on(m.Verb.FLATTEN)
         self._hear(event)
         step = World.take(self, event)
+        if any(isinstance(fact, m.AccountValued) for fact in step.facts):
+            self.ledger.read(self.figures_of)
         self.steps.clear()
         self.is_flatten = flatten
         leaving: list[tuple[Order, Order | None, int]] = []
@@ -86,6 +100,10 @@ class Adversary(Play):
                     self.ordered.append((effect.order.intent, effect.order.con_id))
                     self._counted(effect.order)
                     leaving.append((effect.order, None, len(self.sent)))
+                    if effect.attached is not None:
+                        self.pairs[effect.order.intent] = effect.attached
+                        self.ordered.append((effect.attached.intent, effect.attached.con_id))
+                        leaving.append((effect.attached, None, len(self.sent)))
                 case m.ModifyOrder():
                     self.changes.append(effect.order)
                     self._counted(effect.order)
@@ -121,8 +139,85 @@ class Adversary(Play):
                 pass
 
     def quotes(self, age_seconds: float = 1.0) -> tuple[Quote, ...]:
+        size, known = D(self.size), {symbol: n if n is None else D(n) for symbol, n in self.shortable.items()}
         return tuple(
-            replace(one, bid_size=D(self.size), ask_size=D(self.size)) for one in World.quotes(self, age_seconds)
+            replace(one, bid_size=size, ask_size=size, shortable=known.get(one.symbol))
+            for one in World.quotes(self, age_seconds)
+        )
+
+    # ── the account's money ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def fill_price(self, order: Order) -> Decimal:
+        """The market's, but at a limit's own for a sale, and never dearer than what the order counts at."""
+        if order.limit_price and order.side is Side.SELL:
+            return order.limit_price
+        return min(self.prices[order.symbol], _counted(order))
+
+    def filled(self, one: AtBroker, row: m.ExecutionSeen) -> None:
+        self.told.append(row)
+        charge = self._charge(one.filled) - self._charge(one.filled - row.quantity)
+        self.ledger.trade(self.now, row.con_id, row.quantity * row.side.sign, row.price, charge)
+
+    def _charge(self, shares: Decimal) -> Decimal:
+        """The commission of an order once it has filled so many shares."""
+        return max(self.settings.commission_per_share * shares, self.settings.commission_minimum) if shares else D(0)
+
+    def traded(self, con_id: int, signed: Decimal, *, told: bool) -> None:
+        """Somebody else has traded in the account."""
+        self.positions[con_id] = self.positions.get(con_id, D(0)) + signed
+        price, charge = PRICES[SYMBOLS[con_id]], self._charge(abs(signed))
+        self.ledger.trade(self.now, con_id, signed, price, charge, told=told)
+        if told:
+            self.made += 1
+            side = Side.BUY if signed > 0 else Side.SELL
+            self.stranger(SYMBOLS[con_id], int(abs(signed)), f"f{self.made:06x}.01", side)
+        else:
+            self.untold[con_id] = self.untold.get(con_id, D(0)) + signed
+
+    def snapshot(self, **fields: Any) -> Step:
+        """With the account's figures, which may be some seconds behind what has happened; but never go back."""
+        self.figures_of = max(self.figures_of, self.now - timedelta(seconds=self.chance.choice(LAGS)))
+        money = self.ledger.as_of(self.figures_of)
+        self.figures = replace(
+            MARGIN_ACCOUNT,
+            trading_type="STKCASH" if self.is_cash else "STKMRGN",
+            settled_cash=money.settled,
+            excess_liquidity=EQUITY - money.bound,
+        )
+        self.cash = money.cash
+        return World.snapshot(self, **fields)
+
+    def means(self, con_id: int, newest: int | None) -> Means:
+        """What the account has the means for, with our orders up to the intent `newest`."""
+        limits, known = self.in_force, self.ledger.knowable()
+        live = [
+            self._live(order, terms, filled)
+            for order, terms, filled in self.live_now()
+            if newest is None or order.intent <= newest
+        ]
+        for one in self.strangers.values():
+            left, price = one.remaining, int(self.told_prices[SYMBOLS[one.con_id]] * UNIT)
+            live.append(Live(sign=one.side.sign, left=left, price=price, whole=left, filled=0, is_entry=True))
+        spendable = known.cash if limits.spend_unsettled else known.settled
+        return Means(
+            money=int(spendable * UNIT) if self.is_cash else None,
+            liquidity=None if self.is_cash else int((EQUITY - known.bound - limits.min_excess_liquidity) * UNIT),
+            fraction=limits.margin_fraction,
+            shortable=(self.shortable.get(SYMBOLS[con_id]) or 0) if limits.check_shortable else None,
+            per_share=int(limits.commission_per_share * UNIT),
+            minimum=int(limits.commission_minimum * UNIT),
+            live=tuple(live),
+        )
+
+    def _live(self, order: Order, terms: list[Order], filled: Decimal) -> Live:
+        dearest = max(terms, key=lambda one: (one.quantity - filled) * _counted(one))
+        return Live(
+            sign=order.side.sign,
+            left=max(int(one.quantity - filled) for one in terms),
+            price=int(_counted(dearest) * UNIT),
+            whole=int(max(one.quantity for one in terms)),
+            filled=int(filled),
+            is_entry=order.purpose is Purpose.ENTRY,
         )
 
     # ── what leaves ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,12 +239,19 @@ class Adversary(Play):
             limit=order.limit_price if nearer else None,
             is_entry=order.purpose is Purpose.ENTRY,
             is_stop=order.purpose is Purpose.STOP,
+            is_profit=order.purpose is Purpose.PROFIT,
             is_change=former is not None,
+            entry=self._entry_of(order) if former is None else None,
         )
         # An exit decided on after an entry is bound by no limit on exposure: the entry meets it at the write.
         newest = None if at_the_write or former is not None else order.intent
-        account = self.account(newest, count, order.oca_group if order.purpose is Purpose.REDUCE else "")
+        account = self.account(order.con_id, newest, count, order.oca_group if order.purpose is Purpose.REDUCE else "")
         judge(leaving, account, self.in_force, self.tally, at_the_write=at_the_write)
+
+    def _entry_of(self, stop: Order) -> int | None:
+        """Shares of the entry that a stop leaves with."""
+        entry = next((one for one in self.queue if one.intent == stop.attached_to), None)
+        return None if entry is None else int(entry.quantity)
 
     def _grows(self, order: Order, former: Order) -> tuple[bool, bool]:
         """Whether new terms are larger or dearer, and whether they are larger or nearer to the market."""
@@ -162,12 +264,13 @@ class Adversary(Play):
         asked = order.limit_price or max(order.stop_price or D(0), order.decision_price)
         return int(max(self.told_prices[order.symbol], asked) * UNIT)
 
-    def account(self, newest: int | None, count: int, joined: str) -> Account:
+    def account(self, con_id: int, newest: int | None, count: int, joined: str) -> Account:
         """The account as it is at the broker, but for what other people did and nobody has told.
 
         With our orders up to the intent `newest`, the last of the first `count` sent; but for the stop whose group an
-        exit has `joined`: that is judged on its own.
+        exit has `joined`: that is judged on its own. `con_id` is the instrument of the order that leaves.
         """
+        self.orphan()
         con_ids = list(SYMBOLS)
         ours: dict[int, list[Ways]] = {con_id: [] for con_id in con_ids}
         together: dict[tuple[int, str], set[tuple[int, int]]] = {}
@@ -176,19 +279,22 @@ class Adversary(Play):
                 continue
             if joined and order.oca_group == joined and order.purpose is Purpose.STOP:
                 continue
-            ways = {self._way(one, filled) for one in terms if one.quantity > filled and not self.is_spent(one)}
-            # What one of a group fills the broker takes from the others.
-            group = (order.con_id, order.oca_group or f"of {order.intent} alone")
+            if self.is_waiting(order):
+                ways, group = self._ways_of_waiting(order), (order.con_id, f"of {order.attached_to} alone")
+            else:
+                ways = {self._way(one, filled) for one in terms if one.quantity > filled and not self.is_spent(one)}
+                # What one of a group fills the broker takes from the others.
+                group = (order.con_id, order.oca_group or f"of {order.intent} alone")
             together[group] = together.get(group, set()) | ways
-        for (con_id, _), ways in together.items():
-            ours[con_id].append(tuple(sorted(ways)))
+        for (one_of, _), ways in together.items():
+            ours[one_of].append(tuple(sorted(ways)))
         others: dict[int, list[Ways]] = {con_id: [] for con_id in con_ids}
         for one in self.strangers.values():
             price = int(self.told_prices[SYMBOLS[one.con_id]] * UNIT)
             others[one.con_id].append(((one.side.sign * one.remaining, price),))
         traded = dict.fromkeys(con_ids, 0)
-        for intent, con_id in self.ordered:
-            traded[con_id] += self._traded(intent)
+        for intent, ordered in self.ordered:
+            traded[ordered] += self._traded(intent)
         equity = EQUITY if self.in_force.max_capital_value is None else min(EQUITY, self.in_force.max_capital_value)
         return Account(
             unheard={one: self._unheard_of_stops(one) for one in con_ids},
@@ -205,7 +311,25 @@ class Adversary(Play):
             sent=self.sent[max(count - 100, 0) : count],
             now=self.now,
             is_flatten=self.is_flatten,
+            means=self.means(con_id, newest),
         )
+
+    def is_waiting(self, order: Order) -> bool:
+        """Whether the broker keeps a stop from the market for the entry it left with, or will once it has both."""
+        if order.attached_to is None:
+            return False
+        entry = self.book.get(order.attached_to)
+        return entry is None or not entry.ended
+
+    def _ways_of_waiting(self, stop: Order) -> set[tuple[int, int]]:
+        """A stop that waits may sell what its entry has filled, should that end now, and later what that fills yet."""
+        entry = self.book.get(stop.attached_to or 0)
+        bought = int(min(stop.quantity, entry.filled)) if entry is not None else 0
+        return {(stop.side.sign * bought, self._paid(stop))} if bought else set()
+
+    def orphan(self) -> None:
+        if self.settings.attached_stops:
+            Play.orphan(self)
 
     def is_spent(self, order: Order) -> bool:
         """Whether an order of its OCA group has filled: the broker lets no other in it fill."""
@@ -221,8 +345,10 @@ class Adversary(Play):
                 yield one.order, [one.order, *asked], one.filled
         for order in self.queue:
             # One that is over by now, proven absent as it waited, is withheld when its turn comes.
-            if self.state.orders[order.intent].is_live:
-                yield order, [order], D(0)
+            stop = self.pairs.get(order.intent)
+            for one in (order,) if stop is None else (order, stop):
+                if self.state.orders[one.intent].is_live:
+                    yield one, [one], D(0)
 
     def _way(self, order: Order, filled: Decimal) -> tuple[int, int]:
         return order.side.sign * int(order.quantity - filled), self._paid(order)
@@ -292,13 +418,47 @@ class Adversary(Play):
 def slice_of(seed: str, tally: Tally) -> None:
     """One world, one set of limits, a few hundred acts. Raises AssertionError at the first order beyond a limit."""
     random = Random(seed)
-    play = Adversary(settings=_settings(random), random=random, tally=tally)
+    play = _world(_settings(random), Random(f"{seed}|account"))
+    play.random, play.tally = random, tally
     played((), play)
     names, weights = zip(*((act, weight) for act, weight in OFTEN.items()), strict=True)
     for act in random.choices(names, weights, k=ACTS_OF_A_SLICE):
         play.wait(random.choice((1, 2, 5, 20)))
         act(play, random.randrange(5_000))
         tally.acts += 1
+
+
+def _world(limits: TradeSettings, chance: Random) -> Adversary:
+    """An account of some kind: one that lends as much as anybody asks, one with a floor, or one of cash alone."""
+    kind = chance.choice(("any", "cash", "cash", "margin", "margin"))
+    if kind == "any":
+        return Adversary(settings=limits, chance=chance, ledger=Ledger(Money(EQUITY, EQUITY), limits.margin_fraction))
+    stop = limits.stop and replace(limits.stop, profit_fraction=chance.choice((None, D("0.01"), D("0.04"))))
+    limits = replace(
+        limits,
+        stop=stop,
+        attached_stops=chance.random() < 0.5,
+        allow_short=limits.allow_short or chance.random() < 0.3,
+        check_shortable=True,
+        spend_unsettled=chance.random() < 0.3,
+        commission_per_share=D(chance.choice(("0", "0.005", "0.05"))),
+        commission_minimum=D(chance.choice((0, 1, 20))),
+        min_excess_liquidity=D(chance.choice((0, 80_000, 90_000, 96_000))),
+        margin_fraction=D(chance.choice(("0.25", "0.5", "1"))),
+    )
+    settled = D(chance.choice((2_000, 8_000, 15_000, 40_000)))
+    money = Money(settled, settled + chance.choice((0, 20_000)))
+    world = Adversary(settings=limits, chance=chance, ledger=Ledger(money, limits.margin_fraction))
+    world.is_cash = kind == "cash"
+    world.lean = -1 if limits.allow_short and not world.is_cash and chance.random() < 0.6 else 1
+    _borrowed(world)
+    return world
+
+
+def _borrowed(play: Adversary) -> None:
+    """How many shares can be borrowed is another number, or nobody knows."""
+    if play.settings.check_shortable:
+        play.shortable = {symbol: play.chance.choice((None, 0, 30, 100, 600)) for symbol in NAMES}
 
 
 def _settings(random: Random) -> TradeSettings:
@@ -345,7 +505,7 @@ def _target(play: Adversary, symbol: str) -> str:
         (D(0), random.choice(edges), random.choice(edges), D(5), D(random.random()).quantize(D("0.001")))
     )
     weight *= random.choice((D(1), D("1.001"), D("0.999"), D("1.05"), D("0.5")))
-    return str((weight * random.choice((1, 1, 1, 1, -1))).quantize(D("0.000001")))
+    return str((play.lean * weight * random.choice((1, 1, 1, 1, -1))).quantize(D("0.000001")))
 
 
 def _rebalance(play: Adversary, number: int) -> None:
@@ -363,8 +523,8 @@ def _trade(play: Adversary, number: int) -> None:
     for one in [one for one in play.book.values() if not one.ended]:
         if play.random.random() < 0.9 and not one.ended:
             _of_play("acknowledge")(play, list_live(play).index(one))
-        if play.random.random() < 0.75 and not one.ended:
-            _of_play("fill")(play, _numbered(play, one))
+        if play.random.random() < 0.75:
+            _fill(play, one)
 
 
 def list_live(play: Adversary) -> list[AtBroker]:
@@ -372,27 +532,30 @@ def list_live(play: Adversary) -> list[AtBroker]:
     return [one for one in play.book.values() if not one.ended]
 
 
-def _numbered(play: Adversary, one: AtBroker) -> int:
-    """A number by which `Play.pick` picks this order, else at random."""
-    live = list_live(play)
-    return live.index(one) + len(live) * play.random.randrange(60)
+def _fill(play: Adversary, one: AtBroker) -> None:
+    """An order fills, in part or whole, if it may trade."""
+    if one.ended or play.waits(one):
+        return
+    live = [other for other in list_live(play) if not play.waits(other)]
+    _of_play("fill")(play, live.index(one) + len(live) * play.random.randrange(60))
 
 
 def _write(play: Adversary, number: int) -> None:
     """The next order's turn: judged once more if the gate lets it pass; handed, and at times lost on the way."""
     if not play.queue:
         return
-    order = play.queue[0]
-    reason = gate(play.state, order.intent, play.now)
-    if reason is None:
+    orders = [play.queue[0], *filter(None, [play.pairs.get(play.queue[0].intent)])]
+    reason = next(filter(None, (gate(play.state, order.intent, play.now) for order in orders)), None)
+    for order in orders if reason is None else ():
         play.judged(order, None, at_the_write=True)
-    play.queue.pop(0)
-    if reason is not None:
-        play.hear(m.OrderWithheld, intent=order.intent, reason=reason)
-        return
-    play.handed(order.intent)
-    if number % 50:
-        play.book[order.intent] = AtBroker(order, ended="Cancelled" if play.is_spent(order) else "")
+    pair_of(play, play.queue.pop(0))
+    for order in orders:
+        if reason is not None:
+            play.hear(m.OrderWithheld, intent=order.intent, reason=reason)
+            continue
+        play.handed(order.intent)
+        if number % 50:
+            play.book[order.intent] = AtBroker(order, ended="Cancelled" if play.is_spent(order) else "")
 
 
 def _change(play: Adversary, number: int) -> None:
@@ -429,15 +592,8 @@ def _modify(play: Adversary, number: int) -> None:
 
 def _stranger(play: Adversary, number: int) -> None:
     """Somebody else's trade of up to 300 shares, its execution heard or not."""
-    symbol, side = NAMES[number % 3], (Side.BUY, Side.SELL)[number % 2]
-    con_id, quantity = CON_IDS[symbol], 1 + number % 300
-    signed = quantity * side.sign
-    play.positions[con_id] = play.positions.get(con_id, D(0)) + signed
-    if number % 3:
-        play.made += 1
-        play.stranger(symbol, quantity, f"f{play.made:06x}.01", side)
-    else:
-        play.untold[con_id] = play.untold.get(con_id, D(0)) + signed
+    signed = D(1 + number % 300) * (Side.BUY, Side.SELL)[number % 2].sign
+    play.traded(CON_IDS[NAMES[number % 3]], signed, told=bool(number % 3))
 
 
 def _strangers_order(play: Adversary, number: int) -> None:
@@ -452,13 +608,7 @@ def _strangers_order(play: Adversary, number: int) -> None:
         return
     part = max(1, one.remaining // (1 + number % 3))
     if number % 5:
-        signed = part * one.side.sign
-        play.positions[one.con_id] = play.positions.get(one.con_id, D(0)) + signed
-        if number % 2:
-            play.made += 1
-            play.stranger(SYMBOLS[one.con_id], part, f"e{play.made:06x}.01", one.side)
-        else:
-            play.untold[one.con_id] = play.untold.get(one.con_id, D(0)) + signed
+        play.traded(one.con_id, D(part * one.side.sign), told=bool(number % 2))
         one.remaining -= part
     else:
         one.remaining = 0
@@ -473,10 +623,20 @@ def _bust(play: Adversary, number: int) -> None:
     if not play.told:
         return
     gone = play.told[number % len(play.told)]
+    signed, untold = gone.quantity * gone.side.sign, number % 2 == 0 and gone.exec_id in play.known
+    play.ledger.take_back(play.now, gone.con_id, signed, gone.price, told=not untold)
     ACTS["bust"](play, number)
-    if number % 2 == 0 and gone.exec_id in play.known:
-        change = -gone.quantity * gone.side.sign
-        play.untold[gone.con_id] = play.untold.get(gone.con_id, D(0)) + change
+    if untold:
+        play.untold[gone.con_id] = play.untold.get(gone.con_id, D(0)) - signed
+
+
+def _correct(play: Adversary, number: int) -> None:
+    """An execution of ours is told at another price, dearer by one: a purchase has cost more, a sale brought more."""
+    if play.told:
+        row = play.told[number % len(play.told)]
+        signed = row.quantity * row.side.sign
+        play.ledger.change(play.now, Money(min(-signed, D(0)), -signed))
+    ACTS["correct"](play, number)
 
 
 def _market(play: Adversary, number: int) -> None:
@@ -490,6 +650,13 @@ def _market(play: Adversary, number: int) -> None:
         price = play.told_prices[symbol] * (1 + random.choice((1, -1)) * edge * random.choice((D(1), D(1), D("1.05"))))
     play.prices[symbol] = min(max(price, PRICES[symbol] / 2), PRICES[symbol] * 2).quantize(D("0.01"))
     play.size = random.choice((40, 100, 400, 1_000))
+    _borrowed(play)
+
+
+def _settle(play: Adversary, number: int) -> None:
+    """What was sold settles, or money is paid in; the next reading shows it."""
+    if play.is_cash:
+        play.ledger.settle(play.now, D(play.chance.choice((2_000, 8_000, 15_000, 40_000))))
 
 
 def _edge(play: Adversary, number: int) -> None:
@@ -535,10 +702,11 @@ def _calm(play: Adversary, number: int) -> None:
 def _clear(play: Adversary, number: int) -> None:
     """Every live order is cancelled or filled, and told: room for the next."""
     for one in list_live(play):
-        if play.random.random() < 0.5 and not one.ended:
-            _of_play("fill")(play, _numbered(play, one))
+        if play.random.random() < 0.5:
+            _fill(play, one)
         if not one.ended:
             one.ended = "Cancelled"
+            play.orphan()
             play.take(order_status(one.order, play.now, "Cancelled", one.filled))
     play.rows()
     play.snapshot()
@@ -548,6 +716,11 @@ def _clear(play: Adversary, number: int) -> None:
 def _command(play: Adversary, number: int) -> None:
     name = ("halt", "pause", "flatten", "cancel")[number % 4]
     play.hear(m.ControlRequested, command=name, argument="all", by="uid 1000")
+
+
+def _counted(order: Order) -> Decimal:
+    """The most that a share is taken to cost: the limit, else the stop or the market it was decided at."""
+    return order.limit_price or max(order.stop_price or D(0), order.decision_price)
 
 
 def _of_play(name: str) -> Callable[[Play, int], None]:
@@ -563,7 +736,8 @@ OFTEN: dict[Callable[[Any, int], None], float] = {
     _modify: 7,
     _of_play("acknowledge"): 4,
     _of_play("fill"): 8,
-    _of_play("correct"): 0.5,
+    _correct: 0.5,
+    _settle: 2,
     _bust: 0.5,
     _of_play("cancel"): 4,
     _of_play("kill"): 1,

@@ -19,7 +19,18 @@ UNIT = 10_000
 """Of prices, in a unit of the currency."""
 NEAR = Decimal("0.99")
 MOST_WAYS = 100_000
-WHEN_DECIDED = frozenset({"order_rate", "price_band", "max_volume_fraction", "max_displayed_fraction"})
+WHEN_DECIDED = frozenset(
+    {
+        "order_rate",
+        "price_band",
+        "max_volume_fraction",
+        "max_displayed_fraction",
+        "settled_cash",
+        "excess_liquidity",
+        "shortable",
+        "cash_short",
+    }
+)
 """Asked when an order is decided on, and not again when its bytes leave."""
 
 Ways = tuple[tuple[int, int], ...]
@@ -39,7 +50,43 @@ class Leaving:
     limit: Decimal | None
     is_entry: bool
     is_stop: bool
+    is_profit: bool
     is_change: bool
+    entry: int | None = None
+    """Shares of the entry that a stop leaves with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """An order that may still fill, ours or not: shares left, what each costs at most, the whole and what has filled.
+
+    Of two terms that may both be in force the dearer.
+    """
+
+    sign: int
+    left: int
+    price: int
+    whole: int
+    filled: int
+    is_entry: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What the broker lets the account do, but for what nobody told: money in `UNIT`s, None where it does not bind.
+
+    `money` is what a cash account may spend, `liquidity` what a margin account has above its floor; `fraction` of its
+    price each share bought or sold short binds. `shortable` shares of the instrument can be borrowed. A commission is
+    `per_share`, and `minimum` at least, an order.
+    """
+
+    money: int | None
+    liquidity: int | None
+    fraction: Decimal
+    shortable: int | None
+    per_share: int
+    minimum: int
+    live: tuple[Live, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +111,7 @@ class Account:
     sent: Iterable[datetime]
     now: datetime
     is_flatten: bool
+    means: Means
 
 
 @dataclass(slots=True)
@@ -103,8 +151,10 @@ def judge(
 
 def measures(leaving: Leaving, account: Account, limits: TradeSettings) -> Iterator[tuple[str, Decimal, Decimal]]:
     """Each limit that binds: its name, what would be reached at worst, and the limit."""
-    if leaving.is_stop:
-        yield "reversal of stops", *_reversal(leaving, account)
+    if leaving.is_stop or leaving.is_profit:
+        yield f"reversal of {'stops' if leaving.is_stop else 'take-profits'}", *_reversal(leaving, account)
+        if leaving.entry is not None:
+            yield "stop of its entry", Decimal(leaving.quantity), Decimal(leaving.entry)
         return
     minute = [at for at in account.sent if account.now - at < timedelta(minutes=1)]
     yield "order_rate", Decimal(len(minute)), Decimal(limits.max_orders_per_minute)
@@ -116,6 +166,8 @@ def measures(leaving: Leaving, account: Account, limits: TradeSettings) -> Itera
     if leaving.limit is not None and not account.is_flatten:
         price = Decimal(account.price[leaving.con_id]) / UNIT
         yield "price_band", abs(leaving.limit / price - 1), limits.price_band_fraction
+    if leaving.sign < 0 and account.means.money is not None:
+        yield "cash_short", *_reversal(leaving, account)
     if leaving.is_entry:
         yield from _of_entries(leaving, account, limits)
     else:
@@ -127,7 +179,8 @@ def _reversal(leaving: Leaving, account: Account) -> tuple[Decimal, Decimal]:
     sold = _furthest(account.ours[leaving.con_id], leaving.sign)
     there = account.held[leaving.con_id]
     # What we have bought is protected until it is clear that a reading without it is right.
-    shares = (there, account.bought[leaving.con_id]) if leaving.is_stop else (there,)
+    rests = leaving.is_stop or leaving.is_profit
+    shares = (there, account.bought[leaving.con_id]) if rests else (there,)
     most = max(0, *(-leaving.sign * one for one in shares))
     # An exit that enters the group of a stop relies on the broker for what that has filled and nobody was told of.
     return Decimal(sold), Decimal(most + account.unheard[leaving.con_id])
@@ -157,6 +210,27 @@ def _of_entries(leaving: Leaving, account: Account, limits: TradeSettings) -> It
         yield "max_displayed_fraction", Decimal(taken), limits.max_displayed_fraction * account.displayed[con_id]
     if not limits.allow_short and leaving.sign < 0:
         yield "long_only", Decimal(1), Decimal(0)
+    yield from _of_means(leaving, account, account.means)
+
+
+def _of_means(leaving: Leaving, account: Account, means: Means) -> Iterator[tuple[str, Decimal, Decimal]]:
+    """What the account has the means for: each purchase paid, or each entry's margin bound, should all of them fill."""
+    if leaving.sign < 0 and means.shortable is not None:
+        short = _furthest(account.ours[leaving.con_id], -1) - max(account.held[leaving.con_id], 0)
+        yield "shortable", Decimal(max(short, 0)), Decimal(means.shortable)
+    if means.money is not None and leaving.sign > 0:
+        cost = sum(one.left * one.price + _charge(means, one.whole) for one in means.live if one.sign > 0)
+        cost += sum(_charge(means, one.whole) for one in means.live if one.sign < 0)
+        charged = sum(_charge(means, one.filled) for one in means.live)
+        yield "settled_cash", Decimal(cost - charged) / UNIT, Decimal(means.money) / UNIT
+    if means.liquidity is not None:
+        bound = means.fraction * sum(one.left * one.price for one in means.live if one.is_entry)
+        yield "excess_liquidity", bound / UNIT, Decimal(means.liquidity) / UNIT
+
+
+def _charge(means: Means, shares: int) -> int:
+    """The commission of an order once it has filled so many shares."""
+    return max(means.per_share * shares, means.minimum) if shares else 0
 
 
 def _furthest(orders: Iterable[Ways], sign: int) -> int:

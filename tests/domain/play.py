@@ -118,6 +118,14 @@ class Play(World):
         self.open_orders = {perm_id(i) for i, one in self.book.items() if not one.ended}
         self.completed = {perm_id(i) for i, one in self.book.items() if one.ended}
 
+    def fill_price(self, order: Order) -> Decimal:
+        """What a share of an order is paid at the exchange now."""
+        return self.prices[order.symbol]
+
+    def filled(self, one: AtBroker, row: m.ExecutionSeen) -> None:
+        """The broker has booked an execution, whoever is told of it."""
+        self.told.append(row)
+
     def pick(self, number: int, *, trades: bool = False) -> AtBroker | None:
         live = [one for one in self.book.values() if not one.ended and not (trades and self.waits(one))]
         return live[number % len(live)] if live else None
@@ -208,8 +216,8 @@ def _fill(play: Play, number: int) -> None:
     name = f"{play.made:04x}.01"
     play.made += 1
     play.executions.append(name)
-    row = execution(one.order, play.now, name, int(quantity), str(play.prices[one.order.symbol]))
-    play.told.append(row)
+    row = execution(one.order, play.now, name, int(quantity), str(play.fill_price(one.order)))
+    play.filled(one, row)
     if not one.remaining:
         one.ended = "Filled"
     play.orphan()
