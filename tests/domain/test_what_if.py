@@ -81,6 +81,19 @@ def test_too_much_margin_refuses_the_order_with_its_figures(
     assert world.state.what_ifs == {} and not world.state.live
 
 
+def test_entries_that_wait_for_an_answer_count_in_the_order_rate() -> None:
+    """They leave as soon as the broker has answered: of three asked at once, a minute that allows two has two."""
+    world = World.ready(replace(ASKS, max_orders_per_minute=2))
+    world.targets(AAA="0.1", BBB="0.1", CCC="0.1")
+    step = world.rebalance()
+    first, second = of_kind(step.effects, m.RequestWhatIf)
+    assert refused(step) == [("order_rate", "2", "2")]
+    assert [sent(answer(world, one)) for one in (first, second)] == [[first.order.intent], [second.order.intent]]
+    world.wait(61)
+    third = of_kind(world.rebalance().effects, m.RequestWhatIf)
+    assert [one.order.symbol for one in third] == ["CCC"]
+
+
 def test_exactly_enough_is_enough() -> None:
     """Equal to equity and to the floor is let through."""
     world, asked = asking(replace(ASKS, min_excess_liquidity=D(5_000)))

@@ -75,8 +75,11 @@ def check_order_rate(state: State, proposal: Proposal) -> Refusal | None:
 
 
 def sent_lately(state: State, tech: datetime) -> int:
-    """Orders and modifications sent within the minute up to `tech`; protective stops are left out."""
-    return sum(1 for sent_at in state.sends if sent_at > tech - MINUTE)
+    """Orders and modifications sent within the minute up to `tech`; protective stops are left out.
+
+    Entries whose margin is being asked for count already: they leave as soon as the broker has answered.
+    """
+    return sum(1 for sent_at in state.sends if sent_at > tech - MINUTE) + len(state.what_ifs)
 
 
 def check_duplicate(state: State, proposal: Proposal) -> Refusal | None:
