@@ -1,7 +1,11 @@
-"""The latest changes of our holdings in order, so that one can be taken back or corrected; kept by the state's fold."""
+"""The latest changes of our holdings, and of strategies' parts of them, in order; kept by the state's fold.
+
+So one of them can be taken back or corrected: it is recounted what all that came after it comes to.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,18 +18,31 @@ KEPT = timedelta(days=8)
 """Of technical time: a gateway tells the executions of a week, so nothing older is corrected but by a person."""
 AT_ONCE = 64
 """So many changes apart the old ones are looked for: each change costs the same, however many are kept."""
+ZERO = Decimal(0)
+BILLIONTH = Decimal("1E-9")
+
+Moves = tuple[tuple[str, Decimal], ...]
+"""Signed shares that come to each strategy's part."""
+Parts = tuple[tuple[str, Holding], ...]
+"""Each strategy's part of a holding."""
 
 
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booked:
-    """`signed` shares at `price` came to the holding that was `before`, by the execution `exec_id` ("" by no one's)."""
+    """`signed` shares at `price` came to the holding that was `before`, by the execution `exec_id` ("" by no one's).
+
+    `moves` are those of them that came to strategies' parts, which were `parts` before; None: they came off the parts
+    there were, by their size.
+    """
 
     exec_id: str
     signed: Decimal
     price: Decimal
     tech: datetime | None
     before: Holding
+    moves: Moves | None = ()
+    parts: Parts = ()
 
 
 def booked(
@@ -36,9 +53,13 @@ def booked(
     signed: Decimal,
     price: Decimal,
     tech: datetime | None,
+    moves: Moves | None = (),
+    parts: Parts = (),
 ) -> Holding:
     """The holding after one more change, noted as `number`, which no other ever was; `tech` None: it is not known."""
-    course[number] = Booked(exec_id=exec_id, signed=signed, price=price, tech=tech, before=holding)
+    course[number] = Booked(
+        exec_id=exec_id, signed=signed, price=price, tech=tech, before=holding, moves=moves, parts=parts
+    )
     if tech is not None and number % AT_ONCE == 0:
         for past in _past(course, tech):
             del course[past]
@@ -46,21 +67,35 @@ def booked(
 
 
 def revised(
-    course: dict[int, Booked], con_id: int, exec_id: str, successor: str, signed: Decimal, price: Decimal
+    course: dict[int, Booked],
+    con_id: int,
+    exec_id: str,
+    successor: str,
+    signed: Decimal,
+    price: Decimal,
+    moves: Moves | None = (),
 ) -> Holding | None:
     """The holding had `successor` come instead of `exec_id`, in its place among the others; with no shares, neither.
 
-    None where what was booked by `exec_id` is not kept any more.
+    What came off the parts since comes off them as they were by then. None where what was booked by `exec_id` is not
+    kept any more.
     """
     since = _since(course, con_id, exec_id)
     if not since:
         return None
-    course[since[0]] = changed(course[since[0]], exec_id=successor, signed=signed, price=price)
+    course[since[0]] = changed(course[since[0]], exec_id=successor, signed=signed, price=price, moves=moves)
     return _recounted(course, since)
 
 
 def inserted(
-    course: dict[int, Booked], number: int, after: str, con_id: int, exec_id: str, signed: Decimal, price: Decimal
+    course: dict[int, Booked],
+    number: int,
+    after: str,
+    con_id: int,
+    exec_id: str,
+    signed: Decimal,
+    price: Decimal,
+    moves: Moves | None = (),
 ) -> Holding | None:
     """The holding had `exec_id`, noted as `number`, come right after the execution `after`; None as for `revised`."""
     since = _since(course, con_id, after)
@@ -68,7 +103,7 @@ def inserted(
         return None
     former = course[since[0]]
     later = {one: course.pop(one) for one in reversed(list(takewhile(lambda one: one != since[0], reversed(course))))}
-    course[number] = changed(former, exec_id=exec_id, signed=signed, price=price)
+    course[number] = changed(former, exec_id=exec_id, signed=signed, price=price, moves=moves)
     course.update(later)
     return _recounted(course, [since[0], number, *since[1:]])
 
@@ -86,11 +121,37 @@ def _since(course: dict[int, Booked], con_id: int, exec_id: str) -> list[int]:
 
 
 def _recounted(course: dict[int, Booked], since: list[int]) -> Holding:
-    holding = course[since[0]].before
+    holding, parts = course[since[0]].before, course[since[0]].parts
     for number in since:
-        one = course[number] = changed(course[number], before=holding)
+        one = course[number] = changed(course[number], before=holding, parts=parts)
         holding = after_fill(holding, one.signed, one.price) if one.signed else holding
+        parts = _parts_after(one)
     return holding
+
+
+def parts_of(course: dict[int, Booked], con_id: int) -> Parts:
+    """Each strategy's part after the last change of a holding. Raises StopIteration where none is kept."""
+    return _parts_after(next(one for one in map(course.__getitem__, reversed(course)) if one.before.con_id == con_id))
+
+
+def _parts_after(one: Booked) -> Parts:
+    parts = dict(one.parts)
+    for strategy, signed in one.moves if one.moves is not None else by_size(one.parts, one.signed, -1):
+        if signed:
+            part = parts.get(strategy) or Holding(con_id=one.before.con_id, symbol=one.before.symbol)
+            parts[strategy] = after_fill(part, signed, one.price)
+    return tuple(parts.items())
+
+
+def by_size(parts: Iterable[tuple[str, Holding]], shares: Decimal, side: int) -> Iterator[tuple[str, Decimal]]:
+    """Shares among the parts there are, by their size, to a billionth: only those on the `side` (1, -1) of the shares.
+
+    To none, where none is.
+    """
+    held = {name: part.quantity for name, part in parts if part.quantity * shares * side > 0}
+    whole = sum(held.values(), ZERO)
+    for name, quantity in held.items():
+        yield name, (shares * quantity / whole).quantize(BILLIONTH)
 
 
 def _past(course: dict[int, Booked], tech: datetime) -> list[int]:
@@ -134,7 +195,17 @@ def split(course: dict[int, Booked], con_id: int, new: int, old: int, held: Deci
         if not is_whole:
             del course[number]
             continue
-        quantity, cost = one.before.quantity * new / old, one.before.average_cost * old / new
-        before = changed(one.before, quantity=quantity, average_cost=cost)
-        course[number] = changed(one, signed=one.signed * new / old, price=one.price * old / new, before=before)
+        course[number] = changed(
+            one,
+            signed=one.signed * new / old,
+            price=one.price * old / new,
+            before=after_split(one.before, new, old),
+            moves=one.moves and tuple((name, signed * new / old) for name, signed in one.moves),
+            parts=tuple((name, after_split(part, new, old)) for name, part in one.parts),
+        )
     return is_whole
+
+
+def after_split(holding: Holding, new: int, old: int) -> Holding:
+    """The same shares after a split, `new` for `old`."""
+    return changed(holding, quantity=holding.quantity * new / old, average_cost=holding.average_cost * old / new)

@@ -20,7 +20,7 @@ from longwatch.domain.course import Booked
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.levels import Level
 from longwatch.domain.orders import TERMINAL, Evidence, Order, OrderState, Purpose
-from longwatch.domain.positions import Holding, after_fill
+from longwatch.domain.positions import Holding
 from longwatch.domain.sessions import Session
 from longwatch.domain.settings import TradeSettings
 from longwatch.domain.working import AtWork, at_work, comes_to_the_same
@@ -71,8 +71,8 @@ class State:
     finished job -> when that run ceases to be valid; kept for a day longer. `sends`: technical times of the orders and
     modifications sent in the last minute. `lifted`: the last end of each hold there was. `parts`: (strategy, con_id) ->
     what its parts of our orders have come to; `part_costs` their commissions. `unclaimed`: permId of nobody we know ->
-    its executions. `course`: number -> one of the latest changes of our holdings, in order; `changes`: how
-    many there ever were, and the number of the last.
+    its executions. `course`: number -> one of the latest changes of our holdings and of the parts, in order; `changes`:
+    how many there ever were, and the number of the last.
     `left_levels`: con_id -> where the stops lay of closed holdings, each with the number of the last change by then.
     `returned`: con_id -> the signed shares that the account had too many before it came back to the book, and when.
     """
@@ -255,14 +255,23 @@ def shares_of(order: Order) -> dict[str, Decimal]:
     return {part.strategy: part.quantity / whole for part in order.allocations if part.quantity} if whole else {}
 
 
-def _off_parts(state: State, con_id: int, shares: Decimal) -> Iterator[tuple[str, Decimal]]:
-    """Shares of an order that no strategy asked for, a protective stop, come off the parts there are, by their size."""
-    held = {
-        name: part.quantity for (name, at), part in state.parts.items() if at == con_id and part.quantity * shares < 0
-    }
-    whole = sum(held.values(), ZERO)
-    for name, quantity in held.items():
-        yield name, (shares * quantity / whole).quantize(BILLIONTH)
+def _moves(order: Order, shares: Decimal) -> course.Moves | None:
+    """Shares of an order as they come to its strategies' parts; None where none asked for it, as for a stop."""
+    return tuple(_among(order, shares)) if order.allocations else None
+
+
+def _parts_of(state: State, con_id: int) -> course.Parts:
+    return tuple((name, part) for (name, at), part in state.parts.items() if at == con_id)
+
+
+def _set_parts(state: State, con_id: int) -> None:
+    """As the course has them: a strategy whose part has never been, its fills taken back, has none."""
+    parts = dict(course.parts_of(state.course, con_id))
+    for name, _ in _parts_of(state, con_id):
+        if name not in parts:
+            del state.parts[(name, con_id)]
+    for name, part in parts.items():
+        state.parts[(name, con_id)] = part
 
 
 def _among(order: Order, amount: Decimal) -> Iterator[tuple[str, Decimal]]:
@@ -356,7 +365,7 @@ def _outside_set(state: State, fact: m.OutsideSet) -> None:
 
 
 def _holding_adopted(state: State, fact: m.HoldingAdopted) -> None:
-    _hold(state, fact.con_id, fact.symbol, "", fact.quantity, fact.average_cost, None)
+    _hold(state, fact.con_id, fact.symbol, "", fact.quantity, fact.average_cost, None, ())
     state.activity += 1
 
 
@@ -368,8 +377,7 @@ def _split_booked(state: State, fact: m.SplitBooked) -> None:
         state.left_levels.pop(fact.con_id, None)
     for key, part in state.parts.items():
         if key[1] == fact.con_id:
-            more = part.quantity * fact.new / fact.old
-            state.parts[key] = changed(part, quantity=more, average_cost=part.average_cost * fact.old / fact.new)
+            state.parts[key] = course.after_split(part, fact.new, fact.old)
     if fact.outside:
         state.outside[fact.con_id] = (fact.symbol, fact.outside)
     else:
@@ -462,13 +470,7 @@ def _flow_booked(state: State, fact: m.FlowBooked) -> None:
 
 
 def _parts_crossed(state: State, fact: m.PartsCrossed) -> None:
-    for strategy, signed in fact.moves:
-        _part_traded(state, strategy, fact.con_id, fact.symbol, signed, fact.price)
-
-
-def _part_traded(state: State, strategy: str, con_id: int, symbol: str, signed: Decimal, price: Decimal) -> None:
-    part = state.parts.get((strategy, con_id)) or Holding(con_id=con_id, symbol=symbol)
-    state.parts[(strategy, con_id)] = after_fill(part, signed, price)
+    _change(state, fact.con_id, fact.symbol, "", ZERO, fact.price, None, fact.moves)
 
 
 def _verb_set(state: State, fact: m.VerbSet) -> None:
@@ -691,10 +693,11 @@ def _fill_booked(state: State, fact: m.FillBooked) -> None:
         tech=fact.tech,
     )
     state.fills[fact.exec_id] = fill
-    _book(state, fill, signed)
+    _fill_order(state, fill, signed)
     if fact.intent is not None and not is_in_place:
         shares, price = _in_todays_shares(state, fact.con_id, signed, fact.price, fact.executed_at)
-        _hold(state, fact.con_id, fact.symbol, fact.exec_id, shares, price, fact.tech, fact.after)
+        moves = _moves(state.orders[fact.intent], shares)
+        _hold(state, fact.con_id, fact.symbol, fact.exec_id, shares, price, fact.tech, moves, fact.after)
     if fact.intent is not None and fact.taken_back:
         order = state.orders[fact.intent]
         put_order(state, changed(order, taken_back=order.taken_back + fact.taken_back))
@@ -717,11 +720,14 @@ def _unbook(state: State, exec_id: str, fact: m.FillBooked) -> bool:
     if former is None:
         return False
     state.paid -= former.quantity * former.price
-    _book(state, former, -former.quantity)
+    _fill_order(state, former, -former.quantity)
     is_in_place = fact.recounted and _recount(state, former, fact)
     if former.intent is not None and not is_in_place:
         shares, price = _in_todays_shares(state, former.con_id, -former.quantity, former.price, former.executed_at)
-        _hold(state, former.con_id, former.symbol, "", shares, price, fact.tech)
+        moves = _moves(state.orders[former.intent], shares)
+        if moves is None and fact.recounted:
+            moves = tuple(course.by_size(_parts_of(state, former.con_id), shares, 1))
+        _hold(state, former.con_id, former.symbol, "", shares, price, fact.tech, moves)
     commission = state.commissions.pop(exec_id, None)
     if commission is not None:
         state.paid -= commission
@@ -734,14 +740,16 @@ def _unbook(state: State, exec_id: str, fact: m.FillBooked) -> bool:
 
 
 def _recount(state: State, former: Fill, fact: m.FillBooked) -> bool:
-    """The holding had it never been, with its successor in its place; False where it is not kept any more."""
+    """Holding and parts had it never been, its successor in its place; False where it is not kept any more."""
     if former.intent is None or former.con_id != fact.con_id:
         return False
     signed = fact.quantity * fact.side.sign if fact.intent is not None else ZERO
     shares, price = _in_todays_shares(state, fact.con_id, signed, fact.price, fact.executed_at)
-    holding = course.revised(state.course, fact.con_id, former.exec_id, fact.exec_id, shares, price)
+    moves = _moves(state.orders[fact.intent], shares) if fact.intent is not None else ()
+    holding = course.revised(state.course, fact.con_id, former.exec_id, fact.exec_id, shares, price, moves)
     if holding is not None:
         state.book[fact.con_id] = holding
+        _set_parts(state, fact.con_id)
     return holding is not None
 
 
@@ -753,23 +761,40 @@ def _hold(
     shares: Decimal,
     price: Decimal,
     tech: datetime | None,
+    moves: course.Moves | None,
     after: str | None = None,
 ) -> None:
+    state.book[con_id] = _change(state, con_id, symbol, exec_id, shares, price, tech, moves, after)
+
+
+def _change(
+    state: State,
+    con_id: int,
+    symbol: str,
+    exec_id: str,
+    shares: Decimal,
+    price: Decimal,
+    tech: datetime | None,
+    moves: course.Moves | None,
+    after: str | None = None,
+) -> Holding:
+    """Shares come to strategies' parts, and to the holding that is told; see `course.Booked`."""
     state.changes += 1
-    number, holding = state.changes, state.book.get(con_id) or Holding(con_id=con_id, symbol=symbol)
-    placed = course.inserted(state.course, number, after, con_id, exec_id, shares, price) if after else None
-    state.book[con_id] = placed or course.booked(state.course, number, holding, exec_id, shares, price, tech)
+    number, changes = state.changes, state.course
+    holding = course.inserted(changes, number, after, con_id, exec_id, shares, price, moves) if after else None
+    if holding is None:
+        before = state.book.get(con_id) or Holding(con_id=con_id, symbol=symbol)
+        parts = _parts_of(state, con_id)
+        holding = course.booked(changes, number, before, exec_id, shares, price, tech, moves, parts)
+    _set_parts(state, con_id)
+    return holding
 
 
-def _book(state: State, fill: Fill, signed: Decimal) -> None:
-    """`signed` shares of a fill come to its order and to the strategies' parts, or leave them."""
+def _fill_order(state: State, fill: Fill, signed: Decimal) -> None:
+    """`signed` shares of a fill come to its order, or leave it."""
     if fill.intent is None:
         return
-    con_id = fill.con_id
-    shares, todays_price = _in_todays_shares(state, con_id, signed, fill.price, fill.executed_at)
     order = state.orders[fill.intent]
-    for strategy, part in _among(order, shares) if order.allocations else _off_parts(state, con_id, shares):
-        _part_traded(state, strategy, con_id, fill.symbol, part, todays_price)
     change = signed * order.side.sign
     filled = order.filled + change
     value = order.average_price * order.filled + fill.price * change
