@@ -128,6 +128,26 @@ def test_an_instrument_that_loses_is_held_and_the_others_trade_on(tmp_path: Path
     on_bench(story, tmp_path, {"strategies": [wants]} | sets)
 
 
+@pytest.mark.parametrize(
+    ("rule", "limit", "name"), [("instrument_daily_loss", 0.006, "AAPL"), ("strategy_daily_loss", 0.012, "trend")]
+)
+def test_a_loss_is_held_while_the_session_is_open(rule: str, limit: float, name: str, tmp_path: Path) -> None:
+    """Hours after the last fill and before the close, by what two reconciliations saw; hardly anything is noted."""
+
+    async def story(scene: Scene) -> None:
+        scene.start()
+        hold = await set_by(scene, rule)
+        assert held(scene) == {(name, rule, "reducing")}
+        last_fill = max(fill.executed_at for fill in scene.facts(m.FillBooked))
+        session = next(one for one in scene.state.sessions if one.is_open(last_fill))
+        assert session.is_open(hold.since) and (hold.since - last_fill).total_seconds() > 60
+        assert scene.events(m.SignalsEnded)[-1].at < last_fill
+        assert 2 <= len(scene.events(m.HoldingsQuoted)) < 20
+        assert any(rule in text for text in scene.alerts())
+
+    on_bench(story, tmp_path, {"strategies": HALF, "holds": {"daily_loss": None, rule: limit}})
+
+
 def test_rejections_in_a_row_halt_the_account(tmp_path: Path) -> None:
     """Three in three symbols: what still waits is withdrawn, and nothing more is sent before a person resumes."""
     symbols = [f"T{number:02d}" for number in range(5)]

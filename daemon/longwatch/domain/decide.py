@@ -24,6 +24,8 @@ from longwatch.domain.reconciliation import reconcile, splits
 from longwatch.domain.reconciliation.breaks import UNREADABLE
 from longwatch.domain.risk import holds, instrument_losses, what_if
 from longwatch.domain.risk.readiness import gateway_answers, is_ready, reasons
+from longwatch.domain.risk.session_losses import fresh_prices, looked
+from longwatch.domain.risk.strategy_losses import strategies_valued
 from longwatch.domain.risk.table import passed_by_now
 from longwatch.domain.risk.verbs import ACTIONS, Condition, because, forbidden_by, forbidden_for
 from longwatch.domain.safeguards import attached, profits, protection, stops
@@ -248,7 +250,7 @@ def _signals_ended(state: State, event: m.SignalsEnded) -> Decided:
         yield m.RaiseAlert(key="no_equity", text="signals are in, but the account's value is not known")
         return
     yield m.EquitySet(session=event.session, equity=state.valued.net_liquidation, prices=event.prices)
-    yield from holds.strategies_valued(state, dict(event.prices), event.at)
+    yield from strategies_valued(state, dict(event.prices), event.at)
     yield from instrument_losses.instruments_valued(state, dict(event.prices), event.at)
 
 
@@ -296,9 +298,8 @@ def _rebalance_due(state: State, event: m.RebalanceDue) -> Decided:
     if not is_ready(state, event.tech):
         yield m.RaiseAlert(key="gate_shut", text=f"{GATE_ALERT}: {'; '.join(reasons(state, event.tech))}")
     prices = dict(state.equity.prices) if state.equity else {}
-    quoted = {quote.symbol: quote.mid for quote in event.quotes}
-    now = prices | {symbol: mid for symbol, mid in quoted.items() if mid is not None}
-    yield from holds.strategies_valued(state, now, event.at)
+    now = prices | fresh_prices(state, event.quotes, event.tech)
+    yield from strategies_valued(state, now, event.at)
     yield from instrument_losses.instruments_valued(state, now, event.at)
     yield from rebalance(state, event)
 
@@ -334,6 +335,7 @@ DECIDERS = cast(
         m.StrategyFailed: _strategy_failed,
         m.SignalsEnded: _signals_ended,
         m.RebalanceDue: _rebalance_due,
+        m.HoldingsQuoted: looked,
         m.JobSeen: _job_seen,
         m.TimeReached: _time_reached,
         m.ControlRequested: commands.obey,

@@ -411,6 +411,13 @@ class RebalanceDue(_Heard):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldingsQuoted(_Heard):
+    """What is held was looked at while a session is open, and a limit on losses has something to say of it."""
+
+    quotes: tuple[Quote, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobSeen(_Heard):
     """A scheduled job changed state: started, finished, failed, skipped or missed."""
 
@@ -466,6 +473,7 @@ Event = (
     | StrategyFailed
     | SignalsEnded
     | RebalanceDue
+    | HoldingsQuoted
     | JobSeen
     | TimeReached
     | ControlRequested

@@ -29,6 +29,10 @@ class Rule:
 
 
 _BP = "bp of the decision price"
+_LOOKED_AT = (
+    "Looked at at the closes, at each rebalance and, while a session is open, at each reconciliation: there two looks "
+    "in a row count, by quotes fresh enough to trade on"
+)
 RULES: tuple[Rule, ...] = (
     Rule(
         name="daily_loss",
@@ -63,7 +67,7 @@ RULES: tuple[Rule, ...] = (
         of_a_session=True,
         unit="of the strategy's capital",
         figure="{:.2%}",
-        text="What the strategy's own fills and positions have lost since the session's start.",
+        text=f"What the strategy's own fills and positions have lost since the session's start. {_LOOKED_AT}.",
         test="test_a_strategy_that_loses_is_held_and_the_other_trades_on[strategy_daily_loss]",
     ),
     Rule(
@@ -75,7 +79,8 @@ RULES: tuple[Rule, ...] = (
         of_a_session=False,
         unit="of the strategy's capital",
         figure="{:.2%}",
-        text="What the strategy's own fills and positions have lost since their best.",
+        text="What the strategy's own fills and positions have lost since their best at a close or rebalance. "
+        f"{_LOOKED_AT}.",
         test="test_a_strategy_that_loses_is_held_and_the_other_trades_on[strategy_drawdown]",
     ),
     Rule(
@@ -87,7 +92,8 @@ RULES: tuple[Rule, ...] = (
         of_a_session=True,
         unit="of the account's equity",
         figure="{:.2%}",
-        text="What our fills and shares of the instrument have lost since the session's start, before commission.",
+        text="What our fills and shares of the instrument have lost since the session's start, before commission. "
+        f"{_LOOKED_AT}, and at its own fills.",
         test="test_an_instrument_that_loses_is_held_and_the_others_trade_on",
     ),
     Rule(

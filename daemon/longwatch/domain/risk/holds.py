@@ -10,7 +10,7 @@ that comes or goes without a trade is no gain and no loss: what losses are measu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
@@ -19,10 +19,10 @@ from longwatch.domain import messages as m
 from longwatch.domain.levels import NEXT_SESSION, Grade, Level, meant
 from longwatch.domain.order_life.identity import cancels
 from longwatch.domain.orders import TERMINAL, Order, OrderState, Purpose
-from longwatch.domain.portfolio.parts import equity_of, gain_of
 from longwatch.domain.reconciliation.looks import cash_moved
 from longwatch.domain.risk.held_at import RULE, Rule, told
 from longwatch.domain.state import State, shares_of
+from longwatch.quick import changed
 
 Followed = Iterator[m.Fact | m.Effect]
 
@@ -165,28 +165,6 @@ def _is_recent(state: State, before: datetime, at: datetime) -> bool:
     return len(opened) > 1 and before >= opened[-2]
 
 
-# ── strategies ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def strategies_valued(state: State, prices: Mapping[str, Decimal], at: datetime) -> Followed:
-    """What each strategy has made or lost, at the closes or the quotes of a rebalance."""
-    for name, allocation in state.settings.allocations:
-        value, session = gain_of(state, name, prices), day_of(state, at)
-        known = state.marks.get((Level.STRATEGY, name))
-        if known is None and not value:
-            continue
-        start, peak = (ZERO, ZERO) if known is None else (known.start, known.peak)
-        if known is not None and known.session != session:
-            start = known.value
-        yield m.EquityMarked(
-            level=Level.STRATEGY, name=name, session=session, start=start, peak=max(peak, value), value=value, at=at
-        )
-        capital = allocation * equity_of(state)
-        if capital > 0:
-            for rule, since in (("strategy_daily_loss", start), ("strategy_drawdown", max(peak, value))):
-                yield from judge(state, RULE[rule], name, (since - value) / capital, at)
-
-
 # ── orders ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -266,7 +244,7 @@ def _of_the_session(state: State, at: datetime) -> Iterator[Order]:
 def judge(state: State, rule: Rule, name: str, observed: Decimal, at: datetime, con_id: int | None = None) -> Followed:
     """Set the hold when the limit is reached, tell a person, and cancel what it would not let leave."""
     limit: Decimal | int | None = getattr(state.settings.holds, rule.limit)
-    if limit is None or observed < limit or (rule.level, name, rule.name) in state.holds:
+    if limit is None or not reaches(state, rule, name, observed):
         return
     hold = m.HoldSet(
         level=rule.level,
@@ -282,6 +260,27 @@ def judge(state: State, rule: Rule, name: str, observed: Decimal, at: datetime, 
     yield hold
     yield m.RaiseAlert(key="hold", text=told(hold), severity="critical")
     yield from _withdrawn(state, hold)
+
+
+def judge_anew(
+    state: State, rule: Rule, name: str, observed: Decimal, at: datetime, con_id: int | None = None
+) -> Followed:
+    """As `judge`; a hold set while the session was open lasts as long as one set now, if the loss still stands."""
+    known, limit = state.holds.get((rule.level, name, rule.name)), getattr(state.settings.holds, rule.limit)
+    if known is None:
+        yield from judge(state, rule, name, observed, at, con_id)
+        return
+    until = _until(state, rule, at)
+    if limit is not None and observed >= limit and until and known.until and until > known.until:
+        longer = changed(known, observed=observed, limit=Decimal(limit), until=until)
+        yield longer
+        yield m.RaiseAlert(key="hold", text=told(longer), severity="critical")
+
+
+def reaches(state: State, rule: Rule, name: str, observed: Decimal) -> bool:
+    """Whether this would set a hold: its limit is reached, and it is not on yet."""
+    limit: Decimal | int | None = getattr(state.settings.holds, rule.limit)
+    return limit is not None and observed >= limit and (rule.level, name, rule.name) not in state.holds
 
 
 def _until(state: State, rule: Rule, at: datetime) -> datetime | None:

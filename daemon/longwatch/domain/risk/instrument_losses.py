@@ -14,7 +14,7 @@ what is lost meanwhile counts as soon as they agree, in that session or the next
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from heapq import nlargest
@@ -27,7 +27,7 @@ from longwatch.domain.portfolio.parts import equity_of
 from longwatch.domain.positions import Holding
 from longwatch.domain.risk.exposure import last_known_price
 from longwatch.domain.risk.held_at import RULE
-from longwatch.domain.risk.holds import Followed, judge
+from longwatch.domain.risk.holds import Followed, judge_anew
 from longwatch.domain.state import State
 from longwatch.quick import changed
 
@@ -37,16 +37,16 @@ LOSS = "instrument_daily_loss"
 
 def instruments_valued(state: State, prices: Mapping[str, Decimal], at: datetime) -> Followed:
     """Every instrument of the book that has a price, and of which it is known what is held."""
-    days = _last_days(state, at)
+    days = last_days(state, at)
     for holding in list(state.book.values()):
-        if holding.symbol in prices and _is_certain(state, holding):
+        if holding.symbol in prices and is_certain(state, holding):
             yield from _valued(state, holding, prices[holding.symbol], at, days, at)
 
 
 def after_fill(state: State, fact: m.FillBooked, at: datetime) -> Followed:
     """The instrument that has just traded: what is realized at once, what is held where the price is one of now."""
-    holding, days = state.book.get(fact.con_id), _last_days(state, at)
-    if holding is None or not fact.quantity or fact.exec_id.startswith(MADE_UP) or not _is_certain(state, holding):
+    holding, days = state.book.get(fact.con_id), last_days(state, at)
+    if holding is None or not fact.quantity or fact.exec_id.startswith(MADE_UP) or not is_certain(state, holding):
         return
     if _is_news(state, fact, at, days[0]):
         yield from _valued(state, holding, fact.price, at, days, fact.executed_at)
@@ -76,12 +76,12 @@ def at_adoption(state: State, fact: m.HoldingAdopted, at: datetime) -> tuple[m.E
     return (changed(known, start=known.start + old, peak=known.peak + old, value=known.value + old, at=at),)
 
 
-def _last_days(state: State, at: datetime) -> list[date | None]:
+def last_days(state: State, at: datetime) -> list[date | None]:
     """The session that opened last, and the one before it: of another one no mark counts."""
     return [*nlargest(2, (one.date for one in state.sessions if one.open_at <= at))] or [None]
 
 
-def _is_certain(state: State, holding: Holding) -> bool:
+def is_certain(state: State, holding: Holding) -> bool:
     """Whether the account agrees with the book, but for fills heard since they were compared.
 
     After a split that is not booked yet, the price is of other shares than the book's.
@@ -104,21 +104,33 @@ def _valued(
     state: State, holding: Holding, price: Decimal, at: datetime, days: Sequence[date | None], paid_at: datetime
 ) -> Followed:
     """At a price of `paid_at`, heard `at`."""
+    mark, known = marked(state, holding, price, paid_at, days), state.marks.get((Level.INSTRUMENT, holding.symbol))
+    if known is None or (known.session, known.value) != (mark.session, mark.value):
+        yield mark
+    for lost in lost_by(state, mark):
+        yield from judge_anew(state, RULE[LOSS], holding.symbol, lost, at, holding.con_id)
+
+
+def marked(state: State, holding: Holding, price: Decimal, at: datetime, days: Sequence[date | None]) -> m.EquityMarked:
+    """What an instrument's losses are measured from, with its value at a price; `days` are those of `last_days`."""
     value, session = holding.realized + holding.quantity * (price - holding.average_cost), days[0]
     known = state.marks.get((Level.INSTRUMENT, holding.symbol))
     if known is not None and known.session not in days:
         known = None
     start = value if known is None else known.value if known.session != session else known.start
-    if known is None or (known.session, known.value) != (session, value):
-        yield m.EquityMarked(
-            level=Level.INSTRUMENT,
-            name=holding.symbol,
-            session=session,
-            start=start,
-            peak=max(start, value),
-            value=value,
-            at=paid_at,
-        )
+    return m.EquityMarked(
+        level=Level.INSTRUMENT,
+        name=holding.symbol,
+        session=session,
+        start=start,
+        peak=max(start, value),
+        value=value,
+        at=at,
+    )
+
+
+def lost_by(state: State, mark: m.EquityMarked) -> Iterator[Decimal]:
+    """What a mark shows to be lost, as a fraction of the account's equity; nothing without equity."""
     equity = equity_of(state)
     if equity > 0:
-        yield from judge(state, RULE[LOSS], holding.symbol, (start - value) / equity, at, holding.con_id)
+        yield (mark.start - mark.value) / equity

@@ -1,8 +1,9 @@
-"""Reconciliation: asks the broker for the account and waits until it has been compared with the book."""
+"""Reconciliation: asks the broker for the account, waits until it has been compared with the book, looks at losses."""
 
 from __future__ import annotations
 
-from longwatch.domain.messages import Link
+from longwatch.domain.messages import HoldingsQuoted, Link
+from longwatch.domain.risk.session_losses import looked
 from longwatch.engine.desk import Desk, Run
 from longwatch.errors import LongwatchError
 
@@ -17,5 +18,15 @@ async def reconcile(desk: Desk, run: Run) -> str:
     compared = desk.state.compared
     if not came or compared is None:
         raise LongwatchError("the account could not be read in time; the order gate shuts when the last reading is old")
+    _look_at_losses(desk)
     found = len(compared.differences)
     return f"{compared.positions} positions and {compared.orders} orders compared, {found} differences"
+
+
+def _look_at_losses(desk: Desk) -> None:
+    """What is held, at its quotes of now; told to the engine only where something follows from them."""
+    held = {holding.symbol for holding in desk.state.book.values()}
+    quotes = tuple(quote for quote in desk.broker.quotes() if quote.symbol in held)
+    event = HoldingsQuoted(at=desk.clock.market(), tech=desk.clock.technical(), quotes=quotes)
+    if next(looked(desk.state, event), None) is not None:
+        desk.engine.inbox.put(event)
