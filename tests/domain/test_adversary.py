@@ -68,7 +68,7 @@ BEHIND_THE_CAPS: dict[str, tuple[str, int, object, str, Any]] = {
         "settled_cash|excess_liquidity",
         26,
         means,
-        "_unread",
+        "unread_fills",
         lambda *asked: iter(()),
     ),
     "other people's purchases": ("settled_cash|excess_liquidity", 1, means, "_foreign", lambda *asked: Decimal(0)),
