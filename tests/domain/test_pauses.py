@@ -126,6 +126,47 @@ def test_what_the_night_left_without_a_stop_is_seen_to_as_the_exchange_opens() -
     assert [order.quantity for order in sent(world.snapshot())] == [D(200)]
 
 
+def sold_beside_its_stop() -> tuple[World, Order, Order]:
+    """An exit of 100 works beside the stop of 200, untouched as yet."""
+    world, rests = holding()
+    (sale,) = [one for one in world.trade(AAA="0.1") if one.purpose is Purpose.REDUCE]
+    world.acknowledge(sale.intent)
+    return world, rests, sale
+
+
+def test_a_stop_that_is_too_large_is_made_smaller_as_soon_as_its_group_has_settled() -> None:
+    """The broker has not made it so by itself, and nothing else is heard."""
+    world, rests, sale = sold_beside_its_stop()
+    world.fill(sale.intent, 40)
+    filled_at = world.now
+    world.wait(1)
+    world.end(sale.intent)
+    assert changes(world.status(sale.intent, "Cancelled")) == []
+    assert world.state.surpluses[1].shares == D(40) and 1 not in world.state.unprotected
+    found = [(world.now, asked) for step in woken(world, filled_at + 20 * SECOND) for asked in changes(step)]
+    assert [(at, asked.intent, asked.change.quantity) for at, asked in found] == [
+        (filled_at + SETTLED, rests.intent, D(160))
+    ]
+    world.hear(m.OrderHanded, intent=rests.intent, change=1)
+    world.open_order(rests.intent, "PreSubmitted", quantity=D(160))
+    assert world.state.surpluses == {}
+
+
+def test_fewer_shares_that_were_refused_are_asked_for_again_when_that_is_allowed() -> None:
+    world, rests, sale = sold_beside_its_stop()
+    world.fill(sale.intent, 40)
+    world.end(sale.intent)
+    world.status(sale.intent, "Cancelled")
+    (asked,) = [one for step in woken(world, world.now + SETTLED) for one in changes(step)]
+    asked_at = world.now
+    world.hear(m.OrderHanded, intent=rests.intent, change=1)
+    refusal = {"order_id": world.order(rests.intent).order_id, "code": 201, "text": "no", "verdict": "unchanged"}
+    world.hear(m.OrderErrorSeen, **refusal)
+    assert asked.change.quantity == D(160) and world.order(rests.intent).change is None
+    found = [world.now for step in woken(world, asked_at + timedelta(minutes=1)) for _ in changes(step)]
+    assert found == [asked_at + ASK_AGAIN_AFTER]
+
+
 # ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -12,8 +12,8 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Change, Order, OrderState, OrderType, Purpose
 from longwatch.domain.positions import Holding
-from longwatch.domain.safeguards.protection import due_at, metered, protected
-from longwatch.domain.state import State, put_order
+from longwatch.domain.safeguards.protection import due_at, is_due, metered, protected, surplus_noted
+from longwatch.domain.state import State, evolve, put_order
 from tests.domain.world import CLOSE, OPEN, SESSIONS, SETTINGS, START, judged
 
 D = Decimal
@@ -230,3 +230,56 @@ def test_what_is_unprotected_is_due_when_the_first_of_it_is_looked_at() -> None:
     assert due_at(state) is None
     state.unprotected = {1: noted(look_at=NOW), 2: noted(look_at=None), 3: noted(look_at=NOW - TICK)}
     assert due_at(state) == NOW - TICK
+    state.surpluses = {1: too_many(look_at=None), 2: too_many(look_at=NOW - 2 * TICK)}
+    assert due_at(state) == NOW - 2 * TICK
+
+
+# ── more than is held ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def too_many(**fields: object) -> m.SurplusSet:
+    """20 AAA more behind a stop than are held since now, looked at again soon."""
+    row = m.SurplusSet(con_id=1, symbol="AAA", shares=D(20), since=NOW, look_at=NOW + SOON)
+    return replace(row, **fields)  # type: ignore[arg-type]
+
+
+def surplus(state: State, wanted: int = 40, *, tech: datetime = NOW) -> list[m.SurplusSet]:
+    found = list(surplus_noted(state, 1, "AAA", D(wanted), m.TimeReached(at=tech, tech=tech)))
+    for fact in found:
+        evolve(state, fact)
+    return found
+
+
+def test_a_surplus_is_noted_as_it_begins_as_it_changes_and_as_it_ends() -> None:
+    """Of orders that may fill whatever became of them; it is neither without a stop nor anybody's alert."""
+    state = state_of(stop(state=OrderState.UNKNOWN))
+    assert surplus(state, 60) == surplus(state, 61) == []
+    assert surplus(state) == [too_many()] and state.surpluses == {1: too_many()}
+    assert surplus(state) == []
+    (moved,) = surplus(state, 39, tech=NOW + 5 * SECOND)
+    assert moved == too_many(shares=D(21))
+    assert surplus(state, 60, tech=NOW + 6 * SECOND) == [too_many(shares=D(0), look_at=None)]
+    assert state.surpluses == {} and state.unprotected == {}
+    (again,) = surplus(state, tech=NOW + 7 * SECOND)
+    assert again.since == NOW + 7 * SECOND
+
+
+def test_a_surplus_that_stays_is_looked_at_less_and_less_often() -> None:
+    """So that what nothing can be done about fills no journal."""
+    state = state_of(stop())
+    (first,) = surplus(state)
+    looks = [first.look_at]
+    while looks[-1] is not None and looks[-1] < NOW + timedelta(hours=2):
+        assert is_due(state, 1, looks[-1]) and not is_due(state, 1, looks[-1] - TICK)
+        (row,) = surplus(state, tech=looks[-1])
+        looks.append(row.look_at)
+    assert looks[0] == NOW + SOON and len(looks) < 25
+    assert not is_due(state, 2, NOW + timedelta(hours=3))
+
+
+def test_what_is_without_a_stop_is_due_by_its_own_row() -> None:
+    state = state_of()
+    state.unprotected[1] = noted()
+    assert is_due(state, 1, NOW + SOON) and not is_due(state, 1, NOW + SOON - TICK)
+    state.unprotected[1] = noted(look_at=None)
+    assert not is_due(state, 1, NOW + SOON)

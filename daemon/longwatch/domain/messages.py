@@ -1159,6 +1159,20 @@ class ProtectionSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SurplusSet:
+    """Since `since` (technical) stops at the broker could sell, or buy back, so many shares more than they are to.
+
+    `shares` 0: no more. `look_at`: when it is looked at again, in technical time.
+    """
+
+    con_id: int
+    symbol: str
+    shares: Decimal
+    since: datetime
+    look_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FillBooked:
     """An execution is in the book (`intent` None: not ours, kept so that it is never counted twice).
 
@@ -1269,6 +1283,7 @@ Fact = (
     | AbsenceNoted
     | StopLevelSet
     | ProtectionSet
+    | SurplusSet
     | FillBooked
     | CommissionBooked
     | JobNoted

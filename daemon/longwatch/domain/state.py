@@ -134,6 +134,7 @@ class State:
     stop_levels: dict[int, m.StopLevelSet] = field(default_factory=dict)
     left_levels: dict[int, tuple[tuple[m.StopLevelSet, int], ...]] = field(default_factory=dict)
     unprotected: dict[int, m.ProtectionSet] = field(default_factory=dict)
+    surpluses: dict[int, m.SurplusSet] = field(default_factory=dict)
     unprotected_seconds: Decimal = ZERO
     holds: dict[tuple[Level, str, str], m.HoldSet] = field(default_factory=dict)
     lifted: dict[tuple[Level, str, str], m.HoldLifted] = field(default_factory=dict)
@@ -678,6 +679,13 @@ def _protection_set(state: State, fact: m.ProtectionSet) -> None:
         state.unprotected.pop(fact.con_id, None)
 
 
+def _surplus_set(state: State, fact: m.SurplusSet) -> None:
+    if fact.shares:
+        state.surpluses[fact.con_id] = fact
+    else:
+        state.surpluses.pop(fact.con_id, None)
+
+
 def _fill_booked(state: State, fact: m.FillBooked) -> None:
     is_in_place = fact.replaces is not None and _unbook(state, fact.replaces, fact)
     signed = fact.quantity * fact.side.sign
@@ -886,6 +894,7 @@ _FOLDS = cast(
         m.AbsenceNoted: _absence_noted,
         m.StopLevelSet: _stop_level_set,
         m.ProtectionSet: _protection_set,
+        m.SurplusSet: _surplus_set,
         m.FillBooked: _fill_booked,
         m.CommissionBooked: _commission_booked,
         m.JobNoted: _job_noted,

@@ -322,6 +322,7 @@ SILENT: frozenset[type] = frozenset(
         *(m.IdsReserved, m.IntentsTaken),
         m.ClockChecked,
         *(m.AccountValued, m.EquityMarked),
+        m.SurplusSet,
         m.AccountPositionSet,
         m.TargetSized,
         m.OrderSending,

@@ -1,4 +1,7 @@
-"""What is held behind no stop, for how long, and when a person is told; called by stops after each event."""
+"""What is held behind no stop, for how long, and when a person is told; called by stops after each event.
+
+And where a stop is too large for what is held: both are looked at again by the clock, should nothing else be heard.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,29 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.risk.attached import waits
-from longwatch.domain.risk.oca import others
+from longwatch.domain.risk.oca import at_most, others
 from longwatch.domain.safeguards import pauses
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
 AGAIN = timedelta(seconds=30)
 SELDOMER = 4
-"""How often, at the most, it is tried to protect what has no stop while nothing else is heard; less often with time.
+"""How often, at the most, it is tried to bring stops to what is held while nothing else is heard; less often with time.
 
 When a wait runs out it is tried besides.
 """
 
 
 def due_at(state: State) -> datetime | None:
-    """The technical time at which what is unprotected is looked at again."""
-    return min((row.look_at for row in state.unprotected.values() if row.look_at is not None), default=None)
+    """The technical time at which what is unprotected, or behind too large a stop, is looked at again."""
+    rows: tuple[m.ProtectionSet | m.SurplusSet, ...] = (*state.unprotected.values(), *state.surpluses.values())
+    return min((row.look_at for row in rows if row.look_at is not None), default=None)
+
+
+def is_due(state: State, con_id: int, tech: datetime) -> bool:
+    """Whether it is time to look at the stops of a holding again."""
+    rows = (state.unprotected.get(con_id), state.surpluses.get(con_id))
+    return any(row is not None and row.look_at is not None and row.look_at <= tech for row in rows)
 
 
 def metered(
@@ -40,10 +50,11 @@ def metered(
     told, is_open = former is not None and former.told, any(one.is_open(event.at) for one in state.sessions)
     is_due = (event.tech - since).total_seconds() >= state.settings.unprotected_alert_seconds
     tells = bool(bare) and is_due and is_open and not told
-    is_looked_at = former is not None and former.look_at is not None and former.look_at <= event.tech
-    look_at = _look_at(state, con_id, former, missing, since, event) if missing else None
-    is_news = former is None or former.unprotected != missing or tells or is_looked_at
-    if not is_news and not _is_sooner(look_at, former):
+    planned = former.look_at if former is not None else None
+    is_looked_at = planned is not None and planned <= event.tech
+    is_moved = former is not None and former.unprotected != missing
+    look_at = _look_at(state, con_id, planned, since, event, is_moved=is_moved) if missing else None
+    if not (former is None or is_moved or tells or is_looked_at or _is_sooner(look_at, planned)):
         return
     price = _price(state, con_id, symbol)
     yield m.ProtectionSet(
@@ -63,10 +74,29 @@ def metered(
         yield m.RaiseAlert(key="unprotected", text=text, severity="critical")
 
 
+def surplus_noted(state: State, con_id: int, symbol: str, wanted: Decimal, event: m.Event) -> Iterator[m.SurplusSet]:
+    """Note how many shares more than `wanted` stops could trade, where that is news or it was time to look again.
+
+    Nobody is told: as a rule another order of the group has just filled, and the broker makes them smaller by itself.
+    """
+    former = state.surpluses.get(con_id)
+    stops = (one for one in state.live_in(con_id) if one.purpose is Purpose.STOP)
+    shares = max(at_most(state, stops) - wanted, ZERO)
+    if former is None and not shares:
+        return
+    planned = former.look_at if former is not None else None
+    since = former.since if former is not None else event.tech
+    is_looked_at = planned is not None and planned <= event.tech
+    is_moved = former is not None and former.shares != shares
+    look_at = _look_at(state, con_id, planned, since, event, is_moved=is_moved) if shares else None
+    if former is None or is_moved or is_looked_at or _is_sooner(look_at, planned):
+        yield m.SurplusSet(con_id=con_id, symbol=symbol, shares=shares, since=since, look_at=look_at)
+
+
 def _look_at(
-    state: State, con_id: int, former: m.ProtectionSet | None, missing: Decimal, since: datetime, event: m.Event
+    state: State, con_id: int, planned: datetime | None, since: datetime, event: m.Event, *, is_moved: bool
 ) -> datetime | None:
-    """When so many missing shares are looked at next: when a wait runs out, and otherwise after a while.
+    """When stops that are not as they are to be are looked at next: when a wait runs out, and otherwise after a while.
 
     While the link is down nothing can be done, and what becomes of that is an event; but a person may have to be told.
     """
@@ -79,18 +109,16 @@ def _look_at(
     if state.link is not m.Link.READY:
         return end
     soon = tech + timedelta(seconds=state.settings.acknowledge_seconds + 1)
-    planned = former.look_at if former is not None else None
-    if former is None or planned is None:
+    if planned is None:
         planned = soon
     elif planned <= tech:
         planned = tech + max(AGAIN, min(tech - since, event.at - session.open_at) / SELDOMER)
-    elif former.unprotected != missing or isinstance(event, m.OrderStatusSeen):
+    elif is_moved or isinstance(event, m.OrderStatusSeen):
         planned = min(planned, soon)  # an order has moved
     return planned if end is None else min(planned, end)
 
 
-def _is_sooner(look_at: datetime | None, former: m.ProtectionSet | None) -> bool:
-    planned = former.look_at if former is not None else None
+def _is_sooner(look_at: datetime | None, planned: datetime | None) -> bool:
     return look_at is not None and (planned is None or look_at < planned)
 
 

@@ -71,11 +71,11 @@ def protect(state: State, event: m.Event, *, opens: bool = False) -> Decided:
 
 
 def _is_due(state: State, con_id: int, event: m.Event, *, opens: bool) -> bool:
-    row = state.unprotected.get(con_id)
     if opens:
+        row = state.unprotected.get(con_id)
         return bool(row and row.unprotected) or _is_too_large(state, con_id)
     is_ready = isinstance(event, m.TimeReached) and state.link is m.Link.READY
-    return is_ready and bool(row and row.look_at and row.look_at <= event.tech)
+    return is_ready and protection.is_due(state, con_id, event.tech)
 
 
 def _is_too_large(state: State, con_id: int) -> bool:
@@ -84,13 +84,13 @@ def _is_too_large(state: State, con_id: int) -> bool:
 
 
 def _is_any_matter(state: State) -> bool:
-    return bool(stop_levels.any_rule(state.settings) or state.stop_levels or state.unprotected)
+    return bool(stop_levels.any_rule(state.settings) or state.stop_levels or state.unprotected or state.surpluses)
 
 
 def _concerned(state: State) -> list[int]:
     held = {con_id for con_id, holding in state.book.items() if holding.quantity}
     ordered = {order.con_id for order in state.live_orders() if order.purpose is Purpose.STOP}
-    return sorted(held | ordered | state.stop_levels.keys() | state.unprotected.keys())
+    return sorted(held | ordered | state.stop_levels.keys() | state.unprotected.keys() | state.surpluses.keys())
 
 
 def known_held(state: State, con_id: int) -> Decimal:
@@ -341,3 +341,4 @@ def _metered(state: State, con_id: int, event: m.Event) -> Decided:
     symbol = instrument.symbol if instrument is not None else state.book[con_id].symbol if con_id in state.book else ""
     wanted = abs(known_held(state, con_id)) if stop_levels.is_wanted(state, con_id, symbol) else ZERO
     yield from protection.metered(state, con_id, symbol, wanted, event)
+    yield from protection.surplus_noted(state, con_id, symbol, wanted, event)
