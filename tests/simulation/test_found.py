@@ -26,6 +26,7 @@ from longwatch.simulation.protection import (
 from longwatch.simulation.scenery import Scenery, scenery
 from longwatch.simulation.simulate import Asked, Outcome, simulated, verdict
 from longwatch.simulation.tap import Seen
+from longwatch.simulation.trouble import Played
 
 SEED, DAYS = 2, 2
 """Twelve symbols, traded once a day; the second day is without faults."""
@@ -414,7 +415,10 @@ def compared(at: datetime) -> Row:
 
 
 def test_a_stop_is_too_large_while_no_order_can_leave_to_make_it_smaller() -> None:
-    """By what was taken back, and no more: it was told while the clocks were apart (seed 15, 6 days, all)."""
+    """By what was taken back, and no more: it was told while the clocks were apart (seed 15, 6 days, all).
+
+    Nor while a window of the gateway keeps what has left.
+    """
     evidence = played(Incident(at=scene().sessions[0].open_at, fault="bust")).evidence
     (gone,) = evidence.busted
     assert gone.busted_at is not None
@@ -427,3 +431,17 @@ def test_a_stop_is_too_large_while_no_order_can_leave_to_make_it_smaller() -> No
     assert evidence.as_told(con_id, at) == told
     assert [_could_not_act(one, con_id, at, told) for one in (shut, evidence)] == [True, False]
     assert not _could_not_act(shut, con_id, at, told + 1)
+    window = Played(incident=Incident(at=gone.busted_at, fault="dialog"), began=gone.busted_at)
+    lately = at - timedelta(seconds=30)
+    for since, ended, fault, excused in (
+        (gone.busted_at, None, "dialog", True),
+        (lately, None, "dialog", True),
+        (lately + timedelta(seconds=1), None, "dialog", False),
+        (gone.busted_at, lately, "dialog", True),
+        (gone.busted_at, lately - timedelta(seconds=1), "dialog", False),
+        (gone.busted_at, None, "delay", False),
+    ):
+        one = replace(window, began=since, ended=ended, incident=replace(window.incident, fault=fault))
+        behind = replace(evidence, played=(*evidence.played, one))
+        assert _could_not_act(behind, con_id, at, told) is excused, (since, ended, fault)
+        assert not _could_not_act(behind, con_id, at, told + 1)

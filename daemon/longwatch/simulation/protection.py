@@ -16,6 +16,7 @@ from longwatch.simulation.booked import ZERO, BookedOrder, Fill, at_most
 from longwatch.simulation.evidence import OURS, Evidence, Found
 from longwatch.simulation.knowable import is_shut
 from longwatch.simulation.told import brings
+from longwatch.simulation.trouble import Played
 
 SOON = timedelta(seconds=20)
 """Within so long after the last fill, and without trouble, all that is held has its stop."""
@@ -228,8 +229,19 @@ def _held(evidence: Evidence, con_id: int, at: datetime) -> Decimal:
 
 
 def _could_not_act(evidence: Evidence, con_id: int, at: datetime, most: Decimal) -> bool:
-    """Whether a stop is too large by what was taken back alone, and lately no order could leave to make it smaller."""
-    return most <= evidence.as_told(con_id, at) and is_shut(evidence, at - HEARD_OF)
+    """Whether a stop is too large by what was taken back alone, and lately nothing could make it smaller.
+
+    No order could leave, or what left waits behind a window of the gateway until that is closed.
+    """
+    lately = at - HEARD_OF
+    if most > evidence.as_told(con_id, at):
+        return False
+    return is_shut(evidence, lately) or any(_is_window(one, lately) for one in evidence.played)
+
+
+def _is_window(played: Played, at: datetime) -> bool:
+    is_open = played.began <= at and (played.ended is None or at <= played.ended)
+    return played.incident.fault == "dialog" and is_open
 
 
 def _is_calm(evidence: Evidence, began: datetime, at: datetime) -> bool:
