@@ -170,6 +170,55 @@ def test_shares_adopted_where_none_of_ours_are_left_begin_at_the_last_close() ->
     assert len(valued(world, "99.50")) == 1
 
 
+def sold_out() -> tuple[World, list[datetime]]:
+    """100 AAA bought at 100 and sold at 91, at the open of the next session; and the opens of those that follow."""
+    world = bought()
+    (sale,) = world.trade(AAA="0")
+    world.acknowledge(sale.intent)
+    world.fill(sale.intent, 100, "91")
+    world.status(sale.intent, "Filled")
+    days = [timedelta(days=number) for number in range(5)]
+    week = [
+        Session(date=MONDAY.date + day, open_at=MONDAY.open_at + day, close_at=MONDAY.close_at + day) for day in days
+    ]
+    world.hear(m.CalendarLoaded, sessions=(*world.state.sessions[:-1], *week))
+    world.reconcile(2)
+    return world, [one.open_at for one in week]
+
+
+def test_what_is_held_no_more_is_marked_once_more_and_then_never() -> None:
+    """Its loss was that of its own session: the next one shows none, and no further one says so again."""
+    world, opens = sold_out()
+    marked = []
+    for at in opens:
+        world.now = at
+        facts = list(instruments_valued(world.state, {"AAA": D(80)}, at))
+        for fact in facts:
+            evolve(world.state, fact)  # type: ignore[arg-type]
+        marked.append(len(of_kind(facts, m.EquityMarked)))
+        mark = world.state.marks[(Level.INSTRUMENT, "AAA")]
+        assert mark.start == mark.value == -900
+    assert marked == [1, 0, 0, 0, 0]
+
+
+def test_shares_adopted_long_after_all_was_sold_begin_at_the_last_close_too() -> None:
+    """The mark that was not renewed meanwhile is as good as one of the session in which they are adopted."""
+    world, opens = sold_out()
+    for at in opens:
+        world.now = at
+        assert valued(world, "100") == []
+    world.snapshot()
+    world.positions[1] = D(200)
+    world.costs[1] = D(150)
+    world.moved("AAA")
+    world.reconcile(3)
+    world.hear(m.ControlRequested, command="adopt", argument="AAA", by="uid 1000", reason="transfer")
+    assert world.state.held(1) == 200
+    assert valued(world, "95.01") == []
+    (hold,) = valued(world, "95")
+    assert hold.observed == D("0.01")
+
+
 def test_a_mark_of_a_session_longer_ago_than_the_last_one_is_none() -> None:
     """A session in which nothing was valued has no last value for this one to start at."""
     world = bought()

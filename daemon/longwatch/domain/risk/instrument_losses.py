@@ -72,6 +72,9 @@ def at_adoption(state: State, fact: m.HoldingAdopted, at: datetime) -> tuple[m.E
         price = holding.average_cost + (known.value - holding.realized) / holding.quantity
     else:
         price = last_known_price(state, fact.con_id, fact.symbol) or fact.average_cost
+        session = last_days(state, at)[0]
+        if known.session != session:
+            known = changed(known, session=session, start=known.value, peak=known.value)
     old = fact.quantity * (price - fact.average_cost)
     return (changed(known, start=known.start + old, peak=known.peak + old, value=known.value + old, at=at),)
 
@@ -105,7 +108,9 @@ def _valued(
 ) -> Followed:
     """At a price of `paid_at`, heard `at`."""
     mark, known = marked(state, holding, price, paid_at, days), state.marks.get((Level.INSTRUMENT, holding.symbol))
-    if known is None or (known.session, known.value) != (mark.session, mark.value):
+    # What nothing is held of, and has lost nothing since its start, is worth the same in every session.
+    is_at_rest = not holding.quantity and known is not None and known.start == known.value == mark.value
+    if not is_at_rest and (known is None or (known.session, known.value) != (mark.session, mark.value)):
         yield mark
     for lost in lost_by(state, mark):
         yield from judge_anew(state, RULE[LOSS], holding.symbol, lost, at, holding.con_id)
