@@ -72,7 +72,9 @@ BESIDE = {
     "permissions": ("breaker", "breaker_rules", "verdicts"),
     "risk/attached": ("exposure", "oca", "unprotected", "stops_kept", "protection"),
     "safeguards/attached": ("exposure", "stops", "stops_adjusted", "stops_kept", "unprotected", "submission"),
-    "course": ("busts", "splits"),
+    "course": ("busts", "splits", "course_numbers", "made_up"),
+    "breaks": ("by_chance",),
+    "inference": ("made_up",),
     "pauses": ("unprotected", "protection", "stops_adjusted"),
 }
 """Whose tests are about a module too, though they do not import it: a first look asks them as well."""
