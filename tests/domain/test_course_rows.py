@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from longwatch.domain.course import AT_ONCE, KEPT, Booked, booked, is_held_since, revised, split
+from longwatch.domain.course import AT_ONCE, KEPT, Booked, booked, inserted, is_held_since, revised, split
 from longwatch.domain.positions import Holding
 from tests.domain.world import START
 
@@ -96,6 +97,32 @@ def test_an_execution_that_replaces_another_takes_its_place_and_its_name() -> No
     assert revised(course, 1, "a.02", "a.03", D(30), D(100)) == holding(40, 105)
     assert revised(course, 1, "a.01", "a.04", D(1), D(1)) is None
     assert revised(course, 2, "a.03", "a.04", D(1), D(1)) is None
+
+
+def test_a_row_comes_right_after_the_execution_it_belongs_to() -> None:
+    """With that one's time, before whatever came since, which is counted anew; its number is a new one all the same."""
+    course = {
+        3: row("a", 10, 100, FLAT, START - TICK),
+        4: row("b", 1, 8, holding(5, 7, con_id=2)),
+        7: row("c", 10, 120, holding(10, 100)),
+        8: row("d", -5, 130, holding(20, 110)),
+    }
+    assert inserted(course, 9, "a", 1, "a.rest", D(20), D(70)) == replace(holding(35, 90), realized=D(200))
+    assert list(course.items()) == [
+        (3, row("a", 10, 100, FLAT, START - TICK)),
+        (9, row("a.rest", 20, 70, holding(10, 100), START - TICK)),
+        (4, row("b", 1, 8, holding(5, 7, con_id=2))),
+        (7, row("c", 10, 120, holding(30, 80))),
+        (8, row("d", -5, 130, holding(40, 90))),
+    ]
+
+
+def test_a_row_after_what_is_not_kept_has_no_place() -> None:
+    """Of that very instrument."""
+    course = {3: row("a", 10, 100)}
+    assert inserted(course, 9, "b", 1, "b.rest", D(20), D(70)) is None
+    assert inserted(course, 9, "a", 2, "a.rest", D(20), D(70)) is None
+    assert course == {3: row("a", 10, 100)}
 
 
 def test_a_row_of_no_shares_leaves_the_holding_as_it_is() -> None:
