@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.instruments import Side
 from longwatch.domain.levels import Level
 from longwatch.domain.positions import Holding
 from longwatch.domain.risk import instrument_losses as losses
@@ -132,3 +133,43 @@ def test_a_loss_is_a_fraction_of_whatever_capital_there_is(equity: str, observed
     assert [(one.observed, one.con_id, one.since) for one in holds] == (
         [] if observed is None else [(D(observed), 1, NOW)]
     )
+
+
+def traded(late: timedelta = NONE, quantity: int = 10) -> m.FillBooked:
+    return m.FillBooked(
+        exec_id="1.01",
+        intent=1,
+        con_id=1,
+        symbol="AAA",
+        side=Side.SELL,
+        quantity=D(quantity),
+        price=D(90),
+        executed_at=NOW - late,
+        tech=NOW,
+    )
+
+
+def test_a_price_is_news_as_long_as_a_quote_would_be() -> None:
+    """To the instant; without a session, or a mark, there is nothing it could be older than."""
+    most = timedelta(seconds=State().settings.max_quote_age_seconds)
+    for state in (State(), State(sessions=SESSIONS)):
+        for session in (None, DAY):
+            assert losses._is_news(state, traded(most), NOW, session)
+            assert not losses._is_news(state, traded(most + TICK), NOW, session)
+
+
+def test_what_is_closed_late_is_valued_when_it_is_heard_of() -> None:
+    """It has no price any more; what is held, or is in no book, is not valued by it."""
+    late = traded(timedelta(hours=1))
+    state = state_of(held=0)
+    state.sessions = SESSIONS
+    (mark,) = losses.after_fill(state, late, NOW)
+    assert isinstance(mark, m.EquityMarked) and (mark.at, mark.value) == (NOW, 0)
+    state = state_of(held=5)
+    state.sessions = SESSIONS
+    assert list(losses.after_fill(state, late, NOW)) == []
+    assert list(losses.after_fill(State(sessions=SESSIONS), traded(), NOW)) == []
+    assert list(losses.after_fill(state, traded(quantity=0), NOW)) == []
+    assert [one.at for one in losses.after_fill(state, traded(TICK), NOW) if isinstance(one, m.EquityMarked)] == [
+        NOW - TICK
+    ]
