@@ -67,7 +67,6 @@ BESIDE = {
     "submission": ("at_the_write", "attached", "modification", "what_if", "worst_case"),
     "patience": ("patience_rules",),
     "links": ("outage", "readiness", "lifecycle", "orders", "identity"),
-    "told_terms": ("modification", "modification_terms", "order_messages", "group_tellings"),
     "closing": ("flattening", "targets"),
     "flattening": ("verbs", "left_undone", "rebalance", "take_profit", "splits", "stops", "closing_word"),
     "permissions": ("breaker", "breaker_rules", "verdicts"),
