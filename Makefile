@@ -58,7 +58,7 @@ ORDERS := positions course orders working transitions identity evidence lifecycl
 BREAKS := reconcile breaks causes looks others busts splits
 SIZING := weights sizing methods targets wanted rebalance parts flattening
 RISK := table limits proposal permits permissions pricing exposure held_at oca caps means room commissions what_if \
-	holds instrument_losses verbs readiness certificate risk/attached
+	holds instrument_losses strategy_losses session_losses day_trades verbs readiness certificate risk/attached
 STOPS := stops stop_levels protection profits pauses safeguards/attached
 MODULES ?= $(ORDERS) $(BREAKS) $(SIZING) $(RISK) $(STOPS)
 mutants: $(DEV)

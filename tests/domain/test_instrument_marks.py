@@ -88,7 +88,7 @@ def doubted(told: int, *fills: tuple[int, timedelta], outside: int = 0, compared
             executed_at=START,
             tech=NOW + late,
         )
-    return not losses._is_certain(state, state.book[1])
+    return not losses.is_certain(state, state.book[1])
 
 
 def test_what_the_account_shows_beyond_what_is_not_ours_is_certain() -> None:
