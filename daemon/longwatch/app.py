@@ -195,7 +195,7 @@ class Daemon:
                 account=self.account,
                 universe=universe,
                 sink=self.inbox.put,
-                gate=self.engine.may_send,
+                gate=lambda intent: self.engine.may_send(intent, self.broker.quotes),
                 clock=ports.clock,
                 random=ports.random,
             )

@@ -8,12 +8,14 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.decide import gate
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.risk.table import CAPS, caps_of, first_refusal, passed_by_now
 from tests.domain.test_caps import proposal
 from tests.domain.test_exposure import order, state_of
-from tests.domain.world import DAY, EQUITY, SETTINGS, World, open_order
+from tests.domain.test_means import CASH_ACCOUNT, world_of
+from tests.domain.world import DAY, EQUITY, MARGIN_ACCOUNT, SETTINGS, World, of_kind, open_order
 
 D = Decimal
 WIDE = replace(
@@ -106,3 +108,68 @@ def test_what_somebody_else_orders_meanwhile_counts() -> None:
     names = {"perm_id": 77, "ref": "", "order_id": 0, "client_id": 0, "quantity": D(150)}
     world.take(open_order(world.order(intent), world.now, **names))
     assert "max_weight" in str(passed_by_now(world.state, world.order(intent)))
+
+
+# ── what the account allows ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cash_world(settled: str, **settings: object) -> tuple[World, int]:
+    """A purchase of 100 AAA, 100.21 at worst, waits to be written in a cash account."""
+    world = world_of(replace(CASH_ACCOUNT, settled_cash=D(settled)), **settings)
+    intent = world.one(AAA="0.1")
+    assert world.order(intent).quantity * world.order(intent).worst_price == D(10_021)
+    return world, intent
+
+
+def test_a_purchase_that_the_settled_cash_does_not_pay_any_more_is_stopped() -> None:
+    """Somebody has bought for 1,000 meanwhile, or has ordered as much: a cent too much with ours."""
+    for settled, stopped in (("11021", False), ("11020.99", True)):
+        world, intent = cash_world(settled)
+        assert passed_by_now(world.state, world.order(intent)) is None
+        world.stranger("AAA", 10, "00aa.01")
+        said = passed_by_now(world.state, world.order(intent))
+        assert said == ("settled_cash 11021.0000 would pass the limit 11020.99 by now" if stopped else None)
+        assert gate(world.state, intent, world.now) == said
+    world, intent = cash_world("15000")
+    names = {"perm_id": 77, "ref": "", "order_id": 0, "client_id": 0, "quantity": D(60), "con_id": 2, "symbol": "BBB"}
+    world.take(open_order(world.order(intent), world.now, **names))
+    assert "settled_cash" in str(passed_by_now(world.state, world.order(intent)))
+
+
+def test_its_own_commission_counts_once_and_as_it_was_told() -> None:
+    """By the schedule 1, by the broker's word 2.25."""
+    schedule = {"commission_per_share": D("0.005"), "commission_minimum": D(1)}
+    for told, cash, stopped in ((None, "10022", False), ("2.25", "10023.25", False), ("2.25", "10023.24", True)):
+        world, intent = cash_world("10022", **schedule)
+        world.figures = world.figures and replace(world.figures, settled_cash=D(cash))
+        world.snapshot()
+        order = replace(world.order(intent), commission_told=None if told is None else D(told))
+        world.state.orders[intent] = order
+        assert ("settled_cash" in str(passed_by_now(world.state, order))) is stopped
+
+
+def test_an_entry_that_would_leave_too_little_liquidity_by_now_is_stopped() -> None:
+    """Half of it, and of 100 shares at 100 that somebody has bought, of 100,000 above the floor."""
+    for floor, stopped in (("89989", False), ("89990", True)):
+        world = world_of(MARGIN_ACCOUNT, margin_fraction=D("0.5"), min_excess_liquidity=D(floor))
+        intent = world.one(AAA="0.1")
+        assert passed_by_now(world.state, world.order(intent)) is None
+        world.stranger("AAA", 100, "00aa.01")
+        assert ("excess_liquidity" in str(passed_by_now(world.state, world.order(intent)))) is stopped
+
+
+def test_a_short_sale_is_stopped_where_too_few_can_be_borrowed_by_now_or_none_is_lent() -> None:
+    """By the quote of now; where it tells nothing, what was told before stands."""
+    world = world_of(MARGIN_ACCOUNT, allow_short=True)
+    world.targets(AAA="-0.1")
+    step = world.rebalance(quotes=tuple(replace(one, shortable=D(500)) for one in world.quotes()))
+    (effect,) = of_kind(step.effects, m.SubmitOrder)
+    order_, now = world.order(effect.order.intent), world.quotes()[0]
+    other = replace(now, con_id=2, shortable=D(0))
+    for shares, said in (("100", None), ("99", "shortable 100.0000 would pass the limit 99 by now")):
+        quotes = (other, replace(now, shortable=D(shares)))
+        assert passed_by_now(world.state, order_, lambda found=quotes: found) == said  # type: ignore[misc]
+        assert gate(world.state, order_.intent, world.now, lambda found=quotes: found) == said  # type: ignore[misc]
+    assert passed_by_now(world.state, order_, lambda: (now,)) is passed_by_now(world.state, order_) is None
+    world.state.settings = replace(world.state.settings, account_kind="cash")
+    assert "cash_short" in str(passed_by_now(world.state, order_))

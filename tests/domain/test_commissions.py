@@ -18,7 +18,7 @@ from tests.domain.test_exposure import foreign, order
 from tests.domain.test_means import CASH_ACCOUNT, decided, world_of
 from tests.domain.test_means_figures import fill, read
 from tests.domain.test_what_if import ASKS
-from tests.domain.world import EQUITY, SETTINGS, World
+from tests.domain.world import EQUITY, SETTINGS, World, alerts, of_kind
 
 D = Decimal
 SCHEDULE = {"commission_per_share": D("0.005"), "commission_minimum": D(1)}
@@ -132,3 +132,21 @@ def test_what_a_what_if_told_is_kept_with_the_order() -> None:
         )
         assert world.order(asked.intent).state is OrderState.SENDING
         assert commissions.set_aside(world.state, ()) == kept
+
+
+@pytest.mark.parametrize(("cash", "goes"), [("10023.25", True), ("10023.24", False)])
+def test_what_a_what_if_told_of_an_order_is_held_against_its_own_cash_before_it_is_sent(cash: str, goes: bool) -> None:
+    """100 AAA at 100.21 and 2.25, where the schedule has it for 1: refused with its figures, and never sent."""
+    asks = {"what_if": True, "what_if_seconds": 5.0}
+    world = world_of(replace(CASH_ACCOUNT, settled_cash=D(cash)), **SCHEDULE, **asks)
+    world.targets(AAA="0.1")
+    world.rebalance()
+    (asked,) = world.state.what_ifs.values()
+    margin = {"initial_margin": D(5_000), "maintenance_margin": D(5_000), "equity": EQUITY}
+    told = {"order_id": asked.order_id, "client_id": 1, "commission": D("2.25")}
+    step = world.hear(m.WhatIfSeen, **margin, **told)
+    assert bool(of_kind(step.effects, m.SubmitOrder)) is goes
+    refused = [(fact.check, fact.observed, fact.limit) for fact in of_kind(step.facts, m.TradeRefused)]
+    assert refused == ([] if goes else [("what_if", "10023.25", "10023.24")])
+    assert world.order(asked.intent).state is (OrderState.SENDING if goes else OrderState.UNSENT)
+    assert ("margin" in alerts(step)) is not goes

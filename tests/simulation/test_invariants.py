@@ -124,7 +124,7 @@ def executions_not_asked_for(patch: pytest.MonkeyPatch) -> None:
 def no_limits(patch: pytest.MonkeyPatch) -> None:
     """No cap makes a trade smaller, and the target is three times what it should be."""
     patch.setattr(rebalance, "caps_of", lambda proposal: ())
-    patch.setattr(decide, "passed_by_now", lambda state, order: None)
+    patch.setattr(decide, "passed_by_now", lambda state, order, quotes: None)
     bigger = wanted.size
 
     def triple(symbol: str, weight: Decimal, *cuts: Any, **other: Any) -> Any:

@@ -20,6 +20,7 @@ from longwatch.domain.order_life import breaker, claims, lifecycle, links, modif
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.orders import Evidence, OrderState
 from longwatch.domain.portfolio.rebalance import rebalance
+from longwatch.domain.quotes import Quotes, no_quotes
 from longwatch.domain.reconciliation import reconcile, splits
 from longwatch.domain.reconciliation.breaks import UNREADABLE
 from longwatch.domain.risk import holds, instrument_losses, what_if
@@ -142,8 +143,11 @@ def next_deadline(state: State) -> datetime | None:
     return min(due) if due else None
 
 
-def gate(state: State, intent: int, tech: datetime) -> str | None:
-    """Asked when the bytes of an order are about to be written: None lets them pass, a reason withholds them."""
+def gate(state: State, intent: int, tech: datetime, quotes: Quotes = no_quotes) -> str | None:
+    """Asked when the bytes of an order are about to be written: None lets them pass, a reason withholds them.
+
+    The `quotes` of now tell how many shares can be borrowed.
+    """
     order = state.orders.get(intent)
     if order is None:
         return "the order is not known"
@@ -161,7 +165,7 @@ def gate(state: State, intent: int, tech: datetime) -> str | None:
     if held_by is not None:
         return f"{held_by.value}{because(state, order.con_id, held_by)}"
     held = forbidden_for(state, order.con_id, ACTIONS[order.purpose], order.allocations, besides=intent)
-    return held or stops.overtaken(state, order) or passed_by_now(state, order)
+    return held or stops.overtaken(state, order) or passed_by_now(state, order, quotes)
 
 
 def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:

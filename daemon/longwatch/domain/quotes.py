@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -43,3 +44,12 @@ class Quote:
     def age_seconds(self, now: datetime) -> float | None:
         """Seconds since the last tick, or None when none was ever heard."""
         return None if self.at is None else (now - self.at).total_seconds()
+
+
+Quotes = Callable[[], Sequence[Quote]]
+"""The quotes of now, looked up only where they are needed."""
+
+
+def no_quotes() -> Sequence[Quote]:
+    """Where nobody has any."""
+    return ()

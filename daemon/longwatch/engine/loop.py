@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from longwatch.clock import Clock
 from longwatch.domain import messages as m
 from longwatch.domain.decide import NOTHING, Step, follow, gate, knows, next_deadline
+from longwatch.domain.quotes import Quotes, no_quotes
 from longwatch.domain.state import State, evolve
 from longwatch.engine import undigested
 from longwatch.engine.inbox import Inbox
@@ -107,12 +108,11 @@ class Engine:
         """Whether everything heard has been decided, committed and performed."""
         return not len(self.inbox) and not self._open
 
-    def may_send(self, intent: int) -> str | None:
+    def may_send(self, intent: int, quotes: Quotes = no_quotes) -> str | None:
         """The order gate, asked when an order's bytes would be written: None, or the reason to withhold it."""
-        failure = self.journal_failure
-        if failure is not None:
+        if (failure := self.journal_failure) is not None:
             return f"the journal can't be written: {failure}"
-        return gate(self.state, intent, self._clock.technical())
+        return gate(self.state, intent, self._clock.technical(), quotes)
 
     async def wait_until(self, holds: Callable[[State], bool], seconds: float) -> bool:
         """Wait until the state satisfies `holds`, looked at now and after every commit; False after `seconds`."""

@@ -29,7 +29,7 @@ def set_aside(state: State, unread: Iterable[Fill]) -> Decimal:
     settings = state.settings
     if not settings.commission_per_share and not settings.commission_minimum:
         return ZERO
-    total = sum([_of(settings, order) for order in state.live_orders()], ZERO)
+    total = sum([of(settings, order) for order in state.live_orders()], ZERO)
     total += sum([expected(settings, order.remaining) for order in state.foreign_orders.values()], ZERO)
     traded: dict[int | str, Decimal] = {}
     for fill in unread:
@@ -40,10 +40,13 @@ def set_aside(state: State, unread: Iterable[Fill]) -> Decimal:
     return total + sum([expected(settings, shares) for shares in traded.values()], ZERO)
 
 
-def shares_for(settings: TradeSettings, money: Decimal, price: Decimal) -> Decimal:
-    """The most shares that money buys at a price, with the commission of their order."""
+def shares_for(settings: TradeSettings, money: Decimal, price: Decimal, told: Decimal | None = None) -> Decimal:
+    """The most shares that money buys at a price, with the commission of their order: as told, or by the schedule."""
+    if told is not None:
+        return (money - told) / price
     return min((money - settings.commission_minimum) / price, money / (price + settings.commission_per_share))
 
 
-def _of(settings: TradeSettings, order: Order) -> Decimal:
+def of(settings: TradeSettings, order: Order) -> Decimal:
+    """What an order costs in all: as its what-if told, or by the schedule."""
     return expected(settings, order.at_most) if order.commission_told is None else order.commission_told

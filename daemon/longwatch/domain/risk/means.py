@@ -93,9 +93,10 @@ def cap_settled_cash(state: State, proposal: Proposal) -> Cap | None:
     if found is None:
         return None
     cash, spent = found
-    cost = proposal.value + commissions.expected(state.settings, proposal.quantity)
-    allowed = commissions.shares_for(state.settings, cash - spent, proposal.worst_price)
-    return Cap(allowed=allowed, observed=spent + cost, limit=cash)
+    told = proposal.commission
+    commission = commissions.expected(state.settings, proposal.quantity) if told is None else told
+    allowed = commissions.shares_for(state.settings, cash - spent, proposal.worst_price, told)
+    return Cap(allowed=allowed, observed=spent + proposal.value + commission, limit=cash)
 
 
 def settled_and_spent(state: State) -> tuple[Decimal, Decimal] | None:
@@ -220,6 +221,7 @@ ROWS = (
         settings=(Setting("account_limits.check_shortable", "true"),),
         binds=ENTRIES,
         cap=cap_shortable,
+        at_the_write=True,
     ),
     Limit(
         name="cash_short",
@@ -230,6 +232,7 @@ ROWS = (
         settings=(Setting("account_limits.kind", "auto", "restart"),),
         binds=ENTRIES,
         cap=cap_cash_short,
+        at_the_write=True,
     ),
     Limit(
         name="settled_cash",
@@ -246,6 +249,7 @@ ROWS = (
         binds=ENTRIES,
         cap=cap_settled_cash,
         waits_for_sells=True,
+        at_the_write=True,
     ),
     Limit(
         name="excess_liquidity",
@@ -259,6 +263,7 @@ ROWS = (
         ),
         binds=ENTRIES,
         cap=cap_excess_liquidity,
+        at_the_write=True,
     ),
     Limit(
         name="what_if",

@@ -43,6 +43,7 @@ class Proposal:
     exposure: tuple[Decimal, Decimal] | None = None
     groups: tuple[tuple[str, Decimal, Decimal], ...] = ()
     filled: Decimal = ZERO
+    commission: Decimal | None = None
 
     @property
     def worst_price(self) -> Decimal:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from longwatch.domain.instruments import Instrument
+from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.portfolio import targets
 from longwatch.domain.portfolio.parts import equity_of
-from longwatch.domain.risk import caps, certificate, day_trades, held_at, means, permits, pricing
+from longwatch.domain.quotes import Quotes, no_quotes
+from longwatch.domain.risk import caps, certificate, commissions, day_trades, held_at, means, permits, pricing
 from longwatch.domain.risk.caps import with_exposure
 from longwatch.domain.risk.limits import CapRule, CheckRule, Limit
-from longwatch.domain.risk.proposal import Proposal, Refusal
+from longwatch.domain.risk.proposal import Cap, Proposal, Refusal
 from longwatch.domain.state import State
 
 LIMITS: tuple[Limit, ...] = (
@@ -38,13 +39,21 @@ def caps_of(proposal: Proposal) -> tuple[tuple[str, CapRule], ...]:
     return CAPS[proposal.purpose]
 
 
-def passed_by_now(state: State, order: Order) -> str | None:
+def passed_by_now(state: State, order: Order, quotes: Quotes = no_quotes) -> str | None:
     """The limit that an order about to leave would pass, though it did not when it was intended: else None.
 
-    What others have traded or ordered since counts, and settings that were tightened.
+    What others have traded or ordered since counts, what was told of its commission, and settings that were tightened;
+    by the `quotes` of now, how many shares can be borrowed.
     """
+    found = limit_passed(state, order, quotes)
+    return None if found is None else f"{found[0]} {found[1].observed:.4f} would pass the limit {found[1].limit} by now"
+
+
+def limit_passed(state: State, order: Order, quotes: Quotes = no_quotes) -> tuple[str, Cap] | None:
+    """The same, as the limit's name and what it sees."""
     prices = dict(state.equity.prices) if state.equity else {}
     price = prices.get(order.symbol, order.decision_price)
+    is_short = order.side is Side.SELL and order.purpose is Purpose.ENTRY
     proposal = Proposal(
         run_id=order.run_id,
         instrument=Instrument(con_id=order.con_id, symbol=order.symbol),
@@ -55,11 +64,12 @@ def passed_by_now(state: State, order: Order) -> str | None:
         equity=equity_of(state) or order.remaining * price,
         order_type=order.order_type,
         limit_price=order.worst_price,
-        quote=None,
+        quote=next((one for one in quotes() if one.con_id == order.con_id), None) if is_short else None,
         session=None,
         at=order.created_at,
         tech=order.created_at,
         closes=False,
+        commission=commissions.of(state.settings, order),
     )
     besides = state.besides(order)
     if order.purpose is Purpose.ENTRY:
@@ -67,7 +77,7 @@ def passed_by_now(state: State, order: Order) -> str | None:
     for name, rule in AT_THE_WRITE[order.purpose]:
         cap = rule(besides, proposal)
         if cap is not None and proposal.quantity > cap.allowed:
-            return f"{name} {cap.observed:.4f} would pass the limit {cap.limit} by now"
+            return name, cap
     return None
 
 

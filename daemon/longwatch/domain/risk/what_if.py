@@ -16,6 +16,7 @@ from longwatch.domain.order_life.verdicts import Verdict
 from longwatch.domain.orders import Evidence, Order, OrderState, Purpose
 from longwatch.domain.risk import permissions
 from longwatch.domain.risk.means import figures_of, margin_bound
+from longwatch.domain.risk.table import limit_passed
 from longwatch.domain.state import State
 
 WHAT_IF = "what_if"
@@ -125,9 +126,16 @@ def _fall_back(state: State, order: Order, tech: datetime, why: str) -> Decided:
 
 
 def _sent(state: State, order: Order, tech: datetime) -> Decided:
+    """It goes, unless it would pass a limit by now: the answer took time, and told of its commission."""
     instrument = state.instruments.get(order.symbol)
     if instrument is None:
         yield from _refused(state, order, "no contract", "a known contract", "its contract is not known any more")
+        return
+    found = limit_passed(state, state.orders[order.intent])
+    if found is not None:
+        name, cap = found
+        observed, limit = f"{cap.observed:.2f}", f"{cap.limit:.2f}"
+        yield from _refused(state, order, observed, limit, f"{name} {observed} would pass the limit {limit} by now")
         return
     yield from sending(state, order.intent, instrument, tech)
 
