@@ -163,6 +163,22 @@ def test_an_instrument_without_anything_to_measure_from_is_first_marked() -> Non
     assert holds(look(world, AAA="85")) == [("instrument_daily_loss", "AAA")]
 
 
+def test_what_is_held_no_more_is_not_marked_anew() -> None:
+    """Whatever its last mark is of: nothing can be lost of it, and the journal does not grow by it."""
+    world = holding(instrument_daily_loss=D("0.01"))
+    world.targets("left", AAA="0")
+    (sale,) = [one.order for one in of_kind(world.rebalance().effects, m.SubmitOrder)]
+    world.finish(sale.intent)
+    world.wait(60)
+    world.snapshot()
+    mark = world.state.marks[(Level.INSTRUMENT, "AAA")]
+    world.state.marks[(Level.INSTRUMENT, "AAA")] = replace(
+        mark, session=mark.session and mark.session.replace(year=2006)
+    )
+    assert world.state.held(1) == 0
+    assert look(world, AAA="50").facts == ()
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_what_is_held_must_be_known(known: bool) -> None:
     """While the account shows other shares, neither the instrument nor the strategy is looked at."""

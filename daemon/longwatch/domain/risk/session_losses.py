@@ -90,7 +90,8 @@ def _instruments(state: State, prices: Mapping[str, Decimal], at: datetime) -> F
         was_shown = any(reaches(state, LOSS, name, loss) for loss in before)
         lost = list(instrument_losses.lost_by(state, mark))
         is_shown = any(reaches(state, LOSS, name, loss) for loss in lost)
-        if was_shown or is_shown or known is None or known.session not in days:
+        begins = bool(holding.quantity) and (known is None or known.session not in days)
+        if was_shown or is_shown or begins:
             yield mark
         for loss in lost if was_shown else ():
             yield from judge(state, LOSS, name, loss, at, holding.con_id)
