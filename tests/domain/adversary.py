@@ -187,13 +187,16 @@ class Adversary(Play):
         self.cash = money.cash
         return World.snapshot(self, **fields)
 
-    def means(self, con_id: int, newest: int | None) -> Means:
-        """What the account has the means for, with our orders up to the intent `newest`."""
+    def means(self, leaving: Order, newest: int | None) -> Means:
+        """What the account has the means for, with our orders up to the intent `newest`.
+
+        The stop that leaves with an entry is, like any other, paid for by what it sells.
+        """
         limits, known = self.in_force, self.ledger.knowable()
         live = [
             self._live(order, terms, filled)
             for order, terms, filled in self.live_now()
-            if newest is None or order.intent <= newest
+            if (newest is None or order.intent <= newest) and order.attached_to != leaving.intent
         ]
         for one in self.strangers.values():
             left, price = one.remaining, int(self.told_prices[SYMBOLS[one.con_id]] * UNIT)
@@ -203,7 +206,7 @@ class Adversary(Play):
             money=int(spendable * UNIT) if self.is_cash else None,
             liquidity=None if self.is_cash else int((EQUITY - known.bound - limits.min_excess_liquidity) * UNIT),
             fraction=limits.margin_fraction,
-            shortable=(self.shortable.get(SYMBOLS[con_id]) or 0) if limits.check_shortable else None,
+            shortable=(self.shortable.get(leaving.symbol) or 0) if limits.check_shortable else None,
             per_share=int(limits.commission_per_share * UNIT),
             minimum=int(limits.commission_minimum * UNIT),
             live=tuple(live),
@@ -241,11 +244,12 @@ class Adversary(Play):
             is_stop=order.purpose is Purpose.STOP,
             is_profit=order.purpose is Purpose.PROFIT,
             is_change=former is not None,
+            is_larger=former is None or there is None or order.quantity > there.order.quantity,
             entry=self._entry_of(order) if former is None else None,
         )
         # An exit decided on after an entry is bound by no limit on exposure: the entry meets it at the write.
         newest = None if at_the_write or former is not None else order.intent
-        account = self.account(order.con_id, newest, count, order.oca_group if order.purpose is Purpose.REDUCE else "")
+        account = self.account(order, newest, count, order.oca_group if order.purpose is Purpose.REDUCE else "")
         judge(leaving, account, self.in_force, self.tally, at_the_write=at_the_write)
 
     def _entry_of(self, stop: Order) -> int | None:
@@ -264,11 +268,11 @@ class Adversary(Play):
         asked = order.limit_price or max(order.stop_price or D(0), order.decision_price)
         return int(max(self.told_prices[order.symbol], asked) * UNIT)
 
-    def account(self, con_id: int, newest: int | None, count: int, joined: str) -> Account:
+    def account(self, leaving: Order, newest: int | None, count: int, joined: str) -> Account:
         """The account as it is at the broker, but for what other people did and nobody has told.
 
         With our orders up to the intent `newest`, the last of the first `count` sent; but for the stop whose group an
-        exit has `joined`: that is judged on its own. `con_id` is the instrument of the order that leaves.
+        exit has `joined`: that is judged on its own.
         """
         self.orphan()
         con_ids = list(SYMBOLS)
@@ -311,7 +315,7 @@ class Adversary(Play):
             sent=self.sent[max(count - 100, 0) : count],
             now=self.now,
             is_flatten=self.is_flatten,
-            means=self.means(con_id, newest),
+            means=self.means(leaving, newest),
         )
 
     def is_waiting(self, order: Order) -> bool:
@@ -458,7 +462,7 @@ def _world(limits: TradeSettings, chance: Random) -> Adversary:
 def _borrowed(play: Adversary) -> None:
     """How many shares can be borrowed is another number, or nobody knows."""
     if play.settings.check_shortable:
-        play.shortable = {symbol: play.chance.choice((None, 0, 30, 100, 600)) for symbol in NAMES}
+        play.shortable = {symbol: play.chance.choice((None, 0, 30, 100, 300, 600)) for symbol in NAMES}
 
 
 def _settings(random: Random) -> TradeSettings:
@@ -545,7 +549,7 @@ def _write(play: Adversary, number: int) -> None:
     if not play.queue:
         return
     orders = [play.queue[0], *filter(None, [play.pairs.get(play.queue[0].intent)])]
-    reason = next(filter(None, (gate(play.state, order.intent, play.now) for order in orders)), None)
+    reason = next(filter(None, (gate(play.state, order.intent, play.now, play.quotes) for order in orders)), None)
     for order in orders if reason is None else ():
         play.judged(order, None, at_the_write=True)
     pair_of(play, play.queue.pop(0))
@@ -563,7 +567,7 @@ def _change(play: Adversary, number: int) -> None:
     if not play.changes:
         return
     order = play.changes[0]
-    if gate(play.state, order.intent, play.now) is None:
+    if gate(play.state, order.intent, play.now, play.quotes) is None:
         play.judged(order, order, at_the_write=True)
     ACTS["change"](play, number)
 
@@ -737,7 +741,7 @@ OFTEN: dict[Callable[[Any, int], None], float] = {
     _of_play("acknowledge"): 4,
     _of_play("fill"): 8,
     _correct: 0.5,
-    _settle: 2,
+    _settle: 3,
     _bust: 0.5,
     _of_play("cancel"): 4,
     _of_play("kill"): 1,

@@ -19,18 +19,7 @@ UNIT = 10_000
 """Of prices, in a unit of the currency."""
 NEAR = Decimal("0.99")
 MOST_WAYS = 100_000
-WHEN_DECIDED = frozenset(
-    {
-        "order_rate",
-        "price_band",
-        "max_volume_fraction",
-        "max_displayed_fraction",
-        "settled_cash",
-        "excess_liquidity",
-        "shortable",
-        "cash_short",
-    }
-)
+WHEN_DECIDED = frozenset({"order_rate", "price_band", "max_volume_fraction", "max_displayed_fraction"})
 """Asked when an order is decided on, and not again when its bytes leave."""
 
 Ways = tuple[tuple[int, int], ...]
@@ -39,7 +28,10 @@ Ways = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaving:
-    """An order, or new terms of one, on its way to the broker. `price` what it may be paid at most."""
+    """An order, or new terms of one, on its way to the broker. `price` what it may be paid at most.
+
+    `is_larger` where that is more shares than before, `entry` shares of the entry that a stop leaves with.
+    """
 
     con_id: int
     symbol: str
@@ -52,8 +44,8 @@ class Leaving:
     is_stop: bool
     is_profit: bool
     is_change: bool
-    entry: int | None = None
-    """Shares of the entry that a stop leaves with."""
+    is_larger: bool
+    entry: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +197,8 @@ def _of_entries(leaving: Leaving, account: Account, limits: TradeSettings) -> It
     if limits.max_volume_fraction is not None:
         most = limits.max_volume_fraction * account.volume[con_id]
         yield "max_volume_fraction", Decimal(account.traded[con_id]), most
-    if limits.max_displayed_fraction is not None:
+    # The shares of before were asked for when there was more to be seen.
+    if limits.max_displayed_fraction is not None and leaving.is_larger:
         taken = _furthest(account.ours[con_id], leaving.sign)
         yield "max_displayed_fraction", Decimal(taken), limits.max_displayed_fraction * account.displayed[con_id]
     if not limits.allow_short and leaving.sign < 0:
