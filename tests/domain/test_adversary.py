@@ -44,7 +44,7 @@ def test_an_adversary_gets_no_order_past_a_limit() -> None:
     [
         ("max_weight", 0),
         ("max_gross_exposure", 17),
-        ("max_net_exposure", 0),
+        ("max_net_exposure", 104),
         ("max_group_weight", 0),
         ("reversal", 0),
         ("settled_cash", 11),
@@ -59,6 +59,14 @@ def test_the_judge_sees_a_limit_that_is_not_held(name: str, first: int, monkeypa
         for purpose, rows in getattr(risk, table).items():
             wider = tuple((one, _wider(rule) if one == name else rule) for one, rule in rows)
             monkeypatch.setitem(getattr(risk, table), purpose, wider)
+    _is_found(name, first, monkeypatch)
+
+
+@pytest.mark.parametrize(("name", "first"), [("settled_cash", 44), ("excess_liquidity", 69), ("shortable", 29)])
+def test_the_judge_sees_what_is_not_asked_at_the_write(name: str, first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked only as orders are decided on, what has happened by the time they leave passes the limit."""
+    for purpose, rows in risk.AT_THE_WRITE.items():
+        monkeypatch.setitem(risk.AT_THE_WRITE, purpose, tuple(row for row in rows if row[0] != name))
     _is_found(name, first, monkeypatch)
 
 
