@@ -359,7 +359,7 @@ def sends_again_after_a_restart(patch: pytest.MonkeyPatch) -> None:
     compared = decide.DECIDERS[m.SnapshotSeen]
     patch.setattr(decide.lifecycle, "orphaned", resent)
     patch.setitem(decide.DECIDERS, m.SnapshotSeen, with_resends)
-    patch.setattr("longwatch.engine.loop.gate", lambda state, intent, tech: None)
+    patch.setattr("longwatch.engine.loop.gate", lambda state, intent, tech, quotes: None)
 
 
 def takes_it_for_unsent(patch: pytest.MonkeyPatch) -> None:
