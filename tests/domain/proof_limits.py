@@ -63,8 +63,8 @@ def batch(first: int) -> tuple[Tally, list[str]]:
 def section(tally: Tally, slices: int, broken: Sequence[str]) -> Iterator[str]:
     """The part of the page."""
     yield "## Orders at the limits\n"
-    yield f"{slices:,} worlds in which a strategy wants too much, each with an account and limits of its own; {tally.intents:,}"
-    yield f"intents in {tally.acts:,} acts of broker, strangers, a person and the market. {tally.accepted:,} were sent"
+    yield f"{slices:,} worlds in which a strategy wants too much, each with an account and limits of its own;"
+    yield f"{tally.intents:,} intents in {tally.acts:,} acts of broker, strangers, a person and the market. {tally.accepted:,} were sent"
     yield f"({tally.accepted / max(tally.intents, 1):.1%}). Each was judged when it was decided on and again when its"
     yield f"bytes left, {tally.judged:,} times in all, by every way in which the live orders may fill;"
     yield f"{len(broken) or 'none'} could at worst have passed a limit. So many ended within 1 % of one:\n"
