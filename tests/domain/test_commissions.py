@@ -85,12 +85,14 @@ def test_the_fills_of_one_order_are_charged_together_and_of_nobody_each() -> Non
 
 
 def test_a_live_order_counts_once_whatever_of_it_has_filled() -> None:
-    """Its fills' commissions are in its own; what the broker told of it takes the schedule's place."""
+    """Its fills' commissions are in its own; what the broker told takes the schedule's place, with or without one."""
     live = order(1, 1_000, filled=D(400))
     state = read(live, figures=CASH_ACCOUNT, fills=(replace(fill(1, 400), intent=1),), **SCHEDULE)
     assert commissions.set_aside(state, state.fills.values()) == 5
     told = read(replace(live, commission_told=D("3.5")), figures=CASH_ACCOUNT, **SCHEDULE)
     assert commissions.set_aside(told, ()) == D("3.5")
+    unscheduled = read(replace(live, commission_told=D("3.5")), order(2, 100), figures=CASH_ACCOUNT)
+    assert commissions.set_aside(unscheduled, ()) == D("3.5")
 
 
 def test_a_purchase_leaves_room_for_its_own_commission() -> None:

@@ -50,6 +50,9 @@ def walked(orders: list[Order], state: State) -> AtWork:
         buys_cost=most(orders, Side.BUY, cost),
         sells_cost=most(orders, Side.SELL, cost),
         entries_cost=sum((cost(one) for one in orders if one.purpose is Purpose.ENTRY), D(0)),
+        purchases_cost=sum((one.remaining * one.worst_price for one in orders if one.side is Side.BUY), D(0)),
+        told=sum((one.commission_told or D(0) for one in orders), D(0)),
+        untold=tuple(one.at_most for one in orders if one.commission_told is None),
         least=min(one.worst_price for one in orders),
         most=max(one.worst_price for one in orders),
     )

@@ -20,7 +20,8 @@ class AtWork:
 
     `buys` and `sells` are shares; of a stop that waits for its entry those that it may trade beyond that. At the most
     that a share of each order may cost, from `least` to `most`, they are worth `buys_cost` and `sells_cost`;
-    `entries_cost` is what entries come to, whatever their side and group.
+    `entries_cost` is what entries come to, whatever their side and group, and `purchases_cost` what every buy does. Of
+    their commissions those that the broker has told are `told` together; of the other orders the shares are `untold`.
     """
 
     intents: tuple[int, ...]
@@ -29,6 +30,9 @@ class AtWork:
     buys_cost: Decimal
     sells_cost: Decimal
     entries_cost: Decimal
+    purchases_cost: Decimal
+    told: Decimal
+    untold: tuple[Decimal, ...]
     least: Decimal
     most: Decimal
 
@@ -48,17 +52,25 @@ def comes_to_the_same(former: Order, order: Order) -> bool:
         and former.twin_of is order.twin_of
         and former.purpose is order.purpose
         and former.side is order.side
+        and former.commission_told is order.commission_told
     )
 
 
 def at_work(orders: Sequence[Order]) -> AtWork:
     """Live orders of one instrument, told as one; there is at least one of them."""
-    buys = sells = buys_cost = sells_cost = entries_cost = ZERO
+    buys = sells = buys_cost = sells_cost = entries_cost = purchases_cost = told = ZERO
     prices: list[Decimal] = []
+    untold: list[Decimal] = []
     intents: list[int] = []
     largest: dict[str, tuple[Decimal, Decimal]] = {}
     for order in orders:
         shares, price = order.remaining, order.worst_price
+        if order.side is Side.BUY:
+            purchases_cost += shares * price
+        if order.commission_told is None:
+            untold.append(order.at_most)
+        else:
+            told += order.commission_told
         if order.attached_to is not None and order.twin_of is None:
             shares = _beyond_its_entry(order, orders)
         cost = shares * price
@@ -81,6 +93,9 @@ def at_work(orders: Sequence[Order]) -> AtWork:
         buys_cost=buys_cost,
         sells_cost=sells_cost,
         entries_cost=entries_cost,
+        purchases_cost=purchases_cost,
+        told=told,
+        untold=tuple(untold),
         least=min(prices),
         most=max(prices),
     )

@@ -26,10 +26,12 @@ def set_aside(state: State, unread: Iterable[Fill]) -> Decimal:
 
     A live order counts whole until it has ended, sales too: their commission leaves the cash before the proceeds come.
     """
-    settings = state.settings
-    if not settings.commission_per_share and not settings.commission_minimum:
-        return ZERO
-    total = sum([of(settings, order) for order in state.live_orders()], ZERO)
+    settings, total = state.settings, ZERO
+    rate, least = settings.commission_per_share, settings.commission_minimum
+    for work in state.at_work.values():
+        total += work.told
+        for shares in work.untold:
+            total += max(rate * shares, least)
     total += sum([expected(settings, order.remaining) for order in state.foreign_orders.values()], ZERO)
     traded: dict[int | str, Decimal] = {}
     for fill in unread:

@@ -152,8 +152,10 @@ def _selling(state: State, con_id: int) -> Decimal:
 
 def _live_purchases(state: State) -> Decimal:
     """What every live purchase, ours or not, costs at worst."""
-    ours = (order.remaining * order.worst_price for order in state.live_orders() if order.side is Side.BUY)
-    return sum(ours, ZERO) + _foreign(state, Side.BUY)
+    total = _foreign(state, Side.BUY)
+    for work in state.at_work.values():
+        total += work.purchases_cost
+    return total
 
 
 def _live_entries(state: State) -> Decimal:
