@@ -8,7 +8,7 @@ the worse counts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from itertools import takewhile
@@ -77,25 +77,29 @@ def _doubted(state: State, con_id: int, side: Side) -> Decimal:
 
 def in_doubt(state: State) -> dict[int, str]:
     """Instrument -> symbol of all where account and book may differ, and nobody knows which of them is right."""
-    doubts = {con_id: held.symbol for con_id, held in state.quarantines.items()}
-    if state.compared is not None:
+    doubts = {con_id: held.symbol for con_id, held in state.quarantines.items()} if state.quarantines else {}
+    if state.compared is not None and state.compared.differences:
         doubts |= {row.con_id: row.symbol for row in state.compared.differences}
-    return doubts | {fill.con_id: fill.symbol for fill in _told_late(state)}
+    late = _told_late(state)
+    return doubts | {fill.con_id: fill.symbol for fill in late} if late else doubts
 
 
 def is_told_late(state: State, con_id: int) -> bool:
     """Whether a fill was heard after a reading of the account that was late enough to show it: was it taken back?"""
-    return any(fill.con_id == con_id for fill in _told_late(state))
+    late = _told_late(state)
+    return bool(late) and any(fill.con_id == con_id for fill in late)
 
 
-def _told_late(state: State) -> Iterator[Fill]:
+def _told_late(state: State) -> Sequence[Fill]:
+    """Fills heard since the account was read, made well before; asked several times at every check."""
     compared = state.compared
     if compared is None or compared.at is None or not state.fills:
-        return
+        return ()
     since, before = compared.tech, compared.at - SHOWN_WITHIN
-    for fill in takewhile(lambda one: one.tech > since, reversed(state.fills.values())):
-        if fill.executed_at < before:
-            yield fill
+    if next(reversed(state.fills.values())).tech <= since:
+        return ()
+    heard = takewhile(lambda one: one.tech > since, reversed(state.fills.values()))
+    return [fill for fill in heard if fill.executed_at < before]
 
 
 def heard_lately(state: State) -> Iterator[Fill]:
