@@ -203,12 +203,16 @@ class Scene:
         return is_ours or newest.at >= gateway.desk.today()
 
     def misbook(self, con_id: int) -> bool:
-        """A bug of ours: the book is changed by nothing."""
-        book = self.daemon.state.book
+        """A bug of ours: the book is changed by nothing, as is what it is recounted from when a fill is corrected."""
+        book, course = self.daemon.state.book, self.daemon.state.course
         if con_id not in book:
             return False
         wrong = Decimal(self.random.choice((-7, -1, 3, 11)))
         book[con_id] = replace(book[con_id], quantity=book[con_id].quantity + wrong)
+        for number, one in course.items():
+            if one.before.con_id == con_id:
+                before = replace(one.before, quantity=one.before.quantity + wrong)
+                course[number] = replace(one, before=before)
         return True
 
     # ── what came of it ─────────────────────────────────────────────────────────────────────────────────────────────
