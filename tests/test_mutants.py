@@ -18,7 +18,9 @@ def test_two_modules_of_one_name_are_told_apart_by_their_package(monkeypatch: py
     with pytest.raises(FileNotFoundError, match="several modules attached"):
         source_of("attached", ROOT)
     assert kept_in("risk/attached", Path("place")) == Path("place", "risk.attached.json")
-    assert "tests/domain/test_attached.py" in concerned("safeguards/attached")
+    importer = "tests/domain/test_working.py"
+    asked = {package: importer in concerned(f"{package}/attached") for package in ("risk", "safeguards")}
+    assert asked == {"risk": True, "safeguards": False}, "it imports the one, and not the other"
     assert "tests/domain/test_protection.py" in concerned("stop_levels")
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
+from longwatch.domain.quotes import Quote
 from longwatch.domain.state import State
 from longwatch.simulation.tap import Tap
 from tests.daemon.bench import ACCOUNT, HOUR, MINUTE, Scene, on_bench, plan
@@ -215,6 +218,31 @@ def test_what_can_not_be_borrowed_is_not_sold_short(tmp_path: Path) -> None:
 
     short = {"strategies": [plan({"AAPL": -0.2, "IBM": -0.2})], "risk": {"allow_short": True}}
     on_bench(story, tmp_path, short, hard_to_borrow=frozenset({"AAPL"}))
+
+
+def test_what_is_lent_to_others_while_a_short_sale_waits_stops_it_at_the_write(tmp_path: Path) -> None:
+    """shortable: asked again by the quotes of then, when its bytes are about to leave; nothing reaches the gateway."""
+
+    async def story(scene: Scene) -> None:
+        tap = Tap(scene.bench.network, scene.bench.clock.market)
+        scene.start()
+        await scene.until(lambda: scene.state.equity, what="the first signals")
+        broker, quotes = scene.daemon.broker, scene.daemon.broker.quotes
+
+        def lent_out() -> tuple[Quote, ...]:
+            """None are left from the moment on in which the daemon has decided."""
+            left = {"shortable": Decimal(0)} if scene.state.orders else {}
+            return tuple(replace(quote, **left) for quote in quotes())
+
+        with patch.object(broker, "quotes", lent_out):
+            await scene.until(lambda: scene.facts(m.OrderIntended), what="the short sale")
+            await scene.until(lambda: not scene.state.live, what="its end")
+        (order,) = scene.orders()
+        assert order.state is OrderState.UNSENT and "shortable" in order.text
+        assert placed(scene, tap) == []
+
+    short = {"strategies": [plan({"AAPL": -0.2})], "risk": {"allow_short": True}}
+    on_bench(story, tmp_path, short)
 
 
 def test_without_word_of_shares_to_borrow_nothing_is_sold_short(tmp_path: Path) -> None:
