@@ -150,12 +150,30 @@ def test_a_stop_that_somebody_has_moved_takes_its_level_along() -> None:
         con_id=1, symbol="AAA", level=D(95), is_long=True, opened_at=START, at=START, because="paid 100"
     )
     state.stop_levels[1] = row
+    stop, exit_order = state.orders[1], state.orders[2]
     moved = replace(row, level=D(80), at=NOW, because=BY_HAND)
-    assert list(after_terms(state, terms(), event())) == [moved]
-    for fact in (terms(2), terms(price="95"), terms(price=None), terms(text="shown so by the broker")):
-        assert list(after_terms(state, fact, event())) == []
+    assert list(after_terms(state, terms(), stop, event())) == [moved]
+    assert list(after_terms(state, terms(2), exit_order, event())) == []
+    for fact in (terms(price="95"), terms(price=None), terms(text="shown so by the broker")):
+        assert list(after_terms(state, fact, stop, event())) == []
     state.stop_levels.clear()
-    assert list(after_terms(state, terms(), event())) == []
+    assert list(after_terms(state, terms(), stop, event())) == []
+
+
+def test_a_price_that_was_there_before_or_that_we_had_asked_for_is_nobodys_move() -> None:
+    """Whatever the level is by then: it may be ahead of both."""
+    state = state_of(member())
+    state.stop_levels[1] = m.StopLevelSet(
+        con_id=1, symbol="AAA", level=D(99), is_long=True, opened_at=START, at=START, because="close 104"
+    )
+    stop = replace(state.orders[1], stop_price=D(95))
+    asked = replace(stop, change=replace(CHANGE, stop_price=D(97)))
+    assert list(after_terms(state, terms(price="95"), stop, event())) == []
+    assert list(after_terms(state, terms(price="95"), asked, event())) == []
+    assert list(after_terms(state, terms(price="97"), asked, event())) == []
+    for former, price in ((stop, "97"), (asked, "96")):
+        (found,) = of_kind(list(after_terms(state, terms(price=price), former, event())), m.StopLevelSet)
+        assert (found.level, found.because) == (D(price), BY_HAND)
 
 
 def test_what_waited_for_a_stops_new_terms_is_decided_again_once_they_are_in_force() -> None:
@@ -170,11 +188,11 @@ def test_what_waited_for_a_stops_new_terms_is_decided_again_once_they_are_in_for
     world.state.rebalance = replace(world.state.rebalance, waiting=1)
     same = terms(stop.intent, "95", text="shown so by the broker")
     again = m.RunJob(job="rebalance", reason="sells and cancels have ended")
-    assert list(after_terms(world.state, same, event())) == [again]
+    assert list(after_terms(world.state, same, stop, event())) == [again]
     under_way = replace(same, change=CHANGE)
-    assert list(after_terms(world.state, under_way, event())) == []
+    assert list(after_terms(world.state, under_way, stop, event())) == []
     world.state.rebalance = replace(world.state.rebalance, waiting=0)
-    assert list(after_terms(world.state, same, event())) == []
+    assert list(after_terms(world.state, same, stop, event())) == []
 
 
 @pytest.mark.parametrize(

@@ -284,14 +284,18 @@ def after_fill(state: State, fact: m.FillBooked, event: m.Event) -> Decided:
         yield from cancels(state, entry)
 
 
-def after_terms(state: State, fact: m.OrderTermsSet, event: m.Event) -> Decided:
-    """Somebody has moved a stop at the broker: nobody moves it back. An exit may have waited for its new terms."""
-    order, row = state.orders[fact.intent], state.stop_levels.get(state.orders[fact.intent].con_id)
-    if order.purpose is not Purpose.STOP:
+def after_terms(state: State, fact: m.OrderTermsSet, former: Order, event: m.Event) -> Decided:
+    """Somebody has moved a stop at the broker: nobody moves it back. An exit may have waited for its new terms.
+
+    Its price before, or that we had asked for, is nobody's move: the level may be ahead of both, not asked for yet.
+    """
+    if former.purpose is not Purpose.STOP:
         return
-    is_moved = fact.text == modification.BY_SOMEBODY and row is not None and fact.stop_price != row.level
-    if row is not None and is_moved and fact.stop_price is not None:
-        yield stop_levels.by_hand(row, fact.stop_price, event.at)
+    row, price = state.stop_levels.get(former.con_id), fact.stop_price
+    ours = (former.stop_price, former.change.stop_price if former.change is not None else None)
+    is_by_somebody = fact.text == modification.BY_SOMEBODY
+    if is_by_somebody and row is not None and price is not None and price not in (*ours, row.level):
+        yield stop_levels.by_hand(row, price, event.at)
     if fact.change is None and may_go_on(state):
         yield m.RunJob(job="rebalance", reason=SELLS_ENDED)
 
