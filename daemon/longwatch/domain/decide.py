@@ -117,9 +117,9 @@ def _followed(state: State, item: m.Fact | m.Effect, event: m.Event) -> Decided:
             if item.symbol not in state.settings.universe:
                 yield m.Watch(symbols=tuple(sorted({*state.settings.universe, *held_symbols(state)})))
         case m.OrderTermsSet():
-            former = state.orders[item.intent]
+            before = state.orders[item.intent]
             yield item
-            yield from stops.after_terms(state, item, former, event)
+            yield from stops.after_terms(state, item, before, event)
         case m.OrderIdentified():
             yield item
             for more in claims.identified(state, item, event):
