@@ -15,12 +15,13 @@ from longwatch.domain import messages as m
 from longwatch.domain.state import State, fingerprint
 from longwatch.explain.listing import listed
 from longwatch.journal.checkpoints import recovered
-from longwatch.journal.codec import decode, fold
+from longwatch.journal.codec import decode, encode, fold
 from longwatch.journal.finding import finding, time_of
 from longwatch.journal.reading import read_records
 from longwatch.journal.store import CHECKPOINTS_KEPT, MILESTONE_RECORDS
 from longwatch.journal.travel import LAST_COUNTS, state_at
 from longwatch.simulation.booked import books
+from tests.domain.world import World
 from tests.explain.made import demo, journal_of, ran
 from tests.journal.made import a_day, checkpoint, folded, journal_at, write
 from tests.ops.shell import Shell, shell_of
@@ -189,6 +190,22 @@ def test_no_fact_that_is_passed_over_leaves_more_than_the_last_of_its_kind(fault
     for kind in LAST_COUNTS:
         first, *_, last = [record for record in days if record.kind == kind]
         assert fingerprint(folded([first, last])) == fingerprint(folded([last])), kind
+
+
+def test_at_every_record_about_a_difference_that_came_and_went_the_state_is_the_daemons(tmp_path: Path) -> None:
+    """Each comparison looks at the one before it: shares that the account had too many are kept, though gone again."""
+    world = World.ready(AAA=100)
+    for shares, is_whole in ((150, True), (150, False), (100, True), (100, True)):
+        world.positions[1] = Decimal(shares)
+        world.snapshot(**({} if is_whole else {"exec_ids": None}))
+    path = tmp_path / "j.sqlite"
+    told = [fact for _, step in world.steps for fact in step.facts]
+    records = [encode(number, number, fact) for number, fact in enumerate(told, 1)]
+    write(path, records)
+    assert {"BookCompared", "SnapshotFailed"} <= {record.kind for record in records}
+    assert fingerprint(state_at(path).state) == fingerprint(world.state) and world.state.returned
+    for sequence in range(len(records)):
+        assert fingerprint(state_at(path, sequence).state) == fingerprint(folded(records[:sequence])), sequence
 
 
 def test_a_checkpoint_near_by_is_folded_from_and_a_later_one_never(tmp_path: Path) -> None:

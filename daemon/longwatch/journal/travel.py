@@ -13,11 +13,12 @@ from longwatch.journal.codec import FACTS, fold
 from longwatch.journal.finding import finding
 from longwatch.journal.records import Record
 
-LAST_COUNTS = frozenset(
-    {"AccountValued", "BackendMoved", "BookCompared", "ClockChecked", "LinkMoved", "SnapshotFailed"}
-)
-"""Each of these replaces what the one before it set, and no other fact looks at that: all but the last are passed
-over. They are most of what a long journal holds."""
+LAST_COUNTS = frozenset({"AccountValued", "BackendMoved", "ClockChecked", "LinkMoved"})
+"""Each of these replaces what the one before it set, and no other fact looks at that: all but the last are passed over.
+
+A comparison of the book is none of them, as it looks at the differences that the one before it found; nor is a reading
+that failed, which the next comparison clears.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
