@@ -28,8 +28,9 @@ HEADS = {
     Does.LATCHES: (
         "Held once it is reached",
         "Limits on what has happened. `reducing` lets only reducing orders leave, `halted` none; what works against it "
-        "is cancelled. It lasts, restarts too, until `longwatch resume [NAME]`, or until the next session where "
-        "`holds.until` says so.",
+        "is cancelled, but for protective stops. A take-profit sells of each strategy's part: there is none while one "
+        "that has a part of the holding is halted. A hold lasts, restarts too, until `longwatch resume [NAME]`, or "
+        "until the next session where `holds.until` says so.",
     ),
     Does.ALERTS: ("Told", "Nothing is held back; a person is told."),
 }

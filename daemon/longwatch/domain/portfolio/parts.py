@@ -67,10 +67,13 @@ def forbidden_part(
 ) -> str | None:
     """Why a strategy's hold forbids an order with these parts: it is halted, or its part would not shrink.
 
-    A flatten closes what is ours, whosesoever it is.
+    One without parts closes: of each strategy's part some. A flatten closes what is ours, whosesoever it is.
     """
     if state.is_on(m.Verb.FLATTEN):
         return None
+    if not allocations:
+        halted = (one for one in strategies_in(state, con_id, ()) if held_as(state, one) is Grade.HALTED)
+        return next((f"strategy {one} is halted" for one in halted), None)
     for one in allocations:
         grade = held_as(state, one.strategy) if one.quantity else None
         if grade is None:
@@ -81,6 +84,16 @@ def forbidden_part(
         if grade is Grade.HALTED or not shrinks:
             return f"strategy {one.strategy} is {'halted' if grade is Grade.HALTED else 'reducing only'}"
     return None
+
+
+def strategies_in(state: State, con_id: int, allocations: tuple[Allocation, ...]) -> Iterator[str]:
+    """The strategies whose shares an order with these parts trades: without any, of each that has a part some."""
+    for one in allocations:
+        if one.quantity:
+            yield one.strategy
+    for (strategy, held), part in state.parts.items() if not allocations else ():
+        if held == con_id and abs(part.quantity) > SHARE_PART:
+            yield strategy
 
 
 def _under_way(state: State, strategy: str, con_id: int, besides: int | None) -> Decimal:

@@ -19,6 +19,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.levels import NEXT_SESSION, Grade, Level, meant
 from longwatch.domain.order_life.identity import cancels
 from longwatch.domain.orders import TERMINAL, Order, OrderState, Purpose
+from longwatch.domain.portfolio.parts import strategies_in
 from longwatch.domain.reconciliation.looks import cash_moved
 from longwatch.domain.risk.held_at import RULE, Rule, told
 from longwatch.domain.state import State, shares_of
@@ -298,7 +299,7 @@ def _withdrawn(state: State, hold: m.HoldSet) -> Followed:
         about = {
             Level.ACCOUNT: True,
             Level.INSTRUMENT: order.con_id == hold.con_id,
-            Level.STRATEGY: hold.name in shares_of(order),
+            Level.STRATEGY: hold.name in strategies_in(state, order.con_id, order.allocations),
         }[hold.level]
         is_let = hold.grade is Grade.REDUCING or state.is_on(m.Verb.FLATTEN)
         closes = order.purpose is not Purpose.ENTRY and is_let

@@ -118,7 +118,10 @@ def is_halted(state: State) -> bool:
 def forbidden_for(
     state: State, con_id: int, action: Action, parts: tuple[Allocation, ...], *, besides: int | None = None
 ) -> str | None:
-    """Why a strategy's hold forbids an order with these parts; a protective stop and a cancel it never does."""
+    """Why a strategy's hold forbids an order with these parts; a protective stop and a cancel it never does.
+
+    One that is of no strategy, as a take-profit, sells of each one's part.
+    """
     if not state.holds or action in (Action.STOP, Action.CANCEL):
         return None
     return forbidden_part(state, con_id, parts, besides=besides)

@@ -25,7 +25,7 @@ from longwatch.domain.risk import day_trades
 from longwatch.domain.risk.oca import has_traded, is_intact, others
 from longwatch.domain.risk.proposal import Refusal
 from longwatch.domain.risk.readiness import is_ready
-from longwatch.domain.risk.verbs import Action, forbidden_by
+from longwatch.domain.risk.verbs import Action, forbidden_by, forbidden_for
 from longwatch.domain.safeguards.pauses import ends_by_itself
 from longwatch.domain.safeguards.stop_levels import WORTH_MOVING, rules_of
 from longwatch.domain.safeguards.stops import (
@@ -135,6 +135,8 @@ def _why_not_any_more(state: State, order: Order, held: Decimal, wanted: Level |
         return "another order works in it"
     if not _stops(state, order):
         return "its stop is gone"
+    if (halted := forbidden_for(state, order.con_id, Action.REDUCE, order.allocations)) is not None:
+        return halted
     if _rests(order) < held and not _is_open(state, order):
         return f"it is for {_rests(order)} shares, and {held} are held: the stop has to grow first"
     return None
@@ -233,6 +235,8 @@ def _placed(state: State, instrument: Instrument, held: Decimal, price: Decimal,
         return
     ready = is_ready(state, event.tech)
     if any(forbidden_by(state, con_id, action, ready=ready) for action in (Action.STOP, Action.REDUCE)):
+        return
+    if forbidden_for(state, con_id, Action.REDUCE, ()) is not None:
         return
     if not all(is_read_since(state, one, event) for one in others(state, stop)):
         return
