@@ -13,8 +13,9 @@ from longwatch.domain.instruments import Side
 from longwatch.domain.order_life import breaker, modification
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.safeguards.at_write import outgrown, overtaken
 from longwatch.domain.safeguards.stop_levels import BY_HAND
-from longwatch.domain.safeguards.stops import STOPPED_OUT, after_fill, after_terms, in_the_way, known_held, overtaken
+from longwatch.domain.safeguards.stops import STOPPED_OUT, after_fill, after_terms, in_the_way, known_held
 from longwatch.domain.settings import StopRule
 from tests.domain.test_oca import CHANGE, exit_, member, state_of
 from tests.domain.test_protection import FIXED, holding, sent
@@ -69,6 +70,32 @@ def test_an_exit_is_overtaken_by_the_stop_of_its_shares_that_has_traded() -> Non
         assert overtaken(state, entry) is None
     state = state_of(member(1), exit_(2), exit_(3, filled=D(1)))
     assert overtaken(state, state.orders[2]) is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("former", "asked", "told", "held", "is_outgrown"),
+    [
+        (40, 60, 0, 60, False),
+        (40, 60, 0, 59, True),
+        (60, 60, 0, 60, False),
+        (60, 60, 0, 59, True),
+        (60, 59, 0, 50, False),
+        (40, 60, 10, 50, False),
+        (40, 60, 10, 49, True),
+        (40, 60, 0, 0, True),
+    ],
+)
+def test_new_terms_of_a_stop_are_outgrown_where_less_is_held_than_they_would_sell(
+    sign: int, former: int, asked: int, told: int, held: int, is_outgrown: bool
+) -> None:
+    """Terms for fewer shares than before leave in any case; of an exit it is not asked."""
+    change = replace(CHANGE, quantity=D(asked))
+    stop = member(quantity=former, filled=D(told), change=change)
+    state = state_of(stop, held=sign * held, account=sign * held)
+    assert (outgrown(state, stop) == "less is held than it would sell") is is_outgrown
+    assert outgrown(state, replace(stop, purpose=Purpose.REDUCE)) is None
+    assert outgrown(state, replace(stop, change=None)) is None
 
 
 @pytest.mark.parametrize(

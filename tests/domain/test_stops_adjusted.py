@@ -14,7 +14,7 @@ from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.order_life import breaker
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.reconciliation.causes import Cause
-from longwatch.domain.safeguards import pauses, stop_levels, stops
+from longwatch.domain.safeguards import at_write, pauses, stop_levels, stops
 from longwatch.domain.settings import StopRule
 from longwatch.domain.state import Fill, State
 from tests.domain.test_exposure import order, state_of
@@ -269,7 +269,7 @@ def test_an_order_is_overtaken_by_what_its_stop_has_done_meanwhile(
     mine = replace(stop(9, 60, oca_group="g"), **fields)
     rest = [stop(number, 60, oca_group="g", **one) for number, one in enumerate(group, 1)]
     state = grouped(mine, *rest)
-    assert stops.overtaken(state, mine) == why
+    assert at_write.overtaken(state, mine) == why
 
 
 # ── a stop that works ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -29,7 +29,7 @@ from longwatch.domain.risk.session_losses import fresh_prices, looked
 from longwatch.domain.risk.strategy_losses import strategies_valued
 from longwatch.domain.risk.table import passed_by_now
 from longwatch.domain.risk.verbs import ACTIONS, Condition, because, forbidden_by, forbidden_for
-from longwatch.domain.safeguards import attached, profits, protection, stops
+from longwatch.domain.safeguards import at_write, attached, profits, protection, stops
 from longwatch.domain.state import State, evolve, is_fact
 from longwatch.quick import changed
 
@@ -153,7 +153,7 @@ def gate(state: State, intent: int, tech: datetime, quotes: Quotes = no_quotes) 
     if order is None:
         return "the order is not known"
     if order.change is not None:
-        return modification.gate(state, order, tech)
+        return modification.gate(state, order, tech) or at_write.outgrown(state, order)
     if order.state is not OrderState.SENDING:
         # One that waited past its deadline is unknown by now, and may be proven absent: it must not leave any more.
         return f"the order is {order.state.value}"
@@ -166,7 +166,7 @@ def gate(state: State, intent: int, tech: datetime, quotes: Quotes = no_quotes) 
     if held_by is not None:
         return f"{held_by.value}{because(state, order.con_id, held_by)}"
     held = forbidden_for(state, order.con_id, ACTIONS[order.purpose], order.allocations, besides=intent)
-    return held or stops.overtaken(state, order) or passed_by_now(state, order, quotes)
+    return held or at_write.overtaken(state, order) or passed_by_now(state, order, quotes)
 
 
 def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:

@@ -325,21 +325,6 @@ def in_the_way(state: State, con_id: int, side: Side, *, reduces: bool) -> list[
     return found
 
 
-# ── at the write ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def overtaken(state: State, order: Order) -> str | None:
-    """Asked when an order's bytes are about to be written: why it would now sell, or buy back, more than is held."""
-    if order.rests and order.quantity > abs(known_held(state, order.con_id)) and not attached.is_leaving(state, order):
-        return "less is held than it would sell"
-    stops = [one for one in others(state, order) if one.purpose is Purpose.STOP]
-    if order.purpose in (Purpose.REDUCE, Purpose.PROFIT) and any(one.told or one.reported for one in stops):
-        return "the stop of these shares has been triggered"
-    if order.purpose is Purpose.PROFIT and not any(one.is_live and is_intact(state, one) for one in stops):
-        return "the stop it belongs to is gone, or about to be"
-    return None
-
-
 def _metered(state: State, con_id: int, event: m.Event) -> Decided:
     instrument = instrument_called(state, con_id)
     symbol = instrument.symbol if instrument is not None else state.book[con_id].symbol if con_id in state.book else ""
