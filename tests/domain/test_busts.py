@@ -130,6 +130,26 @@ def test_yesterdays_fill_proves_nothing() -> None:
     assert world.state.held(1) == 100 and set(world.state.quarantines) == {1}
 
 
+@pytest.mark.parametrize("hours", [1.5, 10.5])
+def test_a_list_that_began_anew_at_the_gateways_own_midnight_proves_nothing(hours: float) -> None:
+    """On one connection, New York's day the same: the list is empty, and the shares were called away. A person decides.
+
+    Ten hours on it is midnight in Greenwich, an hour on in Hong Kong; what was traded since then is listed.
+    """
+    world = held_two()
+    world.wait(hours * 3600)
+    world.executions.clear()
+    world.executions.append("since.01")
+    world.stranger("CCC", 5, "since.01")
+    world.positions[3] = D(5)
+    world.reconcile(rounds=2)
+    assert not world.state.quarantines
+    world.positions[1] -= 100
+    world.reconcile(rounds=3)
+    assert world.state.held(1) == 100 and set(world.state.quarantines) == {1}
+    assert "fill_taken_back" not in told(world)
+
+
 def test_an_order_on_the_other_side_may_have_sold_the_shares() -> None:
     """While it lives nothing is concluded; when it has ended unfilled, the fill is."""
     world = held_two()
@@ -419,6 +439,40 @@ def test_a_gateway_that_shows_what_was_heard_no_later_must_know_the_fill(earlier
     put_order(world.state, replace(world.order(2), epoch=(world.order(2).epoch or 0) - 1))
     assert bool(taken_back(world, -100)) is is_known
     assert taken_back(world, -100, exec_ids=()) == taken_back(world, -100, exec_ids=None) == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "after", "is_proof"),
+    [
+        ("0000.01", -3600, True),
+        ("0000.01", 0, True),
+        ("0000.01", 60, True),
+        ("0000.01", 13 * 60 + 59, True),
+        ("0000.01", 14 * 60, False),
+        ("0000.01", 3600, False),
+        ("0000.02", 60, False),
+        ("0000.02", -3600, False),
+    ],
+)
+def test_a_list_reaches_back_to_what_it_shows_and_to_that_quarter_of_an_hour(
+    shown: str, after: int, is_proof: bool
+) -> None:
+    """Some zone's midnight may lie between quarters, with a minute for the clocks; what was revised may be older."""
+    world = held_two()
+    at = datetime(2007, 1, 5, 16, 0, tzinfo=UTC)
+    world.wait(6 * 3600)
+    changed(world, "0001.01", executed_at=at)
+    row = replace(world.state.fills["0000.01"], exec_id=shown, executed_at=at + after * SECOND)
+    world.state.fills[shown] = row
+    assert bool(taken_back(world, -100, exec_ids=(shown,))) is is_proof
+
+
+@pytest.mark.parametrize(("after", "is_proof"), [(13 * 60 + 59, True), (14 * 60, False), (15 * 60, False)])
+def test_an_empty_list_proves_something_for_a_quarter_of_an_hour(after: int, is_proof: bool) -> None:
+    world = held_two()
+    at = datetime(2007, 1, 5, 16, 0, tzinfo=UTC)
+    changed(world, "0001.01", executed_at=at)
+    assert bool(taken_back(world, -100, at=at + after * SECOND, exec_ids=())) is is_proof
 
 
 @pytest.mark.parametrize(("side", "may_be"), [(Side.SELL, True), (Side.BUY, False)])

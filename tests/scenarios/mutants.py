@@ -353,6 +353,13 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _out(
         "A15",
+        "absence from a list that may begin later proves nothing",
+        "domain/reconciliation/busts.py",
+        "is_gone and reaches_back_to(state, fill.executed_at, event)",
+        "is_gone",
+    ),
+    _out(
+        "A15",
         "a difference that stands quarantines",
         "domain/reconciliation/breaks.py",
         "    for row in standing:\n        yield from _break(state, row, event.tech)\n",

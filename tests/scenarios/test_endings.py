@@ -291,6 +291,26 @@ def test_A15_scenario_a_bust_that_nobody_tells(tmp_path: Path) -> None:
     scenario(story, tmp_path)
 
 
+def test_A15_scenario_shares_called_away_after_the_gateways_midnight_are_no_bust(tmp_path: Path) -> None:
+    """Set up in Hong Kong, its list of the day begins anew at eleven in New York: its silence takes no fill back."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.start()
+        await scene.traded()
+        held = scene.held("AAPL")
+        await scene.till(16, 5)
+        assert not scene.gateway.desk.executions_today()
+        called = Event(kind="assignment", symbol="AAPL", quantity=-held, price=Decimal(80))
+        scene.gateway.events.happen(called)
+        await asyncio.sleep(HOUR)
+        assert scene.held("AAPL") == held and scene.truly_held("AAPL") == 0
+        assert set(scene.state.quarantines) == {SYMBOLS["AAPL"]}
+        await scene.run_job("rebalance")
+        assert len(witness.placed("AAPL")) == 1
+
+    scenario(story, tmp_path, gateway={"zone": "Asia/Hong_Kong"})
+
+
 async def without_money(scene: Scene) -> None:
     """The account is emptied in the night, after the orders were sized: the broker's margin check refuses them."""
     scene.gateway.events.happen(Event(kind="cash", amount=Decimal(-999_000)))

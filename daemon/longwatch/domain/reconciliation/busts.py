@@ -2,7 +2,8 @@
 
 A gateway may tell a bust by a revision of no shares, which lifecycle books, or by nothing: the execution is missing
 from the day's downloads, and the position lacks just its shares. Where a gateway must still know the execution, both
-together prove it. One started anew has forgotten the day: that difference quarantines, and a person decides.
+together prove it. One started anew, or past its own midnight, has forgotten the day: that difference quarantines, and
+a person decides.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.order_life.evidence import EVIDENCE_OF_END, Decided, advance
 from longwatch.domain.order_life.inference import PREFIX, RESOLVED, VOID, called
+from longwatch.domain.order_life.listing import reaches_back_to
 from longwatch.domain.orders import Evidence, Order, OrderState
 from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
@@ -70,7 +72,8 @@ def _not_shown(state: State, con_id: int, event: m.SnapshotSeen) -> Iterator[Fil
             continue
         is_known = state.orders[fill.intent].epoch == state.epoch or (oldest is not None and oldest <= fill.tech)
         is_todays = _day(fill.executed_at) == _day(event.at)
-        if is_known and is_todays and fill.exec_id.rpartition(".")[0] not in shown:
+        is_gone = is_known and is_todays and fill.exec_id.rpartition(".")[0] not in shown
+        if is_gone and reaches_back_to(state, fill.executed_at, event):
             yield fill
 
 
