@@ -11,6 +11,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.commands import named
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
+from longwatch.domain.portfolio.parts import gain_of
 from longwatch.domain.reconciliation.causes import LIFTED_BY, Cause, lifted_by
 from longwatch.domain.replies import objection
 from longwatch.domain.risk.exposure import still_there, worst_shares
@@ -211,6 +212,32 @@ def test_adopt_takes_the_difference_as_ours() -> None:
     assert (world.state.book[1].quantity, world.state.book[1].average_cost) == (400, 110)
     world.reconcile(2)
     assert not world.state.quarantines and not world.state.outside
+
+
+def test_adopt_of_shares_that_are_gone_takes_them_off_the_strategys_part() -> None:
+    """All 200 bought at 100 are called away, and 200 are bought anew: at 90 these have lost 2000, and no others."""
+    world = held()
+    world.positions[1] = D(0)
+    world.reconcile(2)
+    say(world, "adopt", "AAA")
+    assert world.state.parts["trend", 1].quantity == 0
+    world.reconcile(2)
+    (again,) = world.trade(AAA="0.2")
+    world.finish(again.intent)
+    assert world.state.held(1) == world.state.parts["trend", 1].quantity == 200
+    costs = world.state.part_costs.get("trend", D(0))
+    assert gain_of(world.state, "trend", {"AAA": D(90)}) == -2000 - costs
+
+
+def test_adopt_of_what_was_left_outside_takes_what_is_gone_off_the_part_too() -> None:
+    world = held()
+    world.positions[1] = D(50)
+    world.reconcile(2)
+    say(world, "unquarantine", "AAA")
+    assert world.state.outside[1] == ("AAA", D(-150))
+    world.reconcile()
+    say(world, "adopt", "AAA")
+    assert world.state.held(1) == world.state.parts["trend", 1].quantity == 50
 
 
 def test_adopt_of_shares_that_are_gone_closes_them() -> None:

@@ -88,13 +88,19 @@ class Shared:
         evolve(self.state, m.PartsCrossed(con_id=1, symbol="AAA", moves=moves, price=price, run_id=""))
         self.rows.append(("", "cross", signed, price))
 
-    def adopt(self, signed: Decimal, price: Decimal) -> None:
-        evolve(
-            self.state,
-            m.HoldingAdopted(con_id=1, symbol="AAA", quantity=signed, average_cost=price, reason=""),
+    def adopt(self, signed: Decimal, price: Decimal, kind: str = "adopt") -> None:
+        """By a `gone` one, what the strategies hold on the other side goes first, as far as we do."""
+        theirs = ZERO
+        if kind == "gone":
+            there = sum((part for part in self.parts().values() if part * signed < 0), ZERO)
+            held = self.state.held(1)
+            theirs = min(abs(signed), abs(there), abs(held) if held * signed < 0 else ZERO).copy_sign(signed)
+        fact = m.HoldingAdopted(
+            con_id=1, symbol="AAA", quantity=signed, average_cost=price, reason="", off_parts=kind == "gone"
         )
-        self.nobodys += signed
-        self.rows.append(("", "adopt", signed, price))
+        evolve(self.state, fact)
+        self.nobodys += signed - theirs
+        self.rows.append(("", kind, signed, price))
 
     def correct(self, at: int, signed: Decimal, price: Decimal) -> None:
         name, kind, _, _ = self.rows[at]
@@ -129,8 +135,8 @@ class Shared:
             self.fill("stop", -(held * (number % 4 + 1) / 4).quantize(D("0.0001")) or signed, price)
         elif what == "cross":
             self.cross(signed, price)
-        elif what == "adopt":
-            self.adopt(signed, price)
+        elif what in ("adopt", "gone"):
+            self.adopt(signed, price, what)
         elif self.rows:
             at = number % len(self.rows)
             former = self.rows[at][2]
@@ -143,8 +149,8 @@ class Shared:
         for _, kind, signed, price in self.rows:
             if kind == "cross":
                 other.cross(signed, price)
-            elif kind == "adopt":
-                other.adopt(signed, price)
+            elif kind in ("adopt", "gone"):
+                other.adopt(signed, price, kind)
             elif signed:
                 other.fill(kind, signed, price)
         return other
@@ -156,7 +162,13 @@ class Shared:
 KINDS = ("one", "two", "both", "both", "stop", "stop", "price", "bust", "bust", "quantity", "cross", "adopt")
 shares = st.one_of(st.integers(-300, 300).map(D), st.decimals("-50", "50", places=4)).filter(bool)
 prices = st.decimals("0.01", "1000", places=2)
-histories = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 60), shares, prices), min_size=1, max_size=40)
+
+
+def of_kinds(*kinds: str):
+    return st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 60), shares, prices), min_size=1, max_size=40)
+
+
+histories, traded = of_kinds(*KINDS, "gone"), of_kinds(*KINDS)
 
 
 def told_of(history) -> Shared:
@@ -181,8 +193,9 @@ def test_parts_sum_to_what_is_held(history) -> None:
     assert abs(whole - told.state.held(1)) <= len(told.rows) * D("1e-9")
 
 
-@given(histories, histories, st.sampled_from([(2, 1), (1, 4), (5, 2)]))
+@given(traded, traded, st.sampled_from([(2, 1), (1, 4), (5, 2)]))
 def test_so_it_is_across_a_split(before, after, ratio) -> None:
+    """Without shares that are gone: the billionth they are shared to grows where a stop then sells far more than is."""
     told = told_of(before)
     told.split(*ratio)
     for act in after:
@@ -273,6 +286,67 @@ def test_shares_that_change_hands_where_nothing_is_held_make_no_holding() -> Non
     told = Shared()
     told.cross(D(10), D(95))
     assert told.parts() == {"one": 10, "two": -10} and told.state.book == {}
+
+
+def test_shares_that_are_gone_come_off_the_parts_there_are() -> None:
+    """A tenth of 60 and of 40 here, and the rest at a price of its own."""
+    told = shared_by_two()
+    told.correct(1, D(0), D(90))
+    told.adopt(D(-10), D(100), "gone")
+    assert told.parts() == {"one": 54, "two": 36}
+    told.adopt(D(-90), D(90), "gone")
+    assert told.parts() == {"one": 0, "two": 0}
+    assert [part.realized for part in told.state.parts.values()] == [-540, -360]
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_shares_that_are_gone_leave_no_part_beyond_nothing(side: int) -> None:
+    """50 adopted before are nobody's, and so is what is short afterwards; and what is added."""
+    told = Shared()
+    told.fill("both", D(100 * side), D(100))
+    told.adopt(D(50 * side), D(100), "gone")
+    assert told.parts() == {"one": 60 * side, "two": 40 * side}
+    told.adopt(D(-170 * side), D(100), "gone")
+    assert told.parts() == {"one": 0, "two": 0}
+    assert told.state.held(1) == -20 * side
+
+
+def test_shares_that_are_gone_close_no_part_on_the_other_side() -> None:
+    """Of 70 held, 100 of one and 30 short of the other, all are gone: the one's."""
+    told = Shared()
+    told.fill("one", D(100), D(100))
+    told.fill("two", D(-30), D(100))
+    told.adopt(D(-100), D(100), "gone")
+    assert told.parts() == {"one": 30, "two": -30}, "and 30 are short now that no strategy has asked for"
+
+
+def test_shares_gone_that_were_never_bought_are_no_parts() -> None:
+    """The purchase is taken back after all: the next adoption brings all to nothing again."""
+    told = Shared()
+    told.fill("one", D(100), D(100))
+    told.adopt(D(-100), D(100), "gone")
+    told.correct(0, D(0), D(100))
+    assert told.parts().get("one", ZERO) == 0 and told.state.held(1) == -100
+    told.adopt(D(100), D(100), "gone")
+    assert told.parts().get("one", ZERO) == 0 and told.state.held(1) == 0
+
+
+def test_shares_that_are_gone_come_off_what_was_bought_before_a_split() -> None:
+    """Recounted after it, they are as many fewer."""
+    told = Shared()
+    told.fill("both", D(100), D(100))
+    told.adopt(D(-50), D(100), "gone")
+    told.split(1, 2)
+    assert told.parts() == {"one": 15, "two": 10}
+    told.correct(0, D(40), D(200))
+    assert told.parts() == {"one": 9, "two": 6} and told.state.held(1) == 15
+
+
+def test_adoptions_of_older_journals_leave_every_part_as_it_was() -> None:
+    told = shared_by_two()
+    told.adopt(D(-60), D(100))
+    assert told.parts() == {"one": 36, "two": 24}
+    assert told.state.held(1) == 0
 
 
 def aged(told: Shared) -> Shared:

@@ -133,8 +133,8 @@ def test_what_was_held_before_the_first_comparison_is_outside_or_adopted(is_adop
     found = [one for kind in kinds for one in of_kind(reading(world, positions=rows), kind)]
     common = [{"con_id": 1, "symbol": "AAA", "quantity": D(30)}, {"con_id": 2, "symbol": "AAA", "quantity": D(-5)}]
     if is_adopted:
-        why = "adopt_existing at the first start"
-        assert found == [m.HoldingAdopted(**one, average_cost=D(90), reason=why) for one in common]  # type: ignore[arg-type]
+        more = {"average_cost": D(90), "reason": "adopt_existing at the first start", "off_parts": True}
+        assert found == [m.HoldingAdopted(**one, **more) for one in common]  # type: ignore[arg-type]
     else:
         assert found == [m.OutsideSet(**one, reason="held before the first start") for one in common]  # type: ignore[arg-type]
 

@@ -125,7 +125,12 @@ def _adopt(state: State, event: m.ControlRequested) -> Decided:
             if held_back.cause not in ADOPTED:
                 apart.add(row.con_id)
             yield m.HoldingAdopted(
-                con_id=row.con_id, symbol=row.symbol, quantity=row.missing, average_cost=_cost_of(state, row), reason=by
+                con_id=row.con_id,
+                symbol=row.symbol,
+                quantity=row.missing,
+                average_cost=_cost_of(state, row),
+                reason=by,
+                off_parts=True,
             )
             yield m.RequestSnapshot(reason=f"{row.symbol} was adopted")
     yield from _adopt_outside(state, event, besides=apart)
@@ -170,4 +175,5 @@ def _adopt_outside(state: State, event: m.ControlRequested, *, besides: Set[int]
                 quantity=quantity,
                 average_cost=_cost_outside(state, con_id, symbol, quantity),
                 reason=f"{event.by}: {event.reason}",
+                off_parts=True,
             )

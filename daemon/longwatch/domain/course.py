@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
+from typing import Literal
 
 from longwatch.domain.positions import Holding, after_fill
 from longwatch.quick import changed, quick
@@ -23,6 +24,10 @@ BILLIONTH = Decimal("1E-9")
 
 Moves = tuple[tuple[str, Decimal], ...]
 """Signed shares that come to each strategy's part."""
+AWAY: Literal["away"] = "away"
+"""Shares are gone without a trade of ours: off the parts, by their size, as far as these and the holding have them."""
+Whose = Moves | Literal["away"] | None
+"""To whose parts shares come; None: off the parts there are, by their size, as a stop's do."""
 Parts = tuple[tuple[str, Holding], ...]
 """Each strategy's part of a holding."""
 
@@ -32,8 +37,7 @@ Parts = tuple[tuple[str, Holding], ...]
 class Booked:
     """`signed` shares at `price` came to the holding that was `before`, by the execution `exec_id` ("" by no one's).
 
-    `moves` are those of them that came to strategies' parts, which were `parts` before; None: they came off the parts
-    there were, by their size.
+    `moves` are those of them that came to strategies' parts, which were `parts` before, or by what rule.
     """
 
     exec_id: str
@@ -41,7 +45,7 @@ class Booked:
     price: Decimal
     tech: datetime | None
     before: Holding
-    moves: Moves | None = ()
+    moves: Whose = ()
     parts: Parts = ()
 
 
@@ -53,7 +57,7 @@ def booked(
     signed: Decimal,
     price: Decimal,
     tech: datetime | None,
-    moves: Moves | None = (),
+    moves: Whose = (),
     parts: Parts = (),
 ) -> Holding:
     """The holding after one more change, noted as `number`, which no other ever was; `tech` None: it is not known."""
@@ -73,7 +77,7 @@ def revised(
     successor: str,
     signed: Decimal,
     price: Decimal,
-    moves: Moves | None = (),
+    moves: Whose = (),
 ) -> Holding | None:
     """The holding had `successor` come instead of `exec_id`, in its place among the others; with no shares, neither.
 
@@ -95,7 +99,7 @@ def inserted(
     exec_id: str,
     signed: Decimal,
     price: Decimal,
-    moves: Moves | None = (),
+    moves: Whose = (),
 ) -> Holding | None:
     """The holding had `exec_id`, noted as `number`, come right after the execution `after`; None as for `revised`."""
     since = _since(course, con_id, after)
@@ -136,11 +140,24 @@ def parts_of(course: dict[int, Booked], con_id: int) -> Parts:
 
 def _parts_after(one: Booked) -> Parts:
     parts = dict(one.parts)
-    for strategy, signed in one.moves if one.moves is not None else by_size(one.parts, one.signed, -1):
+    for strategy, signed in _moves_of(one):
         if signed:
             part = parts.get(strategy) or Holding(con_id=one.before.con_id, symbol=one.before.symbol)
             parts[strategy] = after_fill(part, signed, one.price)
     return tuple(parts.items())
+
+
+def _moves_of(one: Booked) -> Iterable[tuple[str, Decimal]]:
+    if isinstance(one.moves, tuple):
+        return one.moves
+    return by_size(one.parts, one.signed if one.moves is None else _gone(one), -1)
+
+
+def _gone(one: Booked) -> Decimal:
+    """Those of the signed shares that take away of what the parts, and the holding, have; more is added."""
+    sign = 1 if one.signed > 0 else -1
+    there = sum((max(-sign * part.quantity, ZERO) for _, part in one.parts), ZERO)
+    return sign * min(abs(one.signed), there, max(-sign * one.before.quantity, ZERO))
 
 
 def by_size(parts: Iterable[tuple[str, Holding]], shares: Decimal, side: int) -> Iterator[tuple[str, Decimal]]:
@@ -200,7 +217,9 @@ def split(course: dict[int, Booked], con_id: int, new: int, old: int, held: Deci
             signed=one.signed * new / old,
             price=one.price * old / new,
             before=after_split(one.before, new, old),
-            moves=one.moves and tuple((name, signed * new / old) for name, signed in one.moves),
+            moves=tuple((name, signed * new / old) for name, signed in one.moves)
+            if isinstance(one.moves, tuple)
+            else one.moves,
             parts=tuple((name, after_split(part, new, old)) for name, part in one.parts),
         )
     return is_whole

@@ -619,13 +619,18 @@ class OutsideSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldingAdopted:
-    """`quantity` (signed) of the account's position is ours from here on."""
+    """`quantity` (signed) of the account's position is ours from here on.
+
+    `off_parts`: those of them that take shares away come off the strategies' parts; without it, as in older records,
+    no part has to do with them. What is added is no strategy's.
+    """
 
     con_id: int
     symbol: str
     quantity: Decimal
     average_cost: Decimal
     reason: str
+    off_parts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -366,7 +366,8 @@ def _outside_set(state: State, fact: m.OutsideSet) -> None:
 
 
 def _holding_adopted(state: State, fact: m.HoldingAdopted) -> None:
-    _hold(state, fact.con_id, fact.symbol, "", fact.quantity, fact.average_cost, None, ())
+    moves = course.AWAY if fact.off_parts else ()
+    _hold(state, fact.con_id, fact.symbol, "", fact.quantity, fact.average_cost, None, moves)
     state.activity += 1
 
 
@@ -769,7 +770,7 @@ def _hold(
     shares: Decimal,
     price: Decimal,
     tech: datetime | None,
-    moves: course.Moves | None,
+    moves: course.Whose,
     after: str | None = None,
 ) -> None:
     state.book[con_id] = _change(state, con_id, symbol, exec_id, shares, price, tech, moves, after)
@@ -783,7 +784,7 @@ def _change(
     shares: Decimal,
     price: Decimal,
     tech: datetime | None,
-    moves: course.Moves | None,
+    moves: course.Whose,
     after: str | None = None,
 ) -> Holding:
     """Shares come to strategies' parts, and to the holding that is told; see `course.Booked`."""

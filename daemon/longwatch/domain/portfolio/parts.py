@@ -1,7 +1,7 @@
 """Each strategy's part of what we hold: what it wants of it, what an order is for, what it has made; for rebalance.
 
 A strategy's part of an instrument is what its parts of our orders have filled, and what it has taken over from others.
-What was adopted is no strategy's.
+What was adopted is no strategy's; shares that a person says are gone come off the parts there are, by their size.
 """
 
 from __future__ import annotations

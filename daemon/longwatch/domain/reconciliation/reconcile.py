@@ -136,6 +136,7 @@ def _first_sight(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
                 quantity=extra,
                 average_cost=row.average_cost or ZERO,
                 reason="adopt_existing at the first start",
+                off_parts=True,
             )
         else:
             yield m.OutsideSet(
