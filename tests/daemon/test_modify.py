@@ -182,6 +182,48 @@ def test_silence_is_told_and_a_later_download_says_which_terms_are_in_force(tmp_
     played(story, tmp_path)
 
 
+@pytest.mark.parametrize("meanwhile", ["link lost", "killed"])
+def test_A10_a_modification_refused_after_a_window_ends_no_order_and_never_makes_two(
+    meanwhile: str, tmp_path: Path
+) -> None:
+    """It waits behind the window over a lost link or a restart; the 201 then comes as if of a new order.
+
+    The first order works at the broker on its former terms. A decision right after the 201, which a person's quantity
+    no longer holds back, counts it as large as it may be, and sends another only once its cancel is confirmed.
+    """
+
+    async def story(scene: Scene) -> None:
+        await working(scene)
+        former, desk, epoch = order(scene).terms, scene.gateway.desk, scene.state.epoch
+        desk.faults.dialog = True
+        assert (await scene.ask("modify", f"1 {former[0] * 2} - -"))["ok"]
+        await asyncio.sleep(20)
+        assert order(scene).change is not None and order(scene).change.handed
+        if meanwhile == "killed":
+            await kill(scene)
+            scene.start()
+        else:
+            for connection in list(desk.connections):
+                connection.abort()
+        await scene.until(lambda: scene.state.epoch > epoch and scene.state.link is Link.READY, what="the link")
+        await asyncio.sleep(2)
+        scene.gateway.events.happen(Event(kind="cash", amount=Decimal(-900_000)))
+        assert (await scene.ask("resume", "AAPL"))["ok"]
+        desk.close_dialog()
+        await scene.until(lambda: [one for one in scene.events(m.OrderErrorSeen) if one.code == 201], what="the 201")
+        scene.gateway.events.happen(Event(kind="cash", amount=Decimal(900_000)))
+        await scene.run_job("rebalance")
+        await asyncio.sleep(5)
+        await scene.until(lambda: all(one.change is None for one in scene.orders()), seconds=HOUR, what="its terms")
+        (theirs,) = desk.exchange.book.live()
+        (mine,) = scene.state.live_orders()
+        assert (mine.perm_ids, mine.quantity) == ((theirs.perm_id,), theirs.ticket.quantity)
+        assert mine.quantity == former[0]
+        assert OrderState.REJECTED not in {one.state for one in scene.orders()}
+
+    played(story, tmp_path, risk={"max_weight": 1, "max_order_value": 1_000_000})
+
+
 def test_a_modification_that_crosses_with_fills_never_leaves_more_or_less_than_the_broker_has(tmp_path: Path) -> None:
     """Made smaller just above what had filled when it was asked for: refused or not, both books end alike."""
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from longwatch.broker import codes
 from longwatch.domain import messages as m
 from longwatch.domain.decide import gate, next_deadline
 from longwatch.domain.instruments import Side
@@ -15,7 +16,7 @@ from longwatch.domain.orders import OrderState, OrderType
 from longwatch.domain.replies import objection, outcome
 from longwatch.domain.risk.exposure import worst_shares, worst_values
 from longwatch.domain.state import put_order
-from tests.domain.world import CON_IDS, PRICES, SETTINGS, World, alerts, of_kind, open_order, perm_id
+from tests.domain.world import CON_IDS, PRICES, SETTINGS, World, alerts, completed, of_kind, open_order, perm_id
 
 D = Decimal
 S = OrderState
@@ -144,6 +145,46 @@ def test_a_code_that_does_not_say_which_terms_are_in_force_settles_nothing(verdi
     step = refused(world, 99_999, verdict)
     assert world.order(1).change is not None and world.order(1).remaining == 150
     assert bool(of_kind(step.effects, m.RequestSnapshot)) == (verdict == "unclear")
+
+
+@pytest.mark.parametrize("meanwhile", ["link lost", "restart", "cancel asked for"])
+@pytest.mark.parametrize("code", [201, 110, 321])
+def test_a_rejection_while_new_terms_are_under_way_ends_nothing(code: int, meanwhile: str) -> None:
+    """On a later connection, or after a cancel, it is told as of a new order; the order may live: a reading decides."""
+    world = working()
+    ask(world, "1 150 - -")
+    handed(world)
+    if meanwhile == "cancel asked for":
+        world.hear(m.ControlRequested, command="cancel", argument="1", by="uid 1000")
+    else:
+        if meanwhile == "restart":
+            world.start()
+        world.hear(m.LinkLost, reason="reset by peer")
+        world.open_orders = {perm_id(1)}
+        world.connect()
+    step = refused(world, code, codes.row_of(code, codes.CODES).said(codes.Asked.NEW)["verdict"])
+    assert world.order(1).state is S.WORKING and worst_shares(world.state, 1, Side.BUY) == 150
+    assert alerts(step) == ["unclear_code"] and of_kind(step.effects, m.RequestSnapshot)
+    if meanwhile != "cancel asked for":
+        assert world.trade(AAA="0.1") == []
+    world.completed, world.open_orders = {perm_id(1)}, set()
+    world.take(completed(world.order(1), world.now, "Inactive", 0))
+    assert world.order(1).state is S.REJECTED and worst_shares(world.state, 1, Side.BUY) == 0
+
+
+def test_a_rejection_after_terms_were_given_up_has_the_orders_read_and_after_a_modification_it_ends_the_order() -> None:
+    """Given up by a listing alone, the answer may still come; terms that were shown in force have had theirs."""
+    world = working()
+    ask(world, "1 150 - -")
+    handed(world)
+    refused(world)
+    step = refused(world, 201, "rejected")
+    assert world.order(1).state is S.WORKING and of_kind(step.effects, m.RequestSnapshot)
+    ask(world, "1 150 - -")
+    handed(world, 2)
+    shown(world, 150, str(world.order(1).limit_price))
+    refused(world, 201, "rejected")
+    assert world.order(1).state is S.REJECTED
 
 
 def test_silence_is_told_once_and_only_a_whole_download_long_afterwards_ends_the_waiting() -> None:

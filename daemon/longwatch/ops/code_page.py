@@ -15,6 +15,8 @@ HEADING = (
     "(a new order, its modification, its cancel): that gives a *verdict*. What the daemon does about a verdict depends",
     "on the order's state. A code without a row is `unclear`: it ends no order in any state, a person is told, and",
     "other evidence decides. Elsewhere it ends the request it is about.",
+    "While new terms of an order are not answered, `rejected` may be of them or of the order: it counts as `unclear`,",
+    "and the account is read.",
     "",
     "`trading.ib.codes_file` names a YAML file with further rows, which take the place of these:",
     "",

@@ -20,7 +20,7 @@ from longwatch.domain.order_life.identity import cancels, disowned, identify, in
 from longwatch.domain.order_life.inference import replaced_by, rest_of
 from longwatch.domain.order_life.told_terms import as_told
 from longwatch.domain.order_life.transitions import next_state
-from longwatch.domain.order_life.verdicts import UNKNOWN_TO_IT, WHAT_FOLLOWS, Action, Verdict
+from longwatch.domain.order_life.verdicts import UNKNOWN_TO_IT, WHAT_FOLLOWS, Action, Verdict, meant_by
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.reconciliation.busts import taken_back_as
 from longwatch.domain.reconciliation.others import foreign, foreign_status, outside_trade
@@ -243,7 +243,8 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
     if order.absence is not None and event.verdict != Verdict.NOT_FOUND:
         # The broker speaks of it, if only to say that it can't be cancelled any more: it was there.
         yield m.AbsenceNoted(intent=intent, absence=_void(order, event.tech))
-    match WHAT_FOLLOWS[Verdict(event.verdict)][order.state]:
+    verdict = meant_by(order, Verdict(event.verdict))
+    match WHAT_FOLLOWS[verdict][order.state]:
         case Action.END if _may_be_a_twins(state, order):
             yield m.RequestSnapshot(reason=f"which of two orders under id {event.order_id} has ended: {text}")
         case Action.END:
@@ -261,10 +262,10 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
             told = f"order {order.ref} stays {order.state.value}: {text}" + (
                 f" ({event.meaning})" if event.meaning else ""
             )
-            yield m.RaiseAlert(key=f"{event.verdict}_code", text=told, severity=severity)
+            yield m.RaiseAlert(key=f"{verdict}_code", text=told, severity=severity)
         case Action.TELL | Action.NOTHING:
             pass
-    if order.change is not None and event.verdict == Verdict.UNCLEAR:
+    if verdict is Verdict.UNCLEAR and (order.change is not None or verdict != event.verdict):
         yield m.RequestSnapshot(reason=f"which terms of order {order.ref} are in force: {text}")
 
 

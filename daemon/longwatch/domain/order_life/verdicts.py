@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from longwatch.domain.orders import OrderState
+from longwatch.domain.orders import Order, OrderState
 
 
 class Verdict(StrEnum):
@@ -67,3 +67,14 @@ WHAT_FOLLOWS: dict[Verdict, dict[OrderState, Action]] = {
     Verdict.TOO_LATE: _ASK,
     Verdict.UNCLEAR: dict.fromkeys(OrderState, _A.TELL),
 }
+
+
+def meant_by(order: Order, verdict: Verdict) -> Verdict:
+    """What a verdict says of an order that was modified: a rejection may be of the new terms or of the order.
+
+    It may be of terms under way, or of the last ones where these were given up without being shown in force. What was
+    asked for last does not tell: the answer may come on a later connection, or after a cancel has gone out too.
+    """
+    given_up = order.vain is not None and order.vain.number == order.changed
+    is_of_either = order.is_live and (order.change is not None or given_up)
+    return Verdict.UNCLEAR if verdict is Verdict.REJECTED and is_of_either else verdict
