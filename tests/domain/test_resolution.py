@@ -15,7 +15,7 @@ from longwatch.domain.orders import OrderState
 from longwatch.domain.replies import objection, outcome
 from longwatch.journal.codec import recover
 from tests.domain.play import Play, played
-from tests.domain.world import World, alerts, completed, of_kind, open_order, perm_id
+from tests.domain.world import World, alerts, completed, execution, of_kind, open_order, perm_id
 
 D = Decimal
 S = OrderState
@@ -250,6 +250,24 @@ def test_an_execution_told_again_or_corrected_contradicts_nothing() -> None:
         if corrected:
             world.fill(intent, 100, "99.30", exec_id=corrected)
         assert (world.state.held(1), world.state.quarantines) == (100, {})
+
+
+@pytest.mark.parametrize(("filled", "agrees"), [(40, True), (30, True), (41, False), (35, False), (29, False)])
+def test_an_end_with_what_had_filled_before_a_correction_contradicts_nothing(filled: int, agrees: bool) -> None:
+    """A status goes on counting the 10 of 40 that were taken back; where it does not, it is the book's 30."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.fill(intent, 40, "100", "x1.01")
+    world.open_orders.clear()
+    world.reconcile(3)
+    says(world, f"{intent} cancelled")
+    world.executions[:] = ["x1.02"]
+    world.positions[1] -= 10
+    world.take(execution(world.order(intent), world.now, "x1.02", 30, "100"))
+    step = world.take(completed(world.order(intent), world.now, "Cancelled", filled))
+    assert (intent in world.state.resolved) == agrees == ("resolution_contradicted" not in alerts(step))
+    assert (world.order(intent).filled, bool(world.state.quarantines)) == (30, not agrees)
 
 
 def test_a_contradiction_is_told_once_and_a_lifted_quarantine_stays_lifted() -> None:

@@ -227,7 +227,9 @@ def _more_filled(state: State, order: Order, event: m.ExecutionSeen) -> str | No
 
 
 def _other_end(order: Order, fact: m.OrderResolved, end: str, filled: Decimal) -> str | None:
-    agrees = end in SAME_END.get(fact.outcome, ()) and (end == "filled" or filled == order.filled)
+    """A status may go on counting shares that were corrected away, or not: either is what the book knows of."""
+    known = (order.filled, order.told)
+    agrees = end in SAME_END.get(fact.outcome, ()) and (end == "filled" or filled in known)
     return None if agrees else f"it is {end} after {filled} filled"
 
 
