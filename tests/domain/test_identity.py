@@ -445,6 +445,20 @@ def test_an_order_is_named_again_only_by_an_address_that_names_nothing_yet() -> 
     assert identified(world, world.order(1), replace(row, order_id=-1)) == []
 
 
+def test_shares_taken_back_from_the_first_are_awaited_of_its_twin() -> None:
+    """50 of the first were heard of and busted; 50 of the second have filled, and nobody has told of them yet."""
+    world, intent = working()
+    world.fill(intent, 50, "100", "y1.01")
+    world.executions[:] = ["y1.02"]
+    world.positions[1] -= 50
+    world.take(execution(world.order(intent), world.now, "y1.02", 0, "100"))
+    world.open_order(intent, perm_id=OTHER, order_id=2777)
+    word = order_status(world.order(2), world.now, "Cancelled", D(50))
+    world.take(replace(word, perm_id=OTHER, order_id=2777, remaining=D(50)))
+    twin = world.order(2)
+    assert (twin.state, twin.told, twin.reported) == (S.WORKING, 0, 50) and twin.ending is S.CANCELLED
+
+
 def test_a_twin_is_an_order_of_its_own_that_has_only_its_terms_from_the_first() -> None:
     """Nothing that was heard of the first, asked of it or noted on it is the second one's."""
     world, intent = working()
@@ -457,6 +471,7 @@ def test_a_twin_is_an_order_of_its_own_that_has_only_its_terms_from_the_first() 
         "replacement": 2,
         "filled": D(40),
         "reported": D(50),
+        "taken_back": D(10),
         "ending": S.CANCELLED,
         "average_price": D(99),
         "commission": D(1),

@@ -156,6 +156,7 @@ def _twin_of(state: State, order: Order, row: Row) -> Order:
         replacement=0,
         filled=Decimal(0),
         reported=Decimal(0),
+        taken_back=Decimal(0),
         ending=None,
         average_price=Decimal(0),
         commission=Decimal(0),
