@@ -502,7 +502,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "A25",
         "a position that moves as by a split is held back at once",
         "domain/reconciliation/splits.py",
-        "    if ratio is None or con_id in state.quarantines:\n",
+        "    if ratio is None or is_for(state, con_id, {Cause.SPLIT}):\n",
         "    if True:\n",
     ),
     _out(

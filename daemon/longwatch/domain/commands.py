@@ -14,7 +14,7 @@ from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.portfolio import flattening
 from longwatch.domain.reconciliation.breaks import differences
 from longwatch.domain.reconciliation.causes import Cause
-from longwatch.domain.reconciliation.splits import POSITION
+from longwatch.domain.reconciliation.quarantines import POSITION, lifted
 from longwatch.domain.risk import holds
 from longwatch.domain.state import State
 
@@ -107,9 +107,16 @@ def _unquarantine(state: State, event: m.ControlRequested) -> Decided:
             if row.con_id == con_id:
                 left = row.outside + row.missing
                 yield m.OutsideSet(con_id=con_id, symbol=row.symbol, quantity=left, reason=by, cause=held.cause)
-        yield m.QuarantineLifted(con_id=con_id, reason=by)
+        yield from _ended(state, con_id, held, by)
         # What the last comparison found stays in doubt until the next one, and has no stop meanwhile.
         yield m.RequestSnapshot(reason=f"the quarantine of {held.symbol} was lifted")
+
+
+def _ended(state: State, con_id: int, held: m.QuarantineSet, by: str) -> Decided:
+    """The end of a quarantine by a person's word; who says what a split was says what its history is, too."""
+    yield from lifted(state, con_id, by)
+    if held.cause is Cause.SPLIT:
+        yield from lifted(state, con_id, by, of=Cause.REBASED)
 
 
 def _adopt(state: State, event: m.ControlRequested) -> Decided:
@@ -136,7 +143,7 @@ def _adopt(state: State, event: m.ControlRequested) -> Decided:
     yield from _adopt_outside(state, event, besides=apart)
     for con_id, held in list(state.quarantines.items()):
         if event.argument == held.symbol and (held.cause in ADOPTED or held.reason.startswith(POSITION)):
-            yield m.QuarantineLifted(con_id=con_id, reason=by)
+            yield from _ended(state, con_id, held, by)
 
 
 FLATTEN_TYPES = ("LMT", "MKT")

@@ -227,7 +227,7 @@ def _message_undecodable(state: State, event: m.MessageUndecodable) -> Decided:
 
 
 def _data_refreshed(state: State, event: m.DataRefreshed) -> Decided:
-    yield m.DataJudged(session=event.session, judged=event.judged)
+    yield from splits.rebased(state, event)
     for row in event.judged:
         if row.flaws:
             yield m.RaiseAlert(key="flawed_data", text=f"{row.symbol} is not traded: {row.flaws[0]}")

@@ -728,13 +728,17 @@ class BookCompared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantineSet:
-    """No new orders in this instrument until lifted; causes.py says by what."""
+    """No new orders in this instrument until lifted; causes.py says by what.
+
+    `beneath`: what it was quarantined for before, which this one's end leaves.
+    """
 
     con_id: int
     symbol: str
     reason: str
     tech: datetime
     cause: Cause = Cause.UNEXPLAINED
+    beneath: QuarantineSet | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

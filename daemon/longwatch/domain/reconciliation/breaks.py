@@ -17,6 +17,7 @@ from longwatch.domain.orders import Order
 from longwatch.domain.reconciliation import busts, splits
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
 from longwatch.domain.reconciliation.looks import cash_moved, likely_causes
+from longwatch.domain.reconciliation.quarantines import POSITION, laid, lifted
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -47,6 +48,7 @@ def compare(state: State, event: m.SnapshotSeen) -> Decided:
         split = splits.proven(state, row)
         if split is not None:
             yield split
+            yield from lifted(state, split.con_id, "the split is booked", of=Cause.REBASED)
             text = f"{split.symbol} was split {split.new}/{split.old}: {split.proof}"
             yield m.RaiseAlert(key="split_booked", text=text, severity="info")
     for row in _standing(state, event):
@@ -78,11 +80,12 @@ def compare(state: State, event: m.SnapshotSeen) -> Decided:
     apart = {row.con_id for row in found}
     yield from _agreeing_again(state, event, apart, {row.con_id: row for row in before})
     yield from _agreeing_by_chance(state, event, apart)
+    yield from splits.settled(state)
 
 
 def in_doubt(state: State) -> set[int]:
     """Instruments in which book and account differ, or have come to agree by chance, or are held for that still."""
-    held = {con_id for con_id, one in state.quarantines.items() if one.reason.startswith(splits.POSITION)}
+    held = {con_id for con_id, one in state.quarantines.items() if one.reason.startswith(POSITION)}
     return held | {row.con_id for row in differences(state)} | {one for one in state.returned if _by_chance(state, one)}
 
 
@@ -92,13 +95,13 @@ def _agreeing_again(
     for con_id, held in list(state.quarantines.items()):
         # A whole download can be read in every row: what one message failed to say has been said.
         read_since = held.reason == UNREADABLE and held.tech <= event.started_tech
-        is_about_shares = held.reason.startswith(splits.POSITION)
+        is_about_shares = held.reason.startswith(POSITION)
         if con_id in apart or not (is_about_shares or read_since):
             continue
         former, untold = before.get(con_id), _untold(state, con_id) if is_about_shares else []
         # What is taken back leaves the account in one piece. Where others' shares make up for it, both sides are wrong.
         if not untold or (former is not None and former.missing == _shares(untold)):
-            yield m.QuarantineLifted(con_id=con_id, reason="book and account agree")
+            yield from lifted(state, con_id, "book and account agree")
         elif former is not None:
             yield _agree_yet(held.symbol, untold)
 
@@ -115,7 +118,7 @@ def _agreeing_by_chance(state: State, event: m.SnapshotSeen, apart: set[int]) ->
             yield m.RequestSnapshot(reason="fills are told without executions", after_seconds=wait.total_seconds() + 1)
             continue
         symbol = untold[0].symbol
-        reason = f"{splits.POSITION}: book and account agree, yet {_refs(untold)} is told to have filled more"
+        reason = f"{POSITION}: book and account agree, yet {_refs(untold)} is told to have filled more"
         yield m.QuarantineSet(con_id=con_id, symbol=symbol, reason=reason, tech=event.tech)
         yield _agree_yet(symbol, untold)
 
@@ -198,13 +201,15 @@ def _figures(row: m.Difference) -> tuple[Decimal, Decimal, Decimal]:
 
 def _break(state: State, row: m.Difference, tech: datetime) -> Decided:
     """A difference that stands is not explained: no new orders in that instrument."""
-    if row.con_id in state.quarantines:
+    there = state.quarantines.get(row.con_id)
+    if there is not None and there.cause is not Cause.REBASED:
         return
     figures = f"book {row.book} + outside {row.outside} is not the account's {row.account}"
-    reason = f"{splits.POSITION}: {figures}"
+    reason = f"{POSITION}: {figures}"
     looks_like = "" if row.cause is Cause.UNEXPLAINED else f"; it looks like: {row.cause.value}"
     if row.possible:
         looks_like = f"; several causes are possible: {', '.join(cause.value for cause in row.possible)}"
-    yield m.QuarantineSet(con_id=row.con_id, symbol=row.symbol, reason=reason + looks_like, tech=tech, cause=row.cause)
+    held = m.QuarantineSet(con_id=row.con_id, symbol=row.symbol, reason=reason + looks_like, tech=tech, cause=row.cause)
+    yield laid(state, held)
     text = f"{row.symbol}: {reason}{looks_like}; no new orders in it until: {lifted_by(row.cause, row.symbol)}"
     yield m.RaiseAlert(key="unexplained_difference", text=text, severity="critical")

@@ -13,6 +13,7 @@ class Cause(StrEnum):
     OTHER_CLIENT = "other client"
     OURS_UNKNOWN = "ours but unknown to this journal"
     SPLIT = "split"
+    REBASED = "rebased history"
     ASSIGNMENT = "assignment or exercise"
     LIQUIDATION = "liquidation"
     TRANSFER = "transfer"
@@ -30,6 +31,8 @@ LIFTED_BY: dict[Cause, str] = {
     Cause.OTHER_CLIENT: f"the execution being heard, {_OR_ELSE}",
     Cause.OURS_UNKNOWN: _BY_A_PERSON,
     Cause.SPLIT: f"the rebased history, which proves the split, or {_OR_ELSE}",
+    Cause.REBASED: "the split that the history shows, once the account shows it too; where none comes, "
+    "`longwatch unquarantine {0}`",
     Cause.ASSIGNMENT: _OR_ELSE,
     Cause.LIQUIDATION: _BY_A_PERSON,
     Cause.TRANSFER: _OR_ELSE,

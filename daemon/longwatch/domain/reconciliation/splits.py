@@ -1,19 +1,21 @@
 """Splits: suspected when a position moves as one, and booked on three proofs; called by reconcile.
 
-The proofs are the position times the ratio, its average cost divided by it, and the history rebased by it. Until all
-three are there the instrument is quarantined: no order leaves that was sized at an unadjusted price.
+The proofs are the position times the ratio, its average cost divided by it, and the history rebased by it. From the
+first of them until all three are there the instrument is quarantined: no order leaves that was sized at an unadjusted
+price, no stop is moved, and no loss is measured at prices of other shares.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.order_life.identity import cancels
 from longwatch.domain.orders import Purpose
-from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.causes import Cause, lifted_by
+from longwatch.domain.reconciliation.quarantines import POSITION, is_for, laid, lifted
 from longwatch.domain.state import State
 
 Followed = Iterator[m.Fact | m.Effect]
@@ -27,8 +29,8 @@ RATIOS = sorted(
 """Simplest first; 4/2 comes after 2/1 and is the same."""
 COST_OFF, HISTORY_OFF = Decimal("0.0005"), Decimal("0.01")
 """By how much of itself an average cost, and a rebased price, may be off the ratio: prices are told in cents."""
-POSITION = "position"
-"""What the reason of a quarantine begins with that ends by itself when book and account agree."""
+LEAST_SPLIT = Decimal("1.045")
+"""The smallest are 21 shares for 20; where a source reckons dividends in, a history is rebased by less for those."""
 
 
 def suspect(state: State, con_id: int, symbol: str, tech: datetime) -> Followed:
@@ -37,14 +39,16 @@ def suspect(state: State, con_id: int, symbol: str, tech: datetime) -> Followed:
     Prices are fetched anew, which proves it or not, and what still works was sized before.
     """
     ratio = _ratio_moved(state, con_id)
-    if ratio is None or con_id in state.quarantines:
+    if ratio is None or is_for(state, con_id, {Cause.SPLIT}):
         return
     former, now = state.moved[con_id].quantity, state.account_positions[con_id][1]
     if now == state.held(con_id) + state.outside.get(con_id, ("", ZERO))[1]:
         return
     text = f"{former} shares became {now} at as many times less cost, a split of {ratio[0]}/{ratio[1]} it seems"
-    reason = f"{POSITION}: {text}; its history has not shown it yet"
-    yield m.QuarantineSet(con_id=con_id, symbol=symbol, reason=reason, tech=tech, cause=Cause.SPLIT)
+    is_shown = is_for(state, con_id, {Cause.REBASED})
+    reason = f"{POSITION}: {text}; {'as its history has shown' if is_shown else 'its history has not shown it yet'}"
+    suspected = m.QuarantineSet(con_id=con_id, symbol=symbol, reason=reason, tech=tech, cause=Cause.SPLIT)
+    yield laid(state, suspected)
     yield m.RaiseAlert(key="split_suspected", text=f"{symbol}: {text}; no new orders in it until that is proven")
     for order in state.live_in(con_id):
         if order.purpose is not Purpose.STOP and not order.cancel_asked:
@@ -57,6 +61,74 @@ def is_awaited(state: State, judged: tuple[m.SeriesJudged, ...]) -> bool:
     """Whether some history was rebased of an instrument in which a split is suspected."""
     rebased = {row.symbol for row in judged if row.rebased is not None}
     return any(held.cause is Cause.SPLIT and held.symbol in rebased for held in state.quarantines.values())
+
+
+def rebased(state: State, event: m.DataRefreshed) -> Followed:
+    """Take in a data refresh: where a history was rebased before the position moved, prices are of other shares.
+
+    Nothing tells when the position will follow, or that it will: it is settled by the split being booked, by the
+    history being rebased back, by nothing being held any more, or by a person.
+    """
+    former_session, former = state.judged_session, dict(state.rebased)
+    yield m.DataJudged(session=event.session, judged=event.judged)
+    for row in event.judged:
+        con_id = next((one.con_id for one in state.book.values() if one.symbol == row.symbol and one.quantity), None)
+        if row.rebased is None or con_id is None:
+            continue
+        if is_for(state, con_id, {Cause.REBASED}):
+            before = former.get(row.symbol, (Decimal(1), None))[0]
+            if abs(before * row.rebased - 1) <= HISTORY_OFF:
+                yield from lifted(state, con_id, "its history is what it was", of=Cause.REBASED)
+        elif _is_ahead(state, con_id, row, row.rebased, former_session):
+            yield from _ahead(state, con_id, row, event.tech)
+
+
+def _ahead(state: State, con_id: int, row: m.SeriesJudged, tech: datetime) -> Followed:
+    text = f"its history was rebased by {row.rebased} as by a split, which the account does not show yet"
+    held = m.QuarantineSet(con_id=con_id, symbol=row.symbol, reason=text, tech=tech, cause=Cause.REBASED)
+    yield laid(state, held)
+    told = f"{row.symbol}: {text}; no new orders in it, and its stop stays, until: {lifted_by(held.cause, row.symbol)}"
+    yield m.RaiseAlert(key="split_awaited", text=told)
+
+
+def _is_ahead(state: State, con_id: int, row: m.SeriesJudged, measured: Decimal, former_session: date | None) -> bool:
+    """Whether the book is still in the shares of before."""
+    is_small = max(measured, 1 / measured) < LEAST_SPLIT
+    if former_session is None or is_small or is_for(state, con_id, {Cause.SPLIT}) or _was_left(state, con_id, measured):
+        return False
+    traded = _traded_since(state, con_id, former_session)
+    if traded is None or not row.close:
+        return True
+    # What we paid since the history before lies by its scale or by that of now.
+    return _apart(traded, row.close * measured) < _apart(traded, row.close)
+
+
+def _was_left(state: State, con_id: int, measured: Decimal) -> bool:
+    """Whether the account last moved by this ratio, and a person has said what that was: no split was booked of it."""
+    ratio, moved = _ratio_moved(state, con_id), state.moved.get(con_id)
+    if ratio is None or moved is None or any(moved.at == split.at for split in state.splits.get(con_id, ())):
+        return False
+    return abs(measured * ratio[1] / ratio[0] - 1) <= HISTORY_OFF
+
+
+def _traded_since(state: State, con_id: int, session: date | None) -> Decimal | None:
+    """The price of our last fill after a session's close; None without one."""
+    closed = next((one.close_at for one in state.sessions if one.date == session), None)
+    fills = (fill for fill in reversed(state.fills.values()) if fill.con_id == con_id and fill.quantity)
+    last = next(fills, None)
+    return last.price if last is not None and closed is not None and last.executed_at > closed else None
+
+
+def _apart(price: Decimal, other: Decimal) -> Decimal:
+    """By what factor two prices differ, above 1."""
+    return max(price / other, other / price)
+
+
+def settled(state: State) -> Followed:
+    """After a comparison: histories are ahead no more of what was closed."""
+    for con_id in list(state.quarantines):
+        if not state.held(con_id) and is_for(state, con_id, {Cause.REBASED}):
+            yield from lifted(state, con_id, "nothing is held of it any more", of=Cause.REBASED)
 
 
 def proven(state: State, row: m.Difference) -> m.SplitBooked | None:

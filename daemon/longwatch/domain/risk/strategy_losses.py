@@ -11,7 +11,8 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.levels import Level
-from longwatch.domain.portfolio.parts import equity_of, gain_of
+from longwatch.domain.portfolio.parts import equity_of, gain_of, part_of
+from longwatch.domain.reconciliation.quarantines import UNSCALED, is_for
 from longwatch.domain.risk.held_at import RULE, Rule
 from longwatch.domain.risk.holds import Followed, day_of, judge_anew
 from longwatch.domain.state import State
@@ -20,8 +21,14 @@ ZERO = Decimal(0)
 
 
 def strategies_valued(state: State, prices: Mapping[str, Decimal], at: datetime) -> Followed:
-    """Every strategy of the settings that has made or lost something."""
+    """Every strategy of the settings that has made or lost something, but for what a split is awaited in.
+
+    Of old shares at new prices nothing is concluded: what is lost meanwhile counts as soon as book and prices agree.
+    """
+    unscaled = {con_id for con_id in state.quarantines if is_for(state, con_id, UNSCALED)}
     for name, allocation in state.settings.allocations:
+        if any(part_of(state, name, con_id) for con_id in unscaled):
+            continue
         mark = marked(state, name, prices, at)
         if mark is None:
             continue

@@ -21,6 +21,7 @@ from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.order_life.identity import cancels, instrument_of
 from longwatch.domain.order_life.submission import asking, submitted, was_in_vain
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.reconciliation.quarantines import FROZEN, is_for
 from longwatch.domain.risk import day_trades
 from longwatch.domain.risk.oca import has_traded, is_intact, others
 from longwatch.domain.risk.proposal import Refusal
@@ -30,7 +31,6 @@ from longwatch.domain.safeguards.pauses import ends_by_itself
 from longwatch.domain.safeguards.stop_levels import WORTH_MOVING, rules_of
 from longwatch.domain.safeguards.stops import (
     ACTS_ON,
-    FROZEN,
     instrument_called,
     is_read_since,
     known_held,
@@ -51,8 +51,8 @@ def beside(state: State, event: m.Event) -> Decided:
     if not profits and not _any_rule(state):
         return
     for con_id in _concerned(state, profits, event):
-        quarantine, instrument = state.quarantines.get(con_id), instrument_called(state, con_id)
-        if instrument is not None and not (quarantine is not None and quarantine.cause in FROZEN):
+        instrument = instrument_called(state, con_id)
+        if instrument is not None and not is_for(state, con_id, FROZEN):
             yield from _adjusted(state, instrument, event)
 
 

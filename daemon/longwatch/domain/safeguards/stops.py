@@ -17,7 +17,7 @@ from longwatch.domain.order_life.evidence import SELLS_ENDED, Decided, may_go_on
 from longwatch.domain.order_life.identity import cancels, instrument_of
 from longwatch.domain.order_life.submission import asking, submitted, was_in_vain
 from longwatch.domain.orders import Order, OrderState, Purpose
-from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.quarantines import FROZEN, is_for
 from longwatch.domain.risk.attached import ends_with_its_entry, may_trade, waits
 from longwatch.domain.risk.exposure import is_told_late, still_there, surely_there
 from longwatch.domain.risk.oca import at_most, group_of, is_intact, is_spent, may_be_filled, others
@@ -31,8 +31,6 @@ from longwatch.quick import changed
 ZERO = Decimal(0)
 STOPPED_OUT = "stopped out"
 PROFIT_TAKEN = "its profit taken"
-FROZEN = frozenset({Cause.SPLIT, Cause.OURS_UNKNOWN})
-"""Quarantines under which stops stay as they are: prices, or orders of ours, are not what we know them to be."""
 A_PROBE = timedelta(hours=1)
 """A stop that was cancelled as unknown, and ended so soon, ended by that: no split comes within a session."""
 
@@ -107,9 +105,8 @@ def known_held(state: State, con_id: int) -> Decimal:
 
 
 def _acted(state: State, con_id: int, event: m.Event) -> Decided:
-    quarantine = state.quarantines.get(con_id)
     instrument = instrument_called(state, con_id)
-    if instrument is None or (quarantine is not None and quarantine.cause in FROZEN):
+    if instrument is None or is_for(state, con_id, FROZEN):
         return
     held, row = known_held(state, con_id), state.stop_levels.get(con_id)
     if not state.held(con_id):

@@ -1,0 +1,61 @@
+"""Quarantines that lie one upon another: what is about shares or prices does not hide what was there before it.
+
+A state has one quarantine an instrument, with those beneath it. When the uppermost ends, the next one is told again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from functools import reduce
+
+from longwatch.domain import messages as m
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.state import State
+from longwatch.quick import changed
+
+Followed = Iterator[m.Fact | m.Effect]
+
+POSITION = "position"
+"""What the reason of a quarantine begins with that ends by itself when book and account agree."""
+UNSCALED = frozenset({Cause.SPLIT, Cause.REBASED})
+"""Prices that are known are of other shares than those of the book."""
+FROZEN = UNSCALED | {Cause.OURS_UNKNOWN}
+"""Quarantines under which stops stay as they are: prices, or orders of ours, are not what we know them to be."""
+
+
+def layers(state: State, con_id: int) -> list[m.QuarantineSet]:
+    """The quarantines of an instrument, the uppermost first."""
+    found, held = [], state.quarantines.get(con_id)
+    while held is not None:
+        found.append(held)
+        held = held.beneath
+    return found
+
+
+def is_for(state: State, con_id: int, causes: Set[Cause]) -> bool:
+    """Whether an instrument is quarantined for one of these causes, be it beneath another."""
+    return any(held.cause in causes for held in layers(state, con_id))
+
+
+def laid(state: State, fact: m.QuarantineSet) -> m.QuarantineSet:
+    """A quarantine upon those there are; about shares one is enough."""
+    kept = [held for held in layers(state, fact.con_id) if not held.reason.startswith(POSITION)]
+    return changed(fact, beneath=_stacked(kept))
+
+
+def lifted(state: State, con_id: int, reason: str, *, of: Cause | None = None) -> Followed:
+    """The end of the uppermost quarantine, or of that `of` a cause; those that are left are told again."""
+    there = layers(state, con_id)
+    ended = next((held for held in there if of is None or held.cause is of), None)
+    if ended is None:
+        return
+    yield m.QuarantineLifted(con_id=con_id, reason=reason)
+    left = _stacked([held for held in there if held is not ended])
+    if left is not None:
+        yield left
+
+
+def _stacked(layers: list[m.QuarantineSet]) -> m.QuarantineSet | None:
+    """Quarantines one upon another, the first uppermost."""
+    none: m.QuarantineSet | None = None
+    return reduce(lambda beneath, held: changed(held, beneath=beneath), reversed(layers), none)

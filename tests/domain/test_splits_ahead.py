@@ -1,0 +1,241 @@
+"""A history that is rebased before the account moves: levels, orders and losses wait until both are of one scale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal as D
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.decide import Step
+from longwatch.domain.levels import Level
+from longwatch.domain.orders import Order
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.settings import StopRule, TradeSettings
+from longwatch.journal.codec import decode, encode
+from tests.domain.test_protection import TRAILING, changes, holding, sent
+from tests.domain.world import CLOSE, CON_IDS, DAY, MONDAY, OPEN, SETTINGS, World, alerts, judged, of_kind
+
+BY_ATR = replace(SETTINGS, stop=StopRule(fraction=D("0.05"), atr_multiple=D(3)))
+FELL = replace(SETTINGS, holds=replace(SETTINGS.holds, strategy_drawdown=D("0.05"), instrument_daily_loss=D("0.05")))
+MORNING = OPEN + timedelta(days=3)
+
+
+def refreshed(world: World, scale: D = D(1), rebased: D | None = None) -> Step:
+    """Bars of today in which AAA closed at 100, in so many times these prices."""
+    rows = [replace(judged(symbol), last_session=DAY) for symbol in CON_IDS]
+    rows[0] = replace(rows[0], close=100 * scale, atr=2 * scale, rebased=rebased)
+    return world.hear(m.DataRefreshed, run_id="refresh@3", session=DAY, judged=tuple(rows))
+
+
+def overnight(settings: TradeSettings) -> tuple[World, Order]:
+    """200 AAA bought at 100 with a stop, the session over, its bars in; the next morning before the open."""
+    world, stop = holding(settings)
+    world.costs[1] = D(100)
+    world.reconcile()
+    world.now = CLOSE + timedelta(minutes=15)
+    world.snapshot()
+    refreshed(world)
+    world.now = MORNING - timedelta(hours=1)
+    world.snapshot()
+    world.hear(m.ClockSeen, skew_seconds=0.1)
+    return world, world.order(stop.intent)
+
+
+def moves(world: World, stop: Order, new: int, old: int) -> list[Step]:
+    """The account's shares follow: the broker ends the stop; then readings in the open session."""
+    world.now = MORNING - timedelta(minutes=30)
+    world.end(stop.intent)
+    steps = [world.status(stop.intent, "Cancelled")]
+    world.positions[1], world.costs[1] = D(200) * new / old, D(100) * old / new
+    world.prices["AAA"] = D(100) * old / new
+    steps.append(world.moved("AAA"))
+    world.now = MORNING + timedelta(minutes=1)
+    return [*steps, *world.reconcile(4)]
+
+
+def causes(world: World) -> list[Cause]:
+    return [held.cause for held in world.state.quarantines.values()]
+
+
+@pytest.mark.parametrize("settings", [TRAILING, BY_ATR], ids=["trailing", "by the range"])
+@pytest.mark.parametrize(("new", "old"), [(2, 1), (1, 10), (3, 2)])
+def test_a_level_is_divided_once_though_the_history_comes_first(new: int, old: int, settings: TradeSettings) -> None:
+    """Nothing moves while prices are of other shares; then the level of before counts in new shares."""
+    world, stop = overnight(settings)
+    before = world.state.stop_levels[1].level
+    assert before is not None
+    times = D(new) / old
+    steps = [refreshed(world, 1 / times, times), refreshed(world, 1 / times), world.snapshot()]
+    assert causes(world) == [Cause.REBASED] and alerts(steps[0]) == ["split_awaited"]
+    for step in steps:
+        assert not changes(step) and not of_kind(step.facts, m.StopLevelSet)
+    steps = moves(world, stop, new, old)
+    (placed,) = [order for step in steps for order in sent(step)]
+    assert (placed.quantity, placed.stop_price) == (200 * times, (before / times).quantize(D("0.01"), "ROUND_FLOOR"))
+    assert not world.state.quarantines and world.state.book[1].quantity == 200 * times
+
+
+def test_a_short_one_is_not_bought_back_by_new_prices() -> None:
+    """Its trailing stop would come down upon the market of the old shares."""
+    world = World.ready(replace(TRAILING, allow_short=True, check_shortable=False))
+    intent = world.one(AAA="-0.2")
+    world.finish(intent)
+    world.costs[1] = D(100)
+    world.moved("AAA")
+    world.reconcile()
+    assert world.state.stop_levels[1].level == 105
+    world.now = CLOSE + timedelta(minutes=15)
+    world.snapshot()
+    refreshed(world)
+    step = refreshed(world, D("0.5"), D(2))
+    assert world.state.stop_levels[1].level == 105 and not of_kind(step.facts, m.OrderChangeAsked)
+
+
+def test_no_order_is_sized_at_prices_of_other_shares() -> None:
+    """Half the price is not half the weight: it would be bought again; the others trade on."""
+    world, _ = overnight(TRAILING)
+    refreshed(world, D("0.5"), D(2))
+    world.prices["AAA"] = D(50)
+    world.now = MORNING + timedelta(minutes=1)
+    world.snapshot()
+    world.targets(AAA="0.2", BBB="0.1")
+    step = world.rebalance(session=MONDAY)
+    assert [effect.order.symbol for effect in of_kind(step.effects, m.SubmitOrder)] == ["BBB"]
+
+
+def test_old_shares_at_new_prices_are_no_loss() -> None:
+    """Neither the strategy nor the instrument is held for a half that is not lost; what is lost then counts after."""
+    world = World.ready(FELL)
+    world.finish(world.one(AAA="0.2"))
+    world.costs[1] = D(100)
+    world.moved("AAA")
+    world.reconcile()
+    world.now = MORNING - timedelta(hours=1)
+    world.snapshot()
+    world.prices["AAA"] = D(50)
+    refreshed(world, D("0.5"), D(2))
+    world.targets(AAA="0.2")
+    assert not world.state.holds
+    world.positions[1], world.costs[1] = D(400), D(50)
+    world.moved("AAA")
+    world.targets(AAA="0.2")
+    assert not world.state.holds
+    world.now = MORNING + timedelta(minutes=2)
+    world.reconcile(2)
+    assert world.state.book[1].quantity == 400
+    world.targets(AAA="0.2")
+    assert not world.state.holds
+    world.prices["AAA"] = D(30)
+    world.targets(AAA="0.2")
+    assert {(level, rule) for level, _, rule in world.state.holds} == {
+        (Level.STRATEGY, "strategy_drawdown"),
+        (Level.INSTRUMENT, "instrument_daily_loss"),
+    }
+
+
+def test_a_history_rebased_back_ends_it() -> None:
+    """A source's mistake; another ratio is none."""
+    world, _ = overnight(TRAILING)
+    refreshed(world, D("0.5"), D(2))
+    refreshed(world, D("0.1"), D(5))
+    assert causes(world) == [Cause.REBASED]
+    world, _ = overnight(TRAILING)
+    refreshed(world, D("0.5"), D(2))
+    refreshed(world, D(1), D("0.5"))
+    assert not world.state.quarantines
+
+
+def test_what_is_closed_waits_for_nothing() -> None:
+    """The stop was triggered before the split came."""
+    world, stop = overnight(TRAILING)
+    refreshed(world, D("0.5"), D(2))
+    world.now = MORNING + timedelta(minutes=1)
+    world.fill(stop.intent, 200, "94")
+    world.end(stop.intent)
+    world.status(stop.intent, "Filled")
+    world.reconcile()
+    assert not world.state.quarantines
+
+
+def test_where_no_split_comes_a_person_says_so() -> None:
+    """Then nothing of it is left."""
+    world, _ = overnight(TRAILING)
+    refreshed(world, D("0.5"), D(2))
+    world.reconcile(3)
+    assert causes(world) == [Cause.REBASED]
+    world.hear(m.ControlRequested, command="unquarantine", argument="AAA", by="uid 1000", reason="none is coming")
+    assert not world.state.quarantines
+
+
+@pytest.mark.parametrize("word", ["adopt", "unquarantine"])
+def test_who_says_what_a_split_was_says_it_of_its_history(word: str) -> None:
+    """History by 3, shares by 2: proven by nobody, settled by a person, and not asked for again."""
+    world, stop = overnight(TRAILING)
+    refreshed(world, 1 / D(3), D(3))
+    moves(world, stop, 2, 1)
+    assert causes(world) == [Cause.SPLIT]
+    world.hear(m.ControlRequested, command=word, argument="AAA", by="uid 1000", reason="the statement")
+    assert not world.state.quarantines
+
+
+def test_a_history_that_follows_what_a_person_has_settled_is_not_ahead() -> None:
+    """The new shares were adopted before the history came."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.2"))
+    world.costs[1] = D(100)
+    world.moved("AAA")
+    world.reconcile()
+    world.split("AAA", 2, 1, rebased=False)
+    world.hear(m.ControlRequested, command="adopt", argument="AAA", by="uid 1000", reason="the statement")
+    world.reconcile()
+    world.fetched(AAA=D(2))
+    assert not world.state.quarantines
+
+
+def test_a_second_split_of_the_same_ratio_is_awaited_too() -> None:
+    """The first one's shares are what the account has moved by last."""
+    world, stop = overnight(TRAILING)
+    refreshed(world, D("0.5"), D(2))
+    moves(world, stop, 2, 1)
+    assert not world.state.quarantines
+    refreshed(world, D("0.25"), D(2))
+    assert causes(world) == [Cause.REBASED]
+
+
+@pytest.mark.parametrize(("paid", "found"), [("100", [Cause.REBASED]), ("50", [])])
+def test_what_was_bought_since_the_history_before_tells_the_scale(paid: str, found: list[Cause]) -> None:
+    """Shares bought at the prices of now are new ones: there is nothing to wait for."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.2"), paid)
+    world.costs[1] = D(paid)
+    world.moved("AAA")
+    world.reconcile()
+    refreshed(world, D("0.5"), D(2))
+    assert causes(world) == found
+
+
+@pytest.mark.parametrize("rebased", ["1.04", "0.96"])
+def test_a_dividend_is_no_split(rebased: str) -> None:
+    """Where a source reckons them in."""
+    world, _ = overnight(TRAILING)
+    refreshed(world, 1 / D(rebased), D(rebased))
+    assert not world.state.quarantines
+
+
+def test_a_difference_beside_it_is_told_and_leaves_it() -> None:
+    """Somebody else's shares come, unheard, and go: the history is ahead still, and the stop stays."""
+    world, _ = overnight(TRAILING)
+    refreshed(world, D("0.1"), D(10))
+    world.positions[1] = D(207)
+    told = [key for step in [world.moved("AAA"), *world.reconcile(3)] for key in alerts(step)]
+    assert "unexplained_difference" in told
+    held = world.state.quarantines[1]
+    assert held.cause is not Cause.REBASED and held.beneath is not None and held.beneath.cause is Cause.REBASED
+    assert decode(encode(1, 1, held)) == held
+    assert not changes(refreshed(world, D("0.1")))
+    world.positions[1] = D(200)
+    world.reconcile(2)
+    assert causes(world) == [Cause.REBASED] and world.state.quarantines[1].beneath is None
