@@ -143,6 +143,27 @@ def test_fills_count_until_the_figures_were_asked_for_after_them() -> None:
     assert len(list(means.unread_fills(state, replace(figures, asked_at=None)))) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "quantity", "is_told"),
+    [("1.02", 0, False), ("1.02", 5, False), ("busted:1.01", 0, False), ("1.01", 5, True), ("x:1.2", 5, True)],
+)
+@pytest.mark.parametrize("figures", [MARGIN_ACCOUNT, CASH_ACCOUNT])
+def test_a_fill_that_is_corrected_or_taken_back_holds_entries_until_the_figures_are_told_anew(
+    name: str, quantity: int, is_told: bool, figures: AccountFigures
+) -> None:
+    """A sale that was none binds margin again, a larger purchase has cost more: by how much, no fill says."""
+    revised = replace(fill(1, quantity), exec_id=name)
+    state = read(fills=[revised], figures=figures)
+    refusal = means.check_means_known(state, proposal())
+    assert (refusal is None) == is_told
+    assert refusal is None or "a fill was revised" in refusal.text
+    rule = means.cap_settled_cash if figures is CASH_ACCOUNT else means.cap_excess_liquidity
+    found = rule(state, proposal())
+    assert found is not None and (found.allowed > 0) == is_told
+    late = replace(revised, tech=START - means.BEHIND - timedelta(seconds=1))
+    assert means.check_means_known(read(fills=[late], figures=figures), proposal()) is None
+
+
 # ── shares to borrow ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -150,6 +171,12 @@ def test_what_can_be_borrowed_is_used_up_by_live_short_sales_alone() -> None:
     """20 are on their way; an exit's 30 and a purchase's 10 are no short sales."""
     orders = (order(1, 10), order(2, 20, Side.SELL), order(3, 30, Side.SELL, purpose=Purpose.REDUCE))
     assert means.cap_shortable(read(*orders), SHORT) == cap(50, 70, 70)
+
+
+def test_where_the_broker_no_longer_tells_what_can_be_borrowed_nothing_more_leaves() -> None:
+    """It was told when the order was decided on, and a new connection has told prices alone."""
+    assert SHORT.quote is not None
+    assert means.cap_shortable(read(), replace(SHORT, quote=replace(SHORT.quote, shortable=None))) == cap(0, 50, 0)
 
 
 @pytest.mark.parametrize(

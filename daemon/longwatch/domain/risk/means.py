@@ -35,16 +35,19 @@ def account_kind(state: State) -> AccountKind:
 
 
 def check_means_known(state: State, proposal: Proposal) -> Refusal | None:
-    """The broker has told the figure by which this account's entries are limited."""
+    """The broker has told the figure by which this account's entries are limited, and of after the last correction."""
     figures = figures_of(state)
     if figures is None:
         return None
     is_cash = account_kind(state) is AccountKind.CASH
     wanted, told = ("settled cash", figures.settled_cash) if is_cash else ("excess liquidity", figures.excess_liquidity)
-    if told is not None:
-        return None
-    text = f"{proposal.instrument.symbol}: the broker has not told the account's {wanted}"
-    return Refusal(check="means_known", observed="none", limit=wanted, text=text)
+    if told is None:
+        text = f"{proposal.instrument.symbol}: the broker has not told the account's {wanted}"
+        return Refusal(check="means_known", observed="none", limit=wanted, text=text)
+    if is_revised_since(state, figures):
+        text = f"{proposal.instrument.symbol}: since the account's {wanted} was told, a fill was revised"
+        return Refusal(check="means_known", observed="of before a correction", limit=wanted, text=text)
+    return None
 
 
 def check_exchange_rate(state: State, proposal: Proposal) -> Refusal | None:
@@ -73,9 +76,10 @@ def check_shortable_known(state: State, proposal: Proposal) -> Refusal | None:
 
 def cap_shortable(state: State, proposal: Proposal) -> Cap | None:
     """No more is sold short than can be borrowed, with every live short sale of it."""
-    shares = proposal.quote.shortable if proposal.quote else None
-    if not _asks_for_shares(state, proposal) or shares is None:
+    if not _asks_for_shares(state, proposal) or proposal.quote is None:
         return None
+    # It was told when the order was decided on. A new connection may bring prices before it tells this again.
+    shares = proposal.quote.shortable or ZERO
     selling = _selling(state, proposal.instrument.con_id)
     return Cap(allowed=shares - selling, observed=selling + proposal.quantity, limit=shares)
 
@@ -96,6 +100,8 @@ def cap_settled_cash(state: State, proposal: Proposal) -> Cap | None:
     told = proposal.commission
     commission = commissions.expected(state.settings, proposal.quantity) if told is None else told
     allowed = commissions.shares_for(state.settings, cash - spent, proposal.worst_price, told)
+    if _is_of_before(state):
+        allowed = ZERO
     return Cap(allowed=allowed, observed=spent + proposal.value + commission, limit=cash)
 
 
@@ -121,7 +127,7 @@ def cap_excess_liquidity(state: State, proposal: Proposal) -> Cap | None:
     if found is None:
         return None
     limit, bound = found
-    room = (limit - bound) / fraction / proposal.worst_price
+    room = ZERO if _is_of_before(state) else (limit - bound) / fraction / proposal.worst_price
     return Cap(allowed=room, observed=bound + fraction * proposal.value, limit=limit)
 
 
@@ -182,12 +188,32 @@ def unread_fills(state: State, figures: AccountFigures) -> Iterator[Fill]:
         yield fill
 
 
+def is_revised_since(state: State, figures: AccountFigures) -> bool:
+    """Whether a fill was corrected or taken back, and the figures may not show yet what that costs or binds.
+
+    By how much it was for more, or less, before, no fill tells any more.
+    """
+    return any(not fill.quantity or _is_revision(fill.exec_id) for fill in unread_fills(state, figures))
+
+
+def _is_of_before(state: State) -> bool:
+    figures = figures_of(state)
+    return figures is not None and is_revised_since(state, figures)
+
+
+def _is_revision(exec_id: str) -> bool:
+    """The end of an executions' id counts from 01 (gateway.md, message 11)."""
+    revision = exec_id.rpartition(".")[2]
+    return len(revision) == len("01") and revision.isdecimal() and revision > "01"
+
+
 ROWS = (
     Limit(
         name="means_known",
         does=Does.REFUSES,
         unit="figure",
-        text="The broker has told the figure that limits this account: settled cash, or excess liquidity.",
+        text="The broker has told the figure that limits this account, settled cash or excess liquidity, and tells it "
+        "anew after a fill was corrected or taken back.",
         test=f"{MEANS}test_a_figure_that_is_not_told_refuses_entries",
         binds=ENTRIES,
         check=check_means_known,
