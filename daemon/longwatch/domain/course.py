@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import takewhile
 from typing import Literal
 
-from longwatch.domain.positions import Holding, after_fill
+from longwatch.domain.positions import Holding, after_fill, settled
 from longwatch.quick import changed, quick
 
 KEPT = timedelta(days=8)
@@ -194,7 +194,7 @@ def is_held_since(course: dict[int, Booked], con_id: int, number: int, side: int
     there = course.get(number)
     if there is None:
         return False
-    if there.before.con_id == con_id and (there.before.quantity + there.signed) * side <= 0:
+    if there.before.con_id == con_id and settled(there.before.quantity + there.signed) * side <= 0:
         return False  # it has closed the holding, and still does: all that came since need not be looked through
     later = (course[one].before for one in takewhile(lambda one: one != number, reversed(course)))
     return all(one.quantity * side > 0 for one in later if one.con_id == con_id)
@@ -207,7 +207,7 @@ def split(course: dict[int, Booked], con_id: int, new: int, old: int, held: Deci
     """
     mine = {number: one for number, one in course.items() if one.before.con_id == con_id}
     last = next(reversed(mine.values()), None)
-    is_whole = last is not None and (last.before.quantity + last.signed) * new / old == held
+    is_whole = last is not None and settled((last.before.quantity + last.signed) * new / old) == held
     for number, one in mine.items():
         if not is_whole:
             del course[number]
@@ -227,4 +227,5 @@ def split(course: dict[int, Booked], con_id: int, new: int, old: int, held: Deci
 
 def after_split(holding: Holding, new: int, old: int) -> Holding:
     """The same shares after a split, `new` for `old`."""
-    return changed(holding, quantity=holding.quantity * new / old, average_cost=holding.average_cost * old / new)
+    quantity = settled(holding.quantity * new / old)
+    return changed(holding, quantity=quantity, average_cost=holding.average_cost * old / new)
