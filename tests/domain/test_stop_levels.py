@@ -340,3 +340,47 @@ def test_of_levels_that_are_joined_the_better_one_is_that_of_the_side(side: int,
         state.stop_levels[1] = row(now, opened_at=NOW, at=NOW, is_long=side > 0)
         (joined,) = levelled(state, AAA, D(side), event())
         assert (joined.level, joined.opened_at) == (D(found), OPEN)
+
+
+# ── an average true range that is not known any more ────────────────────────────────────────────────────────────────
+
+
+BY_RANGE = StopRule(fraction=D("0.05"), atr_multiple=D(3))
+
+
+def ranged(atr: str | None, *flaws: str) -> m.DataJudged:
+    """A judgement of AAA with this average true range."""
+    one = replace(judged("AAA", *flaws), close=D(110), last_session=DAY, atr=atr and D(atr))  # type: ignore[arg-type]
+    return m.DataJudged(session=DAY, judged=(one,))
+
+
+@pytest.mark.parametrize("held", [1, -1])
+def test_what_stands_in_for_an_average_true_range_moves_no_level_once_one_was_known(held: int) -> None:
+    """Whatever else may be known; another rule goes on counting, and so does this one once its range is known again."""
+    rule = replace(BY_RANGE, trails=True)
+    state = replace_row(state_of(rule), row("94" if held > 0 else "106", is_long=held > 0))
+    for missing in (ranged(None), ranged(None, "no history within 30 s"), m.DataJudged(session=DAY, judged=())):
+        evolve(state, ranged("2"))
+        evolve(state, missing)
+        assert level(state, held) is None
+    state.settings = replace(SETTINGS, stop=None, stops_of_strategies=(("a", rule), ("b", FIVE)))
+    state.settings = replace(state.settings, universes=(("a", ("AAA",)), ("b", ("AAA",))))
+    assert level(state, held) == ((D(95), "paid 100 less 5%") if held > 0 else (D(105), "paid 100 plus 5%"))
+    state.settings = replace(SETTINGS, stop=BY_RANGE)
+    evolve(state, ranged("1"))
+    assert (level(state, held) or [None])[0] == (D(97) if held > 0 else D(103))
+
+
+def test_a_first_level_has_what_stands_in_and_keeps_it_where_it_is_tighter() -> None:
+    """Also where a range was known before; and it is made better by what stands in while none was known ever."""
+    state = state_of(BY_RANGE)
+    stood_in = "5%, for want of an average true range"
+    assert level(state) == (D(95), f"paid 100 less {stood_in}")
+    assert level(replace_row(state, row("94"))) == (D(95), f"paid 100 less {stood_in}")
+    evolve(state, ranged("2"))
+    assert level(replace_row(state, row("95"))) is None, "94 would be farther away"
+    evolve(state, ranged("1"))
+    assert level(state) == (D(97), "paid 100 less 3 times the average true range 1")
+    evolve(state, ranged(None, "no history within 30 s"))
+    state.stop_levels.clear()
+    assert level(state) == (D(95), f"paid 100 less {stood_in}")

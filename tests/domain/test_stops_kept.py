@@ -15,8 +15,9 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.settings import StopRule
+from longwatch.domain.state import State, evolve, fingerprint
 from tests.domain.test_protection import FIXED, changes, confirmed, ended, holding, sent, works
-from tests.domain.world import ACCOUNT, CLIENT, SETTINGS, World, alerts, execution, of_kind, perm_id
+from tests.domain.world import ACCOUNT, CLIENT, SETTINGS, YESTERDAY, World, alerts, execution, judged, of_kind, perm_id
 
 D = Decimal
 
@@ -294,3 +295,29 @@ def test_what_a_person_says_of_a_difference_is_followed_by_a_reading_and_that_by
     (step,) = world.reconcile(1)
     assert [one.change.quantity for one in changes(step)] == [D(200)]
     assert stop.intent == changes(step)[0].intent
+
+
+def test_a_history_that_could_not_be_had_leaves_the_stop_where_it_is_also_after_a_restart() -> None:
+    """The ratchet would keep for good what stood in for the average true range for one day."""
+    world, stop = holding(replace(SETTINGS, stop=StopRule(fraction=D("0.05"), atr_multiple=D(3))))
+    world.reconcile()
+    assert world.state.stop_levels[1].level == D(94)
+    failed = (
+        replace(judged("AAA"), bars=0, close=None, last_session=None, atr=None, flaws=("no history within 30 s",)),
+    )
+    steps = [world.hear(m.DataRefreshed, run_id="refresh@3", session=YESTERDAY.date, judged=failed)]
+    world.state = folded(world)
+    steps += [world.hear(m.DataRefreshed, run_id="refresh@3", session=YESTERDAY.date, judged=failed)]
+    steps += [*world.reconcile(2), world.fetched()]
+    assert [one for step in steps for one in changes(step)] == []
+    assert world.state.stop_levels[1].level == world.order(stop.intent).stop_price == D(94)
+
+
+def folded(world: World) -> State:
+    """The state that the facts so far come to, as it is read after a restart."""
+    state = State()
+    for _, step in world.steps:
+        for fact in step.facts:
+            evolve(state, fact)
+    assert fingerprint(state) == fingerprint(world.state)
+    return state

@@ -67,6 +67,7 @@ class State:
     protective stop. `unprotected_seconds`: notional times seconds, all told.
     `paid`: what the executions told, and their commissions, have taken of the cash.
     `rebased`: symbol -> how its kept prices were last found to stand to those fetched, as of a session.
+    `ranged`: symbol -> the last session as of which its average true range was known, whether it still is or not.
     `foreign_seen`: con_id -> `next_intent` when an order of somebody else's was last heard of. `jobs_done`: run id of a
     finished job -> when that run ceases to be valid; kept for a day longer. `sends`: technical times of the orders and
     modifications sent in the last minute. `lifted`: the last end of each hold there was. `parts`: (strategy, con_id) ->
@@ -104,6 +105,7 @@ class State:
     account_costs: dict[int, Decimal] = field(default_factory=dict)
     moved: dict[int, Moved] = field(default_factory=dict)
     rebased: dict[str, tuple[Decimal, date]] = field(default_factory=dict)
+    ranged: dict[str, date] = field(default_factory=dict)
     splits: dict[int, tuple[m.SplitBooked, ...]] = field(default_factory=dict)
     returned: dict[int, tuple[Decimal, datetime]] = field(default_factory=dict)
     outside: dict[int, tuple[str, Decimal]] = field(default_factory=dict)
@@ -486,6 +488,7 @@ def _data_judged(state: State, fact: m.DataJudged) -> None:
     state.judged_session = fact.session
     state.judged = {row.symbol: row for row in fact.judged}
     state.rebased |= {row.symbol: (row.rebased, fact.session) for row in fact.judged if row.rebased is not None}
+    state.ranged |= {row.symbol: fact.session for row in fact.judged if row.atr is not None}
 
 
 def _targets_set(state: State, fact: m.TargetsSet) -> None:

@@ -84,6 +84,8 @@ def levelled(state: State, instrument: Instrument, held: Decimal, event: m.Event
     since = row.at if row is not None and is_by_hand else opened_at
     best: tuple[Decimal, str] | None = None
     for rule in rules_of(state, instrument.symbol):
+        if row is not None and _lacks_its_range(state, rule, instrument.symbol):
+            continue  # what stands in for it would move the level, for good, because a history could not be had
         for price, what in ((paid, "paid"), (_close_since(state, instrument.symbol, since), "close")):
             if price is None or price <= 0 or (what == "close" and not rule.trails) or (what == "paid" and is_by_hand):
                 continue
@@ -198,6 +200,13 @@ def _distance(state: State, rule: StopRule, symbol: str, price: Decimal) -> tupl
     fraction = rule.fraction or ZERO
     unknown = ", for want of an average true range" if rule.atr_multiple is not None else ""
     return price * fraction, f"{fraction:%}{unknown}"
+
+
+def _lacks_its_range(state: State, rule: StopRule, symbol: str) -> bool:
+    """Whether a rule measures in average true ranges, and the one that was known is not known any more."""
+    judged = state.judged.get(symbol)
+    is_known = judged is not None and judged.atr is not None
+    return rule.atr_multiple is not None and symbol in state.ranged and not is_known
 
 
 def tightest(state: State, symbol: str, price: Decimal) -> Decimal | None:
