@@ -26,8 +26,8 @@ from tests.domain.world import CLIENT, CON_IDS, DAY, World, commission, complete
 D = Decimal
 S, E = OrderState, Evidence
 
-OURS = {E.HANDED, E.WITHHELD, E.SILENCE, E.LINK_LOST}
-"""What our own transport and clock show; everything else comes from the broker, or is proven from its answers."""
+OURS = {E.HANDED, E.WITHHELD, E.SILENCE, E.LINK_LOST, E.QUESTION_REJECTED}
+"""What our own transport, clock and question show; all else comes from the broker, or is proven from its answers."""
 PROOFS = {E.PROVEN_ABSENT, E.INFERRED}
 FROM_BROKER = set(E) - OURS - PROOFS
 CELLS = [(state, evidence) for state in S for evidence in E]
@@ -44,6 +44,8 @@ def alert_of(state: OrderState, evidence: Evidence) -> I | None:
         return I.WITHHELD_YET_SHOWN if state in shown else I.OWN_WORD_OUT_OF_TURN if state is S.REFUSED else None
     if evidence is E.HANDED:  # of what was thought never to have arrived it is news, of other ends it is late
         return None if state in {S.SENDING, S.WORKING, S.UNKNOWN, S.UNSENT, S.ABSENT} else I.OWN_WORD_OUT_OF_TURN
+    if evidence is E.QUESTION_REJECTED:  # it is asked before the order is sent
+        return None if state is S.INTENDED else I.OWN_WORD_OUT_OF_TURN
     if evidence in OURS:  # no deadline runs, and no link matters, before an order is sent and after it has ended
         return None if state in {S.SENDING, S.WORKING, S.UNKNOWN} else I.OWN_WORD_OUT_OF_TURN
     if state is S.FILLED and evidence is E.LISTED:
@@ -90,8 +92,8 @@ def test_an_order_ends_only_by_the_brokers_word_or_by_proof() -> None:
     for state, row in TRANSITIONS.items():
         for evidence, target in row.items():
             if target in TERMINAL and target is not state:
-                assert evidence not in OURS - {E.WITHHELD}, (state, evidence)
-            if evidence is E.WITHHELD and isinstance(target, OrderState):
+                assert evidence not in OURS - {E.WITHHELD, E.QUESTION_REJECTED}, (state, evidence)
+            if evidence in (E.WITHHELD, E.QUESTION_REJECTED) and isinstance(target, OrderState):
                 assert target is S.UNSENT
 
 

@@ -103,13 +103,15 @@ def _followed(state: State, item: m.Fact | m.Effect, event: m.Event) -> Decided:
             yield moved
             yield from breaker.after_move(state, moved, former, event)
             yield from patience.after_move(state, moved, former, event)
-            yield from holds.after_move(state, moved, former, event)
+            for more in holds.after_move(state, moved, former, event):
+                yield from _followed(state, more, event)
             yield from attached.after_move(state, moved)
         case m.FillBooked():
             yield item
             yield from breaker.after_fill(state, item)
             yield from stops.after_fill(state, item, event)
-            yield from instrument_losses.after_fill(state, item, event.at)
+            for more in instrument_losses.after_fill(state, item, event.at):
+                yield from _followed(state, more, event)
         case m.HoldingAdopted():
             marked = instrument_losses.at_adoption(state, item, event.at)
             yield item
@@ -237,11 +239,7 @@ def _data_refreshed(state: State, event: m.DataRefreshed) -> Decided:
 
 def _targets_computed(state: State, event: m.TargetsComputed) -> Decided:
     yield m.TargetsSet(
-        run_id=event.run_id,
-        strategy=event.strategy,
-        session=event.session,
-        weights=event.weights,
-        memory=event.memory,
+        run_id=event.run_id, strategy=event.strategy, session=event.session, weights=event.weights, memory=event.memory
     )
 
 

@@ -84,6 +84,7 @@ class Evidence(StrEnum):
     CANCELLED = "cancelled by the broker"
     REJECTED = "rejected by the broker"
     EXPIRED = "expired at the session's end"
+    QUESTION_REJECTED = "rejected by the broker as a question, and never sent"
     SILENCE = "no acknowledgement by the deadline"
     LINK_LOST = "the link was lost before an acknowledgement"
     PROVEN_ABSENT = "proven absent"
@@ -259,6 +260,12 @@ class Order:
     def terms(self) -> tuple[Decimal, Decimal | None, Decimal | None]:
         """Quantity, limit and stop price."""
         return self.quantity, self.limit_price, self.stop_price
+
+    @property
+    def was_rejected(self) -> bool:
+        """Whether the broker has refused it: the order itself, or the question what it would bind, asked before it."""
+        asked_in_vain = self.state is OrderState.UNSENT and self.evidence == Evidence.QUESTION_REJECTED.value
+        return asked_in_vain or self.state is OrderState.REJECTED
 
     @property
     def group(self) -> str:

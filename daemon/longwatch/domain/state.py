@@ -576,7 +576,9 @@ def _order_sending(state: State, fact: m.OrderSending) -> None:
 
 def _order_moved(state: State, fact: m.OrderMoved) -> None:
     order = state.orders[fact.intent]
-    state.what_ifs.pop(fact.intent, None)
+    asked = state.what_ifs.pop(fact.intent, None)
+    if asked is not None and fact.evidence is Evidence.QUESTION_REJECTED:
+        _sent(state, order, asked.asked_at)
     if fact.state is not order.state:
         state.activity += 1
         _count(state, f"order:{fact.state.value}")

@@ -43,7 +43,7 @@ def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Ev
         return  # with its OCA group
     if fact.state is OrderState.CANCELLED and ends_with_its_entry(state, order):
         return
-    if fact.state is OrderState.REJECTED:
+    if order.was_rejected:
         code = f" ({event.code})" if isinstance(event, m.OrderErrorSeen) else ""
         severity = event.severity if isinstance(event, m.OrderErrorSeen) else "warning"
         yield from _struck(state, order, f"rejected{code}", event.at, until=None, severity=severity)

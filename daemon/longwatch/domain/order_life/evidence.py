@@ -98,7 +98,7 @@ def _after_the_end(state: State, order: Order) -> Decided:
 
     A rejection of an order whose run has filled nothing is followed by nothing: the next one would be rejected as well.
     """
-    if order.state is OrderState.REJECTED and not _has_filled(state, order.run_id):
+    if order.was_rejected and not _has_filled(state, order.run_id):
         return
     if may_close_more(state, None):
         yield m.RunJob(job="rebalance", reason=FLATTEN)

@@ -35,7 +35,7 @@ MEANT: dict[Impossible, tuple[str, str]] = {
         "compare `longwatch orders` with the broker's; the broker's word stands, and this is a fault of ours to report",
     ),
     _I.OWN_WORD_OUT_OF_TURN: (
-        "our own transport or clock speaks of an order whose turn is not, or no more, theirs",
+        "our own transport, clock or question speaks of an order whose turn is not, or no more, theirs",
         "nothing at the broker; it is a fault of ours to report, with the journal's record",
     ),
     _I.PROOF_OUT_OF_TURN: (
@@ -61,6 +61,7 @@ Cell = OrderState | Impossible
 # What leads on from each state, and why not where it does not:
 # - the broker has shown what WORKING, FILLED, CANCELLED, EXPIRED, REJECTED and INFERRED are: they were not withheld;
 # - absence and inference are asked about UNKNOWN only;
+# - a question, what an order would bind of margin, is put before that is sent, and its answer is of INTENDED only;
 # - a fill may be heard after the end of an order (a cancel and a fill cross), and corrects the state. So does a whole
 #   download, asked for after the word of its end, that lists it as open; a single late acknowledgement does not;
 # - UNSENT, ABSENT, INFERRED and REJECTED were concluded without a fill or a cancel: when the broker speaks of such an
@@ -76,6 +77,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _I.HEARD_OF_UNSENT,
         _E.REJECTED: _I.HEARD_OF_UNSENT,
         _E.EXPIRED: _I.HEARD_OF_UNSENT,
+        _E.QUESTION_REJECTED: _S.UNSENT,
         _E.SILENCE: _I.OWN_WORD_OUT_OF_TURN,
         _E.LINK_LOST: _I.OWN_WORD_OUT_OF_TURN,
         _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,
@@ -91,6 +93,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _I.HEARD_OF_UNSENT,
         _E.REJECTED: _I.HEARD_OF_UNSENT,
         _E.EXPIRED: _I.HEARD_OF_UNSENT,
+        _E.QUESTION_REJECTED: _I.OWN_WORD_OUT_OF_TURN,
         _E.SILENCE: _I.OWN_WORD_OUT_OF_TURN,
         _E.LINK_LOST: _I.OWN_WORD_OUT_OF_TURN,
         _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,
@@ -106,6 +109,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _S.CANCELLED,
         _E.REJECTED: _S.REJECTED,
         _E.EXPIRED: _S.EXPIRED,
+        _E.QUESTION_REJECTED: _I.OWN_WORD_OUT_OF_TURN,
         _E.SILENCE: _S.UNKNOWN,
         _E.LINK_LOST: _S.UNKNOWN,
         _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,
@@ -121,6 +125,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _S.CANCELLED,
         _E.REJECTED: _S.REJECTED,
         _E.EXPIRED: _S.EXPIRED,
+        _E.QUESTION_REJECTED: _I.OWN_WORD_OUT_OF_TURN,
         _E.SILENCE: _I.OWN_WORD_OUT_OF_TURN,
         _E.LINK_LOST: _I.OWN_WORD_OUT_OF_TURN,
         _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,
@@ -136,6 +141,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _S.CANCELLED,
         _E.REJECTED: _S.REJECTED,
         _E.EXPIRED: _S.EXPIRED,
+        _E.QUESTION_REJECTED: _I.OWN_WORD_OUT_OF_TURN,
         _E.SILENCE: _S.UNKNOWN,
         _E.LINK_LOST: _S.WORKING,
         _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,
@@ -151,6 +157,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _S.CANCELLED,
         _E.REJECTED: _S.REJECTED,
         _E.EXPIRED: _S.EXPIRED,
+        _E.QUESTION_REJECTED: _I.OWN_WORD_OUT_OF_TURN,
         _E.SILENCE: _S.UNKNOWN,
         _E.LINK_LOST: _S.UNKNOWN,
         _E.PROVEN_ABSENT: _S.ABSENT,
@@ -166,6 +173,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _I.END_CONTRADICTED,
         _E.REJECTED: _I.END_CONTRADICTED,
         _E.EXPIRED: _I.END_CONTRADICTED,
+        _E.QUESTION_REJECTED: _I.OWN_WORD_OUT_OF_TURN,
         _E.SILENCE: _I.OWN_WORD_OUT_OF_TURN,
         _E.LINK_LOST: _I.OWN_WORD_OUT_OF_TURN,
         _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,
@@ -181,6 +189,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _S.CANCELLED,
         _E.REJECTED: _I.END_CONTRADICTED,
         _E.EXPIRED: _S.CANCELLED,
+        _E.QUESTION_REJECTED: _I.OWN_WORD_OUT_OF_TURN,
         _E.SILENCE: _I.OWN_WORD_OUT_OF_TURN,
         _E.LINK_LOST: _I.OWN_WORD_OUT_OF_TURN,
         _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,
@@ -196,6 +205,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _S.REJECTED,
         _E.REJECTED: _S.REJECTED,
         _E.EXPIRED: _S.REJECTED,
+        _E.QUESTION_REJECTED: _I.OWN_WORD_OUT_OF_TURN,
         _E.SILENCE: _I.OWN_WORD_OUT_OF_TURN,
         _E.LINK_LOST: _I.OWN_WORD_OUT_OF_TURN,
         _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,
@@ -211,6 +221,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _S.EXPIRED,
         _E.REJECTED: _I.END_CONTRADICTED,
         _E.EXPIRED: _S.EXPIRED,
+        _E.QUESTION_REJECTED: _I.OWN_WORD_OUT_OF_TURN,
         _E.SILENCE: _I.OWN_WORD_OUT_OF_TURN,
         _E.LINK_LOST: _I.OWN_WORD_OUT_OF_TURN,
         _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,
@@ -226,6 +237,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _S.CANCELLED,
         _E.REJECTED: _S.REJECTED,
         _E.EXPIRED: _S.EXPIRED,
+        _E.QUESTION_REJECTED: _I.OWN_WORD_OUT_OF_TURN,
         _E.SILENCE: _I.OWN_WORD_OUT_OF_TURN,
         _E.LINK_LOST: _I.OWN_WORD_OUT_OF_TURN,
         _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,
@@ -241,6 +253,7 @@ TRANSITIONS: dict[OrderState, dict[Evidence, Cell]] = {
         _E.CANCELLED: _S.CANCELLED,
         _E.REJECTED: _S.REJECTED,
         _E.EXPIRED: _S.EXPIRED,
+        _E.QUESTION_REJECTED: _I.OWN_WORD_OUT_OF_TURN,
         _E.SILENCE: _I.OWN_WORD_OUT_OF_TURN,
         _E.LINK_LOST: _I.OWN_WORD_OUT_OF_TURN,
         _E.PROVEN_ABSENT: _I.PROOF_OUT_OF_TURN,

@@ -105,7 +105,7 @@ RULES: tuple[Rule, ...] = (
         of_a_session=False,
         unit="rejections in a row",
         figure="{:.0f}",
-        text="Orders rejected in a row, whatever the instrument and the reason.",
+        text="Orders, or what-if questions about them, rejected in a row, whatever the instrument and the reason.",
         test="test_rejections_in_a_row_halt_the_account",
     ),
     Rule(

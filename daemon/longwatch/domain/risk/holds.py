@@ -174,7 +174,7 @@ def after_move(state: State, fact: m.OrderMoved, former: OrderState, event: m.Ev
     order = state.orders[fact.intent]
     if fact.state is former or fact.state not in TERMINAL:
         return
-    if fact.state is OrderState.REJECTED and order.purpose is not Purpose.STOP:
+    if order.was_rejected and order.purpose is not Purpose.STOP:
         count = Decimal(_rejected_in_a_row(state))
         yield from judge(state, RULE["rejections"], state.account, count, event.at)
     elif order.filled and _has_slippage(order):
@@ -189,9 +189,9 @@ def _rejected_in_a_row(state: State) -> int:
     looked = state.lifted.get((Level.ACCOUNT, state.account, "rejections"))
     since = takewhile(lambda one: looked is None or one.created_at > looked.at, reversed(state.orders.values()))
     orders = [one for one in since if one.purpose is not Purpose.STOP]
-    taken = [one.moved_at for one in orders if one.state is not OrderState.REJECTED and one.perm_ids and one.moved_at]
+    taken = [one.moved_at for one in orders if not one.was_rejected and one.perm_ids and one.moved_at]
     last = max(taken, default=None)
-    rejected = (one.moved_at for one in orders if one.state is OrderState.REJECTED)
+    rejected = (one.moved_at for one in orders if one.was_rejected)
     return sum(1 for at in rejected if at is not None and (last is None or at > last))
 
 

@@ -77,7 +77,8 @@ def check_order_rate(state: State, proposal: Proposal) -> Refusal | None:
 def sent_lately(state: State, tech: datetime) -> int:
     """Orders and modifications sent within the minute up to `tech`; protective stops are left out.
 
-    Entries whose margin is being asked for count already: they leave as soon as the broker has answered.
+    Entries whose margin is being asked for count already: they leave as soon as the broker has answered. A question
+    that it has rejected counts on, from when it was asked: each decision may ask again.
     """
     return sum(1 for sent_at in state.sends if sent_at > tech - MINUTE) + len(state.what_ifs)
 

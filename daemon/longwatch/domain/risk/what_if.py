@@ -55,9 +55,13 @@ def answered(state: State, event: m.WhatIfSeen) -> Decided:
 
 
 def error(state: State, order: Order, event: m.OrderErrorSeen) -> Decided:
-    """An error about the question: a rejection is the answer, anything else leaves it open until the deadline."""
+    """An error about the question: a rejection is the answer, anything else leaves it open until the deadline.
+
+    It counts as the order's own would: by the breaker, in the row of rejections, and in the rate of orders.
+    """
     if event.verdict == Verdict.REJECTED:
-        yield from _refused(state, order, f"{event.code}", "no rejection", f"{event.text} ({event.code})")
+        why = f"{event.text} ({event.code})"
+        yield from _refused(state, order, f"{event.code}", "no rejection", why, Evidence.QUESTION_REJECTED)
         yield from permissions.refused(state, order, event)
 
 
@@ -140,7 +144,9 @@ def _sent(state: State, order: Order, tech: datetime) -> Decided:
     yield from sending(state, order.intent, instrument, tech)
 
 
-def _refused(state: State, order: Order, observed: str, limit: str, why: str) -> Decided:
+def _refused(
+    state: State, order: Order, observed: str, limit: str, why: str, evidence: Evidence = Evidence.WITHHELD
+) -> Decided:
     text = f"{order.side.value} {order.quantity} {order.symbol} was not sent: {why}"
     yield m.TradeRefused(
         run_id=order.run_id,
@@ -153,7 +159,7 @@ def _refused(state: State, order: Order, observed: str, limit: str, why: str) ->
         intent=order.intent,
     )
     yield m.RaiseAlert(key="margin", text=text)
-    yield from advance(state, order, Evidence.WITHHELD, text=why)
+    yield from advance(state, order, evidence, text=why)
 
 
 def _in_our_currency(state: State, amount: Decimal | None) -> Decimal | None:
