@@ -15,6 +15,7 @@ from random import Random
 
 from longwatch.broker import codes, preview
 from longwatch.broker.account import AccountSync
+from longwatch.broker.asked import LastAsked
 from longwatch.broker.board import QuoteBoard
 from longwatch.broker.budget import Frame, Priority
 from longwatch.broker.channel import Channel
@@ -74,7 +75,7 @@ class IbBroker:
         self._histories = Histories(self._channel)
         self._is_synced = False
         self._clock_check = ClockCheck(TELL_SECONDS)
-        self._asked: dict[int, codes.Asked] = {}
+        self._asked = LastAsked(settings.client_id, self._channel.loop.time)
         self._broken_farms: set[str] = set()
         self._spoilt_ticks: set[int] = set()
 
@@ -126,7 +127,7 @@ class IbBroker:
             self._log.info("cancel of order %d not sent: no link", effect.order_id)
             return
         data = self._channel.writer.cancel_order(effect.order_id)
-        written = partial(self._asked.__setitem__, effect.order_id, codes.Asked.CANCEL)
+        written = partial(self._asked.cancelled, effect.order_id)
         self._channel.budget.put(Frame(priority=Priority.CANCEL, data=data, written=written))
 
     def request_snapshot(self, reason: str) -> None:
@@ -205,6 +206,7 @@ class IbBroker:
 
     def event(self, event: m.Event) -> None:
         self._channel.sink(event := self._account.told_apart(event))
+        self._asked.heard(event)
         self._account.heard(event)
 
     def position(self, account: str, row: m.PositionRow) -> None:
@@ -267,8 +269,8 @@ class IbBroker:
         elif self._channel.ids is not None and about in self._channel.ids:
             self._request_error(about, row, text)
         elif about > 0:
-            asked = self._asked.get(about, codes.Asked.NEW)
-            self._channel.emit(m.OrderErrorSeen, order_id=about, code=code, text=text, **row.said(asked))
+            said = self._asked.said(about, row)
+            self._channel.emit(m.OrderErrorSeen, order_id=about, code=code, text=text, **said)
         else:
             self._account.complaint(code, text)
             self._channel.emit(m.NoticeSeen, code=code, text=text)
@@ -305,8 +307,7 @@ class IbBroker:
     # ── the rest ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _written(self, effect: m.SubmitOrder | m.ModifyOrder) -> None:
-        if isinstance(effect, m.ModifyOrder) and effect.order.order_id is not None:
-            self._asked[effect.order.order_id] = codes.Asked.MODIFY
+        self._asked.written(effect)
         for order in orders_of(effect):
             self._channel.emit(m.OrderHanded, intent=order.intent, change=order.changed)
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from longwatch.domain import messages as m
-from longwatch.domain.order_life import modification, questions
+from longwatch.domain.order_life import inactive, modification, questions
 from longwatch.domain.order_life.evidence import (
     EVIDENCE_OF_END,
     Decided,
@@ -47,6 +47,8 @@ def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
     order = state.orders[intent]
     if event.perm_id and event.status in OPEN and order.ending is None:
         yield from _acknowledged(state, order, event.status)
+    elif event.status == inactive.INACTIVE and order.state is OrderState.WORKING:
+        yield from inactive.told(state, order, event.tech)
     elif order.state is OrderState.UNKNOWN:
         # Shown, if only as Inactive or PendingSubmit: whatever has been gathered towards its absence is void.
         yield m.AbsenceNoted(intent=intent, absence=_void(order, event.tech))
@@ -88,6 +90,8 @@ def order_status(state: State, event: m.OrderStatusSeen) -> Decided:
     elif event.perm_id and event.status in OPEN:
         yield from _acknowledged(state, order, event.status)
         yield from _await_fills(state, state.orders[intent], event.filled, event.tech)
+    elif event.status == inactive.INACTIVE:
+        yield from inactive.told(state, order, event.tech)
 
 
 def _await_fills(state: State, order: Order, filled: Decimal, tech: datetime) -> Decided:
@@ -265,7 +269,7 @@ def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
             yield m.RaiseAlert(key=f"{verdict}_code", text=told, severity=severity)
         case Action.TELL | Action.NOTHING:
             pass
-    if verdict is Verdict.UNCLEAR and (order.change is not None or verdict != event.verdict):
+    if verdict is Verdict.UNCLEAR and order.is_live and (order.change is not None or order.changed):
         yield m.RequestSnapshot(reason=f"which terms of order {order.ref} are in force: {text}")
 
 

@@ -218,7 +218,8 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
             continue
         # Once a round: a cancel that comes too late is answered by a download, which would ask for the next at once.
         counted = order.absence is None or absence.rounds > order.absence.rounds
-        asks = counted and absence.rounds and not (absence.cancel_not_found or absence.answered or has_ended)
+        is_new = (counted and absence.rounds) or _is_shown_idle(order, absence, event)
+        asks = is_new and not (absence.cancel_not_found or absence.answered or has_ended)
         is_reached = is_reachable(state, order)
         if asks:
             absence = replace(absence, cancel_sent=True) if is_reached else questions.noted(state, absence)
@@ -235,6 +236,12 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
         yield from advance(state, state.orders[order.intent], Evidence.SILENCE, text=why, deadline=again)
         if asks:
             yield from cancels(state, order) if is_reached else questions.put(state.orders[order.intent])
+
+
+def _is_shown_idle(order: Order, absence: Absence, event: m.SnapshotSeen) -> bool:
+    """Whether this reading shows what is to rest, yet not at work, and its cancel has not asked yet what it is."""
+    is_shown = absence.spoken_of and absence.since >= event.started_tech
+    return order.rests and bool(order.perm_ids) and is_shown and not absence.cancel_sent
 
 
 def _next_look(state: State, absence: Absence) -> timedelta:
