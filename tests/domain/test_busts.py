@@ -543,7 +543,7 @@ def test_an_order_told_to_have_filled_that_never_was_ends_as_it_can(
 
 @pytest.mark.parametrize(
     "fields",
-    [{"state": OrderState.UNKNOWN}, {"ending": None}, {"filled": D(100)}, {"filled": D(101)}, {"moved_at": "began"}],
+    [{"state": OrderState.UNKNOWN}, {"filled": D(100)}, {"filled": D(101)}, {"moved_at": "began"}],
 )
 def test_nothing_is_concluded_of_an_order_that_misses_nothing_or_has_just_moved(fields: dict[str, object]) -> None:
     """Moved at the instant that the reading began, it may have come too late for it; never moved, it has not."""

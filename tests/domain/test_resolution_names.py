@@ -153,12 +153,13 @@ def ending(after: int, **fields: Any) -> World:
 
 
 def test_an_order_that_ended_with_shares_that_nobody_tells_of_is_open_to_a_persons_word_but_was_not_absent() -> None:
-    """The broker has had it; where it works on, or all of its shares were heard, its word decides."""
+    """The broker has had it; where it works on, only these shares may be spoken of; where all were heard, none."""
     world = ending(40)
     assert world.order(1).ending is S.CANCELLED and why_not(world, "1 cancelled 40 99.50") is None
     assert "was seen at the broker" in str(why_not(world, "1 absent"))
     closed = "only an order whose outcome is unknown can be resolved"
-    assert closed in str(why_not(ending(40, ending=None), "1 cancelled 40 99.50"))
+    assert "works on: say unfilled if 40 that" in str(why_not(ending(40, ending=None), "1 cancelled 40 99.50"))
+    assert closed in str(why_not(ending(40, ending=None, reported=D(0)), "1 unfilled"))
     assert closed in str(why_not(ending(40, reported=D(0)), "1 cancelled 40 99.50"))
 
 
@@ -188,7 +189,7 @@ def test_a_price_is_believed_from_half_to_twice_what_was_decided(price: str, is_
     assert (why_not(world, f"1 filled - {price}") is None) == is_one
 
 
-FORM = "an order, filled, cancelled, rejected or absent, and where shares had filled their quantity and price"
+FORM = "an order, filled, cancelled, rejected, absent or unfilled, and where shares had filled their quantity and price"
 
 
 @pytest.mark.parametrize(

@@ -1054,6 +1054,8 @@ class OrderMoved:
 class OrderResolved:
     """A person's evidence on an order whose outcome was unknown: filled, cancelled, rejected or absent.
 
+    `unfilled` is said of one that works on: what only its status tells of never filled.
+
     `quantity` shares had filled at `price` that no execution told of; 0 when there were none.
     """
 
@@ -1186,6 +1188,7 @@ class FillBooked:
     """An execution is in the book (`intent` None: not ours, kept so that it is never counted twice).
 
     `taken_back`: shares of the execution it replaces that were told and are none any more; negative: they are again.
+    Where it replaces none, shares that only the order's status told of, and that are waited for no more.
     Replacing itself, it is found to be ours after all. `recounted`: what is held comes to what it would have had this
     one been in the place of the one it replaces; without it, as in older records, that one is traded back. `after`: the
     execution that took the place of a fill nobody told, of which this is the rest; it comes right after that one.

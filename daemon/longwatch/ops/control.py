@@ -75,8 +75,8 @@ COMMANDS: dict[str, Command] = {
     "adopt": Command(text="take a holding of the account as ours", argument="a symbol", needed=True),
     "resolve": Command(
         text="a person's evidence on an order whose outcome is unknown",
-        argument="an order's number or reference, filled, cancelled, rejected or absent, and what had filled at what "
-        "average price (`7 filled - 85.20`: all that was left)",
+        argument="an order's number or reference, filled, cancelled, rejected, absent or unfilled, and what had "
+        "filled at what average price (`7 filled - 85.20`: all that was left)",
         needed=True,
     ),
     "unquarantine": Command(text="trade an instrument again", argument="a symbol", needed=True),

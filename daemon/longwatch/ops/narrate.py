@@ -231,8 +231,8 @@ def _order_terms_set(fact: m.OrderTermsSet, state: State) -> Line:
 
 
 def _fill_booked(fact: m.FillBooked, state: State) -> Line:
-    if fact.replaces and not fact.quantity:
-        text = f"{fact.side.value} {number(fact.taken_back)} {fact.symbol} taken back: {fact.replaces}"
+    if (fact.replaces or fact.taken_back) and not fact.quantity:
+        text = f"{fact.side.value} {number(fact.taken_back)} {fact.symbol} taken back: {fact.replaces or fact.exec_id}"
         return _warning("fills", text)
     corrects = f", corrects {fact.replaces}" if fact.replaces else ""
     text = f"{fact.side.value} {number(fact.quantity)} {fact.symbol} at {number(fact.price)}"

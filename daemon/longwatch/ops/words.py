@@ -100,7 +100,7 @@ def modify(
 
 def resolve(
     order: Annotated[str, typer.Argument(metavar="ORDER", help="The order's number or reference.")],
-    outcome: Annotated[str, unset("filled, cancelled, rejected or absent.", "OUTCOME", "--as")] = "",
+    outcome: Annotated[str, unset("filled, cancelled, rejected, absent or unfilled.", "OUTCOME", "--as")] = "",
     quantity: Annotated[str, unset("Shares that had filled; for filled, all that was left.", "SHARES")] = "",
     price: Annotated[str, unset("Their average price, by the broker's statement.", "PRICE")] = "",
     reason: Reason = "",

@@ -22,7 +22,7 @@ from longwatch.domain.order_life.told_terms import as_told
 from longwatch.domain.order_life.transitions import next_state
 from longwatch.domain.order_life.verdicts import UNKNOWN_TO_IT, WHAT_FOLLOWS, Action, Verdict, meant_by
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
-from longwatch.domain.reconciliation.busts import taken_back_as
+from longwatch.domain.reconciliation.busts import taken_back_as, was_given_up
 from longwatch.domain.reconciliation.others import foreign, foreign_status, outside_trade
 from longwatch.domain.risk import permissions, what_if
 from longwatch.domain.state import State
@@ -139,7 +139,8 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
     replaces = guessed.exec_id if guessed else replaces
     former = state.fills[replaces].quantity if replaces else Decimal(0)
     is_told = replaces is not None and guessed is None and intent is not None
-    gone = abs(former) - event.quantity if is_told else Decimal(0)
+    is_late = replaces is None and was_given_up(state, intent, event.executed_at)
+    gone = abs(former) - event.quantity if is_told or is_late else Decimal(0)
     yield m.FillBooked(
         exec_id=event.exec_id,
         intent=intent,

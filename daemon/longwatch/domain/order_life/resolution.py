@@ -17,6 +17,7 @@ from longwatch.domain.order_life.evidence import advance
 from longwatch.domain.order_life.identity import intent_of
 from longwatch.domain.order_life.inference import RESOLVED, VOID, made_up
 from longwatch.domain.orders import Evidence, Order, OrderState, whole_number
+from longwatch.domain.reconciliation.busts import give_up
 from longwatch.domain.state import State
 
 Followed = Iterator[m.Fact | m.Effect]
@@ -29,7 +30,9 @@ OUTCOMES: dict[str, Evidence] = {
     "rejected": Evidence.REJECTED,
     "absent": Evidence.PROVEN_ABSENT,
 }
-FORM = "an order, filled, cancelled, rejected or absent, and where shares had filled their quantity and price"
+UNFILLED = "unfilled"
+"""Said of an order that works on: what its status tells of, and no execution, never filled."""
+FORM = "an order, filled, cancelled, rejected, absent or unfilled, and where shares had filled their quantity and price"
 
 FIGURE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 """Quantities and prices as statements print them: plain ASCII digits, no exponent."""
@@ -55,13 +58,15 @@ class Said:
 def said(state: State, argument: str) -> Said | str:
     """What a person says, as `7 cancelled 40 85.20` (`-`: not given); or one sentence with what is wrong with it."""
     words = argument.split()
-    if not 2 <= len(words) <= 4 or words[1] not in OUTCOMES:
+    if not 2 <= len(words) <= 4 or words[1] not in (*OUTCOMES, UNFILLED):
         return f"resolve needs {FORM}; it was given {argument!r}"
     order = order_called(state, words[0])
     if order is None:
         return f"no order is called {words[0]}; `longwatch orders` lists them by number and reference"
     if not _is_open_to_it(order):
         return f"order {order.ref} is {order.state.value}: only an order whose outcome is unknown can be resolved"
+    if _works_on(order) or words[1] == UNFILLED:
+        return _unfilled(order, words)
     figures = _figures(words[2:])
     if isinstance(figures, str):
         return figures
@@ -79,8 +84,24 @@ def said(state: State, argument: str) -> Said | str:
 
 
 def _is_open_to_it(order: Order) -> bool:
-    """Whether nobody else can tell: the outcome is unknown, or it has ended with shares that no execution tells of."""
-    return order.state is OrderState.UNKNOWN or (order.ending is not None and order.reported > order.told)
+    """Whether nobody else can tell: the outcome is unknown, or shares are told that no execution tells of."""
+    return order.state is OrderState.UNKNOWN or (order.is_live and order.reported > order.told)
+
+
+def _works_on(order: Order) -> bool:
+    return order.state is OrderState.WORKING and order.ending is None
+
+
+def _unfilled(order: Order, words: list[str]) -> Said | str:
+    """Of an order that works on nothing else can be said, and of no other order that."""
+    untold = order.reported - order.told
+    if not _works_on(order):
+        return f"order {order.ref} does not work on: say filled, cancelled, rejected or absent, not {UNFILLED}"
+    if words[1] != UNFILLED:
+        return f"order {order.ref} works on: say {UNFILLED} if {untold} that it is told to have filled never were"
+    if set(words[2:]) - {"-"}:
+        return f"all {untold} that no execution tells of are {UNFILLED}: leave quantity and price away"
+    return Said(order=order, outcome=UNFILLED, quantity=ZERO, price=ZERO)
 
 
 def order_called(state: State, name: str) -> Order | None:
@@ -150,6 +171,10 @@ def resolve(state: State, event: m.ControlRequested) -> Followed:
         by=event.by,
         reason=event.reason,
     )
+    if word.outcome == UNFILLED:
+        yield from give_up(state, order, f"{event.by}: {event.reason}", event.at, event.tech)
+        yield m.RequestSnapshot(reason=f"order {order.ref} was resolved")
+        return
     if word.quantity:
         yield made_up(state, order, RESOLVED, word.quantity, word.price, event.at, event.tech)
     text = f"resolved as {word.outcome} by {event.by}: {event.reason}"
@@ -200,7 +225,12 @@ def _intent(state: State, event: m.Event) -> int | None:
 
 
 def _contradiction(state: State, order: Order, fact: m.OrderResolved, event: m.Event) -> str | None:
-    """What the broker says that can't be so if the person was right, or None."""
+    """What the broker says that can't be so if the person was right, or None.
+
+    An order that works on may go any way; what it has filled after all is booked as if nothing had been said.
+    """
+    if fact.outcome == UNFILLED:
+        return None
     match event:
         case m.ExecutionSeen():
             return _more_filled(state, order, event)

@@ -125,10 +125,12 @@ def _other_side_works(state: State, side: Side) -> bool:
 def _withdraw(state: State, run_id: str, wanted: Wanted, against: list[Order]) -> Decided:
     """What works in the other direction is cancelled first: two sides at once could end in a reversal.
 
-    A stop that has been triggered is let end by itself: it sells what is held.
+    A stop that has been triggered is let end by itself: it sells what is held. Not so one of which that was taken back.
     """
     for order in against:
-        is_at_work = order.purpose is Purpose.STOP and (order.side is Side.BUY) == (wanted.trade > 0)
+        is_undone = bool(order.taken_back) and order.told >= order.reported
+        is_same_way = (order.side is Side.BUY) == (wanted.trade > 0)
+        is_at_work = order.purpose is Purpose.STOP and is_same_way and not is_undone
         is_there = order.order_id is not None or order.intent in state.what_ifs
         if is_there and not order.cancel_asked and not is_at_work:
             yield m.OrderCancelAsked(intent=order.intent, reason="the target has turned")

@@ -15,15 +15,16 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.order_life.evidence import EVIDENCE_OF_END, Decided, advance
-from longwatch.domain.order_life.inference import PREFIX, RESOLVED, VOID, called
+from longwatch.domain.order_life.inference import GIVEN_UP, MADE_UP, called, made_up
 from longwatch.domain.order_life.listing import reaches_back_to
 from longwatch.domain.orders import Evidence, Order, OrderState
 from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
+from longwatch.quick import changed
 
 BUSTED = "busted:"
 """What an execution is called from then on that was taken back without a revision of it."""
-NOT_TOLD = (PREFIX, RESOLVED, VOID, BUSTED)
+NOT_TOLD = (*MADE_UP, BUSTED)
 ZERO = Decimal(0)
 
 
@@ -49,7 +50,11 @@ def taken_back_as(state: State, exec_id: str) -> str | None:
 def never_were(state: State, order: Order, event: m.SnapshotSeen) -> Decided:
     """An order that is told to have filled, and at its session's end neither executions nor the account show it."""
     still = order.moved_at is None or order.moved_at < event.started_tech
-    if order.state is not OrderState.WORKING or order.ending is None or order.told >= order.reported or not still:
+    if order.state is not OrderState.WORKING or order.told >= order.reported or not still:
+        return
+    if order.ending is None:
+        why = "neither the day's executions nor the account show them; see the broker's statement"
+        yield from give_up(state, order, why, event.at, event.tech)
         return
     evidence = Evidence.EXPIRED if order.ending is OrderState.FILLED else EVIDENCE_OF_END[order.ending]
     text = f"told to be {order.ending.value} after {order.reported}, of which {order.reported - order.told} are no more"
@@ -60,6 +65,28 @@ def never_were(state: State, order: Order, event: m.SnapshotSeen) -> Decided:
         severity="critical",
     )
     yield from advance(state, order, evidence, text=text)
+
+
+def give_up(state: State, order: Order, why: str, at: datetime, tech: datetime) -> Decided:
+    """The shares that the status of a working order tells of, and no execution, are taken back before they were told.
+
+    The status goes on counting them, so new terms do too. Should they be told after all, they are booked as any.
+    """
+    gone = order.reported - order.told
+    row = made_up(state, order, GIVEN_UP, ZERO, order.stop_price or order.decision_price, at, tech)
+    yield changed(row, taken_back=gone)
+    yield m.RaiseAlert(
+        key="fill_taken_back",
+        text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) works on, told to have filled "
+        f"{order.reported}, of which {gone} are taken as never filled: {why}",
+        severity="critical",
+    )
+
+
+def was_given_up(state: State, intent: int | None, executed_at: datetime) -> bool:
+    """Whether an execution may be one that an order's status had told of and that was waited for no more."""
+    rows = () if intent is None else called(state, f"{GIVEN_UP}{intent}.")
+    return any(executed_at <= state.fills[name].executed_at for name in rows)
 
 
 def _not_shown(state: State, con_id: int, event: m.SnapshotSeen) -> Iterator[Fill]:

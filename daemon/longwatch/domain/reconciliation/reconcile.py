@@ -204,8 +204,8 @@ def _settle_unknown(state: State, event: m.SnapshotSeen) -> Decided:
         agrees = order.con_id not in apart
         is_heard = agrees and state.backend_up
         is_over = is_heard and _session_is_over(state, order, event.at)
-        # One that rests over many sessions has ended in none that is open now.
-        if is_over or (is_heard and order.ending is not None and _none_is_open(state, order, event.at)):
+        # One that rests over many sessions has ended, or filled, in none that is open now.
+        if is_over or (is_heard and _none_is_open(state, order, event.at)):
             yield from busts.never_were(state, order, event)
         if order.state is not OrderState.UNKNOWN:
             continue
