@@ -55,7 +55,7 @@ proof: $(DEV)
 # changes with ARGS=--quick. What it counted is kept in .mutants, so a second run asks all tests of what is left.
 ORDERS := positions course orders working transitions identity evidence lifecycle inference resolution claims \
 	submission modification told_terms patience breaker closing questions outage links verdicts inactive listing
-BREAKS := reconcile breaks causes looks others busts splits
+BREAKS := reconcile breaks causes looks others busts splits quarantines
 SIZING := weights sizing methods targets wanted rebalance parts flattening
 RISK := table limits proposal permits permissions pricing exposure held_at oca caps means room commissions what_if \
 	holds instrument_losses strategy_losses session_losses day_trades verbs readiness certificate risk/attached
