@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -261,7 +261,7 @@ def unknown(rounds: int = 3, **fields: object) -> tuple[World, Order]:
     """Sent and never heard of; so many rounds have shown nothing, and its cancel was answered with "not found"."""
     world = World.ready()
     world.handed(world.one(AAA="0.1"))
-    world.wait(600)
+    world.wait(400)
     first, last = world.now - 5 * MINUTE, world.now - MINUTE
     gathered = Absence(since=first, rounds=rounds, first_round_at=first, last_round_at=last, cancel_not_found=True)
     order = replace(world.order(1), state=S.UNKNOWN, absence=gathered, deadline=CLOSE, **fields)  # type: ignore[arg-type]
@@ -439,9 +439,47 @@ def test_farms_must_have_been_up_for_long_enough_but_not_those_of_histories() ->
         assert is_enough or found[3] == "the farms are not up for long enough"
 
 
+def shown_since(world: World, at: datetime, heard: datetime | None = None) -> None:
+    """The list of executions shows one of that time, of somebody else, heard now or when it is said."""
+    world.stranger("CCC", 5, "before.01")
+    row = replace(world.state.fills["before.01"], executed_at=at, tech=heard or world.now)
+    world.state.fills["before.01"] = row
+    world.executions = ["before.01"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "shown", "is_proven"),
+    [(13, None, True), (14, None, False), (300, None, False), (300, -60, True), (300, 13, True), (300, 14, False)],
+)
+def test_no_order_is_absent_once_midnight_may_have_passed_at_the_gateway(
+    minutes: int, shown: int | None, is_proven: bool
+) -> None:
+    """Of whatever zone: what it filled may be listed no more.
+
+    An execution of its quarter of an hour, or an older one, that is still listed disproves it, and so does one that was
+    heard before it was sent.
+    """
+    world, order = unknown()
+    made = told.OPEN + 15 * MINUTE
+    put_order(world.state, replace(order, created_at=made))
+    if shown is not None:
+        shown_since(world, made + shown * MINUTE)
+
+    def found() -> object:
+        (one,) = moves(reading(world, at=made + minutes * MINUTE))
+        return one[1], one[3]
+
+    proven = (S.ABSENT, "five proofs of absence")
+    assert found() == (proven if is_proven else (S.UNKNOWN, "midnight may have passed at the gateway"))
+    assert order.sent_at is not None
+    shown_since(world, made + 14 * MINUTE, heard=order.sent_at - TICK)
+    assert found() == proven
+
+
 def test_the_day_of_an_order_is_that_of_the_exchange() -> None:
-    """Evening in New York is the next day in Greenwich."""
+    """Evening in New York is the next day in Greenwich; what was executed before the order is listed still."""
     world, order = unknown(tif="GTC")
+    shown_since(world, told.OPEN - timedelta(hours=12))
     for created_at, at, is_same in (
         (told.OPEN - timedelta(hours=11), told.OPEN, False),
         (told.OPEN, CLOSE + timedelta(hours=6), True),

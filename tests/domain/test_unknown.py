@@ -28,6 +28,7 @@ D = Decimal
 S = OrderState
 QUIET = timedelta(seconds=60)
 APART = timedelta(seconds=30)
+MINUTE = timedelta(minutes=1)
 NEW_YORK = ZoneInfo("America/New_York")
 SETTLED = (S.ABSENT, S.INFERRED)
 WALKS = 4000 if os.environ.get("HYPOTHESIS_PROFILE") == "proof" else 250
@@ -115,9 +116,18 @@ def unproven(world: World, number: int, intent: int) -> str | None:
         return "no midnight"
     lost = [one for one in history.heard(m.LinkUp) if one.tech > history.sent_at(intent)]
     before = [row.exec_id for row in history.heard(m.ExecutionSeen) if row.tech < history.sent_at(intent)]  # type: ignore[union-attr]
-    if lost and not set(before) & set(event.exec_ids or ()):
+    if set(before) & set(event.exec_ids or ()):
+        return None
+    if lost:
         return "no restart of the gateway"
-    return None
+    shown = [row for row in history.heard(m.ExecutionSeen) if row.exec_id in (event.exec_ids or ())]  # type: ignore[union-attr]
+    oldest = min([event.at, *(row.executed_at for row in shown)])  # type: ignore[union-attr]
+    return "no midnight anywhere" if midnight_between(order.created_at, oldest) else None
+
+
+def midnight_between(sent: datetime, shown: datetime) -> bool:
+    """Whether some zone's day began after one time, and until the other: zones are quarters of an hour apart."""
+    return any((sent + minutes * MINUTE).minute % 15 == 0 for minutes in range(1, (shown - sent) // MINUTE + 1))
 
 
 def unknown_since(world: World, number: int, intent: int) -> datetime:

@@ -1,4 +1,4 @@
-"""How far back the gateway's list of executions reaches, which begins anew at its midnight; used by busts.
+"""How far back the gateway's list of executions reaches, which begins anew at its midnight; for busts and reconcile.
 
 Nothing tells for sure in which zone that midnight is: the greeting names the machine's, the login may have another. But
 midnights of all zones fall on quarters of an hour, so no list begins within one.

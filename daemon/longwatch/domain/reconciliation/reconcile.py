@@ -16,6 +16,7 @@ from longwatch.domain.order_life import modification, patience, questions
 from longwatch.domain.order_life.evidence import Decided, advance, end_of, left_undone, over_from, rested
 from longwatch.domain.order_life.identity import cancels, is_reachable
 from longwatch.domain.order_life.inference import same_gateway
+from longwatch.domain.order_life.listing import reaches_back_to
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.portfolio import flattening
 from longwatch.domain.reconciliation import busts, splits
@@ -316,8 +317,12 @@ def _doubts(state: State, order: Order, event: m.SnapshotSeen) -> Iterator[str]:
     sent = order.created_at.astimezone(EXCHANGE_ZONE).date()
     if sent != event.at.astimezone(EXCHANGE_ZONE).date():
         yield "midnight has passed"
-    if order.epoch != state.epoch and not same_gateway(state, order, event):
+    if same_gateway(state, order, event):
+        return
+    if order.epoch != state.epoch:
         yield "the gateway may have been restarted"
+    elif not reaches_back_to(state, order.created_at, event):
+        yield "midnight may have passed at the gateway"
 
 
 def _proofs(state: State, order: Order, event: m.SnapshotSeen, absence: Absence) -> str:
