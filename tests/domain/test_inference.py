@@ -392,6 +392,30 @@ def test_a_live_order_may_have_filled_what_was_reported_or_what_is_left(
     assert may_have_filled(order, D(missing)) is may
 
 
+def test_executions_that_a_midnight_before_the_order_may_have_taken_prove_no_restart() -> None:
+    """Bought at ten; in Hong Kong the list begins anew at eleven; an order at half past would be in it."""
+    world = traded()
+    world.wait(1.5 * 3600)
+    world.hear(m.ClockSeen, skew_seconds=0.1)
+    world.reconcile()
+    intent = orphan(world)
+    filled_unheard(world, intent)
+    world.reconcile(rounds=3)
+    assert left_to_a_person(world, intent)
+
+
+@pytest.mark.parametrize(("minutes", "proves"), [(0, True), (13, True), (14, False), (75, False)])
+def test_an_execution_missed_proves_a_restart_for_orders_of_its_quarter_of_an_hour(minutes: int, proves: bool) -> None:
+    """With a minute for the clocks: no zone's midnight lies between."""
+    world = traded()
+    orphan(world)
+    world.state.fills.clear()
+    at = datetime(2007, 1, 5, 14, 30, tzinfo=UTC)
+    a_fill(world, "1.01", executed_at=at)
+    put_order(world.state, replace(world.order(2), created_at=at + timedelta(minutes=minutes)))
+    assert bool(concluded(world, difference(100))) is proves
+
+
 def test_the_day_whose_executions_are_forgotten_is_the_exchanges() -> None:
     """At nine in the evening of New York it is the next day elsewhere."""
     world = traded()

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.order_life.evidence import EVIDENCE_OF_END, Decided, advance
+from longwatch.domain.order_life.listing import is_one_quarter
 from longwatch.domain.orders import Evidence, Order, OrderState
 from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
@@ -64,7 +65,8 @@ def _has_forgotten(state: State, order: Order, event: m.SnapshotSeen) -> bool:
     """Whether a gateway started anew since the order's connection may have forgotten its executions.
 
     Where the broker's status tells of the shares, it is enough that nothing disproves a restart. An unknown order, of
-    which nobody has spoken, needs the proof: our executions of today from before the send, shown no more.
+    which nobody has spoken, needs the proof: our executions of today from before the send, shown no more. They prove
+    nothing where a midnight may lie between them and the order: the list would still show what that filled.
     """
     if order.epoch == state.epoch or same_gateway(state, order, event):
         return False
@@ -72,7 +74,8 @@ def _has_forgotten(state: State, order: Order, event: m.SnapshotSeen) -> bool:
         return True
     today = event.at.astimezone(EXCHANGE_ZONE).date()
     ours = (fill for fill in _booked_before(state, order) if fill.intent is not None)
-    return any(fill.executed_at.astimezone(EXCHANGE_ZONE).date() == today for fill in ours)
+    todays = (fill for fill in ours if fill.executed_at.astimezone(EXCHANGE_ZONE).date() == today)
+    return any(is_one_quarter(fill.executed_at, order.created_at) for fill in todays)
 
 
 def _booked_before(state: State, order: Order) -> list[Fill]:

@@ -27,9 +27,10 @@ def reaches_back_to(state: State, at: datetime, event: m.SnapshotSeen) -> bool:
     listed = {name for name in event.exec_ids or () if name.rpartition(".")[2] == UNREVISED}
     shown = (fill.executed_at for fill in state.fills.values() if fill.exec_id in listed)
     oldest = min(shown, default=event.at)
-    return oldest <= at or _quarter(min(oldest, event.at) + CLOCKS) <= at
+    return oldest <= at or is_one_quarter(at, min(oldest, event.at))
 
 
-def _quarter(at: datetime) -> datetime:
-    """When the quarter of an hour began."""
-    return at - (at - EPOCH) % QUARTER
+def is_one_quarter(early: datetime, late: datetime) -> bool:
+    """Whether no quarter of an hour has begun between two times, by any of the clocks."""
+    latest = late + CLOCKS
+    return latest - (latest - EPOCH) % QUARTER <= early
