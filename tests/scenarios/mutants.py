@@ -213,8 +213,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "A09",
         "absence is not proven by a gateway that may have been restarted",
         "domain/reconciliation/reconcile.py",
-        "    if order.epoch != state.epoch and not same_gateway(state, order, event):\n",
-        "    if False:\n",
+        "    if same_gateway(state, order, event):\n",
+        "    if True:\n",
     ),
     _out(
         "A10",
