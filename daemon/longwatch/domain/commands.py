@@ -14,7 +14,7 @@ from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.portfolio import flattening
 from longwatch.domain.reconciliation.breaks import differences
 from longwatch.domain.reconciliation.causes import Cause
-from longwatch.domain.reconciliation.quarantines import POSITION, lifted
+from longwatch.domain.reconciliation.quarantines import POSITION, lifted, tells_of_shares
 from longwatch.domain.risk import holds
 from longwatch.domain.state import State
 
@@ -98,13 +98,22 @@ def _cancel(state: State, orders: list[Order], reason: str) -> Decided:
 
 
 def _unquarantine(state: State, event: m.ControlRequested) -> Decided:
-    """What differs is left outside by this person's word: the next comparison would else find it again."""
+    """What differs is left outside by this person's word: the next comparison would else find it again.
+
+    But not where it was told of something else, a permission say: the person may not know of a difference.
+    """
     by = f"{event.by}: {event.reason}"
     for con_id, held in list(state.quarantines.items()):
         if event.argument not in (held.symbol, str(con_id)):
             continue
         for row in differences(state):
-            if row.con_id == con_id:
+            if row.con_id == con_id and not tells_of_shares(held):
+                text = (
+                    f"{row.symbol}: that was not about its shares, and book {row.book} + outside {row.outside} is not "
+                    f"the account's {row.account}: nothing is left outside; where that stands it is quarantined for it"
+                )
+                yield m.RaiseAlert(key="unexplained_difference", text=text)
+            elif row.con_id == con_id:
                 left = row.outside + row.missing
                 yield m.OutsideSet(con_id=con_id, symbol=row.symbol, quantity=left, reason=by, cause=held.cause)
         yield from _ended(state, con_id, held, by)

@@ -22,7 +22,7 @@ from longwatch.domain.orders import Evidence, OrderState
 from longwatch.domain.portfolio.rebalance import rebalance
 from longwatch.domain.quotes import Quotes, no_quotes
 from longwatch.domain.reconciliation import reconcile, splits
-from longwatch.domain.reconciliation.breaks import UNREADABLE
+from longwatch.domain.reconciliation.quarantines import UNREADABLE
 from longwatch.domain.risk import holds, instrument_losses, what_if
 from longwatch.domain.risk.readiness import gateway_answers, is_ready, reasons
 from longwatch.domain.risk.session_losses import fresh_prices, looked

@@ -11,6 +11,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.order_life import lifecycle
 from longwatch.domain.order_life.evidence import Decided
+from longwatch.domain.reconciliation.quarantines import layers, lifted
 from longwatch.domain.state import State
 
 
@@ -45,9 +46,9 @@ def identified(state: State, fact: m.OrderIdentified, event: m.Event) -> Decided
 
 def _nobody_else_s(state: State, con_id: int, exec_id: str, perm_id: int, because: str) -> Decided:
     """What was held back, or counted, because of an unknown order is so no more."""
-    held = state.quarantines.get(con_id)
-    if held is not None and exec_id in held.reason:
-        yield m.QuarantineLifted(con_id=con_id, reason=because)
+    held = next((one for one in layers(state, con_id) if exec_id in one.reason), None)
+    if held is not None:
+        yield from lifted(state, con_id, because, of=held.cause)
     other = state.foreign_orders.get(perm_id)
     if other is not None:
         yield m.ForeignOrderSet(

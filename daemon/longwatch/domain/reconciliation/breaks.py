@@ -17,11 +17,10 @@ from longwatch.domain.orders import Order
 from longwatch.domain.reconciliation import busts, splits
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
 from longwatch.domain.reconciliation.looks import cash_moved, likely_causes
-from longwatch.domain.reconciliation.quarantines import POSITION, laid, lifted
+from longwatch.domain.reconciliation.quarantines import POSITION, UNREADABLE, laid, lifted, tells_of_shares
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
-UNREADABLE = "an unreadable message"
 SECOND_LOOK_SECONDS = 1.0
 """How long after a difference stands the account is read again."""
 MOST_LOOKS, LONGEST_UNSETTLED = 6, timedelta(minutes=5)
@@ -202,7 +201,7 @@ def _figures(row: m.Difference) -> tuple[Decimal, Decimal, Decimal]:
 def _break(state: State, row: m.Difference, tech: datetime) -> Decided:
     """A difference that stands is not explained: no new orders in that instrument."""
     there = state.quarantines.get(row.con_id)
-    if there is not None and there.cause is not Cause.REBASED:
+    if there is not None and tells_of_shares(there):
         return
     figures = f"book {row.book} + outside {row.outside} is not the account's {row.account}"
     reason = f"{POSITION}: {figures}"

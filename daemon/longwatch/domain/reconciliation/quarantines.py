@@ -17,6 +17,7 @@ Followed = Iterator[m.Fact | m.Effect]
 
 POSITION = "position"
 """What the reason of a quarantine begins with that ends by itself when book and account agree."""
+UNREADABLE = "an unreadable message"
 UNSCALED = frozenset({Cause.SPLIT, Cause.REBASED})
 """Prices that are known are of other shares than those of the book."""
 FROZEN = UNSCALED | {Cause.OURS_UNKNOWN}
@@ -35,6 +36,11 @@ def layers(state: State, con_id: int) -> list[m.QuarantineSet]:
 def is_for(state: State, con_id: int, causes: Set[Cause]) -> bool:
     """Whether an instrument is quarantined for one of these causes, be it beneath another."""
     return any(held.cause in causes for held in layers(state, con_id))
+
+
+def tells_of_shares(held: m.QuarantineSet) -> bool:
+    """Whether a quarantine is about the shares there are, so that a person who looked into it knows of a difference."""
+    return held.cause not in {Cause.NOT_PERMITTED, Cause.REBASED} and held.reason != UNREADABLE
 
 
 def laid(state: State, fact: m.QuarantineSet) -> m.QuarantineSet:

@@ -120,7 +120,7 @@ def _position(state: State, row: m.PositionRow, event: m.PositionSeen | m.Snapsh
     yield m.AccountPositionSet(
         con_id=row.con_id, symbol=row.symbol, quantity=row.quantity, average_cost=row.average_cost, at=event.at
     )
-    if has_moved and state.compared is not None:
+    if state.compared is not None:
         yield from splits.suspect(state, row.con_id, row.symbol, event.tech)
 
 

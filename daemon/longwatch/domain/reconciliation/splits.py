@@ -29,6 +29,8 @@ RATIOS = sorted(
 """Simplest first; 4/2 comes after 2/1 and is the same."""
 COST_OFF, HISTORY_OFF = Decimal("0.0005"), Decimal("0.01")
 """By how much of itself an average cost, and a rebased price, may be off the ratio: prices are told in cents."""
+PLAIN = 10
+"""With more shares on both sides almost any number of them could be of a split."""
 LEAST_SPLIT = Decimal("1.045")
 """The smallest are 21 shares for 20; where a source reckons dividends in, a history is rebased by less for those."""
 
@@ -55,6 +57,19 @@ def suspect(state: State, con_id: int, symbol: str, tech: datetime) -> Followed:
             yield m.OrderCancelAsked(intent=order.intent, reason="sized before a split")
             yield from cancels(state, order)
     yield m.RunJob(job="refresh", reason=f"a split of {symbol} would rebase its history")
+
+
+def may_be_one(state: State, con_id: int) -> bool:
+    """Whether the account's shares differ from those of book and outside by what a split could be, whatever they cost.
+
+    Shares may be told before their cost.
+    """
+    total = state.held(con_id) + state.outside.get(con_id, ("", ZERO))[1]
+    now = state.account_positions.get(con_id, ("", ZERO))[1]
+    if not total or now == total or now * total < 0:
+        return False
+    exact = (total * new / old for new, old in RATIOS if min(new, old) <= PLAIN)
+    return any(now in (one, one.to_integral_value(ROUND_DOWN)) for one in exact if abs(one) >= 1)
 
 
 def is_awaited(state: State, judged: tuple[m.SeriesJudged, ...]) -> bool:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from longwatch.domain.orders import Order, Purpose
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.quarantines import is_for
 from longwatch.domain.risk.oca import is_intact, others
 from longwatch.domain.safeguards import attached
 from longwatch.domain.safeguards.stops import known_held
 from longwatch.domain.state import State
 
 TOO_FEW = "less is held than it would sell"
+SPLIT = "its terms are of shares that a split seems to have replaced"
 
 
 def overtaken(state: State, order: Order) -> str | None:
-    """Asked when an order's bytes are about to be written: why it would now sell, or buy back, more than is held."""
+    """Asked when an order's bytes are about to be written: why it would now sell, or buy back, what is not held."""
+    if order.rests and is_for(state, order.con_id, {Cause.SPLIT}) and not attached.is_leaving(state, order):
+        return SPLIT
     if order.rests and order.quantity > abs(known_held(state, order.con_id)) and not attached.is_leaving(state, order):
         return TOO_FEW
     stops = [one for one in others(state, order) if one.purpose is Purpose.STOP]

@@ -17,6 +17,7 @@ from longwatch.domain.order_life.evidence import SELLS_ENDED, Decided, may_go_on
 from longwatch.domain.order_life.identity import cancels, instrument_of
 from longwatch.domain.order_life.submission import asking, submitted, was_in_vain
 from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.reconciliation import splits
 from longwatch.domain.reconciliation.quarantines import FROZEN, is_for
 from longwatch.domain.risk.attached import ends_with_its_entry, may_trade, waits
 from longwatch.domain.risk.exposure import is_told_late, still_there, surely_there
@@ -228,7 +229,10 @@ def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event)
     last = state.orders.get(state.last_stops.get(con_id, 0))
     if breaker.is_held_back(state, con_id, Purpose.STOP, event.at):
         return
-    if last is not None and _was_ended(state, last) and not is_read_since(state, last, event):
+    is_ended = last is not None and _was_ended(state, last)
+    if is_ended and splits.may_be_one(state, con_id):
+        return  # by a split it ends too, and its terms would be those of the old shares
+    if is_ended and last is not None and not is_read_since(state, last, event):
         # A stop that lapsed may have done so with a split that nobody has told of yet.
         if not isinstance(event, m.SnapshotSeen):
             yield m.RequestSnapshot(reason=f"the stop of {instrument.symbol} was ended at the broker")
