@@ -173,6 +173,48 @@ def test_rejections_in_a_row_halt_the_account(tmp_path: Path) -> None:
     on_bench(story, tmp_path, trading, market=market_of(symbols))
 
 
+def test_what_if_questions_rejected_in_a_row_halt_the_account_as_well(tmp_path: Path) -> None:
+    """Two, a restart, and a third: the fourth is withdrawn unsent, nothing more is asked, and no order was sent."""
+    symbols = [f"T{number:02d}" for number in range(4)]
+
+    def hangs(name: str, values: dict[str, Any]) -> bool:
+        return not (name == "openOrder" and values["whatIf"])
+
+    def rejects(scene: Scene, questions: int) -> None:
+        (session,) = scene.gateway.desk.connections
+        for asked in list(scene.state.what_ifs.values())[:questions]:
+            session.error(201, "Order rejected - reason:", asked.order_id)
+
+    async def story(scene: Scene) -> None:
+        scene.gateway.faults.own_messages = hangs
+        scene.start()
+        await scene.until(lambda: len(scene.state.what_ifs) == 4, what="the questions")
+        rejects(scene, 2)
+        await scene.until(lambda: len(scene.state.what_ifs) == 2, what="their end")
+        assert held(scene) == set()
+        await scene.kill()
+        scene.start()
+        await scene.until(lambda: not scene.state.what_ifs and not scene.failing(), what="readiness")
+        await asyncio.sleep(MINUTE)
+        await scene.run_job("rebalance")
+        await scene.until(lambda: scene.state.what_ifs, what="what is asked again")
+        rejects(scene, 1)
+        await set_by(scene, "rejections")
+        assert held(scene) == {("DU123456", "rejections", "halted")} and not scene.state.what_ifs
+        asked = len(scene.orders())
+        await asyncio.sleep(MINUTE)
+        await scene.run_job("rebalance")
+        assert len(scene.orders()) == asked and {order.state for order in scene.orders()} == {OrderState.UNSENT}
+        assert len([order for order in scene.orders() if order.was_rejected]) == 3
+
+    trading = {
+        "strategies": [plan(dict.fromkeys(symbols, 0.05))],
+        "holds": {"rejections": 3},
+        "account_limits": {"what_if": True, "what_if_seconds": 60},
+    }
+    on_bench(story, tmp_path, trading, market=market_of(symbols))
+
+
 RESTING: dict[str, Any] = {"execution": {"order_type": "MOC"}}
 
 
