@@ -19,7 +19,7 @@ from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
 from longwatch.quick import changed
 
-PREFIX, RESOLVED, VOID, GIVEN_UP = "inferred:", "resolved:", "void:", "given up:"
+PREFIX, RESOLVED, VOID, GIVEN_UP = "inferred:", "resolved:", "void:", "untold:"
 """The names of executions nobody told: concluded from the position, said by a person, said and taken back; and of what
 a status told of, and is waited for no more."""
 MADE_UP = (PREFIX, RESOLVED, VOID, GIVEN_UP)
