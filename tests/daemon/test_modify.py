@@ -224,6 +224,50 @@ def test_A10_a_modification_refused_after_a_window_ends_no_order_and_never_makes
     played(story, tmp_path, risk={"max_weight": 1, "max_order_value": 1_000_000})
 
 
+@pytest.mark.parametrize("meanwhile", ["nothing", "link lost", "killed"])
+def test_A10_a_modification_behind_a_window_counts_and_no_order_leaves_until_it_is_closed(
+    meanwhile: str, tmp_path: Path
+) -> None:
+    """Downloads go on and list the former terms; once the window is closed, the new ones are in force."""
+
+    async def story(scene: Scene) -> None:
+        await working(scene)
+        former, desk = order(scene).quantity, scene.gateway.desk
+        desk.faults.dialog = True
+        assert (await scene.ask("modify", f"1 {former + 200} - -"))["ok"]
+        await asyncio.sleep(5 * MINUTE)
+        epoch = scene.state.epoch
+        if meanwhile == "killed":
+            await kill(scene)
+            scene.start()
+        elif meanwhile == "link lost":
+            for connection in list(desk.connections):
+                connection.abort()
+        await scene.until(
+            lambda: meanwhile == "nothing" or (scene.state.epoch > epoch and scene.state.link is Link.READY),
+            what="the link",
+        )
+        for _ in range(4):
+            await asyncio.sleep(2 * MINUTE)
+            assert order(scene).change is not None and order(scene).at_most == former + 200
+            (shut,) = scene.reasons()
+            assert "was modified, without an answer" in shut
+        await scene.run_job("signals")
+        await scene.run_job("rebalance")
+        await asyncio.sleep(MINUTE)
+        assert len([*desk.exchange.book.live(), *desk.exchange.book.ended()]) == 1
+        desk.close_dialog()
+        await scene.until(lambda: order(scene).change is None, seconds=MINUTE, what="the broker's word")
+        assert order(scene).quantity == former + 200 and scene.reasons() == []
+        agrees(scene)
+        told = " ".join(scene.alerts())
+        assert "which nobody here has asked for" not in told and "came to nothing" not in told
+        assert "on order id" not in told
+
+    both = plan({"AAPL": 0.1}, {"AAPL": 0.1, "GOOG": 0.05})
+    played(story, tmp_path, strategies=[both])
+
+
 def test_a_modification_that_crosses_with_fills_never_leaves_more_or_less_than_the_broker_has(tmp_path: Path) -> None:
     """Made smaller just above what had filled when it was asked for: refused or not, both books end alike."""
 

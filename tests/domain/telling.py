@@ -161,7 +161,8 @@ class Daemon:
         asked, self.cancels = self.cancels, []
         truths = self.stages[-1].truths
         for effect in asked:
-            truth = truths.get(effect.intent)
+            is_a_question = effect.order_id != self.state.orders[effect.intent].order_id
+            truth = None if is_a_question else truths.get(effect.intent)
             if truth is not None and not truth.ends and truth.exists:
                 continue
             code = 10148 if truth is not None and truth.exists else 10147

@@ -15,8 +15,21 @@ from longwatch.domain.order_life.modification import asked
 from longwatch.domain.orders import OrderState, OrderType
 from longwatch.domain.replies import objection, outcome
 from longwatch.domain.risk.exposure import worst_shares, worst_values
+from longwatch.domain.risk.readiness import reasons
 from longwatch.domain.state import put_order
-from tests.domain.world import CON_IDS, PRICES, SETTINGS, World, alerts, completed, of_kind, open_order, perm_id
+from tests.domain.world import (
+    ACCOUNT,
+    CLIENT,
+    CON_IDS,
+    PRICES,
+    SETTINGS,
+    World,
+    alerts,
+    completed,
+    of_kind,
+    open_order,
+    perm_id,
+)
 
 D = Decimal
 S = OrderState
@@ -62,6 +75,27 @@ def shown(world: World, quantity: int, limit: str, **fields: object):
 def refused(world: World, code: int = 104, verdict: str = "unchanged"):
     row = {"order_id": world.order(1).order_id, "code": code, "text": "as it says", "verdict": verdict}
     return world.hear(m.OrderErrorSeen, **row)
+
+
+def overdue(world: World):
+    """The next deadline passes."""
+    world.now = max(next_deadline(world.state) or world.now, world.now)
+    return world.hear(m.TimeReached)
+
+
+def answers(world: World, intent: int = 1, verdict: str = "not found"):
+    """The gateway's answer to the question put behind a modification."""
+    change = world.order(intent).change
+    assert change is not None
+    number = change.asked_as or 0
+    return world.hear(m.OrderErrorSeen, order_id=number, code=10147, text="is not found", verdict=verdict)
+
+
+def listened(world: World, intent: int = 1) -> None:
+    """As if the gateway had answered the question at once."""
+    order = world.order(intent)
+    assert order.change is not None
+    put_order(world.state, replace(order, change=replace(order.change, answered_at=order.change.asked_at)))
 
 
 def test_the_new_terms_are_a_fact_before_an_effect_asks_for_them_under_the_orders_own_id() -> None:
@@ -187,20 +221,19 @@ def test_a_rejection_after_terms_were_given_up_has_the_orders_read_and_after_a_m
     assert world.order(1).state is S.REJECTED
 
 
-def test_silence_is_told_once_and_only_a_whole_download_long_afterwards_ends_the_waiting() -> None:
+def test_silence_is_told_once_and_only_a_whole_download_long_after_an_answer_ends_the_waiting() -> None:
     """Rows of a download that began too early, or with the backend down, prove nothing."""
     world = working()
     former = world.order(1).terms
     ask(world, "1 150 - -")
     handed(world)
-    world.now = next_deadline(world.state) or world.now
-    step = world.hear(m.TimeReached)
+    step = overdue(world)
     assert alerts(step) == ["modification_unacknowledged"] and of_kind(step.effects, m.RequestSnapshot)
+    assert of_kind(answers(world).effects, m.RequestSnapshot)
     world.open_order(1, quantity=D(100))
     world.snapshot()
     assert world.order(1).change is not None
-    world.now = next_deadline(world.state) or world.now
-    assert alerts(world.hear(m.TimeReached)) == []
+    assert alerts(overdue(world)) == []
     world.hear(m.BackendSeen, up=False)
     world.open_order(1)
     world.snapshot()
@@ -211,6 +244,62 @@ def test_silence_is_told_once_and_only_a_whole_download_long_afterwards_ends_the
     step = world.snapshot()
     assert world.order(1).change is None and world.order(1).terms == former
     assert "modification_refused" in alerts(step)
+
+
+def test_A10_a_modification_behind_a_window_counts_and_keeps_the_gate_shut_until_the_gateway_answers() -> None:
+    """Downloads are answered meanwhile, and list the former terms: they prove nothing, however many there are.
+
+    The question is a cancel of a number that no order has or gets, put again at a pace, also on later connections.
+    """
+    world = working()
+    ask(world, "1 150 - -")
+    handed(world)
+    (question,) = of_kind(overdue(world).effects, m.CancelOrder)
+    change = world.order(1).change
+    assert change is not None and (question.intent, question.order_id) == (1, change.asked_as)
+    assert question.order_id != world.order(1).order_id and question.order_id < world.state.next_id
+    shut = "orders: lw:k7q2:1 (AAA) was modified, without an answer; is a window open in the gateway?"
+    for _ in range(5):
+        assert of_kind(overdue(world).effects, m.CancelOrder) == [question]
+        world.open_order(1)
+        world.snapshot()
+        assert reasons(world.state, world.now) == (shut,)
+        assert worst_shares(world.state, 1, Side.BUY) == 150
+        assert world.trade(AAA="0.1", BBB="0.1") == []
+    world.start()
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.open_orders = {perm_id(1)}
+    world.connect()
+    assert shut in reasons(world.state, world.now)
+    answers(world, verdict="unclear")
+    assert shut in reasons(world.state, world.now)
+    answers(world)
+    assert reasons(world.state, world.now) == () and world.order(1).remaining == 150
+    assert (
+        alerts(world.hear(m.OrderErrorSeen, order_id=question.order_id, code=10147, verdict="not found", text="")) == []
+    )
+    assert of_kind(overdue(world).effects, m.CancelOrder) == []
+    shown(world, 150, str(world.order(1).limit_price))
+    assert world.order(1).change is None and world.order(1).quantity == 150
+
+
+def test_A10_ids_that_begin_again_have_the_question_put_under_another_number() -> None:
+    """The former number may be somebody's by now; until the answer the gate stays shut."""
+    world = working()
+    ask(world, "1 150 - -")
+    handed(world)
+    overdue(world)
+    first = world.order(1).change
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.hear(m.LinkUp, client_id=CLIENT, next_order_id=1, accounts=(ACCOUNT,), server_version=176)
+    world.hear(m.ClockSeen, skew_seconds=0.1)
+    world.open_orders = {perm_id(1)}
+    world.snapshot(reason="sync")
+    assert world.state.silent == {1: None}
+    (question,) = of_kind(overdue(world).effects, m.CancelOrder)
+    assert first is not None and first.asked_as is not None and question.order_id > first.asked_as
+    answers(world)
+    assert not world.state.silent
 
 
 def test_new_terms_shown_after_they_were_given_up_are_taken_over_and_told() -> None:

@@ -16,7 +16,7 @@ from longwatch.domain.order_life import breaker, modification
 from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.replies import objection
 from longwatch.domain.state import put_order
-from tests.domain.test_modification import ask, asking, handed, refused, shown, working
+from tests.domain.test_modification import ask, asking, handed, listened, refused, shown, working
 from tests.domain.test_oca import CHANGE, exit_, member
 from tests.domain.test_oca import state_of as group_of
 from tests.domain.world import CLOSE, DAY, EQUITY, SETTINGS, START, World, alerts, of_kind, open_order, perm_id
@@ -313,6 +313,7 @@ def test_a_download_is_proof_only_when_it_lists_the_order_and_began_long_after_t
     world = working()
     ask(world, "1 150 - -")
     handed(world)
+    listened(world)
     world.open_orders.clear()
     world.wait(61)
     world.snapshot(open_perm_ids=(777,))
@@ -320,6 +321,7 @@ def test_a_download_is_proof_only_when_it_lists_the_order_and_began_long_after_t
     early = working()
     ask(early, "1 150 - -")
     handed(early)
+    listened(early)
     early.wait(61)
     early.snapshot(started_tech=early.now - timedelta(seconds=30))
     assert early.order(1).change is not None
@@ -344,7 +346,8 @@ def test_silence_about_a_change_is_told_with_what_it_means_and_looked_for_at_a_p
     world.wait(10)
     step = world.hear(m.TimeReached)
     (alert,) = of_kind(step.effects, m.RaiseAlert)
-    told = "the modification of order lw:k7q2:2 was not answered in time; both terms count until it is"
+    told = "the modification of order lw:k7q2:2 was not answered in time; both terms count until it is; "
+    told += "is a window open in the gateway that waits for a person? No orders until it answers"
     assert (alert.key, alert.text) == ("modification_unacknowledged", told)
     asked = m.RequestSnapshot(reason="the modification of order lw:k7q2:2 is not answered")
     assert of_kind(step.effects, m.RequestSnapshot) == [asked]
@@ -472,6 +475,7 @@ def test_a_download_is_believed_from_the_quiet_times_end_and_with_the_backend_up
         world = working()
         ask(world, "1 150 - -")
         handed(world)
+        listened(world)
         change = world.order(1).change
         assert change is not None
         world.state.backend_since = None if since is None else change.asked_at + timedelta(seconds=after - since)
@@ -480,6 +484,7 @@ def test_a_download_is_believed_from_the_quiet_times_end_and_with_the_backend_up
     world = working()
     ask(world, "1 150 - -")
     handed(world)
+    listened(world)
     world.state.backend_up = False
     listing(world, perm_id(1))
     assert world.order(1).change is not None
@@ -495,6 +500,7 @@ def test_each_order_is_looked_up_in_a_download_by_itself() -> None:
         assert changed(ask(world, f"{number} {quantity} - -"))
     for number in (1, 3):
         world.hear(m.OrderHanded, intent=number, change=1)
+        listened(world, number)
     step = listing(world, perm_id(2), perm_id(3), after=90)
     assert [one.intent for one in of_kind(step.facts, m.OrderTermsSet)] == [3]
     assert world.order(1).change is not None and world.order(2).change is not None
@@ -510,7 +516,9 @@ def test_a_download_sets_the_time_anew_of_a_change_that_was_handed_over_and_has_
     world.state.orders[1] = replace(world.order(1), change=replace(change, deadline=None))
     step = listing(world, 777, after=30)
     quiet = timedelta(seconds=world.settings.absence_quiet_seconds)
-    assert m.OrderChangeAwaited(intent=1, handed=True, deadline=world.now + quiet) in step.facts
+    due, number = world.now + quiet, of_kind(step.effects, m.CancelOrder)[0].order_id
+    assert number != world.order(1).order_id
+    assert m.OrderChangeAwaited(intent=1, handed=True, deadline=due, asked_as=number) in step.facts
 
 
 def test_terms_shown_as_asked_are_in_force_and_told_so_in_the_journal() -> None:

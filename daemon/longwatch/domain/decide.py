@@ -18,6 +18,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.misnamed import held_symbols, left_behind, misnamed, symbols
 from longwatch.domain.order_life import breaker, claims, lifecycle, links, modification, outage, patience, resolution
 from longwatch.domain.order_life.evidence import Decided
+from longwatch.domain.order_life.unanswered import changes_orphaned, changes_overdue
 from longwatch.domain.orders import Evidence, OrderState
 from longwatch.domain.portfolio.rebalance import rebalance
 from longwatch.domain.quotes import Quotes, no_quotes
@@ -187,7 +188,7 @@ def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:
     yield from lifecycle.orphaned(
         state, event.tech, Evidence.LINK_LOST, "the daemon was restarted before an answer", only_handed=False
     )
-    yield from modification.restarted(state)
+    yield from changes_orphaned(state)
 
 
 def _config_loaded(state: State, event: m.ConfigLoaded) -> Decided:
@@ -274,7 +275,7 @@ def _job_seen(state: State, event: m.JobSeen) -> Decided:
 def _time_reached(state: State, event: m.TimeReached) -> Decided:
     yield from lifecycle.overdue(state, event.tech)
     yield from what_if.overdue(state, event.tech)
-    yield from modification.overdue(state, event.tech)
+    yield from changes_overdue(state, event.tech)
     yield from patience.overdue(state, event.tech)
     failed = state.snapshot_failed
     if state.link in READ_WHILE and failed is not None and _read_again_at(failed) <= event.tech:

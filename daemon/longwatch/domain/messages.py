@@ -1105,12 +1105,15 @@ class OrderChangeAsked:
 class OrderChangeAwaited:
     """The modification may have left, and nobody has said what came of it; looked at again at `deadline` (technical).
 
-    `handed`: its bytes were given to the transport, or nobody can say that they were not.
+    `handed`: its bytes were given to the transport, or nobody can say that they were not. `asked_as` is the number
+    under which the gateway is asked whether it listens, `answered_at` when it did (technical); None: as before.
     """
 
     intent: int
     handed: bool
     deadline: datetime | None
+    asked_as: int | None = None
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,7 +128,11 @@ class Absence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """New terms asked of the broker for a working order, the `number`th time; unanswered by `deadline` (technical)."""
+    """New terms asked of the broker for a working order, the `number`th time; unanswered by `deadline` (technical).
+
+    Where they were passed over in silence the gateway was `asked_as` a number that no order has (0: another is needed)
+    whether it listens. It did `answered_at` (technical): nothing that was sent before waits behind a window.
+    """
 
     number: int
     quantity: Decimal
@@ -138,11 +142,18 @@ class Change:
     reason: str = ""
     handed: bool = False
     deadline: datetime | None = None
+    asked_as: int | None = None
+    answered_at: datetime | None = None
 
     @property
     def terms(self) -> tuple[Decimal, Decimal | None, Decimal | None]:
         """Quantity, limit and stop price."""
         return self.quantity, self.limit_price, self.stop_price
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether neither it nor the question put behind it has been answered: it may wait behind a window."""
+        return self.asked_as is not None and self.answered_at is None
 
 
 @quick

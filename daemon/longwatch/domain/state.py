@@ -61,8 +61,9 @@ class Moved:
 class State:
     """All that the daemon knows and has decided; every field is explained by the fact that sets it.
 
-    `live` are the orders that may still fill, `unknown` those of them whose outcome is, `at_work`: con_id -> what its
-    live ones come to, `made_in`: con_id -> all there ever were; `put_order` keeps these, and an order stays with its
+    `live` are the orders that may still fill, `unknown` those of them whose outcome is, `silent` those whose
+    modification is not answered, nor the question behind it, `at_work`: con_id -> what its live ones come to,
+    `made_in`: con_id -> all there ever were; `put_order` keeps these, and an order stays with its
     instrument. `oca_groups`: name -> the intents of its orders. `last_stops`: con_id -> the intent of its latest
     protective stop. `unprotected_seconds`: notional times seconds, all told.
     `paid`: what the executions told, and their commissions, have taken of the cash.
@@ -115,6 +116,7 @@ class State:
     orders: dict[int, Order] = field(default_factory=dict)
     live: dict[int, None] = field(default_factory=dict)
     unknown: dict[int, None] = field(default_factory=dict)
+    silent: dict[int, None] = field(default_factory=dict)
     at_work: dict[int, AtWork] = field(default_factory=dict)
     made_in: dict[int, tuple[int, ...]] = field(default_factory=dict)
     what_ifs: dict[int, m.WhatIfAsked] = field(default_factory=dict)
@@ -168,7 +170,8 @@ class State:
 
     def besides(self, order: Order) -> State:
         """The same state, but for one order, which is not live there, nor is the stop that leaves with it."""
-        other = replace(self, live=self.live.copy(), unknown=self.unknown.copy(), at_work=self.at_work.copy())
+        live, unknown, silent = self.live.copy(), self.unknown.copy(), self.silent.copy()
+        other = replace(self, live=live, unknown=unknown, silent=silent, at_work=self.at_work.copy())
         attached = [one for one in self.live_in(order.con_id) if one.attached_to == order.intent]
         for one in (order, *attached):
             _no_longer_live(other, one)
@@ -240,11 +243,16 @@ def put_order(state: State, order: Order) -> None:
         state.unknown[intent] = None
     else:
         state.unknown.pop(intent, None)
+    if order.change is not None and order.change.is_silent:
+        state.silent[intent] = None
+    else:
+        state.silent.pop(intent, None)
 
 
 def _no_longer_live(state: State, order: Order) -> None:
     state.live.pop(order.intent, None)
     state.unknown.pop(order.intent, None)
+    state.silent.pop(order.intent, None)
     left = [one for one in state.live_in(order.con_id) if one.intent != order.intent]
     if left:
         state.at_work[order.con_id] = at_work(left)
@@ -325,6 +333,9 @@ def _ids_reserved(state: State, fact: m.IdsReserved) -> None:
         for order in list(state.live_orders()):
             if order.absence is not None and not order.absence.answered:
                 put_order(state, changed(order, absence=changed(order.absence, asked_as=None)))
+        for order in [state.orders[intent] for intent in state.silent]:
+            if order.change is not None:
+                put_order(state, changed(order, change=changed(order.change, asked_as=0)))
 
 
 def _backend_moved(state: State, fact: m.BackendMoved) -> None:
@@ -638,6 +649,11 @@ def _order_change_awaited(state: State, fact: m.OrderChangeAwaited) -> None:
     order = state.orders[fact.intent]
     if order.change is not None:
         change = changed(order.change, handed=fact.handed, deadline=fact.deadline)
+        if fact.asked_as is not None:
+            change = changed(change, asked_as=fact.asked_as)
+            state.next_id = max(state.next_id, fact.asked_as + 1)
+        if fact.answered_at is not None:
+            change = changed(change, answered_at=fact.answered_at)
         put_order(state, changed(order, change=change))
 
 

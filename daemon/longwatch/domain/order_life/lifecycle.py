@@ -24,7 +24,7 @@ from longwatch.domain.order_life.verdicts import UNKNOWN_TO_IT, WHAT_FOLLOWS, Ac
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.reconciliation.busts import taken_back_as, was_given_up
 from longwatch.domain.reconciliation.others import foreign, foreign_status, outside_trade
-from longwatch.domain.risk import permissions, what_if
+from longwatch.domain.risk import permissions
 from longwatch.domain.state import State
 
 OPEN = frozenset({"PreSubmitted", "Submitted", "PendingCancel"})
@@ -231,18 +231,8 @@ def completed_order(state: State, event: m.CompletedOrderSeen) -> Decided:
 def order_error(state: State, event: m.OrderErrorSeen) -> Decided:
     """Message 4 on an order, by the verdict of broker/codes.py; what is unclear never ends an order."""
     intent = state.by_order_id.get((state.client_id, event.order_id))
-    asked = what_if.asked_as(state, event.order_id) if intent is None else None
-    if asked is not None:
-        yield from what_if.error(state, asked, event)
-        return
-    question = questions.asked_as(state, event.order_id) if intent is None else None
-    if question is not None:
-        yield from questions.answered(question, event)
-        return
     if intent is None:
-        yield m.RaiseAlert(
-            key="error_on_unknown_order", text=f"{event.code} on order id {event.order_id}: {event.text}"
-        )
+        yield from questions.of_no_order(state, event)
         return
     order, text = state.orders[intent], f"{event.code} {event.text}"
     if order.absence is not None and event.verdict != Verdict.NOT_FOUND:

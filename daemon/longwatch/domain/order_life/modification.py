@@ -244,7 +244,7 @@ def withheld(state: State, event: m.OrderWithheld) -> Followed:
     """The bytes never left: the order goes on as it was."""
     if _is_of(state, event):
         order = state.orders[event.intent]
-        yield _set(order, order.terms, f"the modification was not sent: {event.reason}")
+        yield terms_set(order, order.terms, f"the modification was not sent: {event.reason}")
         text = f"order {order.ref} was not modified: {event.reason}"
         yield m.RaiseAlert(key="modification_withheld", text=text)
 
@@ -252,32 +252,6 @@ def withheld(state: State, event: m.OrderWithheld) -> Followed:
 def _is_of(state: State, event: m.OrderHanded | m.OrderWithheld) -> bool:
     change = state.orders[event.intent].change
     return change is not None and change.number == event.change
-
-
-def restarted(state: State) -> Followed:
-    """The process ended with a modification under way: nobody can say whether its bytes left."""
-    for order in list(state.live_orders()):
-        if order.change is not None and not order.change.handed:
-            yield m.OrderChangeAwaited(intent=order.intent, handed=True, deadline=order.change.deadline)
-
-
-def overdue(state: State, tech: datetime) -> Followed:
-    """Silence: a person is told once, and the orders are read until the broker shows which terms are in force."""
-    for order in list(state.live_orders()):
-        change = order.change
-        if change is None or change.deadline is None or change.deadline > tech:
-            continue
-        quiet = timedelta(seconds=state.settings.absence_quiet_seconds)
-        if change.deadline < change.asked_at + quiet:
-            text = f"the modification of order {order.ref} was not answered in time; both terms count until it is"
-            yield m.RaiseAlert(key="modification_unacknowledged", text=text)
-        pace = timedelta(seconds=max(state.settings.absence_round_seconds, 1.0))
-        again = change.asked_at + quiet if tech < change.asked_at + quiet else tech + pace
-        is_up = state.link is m.Link.READY
-        # Without a link nothing can be learned; the next one begins with a download, and regular ones follow.
-        yield m.OrderChangeAwaited(intent=order.intent, handed=True, deadline=again if is_up else None)
-        if is_up:
-            yield m.RequestSnapshot(reason=f"the modification of order {order.ref} is not answered")
 
 
 # ── what the broker says ────────────────────────────────────────────────────────────────────────────────────────────
@@ -292,13 +266,13 @@ def shown(state: State, order: Order, event: m.OpenOrderSeen) -> Followed:
     if not order.is_live or order.twin_of is not None or (seen == order.terms and change is None):
         return
     if change is not None and seen == change.terms:
-        yield _set(order, seen, "shown so by the broker")
+        yield terms_set(order, seen, "shown so by the broker")
     elif event.quantity < order.at_most and (taken_by := shrinks_it(state, order)):
         # The broker has taken from it; shown larger than before, or at the new price, it was modified as well.
         is_new = change is not None and (event.quantity > order.quantity or seen[1:] != order.terms[1:])
-        yield replace(_set(order, seen, taken_by), change=None if is_new else change)
+        yield replace(terms_set(order, seen, taken_by), change=None if is_new else change)
     elif seen != order.terms:
-        yield replace(_set(order, seen, BY_SOMEBODY), change=change)
+        yield replace(terms_set(order, seen, BY_SOMEBODY), change=change)
         yield m.RaiseAlert(
             key="order_changed_elsewhere",
             text=f"order {order.ref} was {told_as(order.terms)}; the broker shows it {told_as(seen)}, which nobody "
@@ -309,7 +283,7 @@ def shown(state: State, order: Order, event: m.OpenOrderSeen) -> Followed:
 def refused(order: Order, text: str) -> Followed:
     """The broker has refused the modification: the order goes on as it was."""
     if order.change is not None and order.change.handed:
-        yield _set(order, order.terms, f"the modification is refused: {text}")
+        yield terms_set(order, order.terms, f"the modification is refused: {text}")
         told = f"order {order.ref} stays {told_as(order.terms)}, not modified: {text}"
         yield m.RaiseAlert(key="modification_refused", text=told)
 
@@ -317,31 +291,10 @@ def refused(order: Order, text: str) -> Followed:
 def filled(order: Order) -> Followed:
     """More has filled than the former quantity: the new terms are in force."""
     if order.change is not None and order.quantity < order.filled <= order.change.quantity:
-        yield _set(order, order.change.terms, "filled beyond the former quantity")
+        yield terms_set(order, order.change.terms, "filled beyond the former quantity")
 
 
-def listed(state: State, event: m.SnapshotSeen) -> Followed:
-    """A whole download, asked for long after the bytes left and with all links up, lists the former terms.
-
-    Had it shown the new ones, they would be in force by now: rows are told before their download's end.
-    """
-    quiet = timedelta(seconds=state.settings.absence_quiet_seconds)
-    # A deadline that went with a link: this reading may have come too early to say anything.
-    for order in [one for one in state.live_orders() if one.change and one.change.handed and not one.change.deadline]:
-        yield m.OrderChangeAwaited(intent=order.intent, handed=True, deadline=event.tech + quiet)
-    if not state.backend_up or state.backend_since is None or event.tech - state.backend_since < quiet:
-        return
-    listed_ids = set(event.open_perm_ids or ())
-    for order in list(state.live_orders()):
-        change = order.change
-        if change is None or not change.handed or not listed_ids.intersection(order.perm_ids):
-            continue
-        if order.state is OrderState.WORKING and event.started_tech >= change.asked_at + quiet:
-            yield _set(order, order.terms, "the former terms are still listed")
-            text = f"order {order.ref} stays {told_as(order.terms)}: its modification came to nothing"
-            yield m.RaiseAlert(key="modification_refused", text=text)
-
-
-def _set(order: Order, terms: Terms, text: str) -> m.OrderTermsSet:
+def terms_set(order: Order, terms: Terms, text: str) -> m.OrderTermsSet:
+    """These terms are in force and nothing is under way any more, as `text` knows."""
     quantity, limit, price = terms
     return m.OrderTermsSet(intent=order.intent, quantity=quantity, limit_price=limit, stop_price=price, text=text)

@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from longwatch.domain import messages as m
+from longwatch.domain.order_life import unanswered
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.order_life.verdicts import Verdict
 from longwatch.domain.orders import Absence, Order
+from longwatch.domain.risk import what_if
 from longwatch.domain.state import State
 
 
@@ -31,6 +33,21 @@ def asked_as(state: State, order_id: int) -> Order | None:
     """The order on account of which the gateway was asked under this number."""
     asked = (order for order in state.live_orders() if order.absence and order.absence.asked_as == order_id)
     return next(asked, None)
+
+
+def of_no_order(state: State, event: m.OrderErrorSeen) -> Decided:
+    """A code under a number that no order has: the answer to what was asked under it, or a person is told."""
+    asked, question = what_if.asked_as(state, event.order_id), asked_as(state, event.order_id)
+    if asked is not None:
+        yield from what_if.error(state, asked, event)
+    elif question is not None:
+        yield from answered(question, event)
+    elif event.verdict == Verdict.NOT_FOUND and event.order_id < state.next_id:
+        # A number of ours that no order has: a question, which may be answered when what it was about is settled.
+        yield from unanswered.answered(state, event)
+    else:
+        text = f"{event.code} on order id {event.order_id}: {event.text}"
+        yield m.RaiseAlert(key="error_on_unknown_order", text=text)
 
 
 def answered(order: Order, event: m.OrderErrorSeen) -> Decided:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from longwatch.domain import messages as m
-from longwatch.domain.order_life import modification, patience, questions
+from longwatch.domain.order_life import patience, questions, unanswered
 from longwatch.domain.order_life.evidence import Decided, advance, end_of, left_undone, over_from, rested
 from longwatch.domain.order_life.identity import cancels, is_reachable
 from longwatch.domain.order_life.inference import same_gateway
@@ -62,7 +62,7 @@ def reconcile(state: State, event: m.SnapshotSeen) -> Decided:
     yield from _gone_foreign_orders(state, event)
     yield from _gone_orders(state, event)
     yield from _listed_orders(state, event)
-    yield from modification.listed(state, event)
+    yield from unanswered.listed(state, event)
     yield from compare(state, event)
     yield from holds.account_read(state, event, compared)
     yield from _settle_unknown(state, event)

@@ -60,9 +60,13 @@ def account_is_fresh(state: State, tech: datetime) -> str | None:
 def gateway_answers(state: State, tech: datetime) -> str | None:
     """No order was passed over in silence, its cancel too: behind a window nothing gets through.
 
-    A lost link or a restart of the daemon closes no window, so an order of an earlier connection counts as well. Where
-    its number names nothing any more the gateway is asked under another one, and answers if it listens.
+    Nor was a modification, and the question put behind it. A lost link or a restart of the daemon closes no window, so
+    an order of an earlier connection counts as well. Where its number names nothing any more the gateway is asked under
+    another one, and answers if it listens.
     """
+    if state.silent:
+        order = state.orders[next(iter(state.silent))]
+        return f"orders: {order.ref} ({order.symbol}) was modified, without an answer; is a window open in the gateway?"
     if not state.unknown:
         return None
     for order in state.live_orders():
