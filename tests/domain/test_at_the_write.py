@@ -159,7 +159,7 @@ def test_an_entry_that_would_leave_too_little_liquidity_by_now_is_stopped() -> N
 
 
 def test_a_short_sale_is_stopped_where_too_few_can_be_borrowed_by_now_or_none_is_lent() -> None:
-    """By the quote of now; where it tells nothing, what was told before stands."""
+    """By the quote of now: where it does not tell how many, none; without one, what was told before stands."""
     world = world_of(MARGIN_ACCOUNT, allow_short=True)
     world.targets(AAA="-0.1")
     step = world.rebalance(quotes=tuple(replace(one, shortable=D(500)) for one in world.quotes()))
@@ -170,6 +170,7 @@ def test_a_short_sale_is_stopped_where_too_few_can_be_borrowed_by_now_or_none_is
         quotes = (other, replace(now, shortable=D(shares)))
         assert passed_by_now(world.state, order_, lambda found=quotes: found) == said  # type: ignore[misc]
         assert gate(world.state, order_.intent, world.now, lambda found=quotes: found) == said  # type: ignore[misc]
-    assert passed_by_now(world.state, order_, lambda: (now,)) is passed_by_now(world.state, order_) is None
+    assert passed_by_now(world.state, order_, lambda: (now,)) == "shortable 100.0000 would pass the limit 0 by now"
+    assert passed_by_now(world.state, order_) is None
     world.state.settings = replace(world.state.settings, account_kind="cash")
     assert "cash_short" in str(passed_by_now(world.state, order_))
