@@ -94,6 +94,16 @@ def test_a_run_in_which_they_are_not_seen_or_are_touched_is_found(
     assert broken(changed(outcome().evidence)) == {invariant}
 
 
+def test_the_cancel_of_a_number_that_a_question_was_noted_under_touches_nobody() -> None:
+    """Whether the gateway listens is asked so, behind a modification too; a number noted nowhere is found as before."""
+    evidence = cancels(outcome().evidence)
+    number = evidence.written[-1].values["orderId"]
+    body = {"intent": 1, "handed": True, "deadline": None, "asked_as": number}
+    noted = replace(evidence.rows[-1], kind="OrderChangeAwaited", body=body)
+    assert broken(evidence) == {"others are left alone"}
+    assert broken(replace(evidence, rows=(*evidence.rows, noted))) == set()
+
+
 def test_a_daemon_that_takes_no_note_of_others_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its comparisons find a difference where an execution had explained it, and that is no note of whose it is."""
     monkeypatch.setattr(lifecycle, "foreign", lambda state, event: iter(()))

@@ -18,6 +18,7 @@ def others_are_left_alone(evidence: Evidence) -> Found:
     ids = {row.body["order_id"] for row in evidence.facts("OrderSending")}
     # Whether a gateway answers at all is asked by the cancel of a number that nothing was ever sent under.
     ids |= {row.body["absence"].get("asked_as") for row in evidence.facts("AbsenceNoted")}
+    ids |= {row.body.get("asked_as") for row in evidence.facts("OrderChangeAwaited")}
     for seen in evidence.written:
         if seen.name == ANY_ORDER:
             yield seen.at, "every order of the account was cancelled"
