@@ -54,7 +54,8 @@ proof: $(DEV)
 # Which tests would notice: mutmut over modules of the domain, as docs/mutants.md tells; a core-minute for each hundred
 # changes with ARGS=--quick. What it counted is kept in .mutants, so a second run asks all tests of what is left.
 ORDERS := positions course orders working transitions identity evidence lifecycle inference resolution claims \
-	submission modification told_terms patience breaker closing questions outage links verdicts inactive listing
+	submission modification told_terms patience breaker closing questions outage links verdicts inactive listing \
+	unanswered
 BREAKS := reconcile breaks causes looks others busts splits quarantines
 SIZING := weights sizing methods targets wanted rebalance parts flattening
 RISK := table limits proposal permits permissions pricing exposure held_at oca caps means room commissions what_if \

@@ -28,7 +28,7 @@ from longwatch.simulation.plan import SCOPES
 from longwatch.simulation.simulate import Asked, Outcome, as_json, simulate, simulated, verdict
 from longwatch.simulation.strays import StrayCall
 
-LEVELS = {"all": (*range(1, 7), 8, 9, 10, 12, 14, 22, 24, 26), "some": (15, 16, 18, 28), "none": (20, 21)}
+LEVELS = {"all": (*range(1, 5), 6, 8, 10, 12, 14, 22, 24, 26), "some": (15, 16, 18, 28), "none": (20, 21)}
 """Of odd seeds, which trade all day long and take up to four times as long, a few."""
 DAYS = 10
 SLICE = [(seed, level) for level, seeds in LEVELS.items() for seed in seeds]
