@@ -10,8 +10,10 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
+from longwatch.domain.instruments import Side
 from longwatch.domain.levels import Level
-from longwatch.domain.orders import Order
+from longwatch.domain.orders import Order, Purpose
+from longwatch.domain.reconciliation import splits
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.settings import StopRule, TradeSettings
 from longwatch.journal.codec import decode, encode
@@ -239,3 +241,90 @@ def test_a_difference_beside_it_is_told_and_leaves_it() -> None:
     world.positions[1] = D(200)
     world.reconcile(2)
     assert causes(world) == [Cause.REBASED] and world.state.quarantines[1].beneath is None
+
+
+# ── where no split comes ────────────────────────────────────────────────────────────────────────────────────────────
+
+APART = D("1.06")
+"""As by a dividend that a source reckons in: it may stand until a person speaks."""
+
+
+def ahead(settings: TradeSettings = TRAILING) -> tuple[World, Order]:
+    """The next session is open, and the history of AAA has been rebased."""
+    world, stop = overnight(settings)
+    refreshed(world, 1 / APART, APART)
+    world.now = MORNING + timedelta(minutes=1)
+    world.snapshot()
+    world.hear(m.ClockSeen, skew_seconds=0.1)
+    assert causes(world) == [Cause.REBASED]
+    return world, stop
+
+
+def test_a_flatten_closes_it() -> None:
+    """Its stop was cancelled for that: how many shares are held is in no doubt. A difference is another matter."""
+    world, stop = ahead()
+    world.hear(m.ControlRequested, command="flatten", argument="all", by="uid 1000", reason="enough")
+    world.end(stop.intent)
+    steps = [world.status(stop.intent, "Cancelled"), *world.reconcile(), world.rebalance(session=MONDAY)]
+    (order,) = [order for step in steps for order in sent(step, Purpose.REDUCE)]
+    assert (order.symbol, order.quantity) == ("AAA", 200)
+
+
+def test_a_stop_is_made_smaller_with_what_is_held_at_its_own_price() -> None:
+    """Somebody sells 150 of 200: with 200 at the broker a fall would turn the position round."""
+    world, stop = ahead()
+    world.executions.append("f1.01")
+    world.positions[1] -= 150
+    steps = [world.stranger("AAA", 150, "f1.01", Side.SELL), world.moved("AAA"), *world.reconcile(3)]
+    asked = [one.change for step in steps for one in changes(step)]
+    assert [(one.quantity, one.stop_price) for one in asked] == [(50, stop.stop_price)]
+
+
+def test_an_entry_at_work_ends_and_a_stop_ended_by_the_broker_is_not_placed_at_the_price_of_before() -> None:
+    """It was sized at old prices; and a split ends stops before anybody tells of it."""
+    world, stop = overnight(TRAILING)
+    world.now = MORNING + timedelta(minutes=1)
+    world.snapshot()
+    world.hear(m.ClockSeen, skew_seconds=0.1)
+    world.targets(AAA="0.4")
+    (entry,) = sent(world.rebalance(session=MONDAY), Purpose.ENTRY)
+    world.acknowledge(entry.intent)
+    step = refreshed(world, 1 / APART, APART)
+    assert [effect.intent for effect in of_kind(step.effects, m.CancelOrder)] == [entry.intent]
+    world.end(stop.intent)
+    world.status(stop.intent, "Cancelled")
+    assert not [order for step in world.reconcile(4) for order in sent(step)]
+
+
+def test_what_the_others_of_its_strategy_lose_counts() -> None:
+    """And of its own shares what they are worth in prices of before."""
+    world = World.ready(replace(FELL, stop=None))
+    for order in world.trade(AAA="0.1", BBB="0.3"):
+        world.finish(order.intent, str(world.prices[order.symbol]))
+    world.costs |= {1: D(100), 2: D(50)}
+    world.moved("AAA")
+    world.moved("BBB")
+    world.reconcile()
+    world.now = CLOSE + timedelta(minutes=15)
+    world.snapshot()
+    refreshed(world)
+    refreshed(world, 1 / APART, APART)
+    world.now = MORNING + timedelta(minutes=1)
+    world.snapshot()
+    world.prices["AAA"] = 100 / APART
+    world.targets(AAA="0.1", BBB="0.3")
+    assert causes(world) == [Cause.REBASED] and not world.state.holds
+    world.prices["BBB"] = D(25)
+    world.targets(AAA="0.1", BBB="0.3")
+    assert (Level.STRATEGY, "trend", "strategy_drawdown") in world.state.holds
+
+
+@pytest.mark.parametrize(
+    ("told", "of_before"), [("50", "100"), ("52", "104"), ("97", "97"), ("120", "120"), ("0", "0")]
+)
+def test_a_price_is_told_in_shares_of_the_book(told: str, of_before: str) -> None:
+    """A close of 50 by a history rebased by 2; quotes may be of either."""
+    world, _ = overnight(TRAILING)
+    refreshed(world, D("0.5"), D(2))
+    assert splits.in_shares_of_the_book(world.state, "AAA", D(told)) == D(of_before)
+    assert splits.in_shares_of_the_book(world.state, "ZZZ", D(told)) == D(told)

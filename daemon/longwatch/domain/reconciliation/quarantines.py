@@ -18,10 +18,8 @@ Followed = Iterator[m.Fact | m.Effect]
 POSITION = "position"
 """What the reason of a quarantine begins with that ends by itself when book and account agree."""
 UNREADABLE = "an unreadable message"
-UNSCALED = frozenset({Cause.SPLIT, Cause.REBASED})
-"""Prices that are known are of other shares than those of the book."""
-FROZEN = UNSCALED | {Cause.OURS_UNKNOWN}
-"""Quarantines under which stops stay as they are: prices, or orders of ours, are not what we know them to be."""
+FROZEN = frozenset({Cause.SPLIT, Cause.OURS_UNKNOWN})
+"""Quarantines under which stops stay as they are: shares, or orders of ours, are not what we know them to be."""
 
 
 def layers(state: State, con_id: int) -> list[m.QuarantineSet]:
@@ -36,6 +34,12 @@ def layers(state: State, con_id: int) -> list[m.QuarantineSet]:
 def is_for(state: State, con_id: int, causes: Set[Cause]) -> bool:
     """Whether an instrument is quarantined for one of these causes, be it beneath another."""
     return any(held.cause in causes for held in layers(state, con_id))
+
+
+def is_alone(state: State, con_id: int, cause: Cause) -> bool:
+    """Whether an instrument is quarantined for this cause and for no other."""
+    there = layers(state, con_id)
+    return bool(there) and all(held.cause is cause for held in there)
 
 
 def tells_of_shares(held: m.QuarantineSet) -> bool:

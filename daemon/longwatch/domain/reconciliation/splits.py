@@ -104,6 +104,10 @@ def _ahead(state: State, con_id: int, row: m.SeriesJudged, tech: datetime) -> Fo
     yield laid(state, held)
     told = f"{row.symbol}: {text}; no new orders in it, and its stop stays, until: {lifted_by(held.cause, row.symbol)}"
     yield m.RaiseAlert(key="split_awaited", text=told)
+    for order in state.live_in(con_id):
+        if order.purpose is Purpose.ENTRY and not order.cancel_asked:
+            yield m.OrderCancelAsked(intent=order.intent, reason="sized before a split")
+            yield from cancels(state, order)
 
 
 def _is_ahead(state: State, con_id: int, row: m.SeriesJudged, measured: Decimal, former_session: date | None) -> bool:
@@ -137,6 +141,15 @@ def _traded_since(state: State, con_id: int, session: date | None) -> Decimal | 
 def _apart(price: Decimal, other: Decimal) -> Decimal:
     """By what factor two prices differ, above 1."""
     return max(price / other, other / price)
+
+
+def in_shares_of_the_book(state: State, symbol: str, price: Decimal) -> Decimal:
+    """A price of an instrument whose history is ahead: it may be of the shares of before, or of those to come."""
+    measured, judged = state.rebased.get(symbol, (Decimal(1), None))[0], state.judged.get(symbol)
+    if judged is None or not judged.close or price <= 0:
+        return price
+    before = judged.close * measured
+    return min((price, price * measured), key=lambda one: _apart(one, before))
 
 
 def settled(state: State) -> Followed:

@@ -12,7 +12,9 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.levels import Level
 from longwatch.domain.portfolio.parts import equity_of, gain_of, part_of
-from longwatch.domain.reconciliation.quarantines import UNSCALED, is_for
+from longwatch.domain.reconciliation import splits
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.quarantines import is_for
 from longwatch.domain.risk.held_at import RULE, Rule
 from longwatch.domain.risk.holds import Followed, day_of, judge_anew
 from longwatch.domain.state import State
@@ -21,15 +23,20 @@ ZERO = Decimal(0)
 
 
 def strategies_valued(state: State, prices: Mapping[str, Decimal], at: datetime) -> Followed:
-    """Every strategy of the settings that has made or lost something, but for what a split is awaited in.
+    """Every strategy of the settings that has made or lost something.
 
-    Of old shares at new prices nothing is concluded: what is lost meanwhile counts as soon as book and prices agree.
+    Where shares have moved as by a split nothing is concluded until that is booked, which takes minutes. Where only a
+    history is ahead of the account its prices are those of before: that may stand for days.
     """
-    unscaled = {con_id for con_id in state.quarantines if is_for(state, con_id, UNSCALED)}
+    split = {con_id for con_id in state.quarantines if is_for(state, con_id, {Cause.SPLIT})}
+    ahead = {held.symbol for con_id, held in state.quarantines.items() if is_for(state, con_id, {Cause.REBASED})}
+    known = dict(prices) | {
+        one: splits.in_shares_of_the_book(state, one, price) for one, price in prices.items() if one in ahead
+    }
     for name, allocation in state.settings.allocations:
-        if any(part_of(state, name, con_id) for con_id in unscaled):
+        if any(part_of(state, name, con_id) for con_id in split):
             continue
-        mark = marked(state, name, prices, at)
+        mark = marked(state, name, known, at)
         if mark is None:
             continue
         yield mark

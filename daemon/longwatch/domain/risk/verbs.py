@@ -13,6 +13,8 @@ from longwatch.domain.levels import Grade, Level
 from longwatch.domain.messages import HoldSet, Verb
 from longwatch.domain.orders import Allocation, Purpose
 from longwatch.domain.portfolio.parts import forbidden_part
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.quarantines import is_alone
 from longwatch.domain.state import State
 
 
@@ -77,7 +79,8 @@ def conditions(state: State, con_id: int, *, ready: bool, besides: int | None = 
     for hold in holds_on(state, con_id):
         # A person's word to close everything is not kept from it by a limit.
         yield Condition.REDUCING if state.is_on(Verb.FLATTEN) else _GRADES[hold.grade]
-    if con_id in state.quarantines:
+    # Of a history that is ahead only prices are in doubt: by how many shares it is closed is not.
+    if con_id in state.quarantines and not (state.is_on(Verb.FLATTEN) and is_alone(state, con_id, Cause.REBASED)):
         yield Condition.QUARANTINED
     if not ready:
         yield Condition.NOT_READY

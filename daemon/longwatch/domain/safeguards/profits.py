@@ -21,6 +21,7 @@ from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.order_life.identity import cancels, instrument_of
 from longwatch.domain.order_life.submission import asking, submitted, was_in_vain
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.reconciliation.quarantines import FROZEN, is_for
 from longwatch.domain.risk import day_trades
 from longwatch.domain.risk.oca import has_traded, is_intact, others
@@ -135,6 +136,8 @@ def _why_not_any_more(state: State, order: Order, held: Decimal, wanted: Level |
         return "another order works in it"
     if not _stops(state, order):
         return "its stop is gone"
+    if is_for(state, order.con_id, {Cause.REBASED}):
+        return "its history is of other shares than the account's"
     if (halted := forbidden_for(state, order.con_id, Action.REDUCE, order.allocations)) is not None:
         return halted
     if _rests(order) < held and not _is_open(state, order):

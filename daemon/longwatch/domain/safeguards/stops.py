@@ -18,6 +18,7 @@ from longwatch.domain.order_life.identity import cancels, instrument_of
 from longwatch.domain.order_life.submission import asking, submitted, was_in_vain
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.reconciliation import splits
+from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.reconciliation.quarantines import FROZEN, is_for
 from longwatch.domain.risk.attached import ends_with_its_entry, may_trade, waits
 from longwatch.domain.risk.exposure import is_told_late, still_there, surely_there
@@ -114,7 +115,9 @@ def _acted(state: State, con_id: int, event: m.Event) -> Decided:
         yield from breaker.lapsed(state, con_id)
     is_wanted = stop_levels.is_wanted(state, con_id, instrument.symbol)
     if is_wanted and held:
-        yield from stop_levels.levelled(state, instrument, held, event)
+        # Of prices of other shares no level is made; how many shares are held is known all the same.
+        if not is_for(state, con_id, {Cause.REBASED}):
+            yield from stop_levels.levelled(state, instrument, held, event)
     elif row is not None and not (is_wanted and state.held(con_id)):
         yield stop_levels.gone(row, event.at, stop_levels.why_none(state, instrument))
     yield from _adjusted(state, instrument, held if is_wanted else ZERO, event)
@@ -230,7 +233,7 @@ def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event)
     if breaker.is_held_back(state, con_id, Purpose.STOP, event.at):
         return
     is_ended = last is not None and _was_ended(state, last)
-    if is_ended and splits.may_be_one(state, con_id):
+    if is_ended and (splits.may_be_one(state, con_id) or is_for(state, con_id, {Cause.REBASED})):
         return  # by a split it ends too, and its terms would be those of the old shares
     if is_ended and last is not None and not is_read_since(state, last, event):
         # A stop that lapsed may have done so with a split that nobody has told of yet.
