@@ -56,7 +56,8 @@ def test_a_stop_told_to_be_inactive_protects_nothing_and_a_person_is_told(is_sho
     """Its outcome is unknown: the account is read when a deadline has passed, and nothing is sent beside it."""
     world, stop = resized()
     step = world.open_order(stop.intent, "Inactive") if is_shown else world.status(stop.intent, "Inactive")
-    assert world.order(stop.intent).state is OrderState.UNKNOWN
+    order = world.order(stop.intent)
+    assert (order.state, order.text) == (OrderState.UNKNOWN, "told to be inactive")
     assert (protected(world.state, 1), world.state.unprotected[1].unprotected) == (0, 200)
     world.wait(world.state.settings.acknowledge_seconds + 1)
     step = world.hear(m.TimeReached)
