@@ -68,6 +68,7 @@ BESIDE = {
     "modification": ("attached", "modification_terms", "patience", "revived", "shrunk", "take_profit"),
     "resolution": ("resolution_names", "undecidable", "unknown"),
     "means": ("risk", "what_if", "means_figures"),
+    "strategy_losses": ("session_losses", "holds", "measures", "splits_ahead"),
     "day_trades": ("risk", "means", "means_figures", "profit_rules"),
     "claims": ("identity", "others"),
     "submission": ("at_the_write", "attached", "modification", "what_if", "worst_case"),
