@@ -18,7 +18,8 @@ from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.settings import StopRule, TradeSettings
 from longwatch.journal.codec import decode, encode
 from tests.domain.test_protection import TRAILING, changes, holding, sent
-from tests.domain.world import CLOSE, CON_IDS, DAY, MONDAY, OPEN, SETTINGS, World, alerts, judged, of_kind
+from tests.domain.test_take_profit import PAIR
+from tests.domain.world import CLOSE, CON_IDS, DAY, MONDAY, OPEN, SETTINGS, World, alerts, judged, of_kind, perm_id
 
 BY_ATR = replace(SETTINGS, stop=StopRule(fraction=D("0.05"), atr_multiple=D(3)))
 FELL = replace(SETTINGS, holds=replace(SETTINGS.holds, strategy_drawdown=D("0.05"), instrument_daily_loss=D("0.05")))
@@ -268,6 +269,37 @@ def test_a_flatten_closes_it() -> None:
     steps = [world.status(stop.intent, "Cancelled"), *world.reconcile(), world.rebalance(session=MONDAY)]
     (order,) = [order for step in steps for order in sent(step, Purpose.REDUCE)]
     assert (order.symbol, order.quantity) == ("AAA", 200)
+
+
+def test_a_flatten_closes_nothing_where_the_shares_differ_too() -> None:
+    """How many there are is in doubt then."""
+    world, stop = ahead()
+    world.positions[1] = D(207)
+    world.moved("AAA")
+    world.reconcile(3)
+    assert world.state.quarantines[1].beneath is not None
+    world.hear(m.ControlRequested, command="flatten", argument="all", by="uid 1000", reason="enough")
+    world.end(stop.intent)
+    steps = [world.status(stop.intent, "Cancelled"), *world.reconcile(), world.rebalance(session=MONDAY)]
+    assert not [order for step in steps for order in sent(step, Purpose.REDUCE)]
+
+
+def test_its_take_profit_goes() -> None:
+    """It lies at a price of the shares of before; and comes back once prices are of those held."""
+    world, stop = overnight(PAIR)
+    (profit,) = [one for one in world.state.live_orders() if one.purpose is Purpose.PROFIT]
+    world.handed(profit.intent)
+    world.open_orders.add(perm_id(profit.intent))
+    world.now = MORNING + timedelta(minutes=1)
+    world.open_order(profit.intent)
+    steps = [refreshed(world, 1 / APART, APART), *world.reconcile()]
+    assert [one.intent for step in steps for one in of_kind(step.effects, m.CancelOrder)] == [profit.intent]
+    world.end(profit.intent)
+    steps = [world.status(profit.intent, "Cancelled"), *world.reconcile(2)]
+    assert not [order for step in steps for order in sent(step, Purpose.PROFIT)]
+    world.hear(m.ControlRequested, command="unquarantine", argument="AAA", by="uid 1000", reason="none is coming")
+    assert [order for step in world.reconcile(2) for order in sent(step, Purpose.PROFIT)]
+    assert world.order(stop.intent).is_live
 
 
 def test_a_stop_is_made_smaller_with_what_is_held_at_its_own_price() -> None:
