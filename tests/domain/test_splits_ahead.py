@@ -278,10 +278,10 @@ def test_a_flatten_closes_nothing_where_the_shares_differ_too() -> None:
     world.moved("AAA")
     world.reconcile(3)
     assert world.state.quarantines[1].beneath is not None
-    world.hear(m.ControlRequested, command="flatten", argument="all", by="uid 1000", reason="enough")
-    world.end(stop.intent)
-    steps = [world.status(stop.intent, "Cancelled"), *world.reconcile(), world.rebalance(session=MONDAY)]
+    step = world.hear(m.ControlRequested, command="flatten", argument="all", by="uid 1000", reason="enough")
+    steps = [step, *world.reconcile(), world.rebalance(session=MONDAY)]
     assert not [order for step in steps for order in sent(step, Purpose.REDUCE)]
+    assert world.order(stop.intent).is_live and not world.order(stop.intent).cancel_asked
 
 
 def test_its_take_profit_goes() -> None:

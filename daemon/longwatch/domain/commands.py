@@ -16,6 +16,7 @@ from longwatch.domain.reconciliation.breaks import differences
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.reconciliation.quarantines import POSITION, lifted, tells_of_shares
 from longwatch.domain.risk import holds
+from longwatch.domain.risk.verbs import is_flattened
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -32,8 +33,8 @@ def obey(state: State, event: m.ControlRequested) -> Decided:
         case "flatten":
             yield from _verb(state, event, m.Verb.FLATTEN, event.argument if event.argument in FLATTEN_TYPES else "")
             # What is not closed stays protected.
-            is_kept = state.is_on(m.Verb.HALT)
-            ending = [o for o in state.live_orders() if not (is_kept and o.purpose is Purpose.STOP)]
+            live = state.live_orders()
+            ending = [o for o in live if o.purpose is not Purpose.STOP or is_flattened(state, o.con_id)]
             yield from _cancel(state, ending, "flatten")
             if may_close_more(state, event.at):
                 yield m.RunJob(job="rebalance", reason=FLATTEN)

@@ -18,7 +18,7 @@ from longwatch.domain.orders import Purpose
 from longwatch.domain.reconciliation.breaks import differences
 from longwatch.domain.risk.holds import can_be_flow, noticed
 from longwatch.domain.risk.readiness import reasons
-from longwatch.domain.risk.verbs import is_halted
+from longwatch.domain.risk.verbs import is_flattened, is_halted
 from longwatch.domain.state import State
 
 AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?")
@@ -180,9 +180,12 @@ def _staying(state: State, at: datetime) -> Iterator[str]:
         if not holding.quantity:
             continue
         what, row = f"{holding.quantity} {holding.symbol} stay", held_by(state, con_id, Purpose.REDUCE, at)
-        if con_id in state.quarantines:
+        if con_id in state.quarantines and not is_flattened(state, con_id):
             why = state.quarantines[con_id].reason
-            yield f"{what}: quarantined ({why}); `longwatch unquarantine {holding.symbol}` once it is looked into"
+            yield (
+                f"{what}: quarantined ({why}), so a stop that rests stays too; "
+                f"`longwatch unquarantine {holding.symbol}` once it is looked into"
+            )
         elif con_id not in known:
             yield f"{what}: the contract is not known; close them by hand"
         elif row is not None:

@@ -59,8 +59,9 @@ class _Held:
         protects, adds = seen.values["orderType"] in PROTECTIVE, _adds(evidence, seen)
         yield from (f"during {NO_ORDER[said]}" for said in sorted(self._said & NO_ORDER.keys()) if not protects)
         yield from (f"as an entry during {NO_ENTRY[said]}" for said in sorted(self._said & NO_ENTRY.keys()) if adds)
-        # Under a halt nothing is closed, so a flatten leaves the stops where they are.
-        if protects and "flatten" in self._said and "halt" not in self._said:
+        # Under a halt, and in a quarantine, nothing is closed, so a flatten leaves the stops where they are.
+        closes = "flatten" in self._said and "halt" not in self._said and con_id not in self._quarantined
+        if protects and closes:
             yield "as a stop during a flatten"
         for hold in self._limits.values():
             about = hold["level"] == "account" or (hold["level"] == "instrument" and hold["con_id"] == con_id)

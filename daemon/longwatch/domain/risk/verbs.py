@@ -73,20 +73,29 @@ ACTIONS = {
 def conditions(state: State, con_id: int, *, ready: bool, besides: int | None = None) -> Iterator[Condition]:
     """The conditions that hold for one instrument; `besides` is an intent not to be held against itself."""
     for verb in state.verbs:
-        # Under a halt a flatten closes nothing, so it may not keep the stops away either.
-        if not (verb is Verb.FLATTEN and state.is_on(Verb.HALT)):
+        # Where a flatten closes nothing it may not keep the stops away either.
+        if verb is not Verb.FLATTEN or is_flattened(state, con_id):
             yield _VERBS[verb]
     for hold in holds_on(state, con_id):
         # A person's word to close everything is not kept from it by a limit.
         yield Condition.REDUCING if state.is_on(Verb.FLATTEN) else _GRADES[hold.grade]
-    # Of a history that is ahead only prices are in doubt: by how many shares it is closed is not.
-    if con_id in state.quarantines and not (state.is_on(Verb.FLATTEN) and is_alone(state, con_id, Cause.REBASED)):
+    if con_id in state.quarantines and not is_flattened(state, con_id):
         yield Condition.QUARANTINED
     if not ready:
         yield Condition.NOT_READY
     unknown = [intent for intent in state.unknown if state.orders[intent].con_id == con_id]
     if unknown and unknown != [besides]:
         yield Condition.UNKNOWN
+
+
+def is_flattened(state: State, con_id: int) -> bool:
+    """Whether a flatten is on that closes what is held of an instrument: a halt and a quarantine keep it from that.
+
+    Of a history that is ahead only prices are in doubt: by how many shares it is closed is not.
+    """
+    if not state.is_on(Verb.FLATTEN) or state.is_on(Verb.HALT):
+        return False
+    return con_id not in state.quarantines or is_alone(state, con_id, Cause.REBASED)
 
 
 def forbidden_by(

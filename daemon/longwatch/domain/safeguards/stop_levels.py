@@ -15,6 +15,7 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.course import is_held_since
 from longwatch.domain.instruments import Instrument, Side, beyond_tick
+from longwatch.domain.risk.verbs import is_flattened
 from longwatch.domain.settings import StopRule, TradeSettings
 from longwatch.domain.state import State
 from longwatch.quick import changed
@@ -51,6 +52,8 @@ def why_none(state: State, instrument: Instrument) -> str:
         return "nothing is held any more"
     if not is_wanted(state, instrument.con_id, instrument.symbol):
         return "no rule asks for a stop any more"
+    if is_flattened(state, instrument.con_id):
+        return "flatten"
     return "it is of no use to what the account shows to be held"
 
 

@@ -24,7 +24,7 @@ from longwatch.domain.risk.attached import ends_with_its_entry, may_trade, waits
 from longwatch.domain.risk.exposure import is_told_late, still_there, surely_there
 from longwatch.domain.risk.oca import at_most, group_of, is_intact, is_spent, may_be_filled, others
 from longwatch.domain.risk.readiness import is_ready
-from longwatch.domain.risk.verbs import Action, forbidden_by
+from longwatch.domain.risk.verbs import Action, forbidden_by, is_flattened
 from longwatch.domain.safeguards import attached, protection, stop_levels
 from longwatch.domain.safeguards.pauses import ends_by_itself
 from longwatch.domain.state import State
@@ -120,7 +120,9 @@ def _acted(state: State, con_id: int, event: m.Event) -> Decided:
             yield from stop_levels.levelled(state, instrument, held, event)
     elif row is not None and not (is_wanted and state.held(con_id)):
         yield stop_levels.gone(row, event.at, stop_levels.why_none(state, instrument))
-    yield from _adjusted(state, instrument, held if is_wanted else ZERO, event)
+    # What a flatten could not close before, for a quarantine, it closes once the stop that was left there is gone.
+    is_kept = is_wanted and not is_flattened(state, con_id)
+    yield from _adjusted(state, instrument, held if is_kept else ZERO, event)
 
 
 def instrument_called(state: State, con_id: int) -> Instrument | None:
