@@ -59,6 +59,7 @@ def test_a_stop_told_to_be_inactive_protects_nothing_and_a_person_is_told(is_sho
     order = world.order(stop.intent)
     assert (order.state, order.text) == (OrderState.UNKNOWN, "told to be inactive")
     assert (protected(world.state, 1), world.state.unprotected[1].unprotected) == (0, 200)
+    assert not of_kind(world.hear(m.TimeReached).effects, m.RequestSnapshot), "the broker has its time to say more"
     world.wait(world.state.settings.acknowledge_seconds + 1)
     step = world.hear(m.TimeReached)
     assert of_kind(step.effects, m.RequestSnapshot)

@@ -234,7 +234,7 @@ def moved_by_a_split(new: int = 2, old: int = 1, held: int = 200, **after: str) 
     world = World.ready()
     now = D(after.get("shares", D(held) * new / old))
     world.state.book[1] = Holding(con_id=1, symbol="AAA", quantity=D(held), average_cost=D(100))
-    world.state.moved[1] = Moved(quantity=D(held), average_cost=D(100), at=world.now)
+    world.state.moved[1] = Moved(quantity=D(held), average_cost=D(after.get("before", "100")), at=world.now)
     world.state.account_positions[1] = ("AAA", now)
     world.state.account_costs[1] = D(after.get("cost", D(100) * old / new))
     world.state.rebased["AAA"] = (D(after.get("rebased", D(new) / old)), world.state.sessions[0].date)
@@ -309,11 +309,19 @@ def test_where_the_account_has_fractions_so_has_the_book() -> None:
         ({"shares": "399"}, False),
         ({"shares": "0"}, False),
         ({"cost": "0"}, False),
+        ({"before": "100.05", "cost": "50"}, True),
+        ({"before": "100.051", "cost": "50"}, False),
     ],
 )
 def test_each_proof_may_be_off_by_so_much(after: dict[str, str], is_proven: bool) -> None:
     """A hundredth of the history, a two-thousandth of the cost, no share."""
     assert (split_of(moved_by_a_split(**after)) is not None) is is_proven  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("cost", "is_proven"), [("49.976", True), ("50.024", True), ("49.97", False)])
+def test_of_many_shares_a_cost_told_in_cents_may_be_off_as_far(cost: str, is_proven: bool) -> None:
+    """40000 at a price a few cents off come to the cost of twenty shares more, or less: a split all the same."""
+    assert (split_of(moved_by_a_split(held=20_000, cost=cost)) is not None) is is_proven
 
 
 @pytest.mark.parametrize("ratio", [(2, 1), (1, 2), (3, 2), (1, 10), (49, 50), (50, 49), (7, 3)])
@@ -382,6 +390,33 @@ def test_the_next_decision_is_sized_at_the_price_that_lies_by_the_last_close(
     world.state.equity = replace(world.state.equity, prices=(("BBB", D(price)),))
     found = split_of(world)
     assert found is not None and found.sizing_price is None
+
+
+@pytest.mark.parametrize(
+    ("held", "account", "may_be"),
+    [
+        ("200", "400", True),
+        ("200", "220", True),
+        ("200", "207", False),
+        ("201", "301", True),
+        ("201", "302", False),
+        ("10", "1", True),
+        ("-200", "-400", True),
+        ("-200", "400", False),
+        ("5", "5", False),
+        ("1", "1", False),
+        ("200", "0", False),
+        ("0", "200", False),
+    ],
+)
+def test_what_a_split_may_have_made_of_the_shares_there_were(held: str, account: str, may_be: bool) -> None:
+    """Eleven for ten, or three for two less a fraction; but neither the same ones, nor none, nor the other side."""
+    world = World.ready()
+    world.state.book[1] = Holding(con_id=1, symbol="AAA", quantity=D(held) - 3, average_cost=D(100))
+    world.state.outside[1] = ("AAA", D(3))
+    if D(account):
+        world.state.account_positions[1] = ("AAA", D(account))
+    assert splits.may_be_one(world.state, 1) is may_be
 
 
 def suspected(world: World) -> list[object]:

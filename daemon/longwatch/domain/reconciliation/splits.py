@@ -66,10 +66,10 @@ def may_be_one(state: State, con_id: int) -> bool:
     """
     total = state.held(con_id) + state.outside.get(con_id, ("", ZERO))[1]
     now = state.account_positions.get(con_id, ("", ZERO))[1]
-    if not total or now == total or now * total < 0:
+    if now in (ZERO, total):
         return False
     exact = (total * new / old for new, old in RATIOS if min(new, old) <= PLAIN)
-    return any(now in (one, one.to_integral_value(ROUND_DOWN)) for one in exact if abs(one) >= 1)
+    return any(now in (one, one.to_integral_value(ROUND_DOWN)) for one in exact)
 
 
 def is_awaited(state: State, judged: tuple[m.SeriesJudged, ...]) -> bool:
@@ -171,7 +171,7 @@ def proven(state: State, row: m.Difference) -> m.SplitBooked | None:
     total = row.book + row.outside
     if moved.quantity != total or abs(measured / times - 1) > HISTORY_OFF:
         return None
-    book = row.account if not row.outside else row.book * new / old
+    book = row.book * new / old
     if row.account == row.account.to_integral_value():
         # Where the account has whole shares, half a share of ours and half of theirs is one of theirs.
         book = book.to_integral_value(ROUND_DOWN)
@@ -195,7 +195,7 @@ def _ratio_moved(state: State, con_id: int) -> tuple[int, int] | None:
     """The ratio by which shares last moved one way and their average cost the other, or None."""
     moved, cost = state.moved.get(con_id), state.account_costs.get(con_id)
     now = state.account_positions.get(con_id, ("", ZERO))[1]
-    if moved is None or not moved.average_cost or not cost or not moved.quantity or not now:
+    if moved is None or not moved.average_cost or not cost:  # of no shares no cost is kept
         return None
     # Every trade comes by here: only where shares and cost went by one ratio, whatever it is, is it looked for.
     by_cost = moved.quantity * moved.average_cost / cost
@@ -211,9 +211,10 @@ def _ratio_moved(state: State, con_id: int) -> tuple[int, int] | None:
 
 def _rebased(state: State, symbol: str, at: datetime | None) -> Decimal | None:
     """How the history was last rebased, if that was seen no earlier than the position moved: at `at`."""
-    measured, session = state.rebased.get(symbol, (None, None))
-    if measured is None or session is None or at is None:
+    found = state.rebased.get(symbol)
+    if found is None or at is None:
         return None
+    measured, session = found
     before = [one.date for one in state.sessions if one.close_at <= at]
     return measured if not before or session >= before[-1] else None
 
