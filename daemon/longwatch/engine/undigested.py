@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from longwatch.domain import messages as m
 from longwatch.domain.order_life.identity import instrument_of
+from longwatch.domain.reconciliation.quarantines import UNDIGESTED, for_undigested
 from longwatch.domain.state import State
 
 
@@ -13,8 +14,10 @@ def facts_of(state: State, event: m.Event, reason: str) -> list[m.Fact]:
     con_id, symbol = instrument_of(state, event) or (None, "")
     kept: list[m.Fact] = [m.EventKept(kind=kind, reason=because, con_id=con_id)]
     if con_id is not None:
-        why = f"an undigested event: {because}"
-        kept.append(m.QuarantineSet(con_id=con_id, symbol=_plain(symbol), reason=why, tech=event.tech))
+        why = f"{UNDIGESTED}: {because}"
+        one = m.QuarantineSet(con_id=con_id, symbol=_plain(symbol), reason=why, tech=event.tech)
+        held = for_undigested(state, one)
+        kept += [held] if held is not None else []
     return kept
 
 

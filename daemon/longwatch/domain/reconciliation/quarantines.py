@@ -18,6 +18,8 @@ Followed = Iterator[m.Fact | m.Effect]
 POSITION = "position"
 """What the reason of a quarantine begins with that ends by itself when book and account agree."""
 UNREADABLE = "an unreadable message"
+UNDIGESTED = "an undigested event"
+"""What the reason of a quarantine begins with for an event that nothing was concluded of."""
 FROZEN = frozenset({Cause.SPLIT, Cause.OURS_UNKNOWN})
 """Quarantines under which stops stay as they are: shares, or orders of ours, are not what we know them to be."""
 
@@ -44,13 +46,26 @@ def is_alone(state: State, con_id: int, cause: Cause) -> bool:
 
 def tells_of_shares(held: m.QuarantineSet) -> bool:
     """Whether a quarantine is about the shares there are, so that a person who looked into it knows of a difference."""
-    return held.cause not in {Cause.NOT_PERMITTED, Cause.REBASED} and held.reason != UNREADABLE
+    is_of_words = held.reason == UNREADABLE or held.reason.startswith(UNDIGESTED)
+    return held.cause not in {Cause.NOT_PERMITTED, Cause.REBASED} and not is_of_words
 
 
 def laid(state: State, fact: m.QuarantineSet) -> m.QuarantineSet:
     """A quarantine upon those there are; about shares one is enough."""
     kept = [held for held in layers(state, fact.con_id) if not held.reason.startswith(POSITION)]
     return changed(fact, beneath=_stacked(kept))
+
+
+def for_undigested(state: State, fact: m.QuarantineSet) -> m.QuarantineSet | None:
+    """One for an event that nothing was concluded of, with those there are; None where one such is there already.
+
+    It lies beneath what is about shares, which ends by itself.
+    """
+    there = layers(state, fact.con_id)
+    if any(held.reason.startswith(UNDIGESTED) for held in there):
+        return None
+    shares = [held for held in there if held.reason.startswith(POSITION)]
+    return _stacked([*shares, fact, *(held for held in there if held not in shares)])
 
 
 def lifted(state: State, con_id: int, reason: str, *, of: Cause | None = None) -> Followed:
