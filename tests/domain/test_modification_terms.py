@@ -13,8 +13,9 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step, gate, next_deadline
 from longwatch.domain.instruments import Side
 from longwatch.domain.order_life import breaker, modification
-from longwatch.domain.orders import OrderState, Purpose
+from longwatch.domain.orders import Change, OrderState, Purpose
 from longwatch.domain.replies import objection
+from longwatch.domain.risk.readiness import reasons
 from longwatch.domain.state import put_order
 from tests.domain.test_modification import ask, asking, handed, listened, refused, shown, working
 from tests.domain.test_oca import CHANGE, exit_, member
@@ -576,3 +577,87 @@ def test_a_market_order_of_a_flatten_may_be_enlarged_again_without_a_quote(kind:
     step = world.take(replace(asking(world, f"{intent} 100 - -"), quotes=()))
     assert (changed(step) is not None) == is_sent
     assert is_sent or refusal(step).check == "quote"
+
+
+# ── no answer at all ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def two_unanswered(**settings: Any) -> World:
+    """Orders 1 and 2 were modified within a second, the bytes left, and the broker says nothing."""
+    world = World.ready(replace(SETTINGS, **settings))
+    for intent in (world.one(AAA="0.1"), world.one(AAA="0.1", BBB="0.1")):
+        world.acknowledge(intent)
+    for words in ("1 150 - -", "2 250 - -"):
+        assert changed(ask(world, words))
+    for intent in (1, 2):
+        world.hear(m.OrderHanded, intent=intent, change=1)
+    return world
+
+
+def change_of(world: World, intent: int) -> Change:
+    change = world.order(intent).change
+    assert change is not None
+    return change
+
+
+def test_of_each_modification_that_is_not_answered_a_person_is_told_though_the_link_is_lost() -> None:
+    """Of the second as of the first, and at once: without a link neither can be asked about."""
+    world = two_unanswered()
+    world.hear(m.LinkLost, reason="reset by peer")
+    world.wait(15)
+    told = of_kind(world.hear(m.TimeReached).effects, m.RaiseAlert)
+    assert [one.key for one in told] == ["modification_unacknowledged"] * 2
+    assert ["lw:k7q2:1" in told[0].text, "lw:k7q2:2" in told[1].text] == [True, True]
+    assert (change_of(world, 1).deadline, change_of(world, 2).deadline) == (None, None)
+
+
+@pytest.mark.parametrize("seconds", [10.0, 59.0, 60.0, 90.0])
+def test_silence_is_told_once_however_long_an_answer_is_waited_for(seconds: float) -> None:
+    """Also where it is waited for as long as silence must last to prove anything, or longer."""
+    world = working(acknowledge_seconds=seconds)
+    ask(world, "1 150 - -")
+    handed(world)
+    told = []
+    for _ in range(4):
+        world.now = max(next_deadline(world.state) or world.now, world.now)
+        told += alerts(world.hear(m.TimeReached))
+    assert told == ["modification_unacknowledged"]
+
+
+def test_each_question_is_answered_under_its_own_number() -> None:
+    """An answer opens the gate for its own order alone, also when it is told a second time."""
+    world = two_unanswered()
+    world.wait(15)
+    asked = [one.order_id for one in of_kind(world.hear(m.TimeReached).effects, m.CancelOrder)]
+    assert len(set(asked)) == 2 and [change_of(world, intent).asked_as for intent in (1, 2)] == asked
+    before = change_of(world, 2)
+    world.wait(5)
+    step = world.hear(m.OrderErrorSeen, order_id=asked[1], code=10147, text="is not found", verdict="not found")
+    quiet = timedelta(seconds=world.settings.absence_quiet_seconds)
+    assert change_of(world, 2) == replace(before, answered_at=world.now, deadline=world.now + quiet)
+    (reading,) = of_kind(step.effects, m.RequestSnapshot)
+    assert "lw:k7q2:2" in reading.reason
+    for _ in range(2):
+        assert [reason.split(" was modified")[0] for reason in reasons(world.state, world.now)] == [
+            "orders: lw:k7q2:1 (AAA)"
+        ]
+        world.hear(m.OrderErrorSeen, order_id=asked[1], code=10147, text="is not found", verdict="not found")
+
+
+@pytest.mark.parametrize(("seconds", "pace"), [(30.0, 30), (2.0, 2), (0.1, 1)])
+def test_after_the_answer_the_orders_are_read_at_a_pace_until_their_terms_are_known(seconds: float, pace: int) -> None:
+    """First when the quiet time is over, then again and again, a second apart at least; nothing is sent anew."""
+    world = working(absence_round_seconds=seconds)
+    ask(world, "1 150 - -")
+    handed(world)
+    world.now = next_deadline(world.state) or world.now
+    world.hear(m.TimeReached)
+    world.hear(m.OrderErrorSeen, order_id=change_of(world, 1).asked_as, code=10147, text="", verdict="not found")
+    due = world.now + timedelta(seconds=60)
+    for _ in range(3):
+        assert next_deadline(world.state) == change_of(world, 1).deadline == due
+        assert gate(world.state, 1, world.now) == "no modification waits to be sent"
+        world.now = due
+        step = world.hear(m.TimeReached)
+        assert [type(effect) for effect in step.effects] == [m.RequestSnapshot]
+        due += timedelta(seconds=pace)

@@ -26,8 +26,7 @@ def changes_overdue(state: State, tech: datetime) -> Followed:
         change = order.change
         if change is None or change.deadline is None or change.deadline > tech:
             continue
-        quiet = timedelta(seconds=state.settings.absence_quiet_seconds)
-        if change.deadline < change.asked_at + quiet and change.asked_as is None:
+        if change.asked_as is None:
             text = (
                 f"the modification of order {order.ref} was not answered in time; both terms count until it is; "
                 "is a window open in the gateway that waits for a person? No orders until it answers"
@@ -38,6 +37,7 @@ def changes_overdue(state: State, tech: datetime) -> Followed:
             yield m.OrderChangeAwaited(intent=order.intent, handed=True, deadline=None)
             continue
         pace = timedelta(seconds=max(state.settings.absence_round_seconds, 1.0))
+        quiet = timedelta(seconds=state.settings.absence_quiet_seconds)
         settles_at = (change.answered_at or change.asked_at) + quiet
         yield from _asked(state, order, change, settles_at if tech < settles_at else tech + pace)
         yield m.RequestSnapshot(reason=f"the modification of order {order.ref} is not answered")
