@@ -15,6 +15,7 @@ from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.risk import day_trades, means
 from longwatch.domain.risk.exposure import heard_lately
+from longwatch.domain.risk.proposal import Refusal
 from longwatch.domain.sessions import EXCHANGE_ZONE
 from longwatch.domain.state import Fill, State
 from tests.domain.test_caps import QUOTE, cap, proposal
@@ -145,7 +146,15 @@ def test_fills_count_until_the_figures_were_asked_for_after_them() -> None:
 
 @pytest.mark.parametrize(
     ("name", "quantity", "is_told"),
-    [("1.02", 0, False), ("1.02", 5, False), ("busted:1.01", 0, False), ("1.01", 5, True), ("x:1.2", 5, True)],
+    [
+        ("1.02", 0, False),
+        ("1.02", 5, False),
+        ("busted:1.01", 0, False),
+        ("1.01", 5, True),
+        ("x:1.2", 5, True),
+        ("00025b46.63f8a1c2.01.02", 5, False),
+        ("00025b46.63f8a1c2.01.01", 5, True),
+    ],
 )
 @pytest.mark.parametrize("figures", [MARGIN_ACCOUNT, CASH_ACCOUNT])
 def test_a_fill_that_is_corrected_or_taken_back_holds_entries_until_the_figures_are_told_anew(
@@ -156,7 +165,10 @@ def test_a_fill_that_is_corrected_or_taken_back_holds_entries_until_the_figures_
     state = read(fills=[revised], figures=figures)
     refusal = means.check_means_known(state, proposal())
     assert (refusal is None) == is_told
-    assert refusal is None or "a fill was revised" in refusal.text
+    if refusal is not None:
+        wanted = "settled cash" if figures is CASH_ACCOUNT else "excess liquidity"
+        text = f"AAA: since the account's {wanted} was told, a fill was revised"
+        assert refusal == Refusal(check="means_known", observed="of before a correction", limit=wanted, text=text)
     rule = means.cap_settled_cash if figures is CASH_ACCOUNT else means.cap_excess_liquidity
     found = rule(state, proposal())
     assert found is not None and (found.allowed > 0) == is_told
@@ -225,6 +237,13 @@ def test_a_day_at_the_exchange_begins_at_its_midnight() -> None:
         assert (day_trades.check_day_trades(state, exit_()) is None) is passes
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_what_was_taken_back_has_opened_nothing(side: Side) -> None:
+    """The exchange has undone today's purchase: what is held was held before."""
+    undone = replace(fill(1, 0), exec_id="busted:0001.01")
+    assert day_trades.check_day_trades(read(figures=small(0), fills=[undone]), exit_(side=side)) is None
+
+
 def test_only_what_was_heard_in_the_last_two_days_is_looked_through() -> None:
     """Nothing of today was heard before: a year of fills is not walked for it."""
     days = [fill(number, 1, START - timedelta(days=number)) for number in (3, 2, 1, 0)]
@@ -237,6 +256,24 @@ def test_what_was_sold_of_yesterdays_is_no_day_trade_for_a_correction_of_its_pur
     bought = replace(fill(3, 5, START - timedelta(days=1), con_id=2), tech=START)
     today = [fill(1, 5, START - timedelta(minutes=1)), fill(2, -5, con_id=2), bought]
     assert day_trades.check_day_trades(read(figures=small(1), fills=today), exit_()) is None
+
+
+def test_a_purchase_that_was_taken_back_uses_no_day_trade_up() -> None:
+    """BBB was bought twice today, and one of the two is undone: nothing of it was sold, so AAA may go."""
+    undone = replace(fill(3, 0, con_id=2), exec_id="busted:0003.01")
+    today = [fill(1, 5, START - timedelta(minutes=1)), fill(2, 5, con_id=2), undone]
+    assert day_trades.check_day_trades(read(figures=small(1), fills=today), exit_()) is None
+    short = [fill(1, 5, START - timedelta(minutes=1)), fill(2, -5, con_id=2), undone]
+    assert day_trades.check_day_trades(read(figures=small(1), fills=short), exit_()) is None
+
+
+@pytest.mark.parametrize(("earlier", "is_used"), [(timedelta(0), True), (timedelta(microseconds=1), False)])
+def test_a_day_trade_is_of_the_exchanges_day_from_its_midnight_on(earlier: timedelta, is_used: bool) -> None:
+    """BBB was bought and sold at that very instant, and the figures do not show it yet; or both were the day before."""
+    at = datetime.combine(DAY, time(), tzinfo=EXCHANGE_ZONE) - earlier
+    both = [replace(fill(number, shares, at, con_id=2), tech=START) for number, shares in ((2, 5), (3, -5))]
+    state = read(figures=small(1), fills=[fill(1, 5, START - timedelta(minutes=1)), *both])
+    assert (day_trades.check_day_trades(state, exit_()) is not None) is is_used
 
 
 def test_an_entry_at_work_may_have_opened_it_by_now() -> None:

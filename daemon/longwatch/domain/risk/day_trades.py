@@ -69,7 +69,7 @@ def _day_trades_since(state: State, figures: AccountFigures, start: datetime, re
     closing = {order.con_id: order.side.sign for order in state.live_orders() if _is_closing(order)}
     closing |= {order.con_id: order.side.sign for order in resting}
     for fill in unread_fills(state, figures):
-        if fill.executed_at >= start:
+        if fill.quantity and fill.executed_at >= start:
             closing.setdefault(fill.con_id, 1 if fill.quantity > 0 else -1)
     return {con_id for con_id, sign in closing.items() if _opened_since(state, con_id, -sign, start)}
 
