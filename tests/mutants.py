@@ -56,7 +56,7 @@ BESIDE = {
     "busts": ("untold", "readings", "stops_kept", "breaks"),
     "splits": ("splits_ahead", "splits_hidden", "breaks", "stops_kept"),
     "listing": ("busts", "readings", "inference"),
-    "at_write": ("at_the_write", "stops", "stops_kept", "splits_hidden"),
+    "at_write": ("at_the_write", "attached_rules", "stops", "stops_kept", "splits_hidden"),
     "quarantines": ("splits_ahead", "splits_hidden", "breaks"),
     "unanswered": ("modification", "modification_terms", "readiness"),
     "profits": ("take_profit", "profit_rules"),

@@ -13,8 +13,10 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side
 from longwatch.domain.orders import Change, Order, OrderState, OrderType, Purpose
 from longwatch.domain.positions import Holding
+from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.risk import attached as waiting
 from longwatch.domain.safeguards import attached
+from longwatch.domain.safeguards.at_write import SPLIT, TOO_FEW, overtaken
 from longwatch.domain.safeguards.attached import NO_MORE, PATIENCE, REFUSED, REGROUPED
 from longwatch.domain.settings import StopRule
 from longwatch.domain.state import State, put_order
@@ -452,6 +454,17 @@ def test_a_stop_leaves_with_its_entry_while_both_are_being_sent() -> None:
     assert not attached.is_leaving(paired(), STOP)
     assert not attached.is_leaving(paired(replace(ENTRY, state=S.CANCELLED)), leaving_stop)
     assert not attached.is_leaving(paired(), replace(leaving_stop, attached_to=None))
+
+
+@pytest.mark.parametrize("cause", [None, Cause.SPLIT])
+def test_a_stop_that_leaves_with_its_entry_may_sell_what_is_not_held_yet(cause: Cause | None) -> None:
+    """Whatever there is of others' shares or of former ones; by itself it leaves for what is held alone."""
+    state = paired()
+    if cause is not None:
+        state.quarantines[1] = m.QuarantineSet(con_id=1, symbol="AAA", reason="", tech=NOW, cause=cause)
+    assert overtaken(state, replace(STOP, state=S.SENDING)) is None
+    for alone in (STOP, replace(STOP, state=S.SENDING, attached_to=None)):
+        assert overtaken(state, alone) == (TOO_FEW if cause is None else SPLIT)
 
 
 def test_without_its_own_state_an_order_is_none_of_it() -> None:

@@ -467,6 +467,28 @@ def test_a_list_reaches_back_to_what_it_shows_and_to_that_quarter_of_an_hour(
     assert bool(taken_back(world, -100, exec_ids=(shown,))) is is_proof
 
 
+def test_a_list_reaches_back_to_what_it_shows_of_that_very_instant_though_a_quarter_began_with_it() -> None:
+    """No midnight lies between two executions of one time."""
+    world = held_two()
+    at = datetime(2007, 1, 5, 15, 59, 59, tzinfo=UTC)
+    world.wait(6 * 3600)
+    for name in ("0000.01", "0001.01"):
+        changed(world, name, executed_at=at)
+    assert taken_back(world, -100, exec_ids=("0000.01",))
+    changed(world, "0001.01", executed_at=at - SECOND)
+    assert taken_back(world, -100, exec_ids=("0000.01",)) == []
+
+
+@pytest.mark.parametrize(("name", "is_proof"), [("00025b46.63f8a1c2.01.01", True), ("00025b46.01.63f8a1c2.02", False)])
+def test_what_was_revised_is_told_by_the_last_part_of_a_name_alone(name: str, is_proof: bool) -> None:
+    """As brokers name executions: of several parts, the last of which counts the revisions."""
+    world = held_two()
+    world.wait(6 * 3600)
+    world.state.fills[name] = replace(world.state.fills["0000.01"], exec_id=name)
+    changed(world, name, executed_at=world.state.fills["0001.01"].executed_at - 3600 * SECOND)
+    assert bool(taken_back(world, -100, exec_ids=(name,))) is is_proof
+
+
 @pytest.mark.parametrize(("after", "is_proof"), [(13 * 60 + 59, True), (14 * 60, False), (15 * 60, False)])
 def test_an_empty_list_proves_something_for_a_quarter_of_an_hour(after: int, is_proof: bool) -> None:
     world = held_two()

@@ -65,6 +65,8 @@ def test_a_loss_at_the_limit_holds_once_two_looks_show_it(rule: str, name: str, 
     assert holds(step) == [(rule, name)]
     (hold,) = of_kind(step.facts, m.HoldSet)
     assert hold.observed == hold.limit and hold.since == world.now
+    assert hold.con_id == (1 if name == "AAA" else None)
+    assert [mark.at for mark in of_kind(step.facts, m.EquityMarked)] == [world.now]
     assert [look(world, AAA=price).facts for price in (reached, "50", "100")] == [(), (), ()]
 
 
@@ -89,6 +91,7 @@ def test_one_wrong_quote_holds_nothing_and_is_noted_to_have_been_one(rule: str) 
         {"bid": None},
         {"ask": None, "last": D(10)},
         {"bid": D("10.01"), "ask": D(10)},
+        {"bid": D(0), "ask": D(20)},
         {"market_data_type": 3},
         {"market_data_type": 2},
     ],
@@ -121,15 +124,37 @@ def test_a_quote_counts_while_it_is_as_fresh_as_one_must_be_to_trade(age: float,
     assert world.hear(m.HoldingsQuoted, quotes=()).facts == ()
 
 
-def test_delayed_quotes_count_where_they_may_be_traded_on() -> None:
+@pytest.mark.parametrize(("mode", "counts"), [("paper", True), ("live", False)])
+def test_delayed_quotes_count_where_they_may_be_traded_on(mode: str, counts: bool) -> None:
+    """By the setting, and never with an account of real money."""
     world = holding(**LIMITS)
+    world.state.mode = mode
     world.hear(m.ConfigLoaded, settings=replace(world.state.settings, allow_delayed_data=True), sha256="delayed")
     world.prices["AAA"] = D(80)
     for _ in range(2):
         world.wait(30)
         quotes = tuple(replace(one, market_data_type=3) for one in world.quotes())
         step = world.hear(m.HoldingsQuoted, quotes=quotes)
-    assert ("instrument_daily_loss", "AAA") in holds(step)
+    assert (("instrument_daily_loss", "AAA") in holds(step)) is counts
+
+
+def test_what_falls_below_a_dollar_is_lost_all_the_same() -> None:
+    world = holding(**LIMITS)
+    look(world, AAA="0.50")
+    assert ("instrument_daily_loss", "AAA") in holds(look(world, AAA="0.50"))
+
+
+def test_a_strategy_that_has_nothing_hides_none_after_it() -> None:
+    """`left` has never held anything, and `right` loses."""
+    world = World.ready(limited(TWO, daily_loss=None, strategy_daily_loss=D("0.04")))
+    world.targets("left")
+    world.targets("right", BBB="0.4")
+    (order,) = [one.order for one in of_kind(world.rebalance().effects, m.SubmitOrder)]
+    world.finish(order.intent, "50")
+    world.wait(60)
+    world.snapshot()
+    look(world, BBB="40")
+    assert holds(look(world, BBB="40")) == [("strategy_daily_loss", "right")]
 
 
 def test_nothing_is_looked_at_while_no_session_is_open_or_no_such_limit_is_set() -> None:

@@ -18,6 +18,7 @@ from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.settings import StopRule, TradeSettings
 from longwatch.journal.codec import decode, encode
 from tests.domain.test_protection import TRAILING, changes, holding, sent
+from tests.domain.test_session_losses import holding as held_by_two
 from tests.domain.test_take_profit import PAIR
 from tests.domain.world import CLOSE, CON_IDS, DAY, MONDAY, OPEN, SETTINGS, World, alerts, judged, of_kind, perm_id
 
@@ -137,6 +138,20 @@ def test_old_shares_at_new_prices_are_no_loss() -> None:
         (Level.STRATEGY, "strategy_drawdown"),
         (Level.INSTRUMENT, "instrument_daily_loss"),
     }
+
+
+@pytest.mark.parametrize(("symbol", "other"), [("AAA", "BBB"), ("BBB", "AAA")])
+def test_new_shares_at_new_prices_are_no_loss_of_the_strategy_that_holds_them(symbol: str, other: str) -> None:
+    """As the account tells them, and no history yet; what the other strategy loses meanwhile counts."""
+    world = held_by_two(strategy_drawdown=D("0.05"))
+    world.costs |= {1: D(100), 2: D(50)}
+    world.reconcile()
+    world.split(symbol, 2, 1, rebased=False)
+    owners = {"AAA": "left", "BBB": "right"}
+    assert [held.cause for held in world.state.quarantines.values()] == [Cause.SPLIT]
+    world.prices[other] *= D("0.8")
+    world.targets(owners[other], **{other: "0.4"})
+    assert set(world.state.holds) == {(Level.STRATEGY, owners[other], "strategy_drawdown")}
 
 
 def test_a_history_rebased_back_ends_it() -> None:

@@ -12,6 +12,8 @@ from longwatch.domain.decide import Step, gate
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.reconciliation import splits
 from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.quarantines import is_alone, laid, lifted
+from longwatch.domain.state import State, evolve
 from tests.domain.test_protection import FIXED, holding, sent
 from tests.domain.world import CON_IDS, OPEN, World, alerts, of_kind
 
@@ -190,3 +192,23 @@ def test_a_word_about_a_difference_leaves_the_permission() -> None:
     said(world, "unquarantine")
     assert layers(world) == []
     assert not [one for one in world.state.live_in(1) if one.purpose is Purpose.ENTRY]
+
+
+@pytest.mark.parametrize("ended", [Cause.NOT_PERMITTED, Cause.REBASED, Cause.SPLIT])
+def test_of_three_quarantines_each_may_end_and_the_others_lie_as_they_lay(ended: Cause) -> None:
+    """Whichever it is, with the reason that is given for its end; the last one left is alone."""
+    state, causes = State(), [Cause.NOT_PERMITTED, Cause.REBASED, Cause.SPLIT]
+    for cause in causes:
+        evolve(state, laid(state, m.QuarantineSet(con_id=1, symbol="AAA", reason=cause, tech=OPEN, cause=cause)))
+    there, *beneath = (cause for cause in reversed(causes) if cause is not ended)
+    first, left = lifted(state, 1, "a person has looked", of=ended)
+    assert first == m.QuarantineLifted(con_id=1, reason="a person has looked")
+    assert isinstance(left, m.QuarantineSet) and left.beneath is not None
+    assert ([left.cause, left.beneath.cause], left.beneath.beneath) == ([there, *beneath], None)
+    evolve(state, first)
+    evolve(state, left)
+    assert not any(is_alone(state, 1, cause) for cause in Cause)
+    for fact in list(lifted(state, 1, "", of=there)):
+        evolve(state, fact)
+    assert [cause for cause in Cause if is_alone(state, 1, cause)] == beneath
+    assert not any(is_alone(state, 2, cause) for cause in Cause)

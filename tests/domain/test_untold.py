@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.order_life import resolution
 from longwatch.domain.orders import Order, OrderState, Purpose
+from longwatch.domain.reconciliation.busts import give_up
 from longwatch.domain.safeguards.protection import protected
 from tests.domain.test_protection import changes, confirmed, ended, holding, sent
 from tests.domain.world import CLOSE, OPEN, World, alerts, execution, of_kind
@@ -65,6 +67,39 @@ def test_after_the_session_the_part_is_given_up_and_the_stop_gets_its_size() -> 
     assert 1 not in world.state.unprotected
 
 
+@pytest.mark.parametrize("told", [0, 20])
+def test_what_is_given_up_is_told_with_all_that_a_person_has_to_look_for(told: int) -> None:
+    """Of which order how much, of what was told; what executions have told of is not given up."""
+    world, stop = holding()
+    world.costs[1] = D(100)
+    world.reconcile()
+    if told:
+        world.fill(stop.intent, told, "95")
+    world.status(stop.intent, "Submitted", 50)
+    world.reconcile(3)
+    steps = until(world, CLOSE + timedelta(minutes=5))
+    (alert,) = [one for step in steps for one in of_kind(step.effects, m.RaiseAlert) if one.key == "fill_taken_back"]
+    assert alert.severity == "critical"
+    assert alert.text == (
+        f"SELL 200 AAA ({stop.ref}) works on, told to have filled 50, of which {50 - told} are taken as never filled: "
+        "neither the day's executions nor the account show them; see the broker's statement"
+    )
+    order = world.order(stop.intent)
+    assert (order.filled, order.taken_back, world.state.held(1)) == (told, 50 - told, 200 - told)
+
+
+@pytest.mark.parametrize(("is_stop", "price"), [(True, "95.00"), (False, "100.20")])
+def test_what_is_given_up_is_noted_at_the_price_that_it_would_have_had(is_stop: bool, price: str) -> None:
+    """That of the stop, or of the decision where there is none."""
+    world, stop = holding()
+    order = stop if is_stop else world.order(1)
+    assert (order.stop_price is None) != is_stop
+    why, untold_ = "so it was found", replace(order, decision_price=D("100.20"), reported=order.told + 5)
+    noted, alert = give_up(world.state, untold_, why, world.now, world.now)
+    assert isinstance(noted, m.FillBooked) and isinstance(alert, m.RaiseAlert)
+    assert (noted.price, noted.quantity, noted.taken_back) == (D(price), 0, 5)
+
+
 def test_the_exit_then_has_the_stop_cancelled_first_and_leaves_once_that_has_ended() -> None:
     """Never beside it: of a stop that was told to have traded nobody knows what it does. The next one it may join."""
     world, stop = untold()
@@ -94,6 +129,16 @@ def test_an_execution_that_comes_after_all_is_booked_and_counts_once(parts: tupl
     order = world.order(stop.intent)
     assert (order.filled, order.taken_back, order.told, order.reported) == (50, 0, 50, 50)
     assert world.state.held(1) == 150
+
+
+@pytest.mark.parametrize(("later", "taken_back"), [(timedelta(0), 0), (timedelta(microseconds=1), 50)])
+def test_an_execution_of_the_very_instant_may_be_what_was_given_up(later: timedelta, taken_back: int) -> None:
+    """Later than that instant it is another one."""
+    world, stop = untold()
+    resolve(world, f"{stop.intent} unfilled")
+    late = execution(world.order(stop.intent), world.now, "late.1.01", 50, "95")
+    world.take(replace(late, executed_at=world.now + later))
+    assert world.order(stop.intent).taken_back == taken_back and world.state.held(1) == 150
 
 
 def test_an_execution_made_after_that_is_another_one() -> None:
