@@ -6,6 +6,7 @@ metric ages, logs. In production they agree; in the demo and in simulation marke
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -33,13 +34,24 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock, for both kinds of time."""
+    """The machine's clock, for both kinds of time; technical time goes on when the clock is set back, as NTP may do.
+
+    What happened would else lie ahead of now for as long as the clock went back: an old reading of the account would be
+    fresh, and a new one older than the link it came by. Market time follows the clock: the exchange's is the true one.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self._ahead = -math.inf
 
     def market(self) -> datetime:
         return datetime.now(UTC)
 
     def technical(self) -> datetime:
-        return datetime.now(UTC)
+        # The wall first: a pause between the two readings must not count as the clock having been set forward.
+        wall, steady = self._wall(), time.monotonic()
+        self._ahead = max(self._ahead, wall - steady)
+        return datetime.fromtimestamp(steady + self._ahead, UTC)
 
     def monotonic(self) -> float:
         return time.monotonic()
