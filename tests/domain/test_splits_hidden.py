@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal as D
 
@@ -12,7 +13,16 @@ from longwatch.domain.decide import Step, gate
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.reconciliation import splits
 from longwatch.domain.reconciliation.causes import Cause
-from longwatch.domain.reconciliation.quarantines import is_alone, laid, lifted
+from longwatch.domain.reconciliation.quarantines import (
+    POSITION,
+    UNDIGESTED,
+    UNREADABLE,
+    for_undigested,
+    is_alone,
+    laid,
+    lifted,
+    tells_of_shares,
+)
 from longwatch.domain.state import State, evolve
 from tests.domain.test_protection import FIXED, holding, sent
 from tests.domain.world import CON_IDS, OPEN, World, alerts, of_kind
@@ -212,3 +222,45 @@ def test_of_three_quarantines_each_may_end_and_the_others_lie_as_they_lay(ended:
         evolve(state, fact)
     assert [cause for cause in Cause if is_alone(state, 1, cause)] == beneath
     assert not any(is_alone(state, 2, cause) for cause in Cause)
+
+
+def quarantine(reason: str, cause: Cause = Cause.UNEXPLAINED, con_id: int = 1) -> m.QuarantineSet:
+    return m.QuarantineSet(con_id=con_id, symbol="AAA", reason=reason, tech=OPEN, cause=cause)
+
+
+DIFFERS = quarantine(f"{POSITION}: account 207, book 200")
+EVENT = quarantine(f"{UNDIGESTED}: a status")
+PERMISSION = quarantine("no trading permission", Cause.NOT_PERMITTED)
+
+
+def lying(*layers: m.QuarantineSet) -> State:
+    """The last one uppermost."""
+    state = State()
+    for one in layers:
+        evolve(state, laid(state, one))
+    return state
+
+
+def test_an_event_of_which_nothing_was_concluded_lies_beneath_what_ends_by_itself_and_above_the_rest() -> None:
+    """Once an instrument; another's is none of it."""
+    assert for_undigested(lying(), EVENT) == EVENT
+    assert for_undigested(lying(quarantine(EVENT.reason, con_id=2)), EVENT) == EVENT
+    held = for_undigested(lying(PERMISSION, DIFFERS), EVENT)
+    assert held == replace(DIFFERS, beneath=replace(EVENT, beneath=PERMISSION))
+    for there in ((EVENT,), (EVENT, DIFFERS), (PERMISSION, EVENT, DIFFERS)):
+        assert for_undigested(lying(*there), quarantine(f"{UNDIGESTED}: another")) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "tells"),
+    [
+        (DIFFERS, True),
+        (quarantine(f"{POSITION}: as by a split", Cause.SPLIT), True),
+        (quarantine("its history is ahead", Cause.REBASED), False),
+        (PERMISSION, False),
+        (quarantine(UNREADABLE), False),
+        (EVENT, False),
+    ],
+)
+def test_a_word_counts_for_a_difference_only_where_one_was_told(held: m.QuarantineSet, tells: bool) -> None:
+    assert tells_of_shares(held) is tells
