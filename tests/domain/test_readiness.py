@@ -298,6 +298,20 @@ def test_the_ages_of_account_and_clock_may_be_just_what_the_limit_is(beyond: flo
         )
 
 
+def test_an_account_read_before_the_clock_was_set_back_is_read_again_first() -> None:
+    """A machine that was started anew five hours back: what its journal says would be fresh for five hours."""
+    world = World.ready()
+    assert world.state.compared is not None
+    read = world.state.compared.tech
+    assert not reasons(world.state, read - timedelta(seconds=60))
+    (reason,) = reasons(world.state, read - timedelta(hours=5))
+    assert reason.startswith("account: last read 18000 s ahead of now")
+    world.now = read - timedelta(hours=5)
+    world.start()
+    world.connect()
+    assert not reasons(world.state, world.now)
+
+
 def test_an_order_without_an_answer_is_found_behind_others_that_work() -> None:
     """Whichever of them came first."""
     world = World.ready()

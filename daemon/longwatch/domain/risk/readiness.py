@@ -10,6 +10,8 @@ from longwatch.domain.orders import OrderState
 from longwatch.domain.state import State
 
 Check = Callable[[State, datetime], str | None]
+SET_BACK = -60.0
+"""Seconds; a reading that is younger is of a clock that has been set back since."""
 
 
 def reasons(state: State, tech: datetime) -> tuple[str, ...]:
@@ -54,6 +56,8 @@ def account_is_fresh(state: State, tech: datetime) -> str | None:
         return "account: not read since the gateway's link to IB came back"
     age = (tech - state.compared.tech).total_seconds()
     limit = state.settings.account_age_seconds
+    if age < SET_BACK:
+        return f"account: last read {-age:.0f} s ahead of now, for the clock was set back while the daemon was away"
     return f"account: last read {age:.0f} s ago, over {limit:.0f} s" if age > limit else None
 
 
