@@ -15,7 +15,7 @@ from longwatch.journal.codec import recover
 from longwatch.journal.records import Record
 from tests.domain.play import A_DAY, played
 
-EDITION = 18
+EDITION = 19
 FOLDER = Path(__file__).parent / "golden"
 NEWEST = FOLDER / f"journal_{EDITION}.txt"
 EVERY = tuple(FOLDER / f"journal_{edition}.txt" for edition in range(1, EDITION + 1))

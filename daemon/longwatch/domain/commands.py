@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from datetime import datetime
 from decimal import Decimal
 
 from longwatch.domain import messages as m
@@ -12,11 +13,13 @@ from longwatch.domain.order_life.evidence import FLATTEN, Decided, may_close_mor
 from longwatch.domain.order_life.identity import cancels, is_reachable
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.portfolio import flattening
+from longwatch.domain.reconciliation import splits
 from longwatch.domain.reconciliation.breaks import differences
 from longwatch.domain.reconciliation.causes import Cause
-from longwatch.domain.reconciliation.quarantines import POSITION, lifted, tells_of_shares
+from longwatch.domain.reconciliation.quarantines import POSITION, is_for, lifted, tells_of_shares
 from longwatch.domain.risk import holds
 from longwatch.domain.risk.verbs import is_flattened
+from longwatch.domain.safeguards import stop_levels
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -141,19 +144,33 @@ def _adopt(state: State, event: m.ControlRequested) -> Decided:
         if event.argument == row.symbol and held_back is not None:
             if held_back.cause not in ADOPTED:
                 apart.add(row.con_id)
-            yield m.HoldingAdopted(
-                con_id=row.con_id,
-                symbol=row.symbol,
-                quantity=row.missing,
-                average_cost=_cost_of(state, row),
-                reason=by,
-                off_parts=True,
-            )
+            split = splits.said(state, row, by, event.at)
+            if split is not None:
+                yield from splits.booked(state, split, by)
+            else:
+                yield from _taken_over(state, row, by, event.at)
             yield m.RequestSnapshot(reason=f"{row.symbol} was adopted")
     yield from _adopt_outside(state, event, besides=apart)
     for con_id, held in list(state.quarantines.items()):
         if event.argument == held.symbol and (held.cause in ADOPTED or held.reason.startswith(POSITION)):
             yield from _ended(state, con_id, held, by)
+
+
+def _taken_over(state: State, row: m.Difference, by: str, at: datetime) -> Decided:
+    """Shares that differ, taken as ours; where a split may be among it, by which ratio nobody knows, no level holds."""
+    yield m.HoldingAdopted(
+        con_id=row.con_id,
+        symbol=row.symbol,
+        quantity=row.missing,
+        average_cost=_cost_of(state, row),
+        reason=by,
+        off_parts=True,
+    )
+    level = state.stop_levels.get(row.con_id)
+    if level is not None and is_for(state, row.con_id, {Cause.SPLIT}):
+        yield stop_levels.gone(level, at, "it may be of shares that a split has replaced")
+        text = f"{row.symbol}: its stop at {level.level} is set anew by what its shares cost now, see `status`"
+        yield m.RaiseAlert(key="stop_set_anew", text=text)
 
 
 FLATTEN_TYPES = ("LMT", "MKT")

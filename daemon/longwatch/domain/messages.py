@@ -637,7 +637,8 @@ class HoldingAdopted:
 class SplitBooked:
     """`new` shares for `old` ones at market time `at`: book, outside, cost and sizing price are these from here on.
 
-    `proof` names the three that there are: the position, its average cost, the rebased history.
+    `proof` names the three that there are: the position, its average cost, the rebased history; or two, and the person
+    who says so. Where it `awaits_history`, what is known of prices is still of the old shares.
     """
 
     con_id: int
@@ -650,6 +651,7 @@ class SplitBooked:
     sizing_price: Decimal | None
     at: datetime
     proof: str
+    awaits_history: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,10 +46,7 @@ def compare(state: State, event: m.SnapshotSeen) -> Decided:
     for row in differences(state):
         split = splits.proven(state, row)
         if split is not None:
-            yield split
-            yield from lifted(state, split.con_id, "the split is booked", of=Cause.REBASED)
-            text = f"{split.symbol} was split {split.new}/{split.old}: {split.proof}"
-            yield m.RaiseAlert(key="split_booked", text=text, severity="info")
+            yield from splits.booked(state, split, "the split is booked")
     for row in _standing(state, event):
         yield from infer(state, row, event)
     for row in _standing(state, event):

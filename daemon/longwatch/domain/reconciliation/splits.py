@@ -123,11 +123,12 @@ def _is_ahead(state: State, con_id: int, row: m.SeriesJudged, measured: Decimal,
 
 
 def _was_left(state: State, con_id: int, measured: Decimal) -> bool:
-    """Whether the account last moved by this ratio, and a person has said what that was: no split was booked of it."""
+    """Whether the account last moved by this ratio, and a person has said what that was: no history showed it."""
     ratio, moved = _ratio_moved(state, con_id), state.moved.get(con_id)
-    if ratio is None or moved is None or any(moved.at == split.at for split in state.splits.get(con_id, ())):
+    shown = (split for split in state.splits.get(con_id, ()) if not split.awaits_history)
+    if ratio is None or moved is None or any(moved.at == split.at for split in shown):
         return False
-    return abs(measured * ratio[1] / ratio[0] - 1) <= HISTORY_OFF
+    return _is_measured(measured, ratio)
 
 
 def _traded_since(state: State, con_id: int, session: date | None) -> Decimal | None:
@@ -166,16 +167,78 @@ def proven(state: State, row: m.Difference) -> m.SplitBooked | None:
     measured = _rebased(state, row.symbol, moved.at if moved else None)
     if ratio is None or moved is None or moved.at is None or measured is None:
         return None
-    new, old = ratio
-    times = Decimal(new) / old
-    total = row.book + row.outside
-    if moved.quantity != total or abs(measured / times - 1) > HISTORY_OFF:
+    if moved.quantity != row.book + row.outside or not _is_measured(measured, ratio):
         return None
+    return _split(state, row, ratio, moved.at, f"history rebased by {measured}")
+
+
+def said(state: State, row: m.Difference, by: str, at: datetime) -> m.SplitBooked | None:
+    """The split that a person takes a difference for: position and cost show it, or position and history."""
+    moved, by_history = state.moved.get(row.con_id), _ratio_ahead(state, row)
+    is_whole = moved is not None and moved.quantity == row.book + row.outside
+    ratio = (_ratio_moved(state, row.con_id) if is_whole else None) or by_history
+    if ratio is None:
+        return None
+    is_shown = ratio == by_history
+    since = moved.at if moved is not None and moved.at is not None else at
+    told = f"history {'rebased by it' if is_shown else 'not rebased yet'}; {by}"
+    return _split(state, row, ratio, since, told, awaits_history=not is_shown)
+
+
+def awaits_history(state: State, con_id: int, symbol: str) -> bool:
+    """Whether the bars that are known are of the shares before a split that a person has told of."""
+    split, judged = next(reversed(state.splits.get(con_id, ())), None), state.judged.get(symbol)
+    if split is None or not split.awaits_history or judged is None or symbol in state.rebased:
+        return False
+    session = next((one for one in state.sessions if one.date == judged.last_session), None)
+    return session is None or session.close_at <= split.at
+
+
+def booked(state: State, split: m.SplitBooked, why: str) -> Followed:
+    """The split, and that its history is ahead no more; a person is told."""
+    yield split
+    yield from lifted(state, split.con_id, why, of=Cause.REBASED)
+    text = f"{split.symbol} was split {split.new}/{split.old}: {split.proof}"
+    yield m.RaiseAlert(key="split_booked", text=text, severity="info")
+
+
+def _ratio_ahead(state: State, row: m.Difference) -> tuple[int, int] | None:
+    """The ratio of a history that is ahead, where the account's shares have followed it."""
+    if not is_for(state, row.con_id, {Cause.REBASED}) or row.symbol not in state.rebased:
+        return None
+    measured, total = state.rebased[row.symbol][0], row.book + row.outside
+    shown = (one for one in RATIOS if _is_measured(measured, one))
+    return next((one for one in shown if row.account in _moved_by(total, one)), None)
+
+
+def _is_measured(measured: Decimal, ratio: tuple[int, int]) -> bool:
+    """Whether a history was rebased by a ratio."""
+    return abs(measured * ratio[1] / ratio[0] - 1) <= HISTORY_OFF
+
+
+def _moved_by(shares: Decimal, ratio: tuple[int, int]) -> tuple[Decimal, Decimal]:
+    """What a ratio makes of shares, with fractions and without."""
+    exact = shares * ratio[0] / ratio[1]
+    return exact, exact.to_integral_value(ROUND_DOWN)
+
+
+def _split(
+    state: State,
+    row: m.Difference,
+    ratio: tuple[int, int],
+    at: datetime,
+    told: str,
+    *,
+    awaits_history: bool = False,
+) -> m.SplitBooked:
+    new, old = ratio
     book = row.book * new / old
     if row.account == row.account.to_integral_value():
         # Where the account has whole shares, half a share of ours and half of theirs is one of theirs.
         book = book.to_integral_value(ROUND_DOWN)
     holding, cost = state.book.get(row.con_id), state.account_costs.get(row.con_id)
+    moved = state.moved.get(row.con_id)
+    former = moved.average_cost if moved is not None else None
     return m.SplitBooked(
         con_id=row.con_id,
         symbol=row.symbol,
@@ -184,10 +247,10 @@ def proven(state: State, row: m.Difference) -> m.SplitBooked | None:
         book=book,
         outside=row.account - book,
         average_cost=holding.average_cost * old / new if holding else ZERO,
-        sizing_price=_sizing_price(state, row.symbol, times),
-        at=moved.at,
-        proof=f"position {total} -> {row.account}, average cost {moved.average_cost} -> {cost}, history rebased by "
-        f"{measured}",
+        sizing_price=_sizing_price(state, row.symbol, Decimal(new) / old, is_rebased=not awaits_history),
+        at=at,
+        proof=f"position {row.book + row.outside} -> {row.account}, average cost {former} -> {cost}, {told}",
+        awaits_history=awaits_history,
     )
 
 
@@ -202,8 +265,7 @@ def _ratio_moved(state: State, con_id: int) -> tuple[int, int] | None:
     if abs(now - by_cost) > 1 + abs(by_cost) * 2 * COST_OFF:
         return None
     for new, old in RATIOS:
-        exact = moved.quantity * new / old
-        is_moved = now in (exact, exact.to_integral_value(ROUND_DOWN))
+        is_moved = now in _moved_by(moved.quantity, (new, old))
         if is_moved and abs(moved.average_cost * old / new / cost - 1) <= COST_OFF:
             return new, old
     return None
@@ -219,10 +281,10 @@ def _rebased(state: State, symbol: str, at: datetime | None) -> Decimal | None:
     return measured if not before or session >= before[-1] else None
 
 
-def _sizing_price(state: State, symbol: str, times: Decimal) -> Decimal | None:
+def _sizing_price(state: State, symbol: str, times: Decimal, *, is_rebased: bool) -> Decimal | None:
     """The price the next decision is sized at, in new shares: it may have been rebased with the history already."""
     judged = state.judged.get(symbol)
     price = dict(state.equity.prices).get(symbol) if state.equity else None
-    if price is None or judged is None or judged.close is None:
+    if price is None or judged is None or judged.close is None or not is_rebased:
         return None if price is None else price / times
     return min((price, price / times), key=lambda one: abs(one / judged.close - 1) if judged.close else ZERO)

@@ -21,6 +21,7 @@ from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.order_life.identity import cancels, instrument_of
 from longwatch.domain.order_life.submission import asking, submitted, was_in_vain
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.reconciliation import splits
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.reconciliation.quarantines import FROZEN, is_for
 from longwatch.domain.risk import day_trades
@@ -108,7 +109,8 @@ def _side(held: Decimal) -> Side:
 
 def _adjusted(state: State, instrument: Instrument, event: m.Event) -> Decided:
     held = known_held(state, instrument.con_id)
-    wanted = level(state, instrument, held) if held else None
+    is_of_before = splits.awaits_history(state, instrument.con_id, instrument.symbol)
+    wanted = level(state, instrument, held) if held and not is_of_before else None
     profits = [order for order in state.live_in(instrument.con_id) if order.purpose is Purpose.PROFIT]
     for order in profits:
         if order.cancel_asked or order.ending is not None:

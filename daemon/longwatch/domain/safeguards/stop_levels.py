@@ -15,6 +15,7 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.course import is_held_since
 from longwatch.domain.instruments import Instrument, Side, beyond_tick
+from longwatch.domain.reconciliation import splits
 from longwatch.domain.risk.verbs import is_flattened
 from longwatch.domain.settings import StopRule, TradeSettings
 from longwatch.domain.state import State
@@ -81,6 +82,8 @@ def levelled(state: State, instrument: Instrument, held: Decimal, event: m.Event
         level = _on_grid(row.level or ZERO, instrument, held, times)
         yield _set(instrument, held, level, row.opened_at, event.at, f"a split: {row.level} divided by {times}")
         row = state.stop_levels[instrument.con_id]
+    if row is not None and splits.awaits_history(state, instrument.con_id, instrument.symbol):
+        return  # closes and ranges are of other shares
     paid = _paid(state, instrument, held, event, is_new=row is None)
     opened_at = row.opened_at if row is not None else event.at
     is_by_hand = row is not None and row.because == BY_HAND
