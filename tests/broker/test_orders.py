@@ -254,7 +254,8 @@ def test_an_order_goes_out_past_a_queue_of_histories() -> None:
         (161, True, "too late"),
         (135, False, "rejected"),
         (135, True, "unclear"),
-        (321, True, "notice"),
+        (321, True, "unclear"),
+        (203, True, "rejected if new"),
         (77777, False, "unclear"),
     ],
 )

@@ -36,7 +36,11 @@ def written(folder: Path, text: str) -> Path:
 def test_a_named_code_means_what_the_file_says_and_an_unnamed_one_stays_unclear(tmp_path: Path) -> None:
     """After each kind of request; a row of our own may be given another meaning; nothing else changes."""
     codes = with_named(read_codes(written(tmp_path, GOOD)))
-    assert [codes[10_999].after(asked) for asked in Asked] == [Verdict.REJECTED, Verdict.UNCHANGED, Verdict.NOTICE]
+    assert [codes[10_999].after(asked) for asked in Asked] == [
+        Verdict.REJECTED,
+        Verdict.UNCHANGED,
+        Verdict.REJECTED_IF_NEW,
+    ]
     assert codes[10_999].severity == "critical" and codes[10_999].fails_request
     assert codes[2137].new is Verdict.NOTICE and CODES[2137].new is Verdict.UNCLEAR
     assert [codes[10_998].after(asked) for asked in Asked] == [Verdict.UNCLEAR, Verdict.UNCLEAR, Verdict.TOO_LATE]

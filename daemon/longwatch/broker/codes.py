@@ -37,8 +37,8 @@ class Asked(StrEnum):
 class Code:
     """One row: `new`, `modify` and `cancel` are the verdicts on an order after each of the three requests.
 
-    `severity` is that of the alert: of a rejection, or where domain/order_life/verdicts.py asks for one; there
-    `info` raises none.
+    `severity` is that of the alert: of a rejection, whatever it is, or where domain/order_life/verdicts.py asks for
+    one; there `info` raises none.
     """
 
     code: int
@@ -139,8 +139,9 @@ UNLISTED = "a code that is not listed"
 _V = Verdict
 _LIVES = (_V.NOTICE, _V.NOTICE, _V.NOTICE)
 _UNCLEAR = (_V.UNCLEAR, _V.UNCLEAR, _V.UNCLEAR)
-# A refused modification or cancel leaves the order that was there.
-_REFUSED = (_V.REJECTED, _V.UNCHANGED, _V.NOTICE)
+# A refused modification leaves the order that was there. After a cancel, none of which is refused so, it may still be
+# the answer to an order that was not acknowledged before.
+_REFUSED = (_V.REJECTED, _V.UNCHANGED, _V.REJECTED_IF_NEW)
 _NOT_CHANGED = (_V.NOTICE, _V.UNCHANGED, _V.NOTICE)
 
 TABLE: tuple[Code, ...] = (
@@ -247,13 +248,11 @@ TABLE: tuple[Code, ...] = (
             (110, "the price is not on the contract's grid"),
             (111, "the time in force does not go with the order type"),
             (113, "an order at the close must be DAY"),
-            (116, "the exchange is dead"),
             (160, "the size is zero"),
             (163, "the price violates the percentage constraint"),
             (200, "no such contract, or an ambiguous one"),
             (203, "the security is not available to this account"),
             (303, "no such action"),
-            (321, "the request is not valid, or the API is read-only"),
             (337, "a time of the order is malformed"),
             (382, "the price violates the ticks constraint"),
             (383, "the size violates the size constraint"),
@@ -270,7 +269,6 @@ TABLE: tuple[Code, ...] = (
             (10006, "the parent order is missing"),
             (10051, "no such order type"),
             (10052, "no such time in force"),
-            (10149, "the order id is not valid"),
             (10243, "fractional orders can't come by the API"),
             (10268, "the eTradeOnly attribute is not supported"),
             (10269, "the firmQuoteOnly attribute is not supported"),
@@ -278,6 +276,16 @@ TABLE: tuple[Code, ...] = (
             (10289, "a cash quantity is needed"),
             (10314, "a time of the order is malformed"),
             (10318, "fractional quantities are not supported"),
+        ),
+    ),
+    # A cancel may be refused in the same words.
+    *_rows(
+        Kind.ORDER_ENDS,
+        (_V.REJECTED, _V.UNCHANGED, _V.UNCLEAR),
+        (
+            (116, "the exchange is dead"),
+            (321, "the request is not valid, or the API is read-only"),
+            (10149, "the order id is not valid"),
         ),
     ),
     # After a modification it is not said which of the two orders was rejected.

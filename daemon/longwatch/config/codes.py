@@ -23,9 +23,9 @@ LINKS = frozenset({326, 1100, 1101, 1102, 1300, *range(2103, 2109), 2110, *range
 """Codes about the connection and the farms: what they mean is not for a file to say."""
 REFUSED_LATER = {
     "after_modify": {Verdict.REJECTED: Verdict.UNCHANGED},
-    "after_cancel": {Verdict.REJECTED: Verdict.NOTICE},
+    "after_cancel": {Verdict.REJECTED: Verdict.REJECTED_IF_NEW},
 }
-"""What ends a new order leaves the one whose modification or cancel was refused, unless the file says otherwise."""
+"""What ends a new order leaves the one that was there before, unless the file says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

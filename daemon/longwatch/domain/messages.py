@@ -291,9 +291,9 @@ class OrderErrorSeen(_Heard):
     code: int
     text: str
     verdict: str
-    """`notice` (the order lives), `unchanged` (its modification is refused), `rejected`, `cancelled`, `not found`
-    (10147), `too late` (10148), or `unclear` (an unlisted code, never final); domain/order_life/verdicts.py says what
-    follows."""
+    """`notice` (the order lives), `unchanged` (its modification is refused), `rejected`, `rejected if new` (unless
+    it was acknowledged before), `cancelled`, `not found` (10147), `too late` (10148), or `unclear` (an unlisted code,
+    never final); domain/order_life/verdicts.py says what follows."""
     meaning: str = ""
     severity: str = "warning"
     """Of the alert, where one is raised; `info` raises none."""

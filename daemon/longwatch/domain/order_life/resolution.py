@@ -16,6 +16,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.order_life.evidence import advance
 from longwatch.domain.order_life.identity import intent_of
 from longwatch.domain.order_life.inference import RESOLVED, VOID, made_up
+from longwatch.domain.order_life.verdicts import Verdict, meant_by
 from longwatch.domain.orders import Evidence, Order, OrderState, whole_number
 from longwatch.domain.reconciliation.busts import give_up
 from longwatch.domain.state import State
@@ -240,7 +241,7 @@ def _contradiction(state: State, order: Order, fact: m.OrderResolved, event: m.E
             return f"it works ({event.status})"
         case m.OrderStatusSeen() | m.CompletedOrderSeen() if event.status in ENDED_AS:
             return _other_end(order, fact, ENDED_AS[event.status], event.filled)
-        case m.OrderErrorSeen(verdict="rejected"):
+        case m.OrderErrorSeen() if meant_by(order, Verdict(event.verdict)) is Verdict.REJECTED:
             return _other_end(order, fact, "rejected", order.filled)
         case _:
             return None

@@ -16,6 +16,7 @@ class Verdict(StrEnum):
     NOTICE = "notice"
     UNCHANGED = "unchanged"
     REJECTED = "rejected"
+    REJECTED_IF_NEW = "rejected if new"
     CANCELLED = "cancelled"
     NOT_FOUND = "not found"
     TOO_LATE = "too late"
@@ -57,11 +58,13 @@ def _row(*, live: Action, unknown: Action, unseen: Action, ended: Action, reject
 _NOTHING = _row(live=_A.NOTHING, unknown=_A.NOTHING, unseen=_A.NOTHING, ended=_A.NOTHING, rejected=_A.NOTHING)
 # The answer to a cancel is no evidence of the end itself: the orders are read, where this one is thought alive.
 _ASK = _NOTHING | {_S.SENDING: _A.ASK, _S.WORKING: _A.ASK, _S.UNKNOWN: _A.ASK}
+_REJECTED = _row(live=_A.END, unknown=_A.END, unseen=_A.TELL, ended=_A.TELL, rejected=_A.NOTHING)
 
 WHAT_FOLLOWS: dict[Verdict, dict[OrderState, Action]] = {
     Verdict.NOTICE: _NOTHING,
     Verdict.UNCHANGED: _NOTHING | {_S.SENDING: _A.KEEP, _S.WORKING: _A.KEEP, _S.UNKNOWN: _A.KEEP},
-    Verdict.REJECTED: _row(live=_A.END, unknown=_A.END, unseen=_A.TELL, ended=_A.TELL, rejected=_A.NOTHING),
+    Verdict.REJECTED: _REJECTED,
+    Verdict.REJECTED_IF_NEW: _REJECTED,
     Verdict.CANCELLED: _ASK,
     Verdict.NOT_FOUND: _ASK | {_S.UNKNOWN: _A.GATHER},
     Verdict.TOO_LATE: _ASK,
@@ -70,11 +73,14 @@ WHAT_FOLLOWS: dict[Verdict, dict[OrderState, Action]] = {
 
 
 def meant_by(order: Order, verdict: Verdict) -> Verdict:
-    """What a verdict says of an order that was modified: a rejection may be of the new terms or of the order.
+    """What a verdict says of an order as it is known: a rejection may be of it, of its new terms, or of neither.
 
     It may be of terms under way, or of the last ones where these were given up without being shown in force. What was
-    asked for last does not tell: the answer may come on a later connection, or after a cancel has gone out too.
+    asked for last does not tell: the answer may come on a later connection, or after a cancel has gone out too. One
+    that never got a permId was not accepted before either, so after its cancel it can still be told to be rejected.
     """
+    if verdict is Verdict.REJECTED_IF_NEW:
+        return Verdict.NOTICE if order.perm_ids else Verdict.REJECTED
     given_up = order.vain is not None and order.vain.number == order.changed
     is_of_either = order.is_live and (order.change is not None or given_up)
     return Verdict.UNCLEAR if verdict is Verdict.REJECTED and is_of_either else verdict
