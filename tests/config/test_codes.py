@@ -55,7 +55,7 @@ WRONG = {
     "a list of nothing": ("codes: 3\n", "codes.yaml: must be one list of rows; begin with `codes:`"),
     "no such word": (
         GOOD.replace("verdict: notice", "verdict: fatal"),
-        "codes.yaml:6: codes[1].verdict: found 'fatal'; must be one of notice, unchanged, rejected, cancelled",
+        "codes.yaml:6: codes[1].verdict: found 'fatal'; must be one of notice, unchanged, rejected, rejected if new",
     ),
     "no meaning": ("codes:\n  - code: 7\n    verdict: notice\n", "codes.yaml:2: codes[0].meaning: is missing"),
     "an empty meaning": (
@@ -65,6 +65,18 @@ WRONG = {
     "a code in words": (
         "codes:\n  - code: many\n    meaning: x\n    verdict: notice\n",
         "codes.yaml:2: codes[0].code: found 'many'; must be a whole number",
+    ),
+    "a list as code": (
+        "codes:\n  - code: [1]\n    meaning: x\n    verdict: notice\n",
+        "codes.yaml:2: codes[0].code: found [1]; must be a whole number",
+    ),
+    "a mapping as code": (
+        "codes:\n  - code: {a: 2}\n    meaning: x\n    verdict: notice\n",
+        "codes.yaml:2: codes[0].code: found {'a': 2}; must be a whole number",
+    ),
+    "a truth as code": (
+        "codes:\n  - code: true\n    meaning: x\n    verdict: notice\n",
+        "codes.yaml:2: codes[0].code: found True; must be a whole number",
     ),
     "a code twice": (
         GOOD.replace("10998", "10999"),

@@ -114,12 +114,13 @@ def _wrong(source: Document, number: int, row: Any, seen: set[int]) -> Iterator[
             yield _mistake(source, (*at, name), "is missing", text)
         elif name in row and not holds(row[name]):
             yield _mistake(source, (*at, name), f"found {row[name]!r}", text)
-    if row.get("code") in LINKS:
-        yield _mistake(
-            source, (*at, "code"), f"{row['code']} is about the connection, not about orders", "leave it away"
-        )
-    elif isinstance(row.get("code"), int) and row["code"] in seen:
-        yield _mistake(source, (*at, "code"), f"{row['code']} has a row already", "keep one of them")
+    code = row.get("code")
+    if type(code) is not int:
+        return
+    if code in LINKS:
+        yield _mistake(source, (*at, "code"), f"{code} is about the connection, not about orders", "leave it away")
+    elif code in seen:
+        yield _mistake(source, (*at, "code"), f"{code} has a row already", "keep one of them")
 
 
 def _mistake(source: Document, path: document.Path, text: str, hint: str) -> Mistake:
