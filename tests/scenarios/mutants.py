@@ -395,6 +395,13 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _out(
         "A17",
+        "it does so under a difference that stands, which it explains",
+        "domain/reconciliation/others.py",
+        "    if cause in NEVER_BY_OTHERS and not is_for(state, event.con_id, {cause}):\n",
+        "    if cause in NEVER_BY_OTHERS and event.con_id not in state.quarantines:\n",
+    ),
+    _out(
+        "A17",
         "what the broker did to a position is told from what it did to cash",
         "domain/reconciliation/breaks.py",
         "        state, [row for row in rows if row.con_id not in known], cash_moved(state, event, state.compared)\n",

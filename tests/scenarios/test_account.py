@@ -158,6 +158,38 @@ def test_A17_scenario_the_broker_changes_a_position(what: str, tmp_path: Path) -
     scenario(story, tmp_path, {"strategies": [daily], "sizing": {"no_trade_band_weight": 0.02}})
 
 
+def test_A17_scenario_a_liquidation_is_told_minutes_after_its_position(tmp_path: Path) -> None:
+    """Held back as a difference by then, which the execution explains: a person is told what it was, and decides."""
+    late: list[str] = []
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.gateway.faults.own_messages = lambda name, values: not (late and values.get("liquidation"))
+        scene.start()
+        await scene.traded()
+        await asyncio.sleep(10 * MINUTE)
+        late.append("the execution")
+        scene.gateway.events.happen(CHANGES["liquidation"])
+        for _ in range(4):
+            await scene.ask("reconcile")
+            await asyncio.sleep(MINUTE)
+        (held,) = scene.state.quarantines.values()
+        assert held.reason.startswith("position") and (scene.truly_held("IBM"), scene.held("IBM")) == (0, 514)
+        late.clear()
+        for _ in range(3):
+            await scene.ask("reconcile")
+            await asyncio.sleep(MINUTE)
+        now = scene.state.quarantines.get(SYMBOLS["IBM"])
+        assert now is not None and (now.cause, now.beneath) == (Cause.LIQUIDATION, None)
+        assert len([text for text in scene.alerts() if "IBM: liquidation" in text and "no new orders" in text]) == 1
+        await scene.traded(decisions=3)
+        await asyncio.sleep(HOUR)
+        assert scene.truly_held("IBM") == 0 and len(witness.placed("IBM")) == 1
+        assert len(witness.placed("AAPL")) == 2
+
+    daily = plan({"AAPL": 0.05, "IBM": 0.05}, {"AAPL": 0.1, "IBM": 0.1})
+    scenario(story, tmp_path, {"strategies": [daily], "sizing": {"no_trade_band_weight": 0.02}})
+
+
 def test_A18_scenario_the_instrument_in_doubt_is_held_and_the_rest_trades_on(tmp_path: Path) -> None:
     """A fill that nobody ever tells: found by comparing, its instrument alone is quarantined, visible and told."""
 

@@ -11,6 +11,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.order_life import lifecycle
 from longwatch.domain.order_life.evidence import Decided
+from longwatch.domain.reconciliation.others import NEVER_BY_OTHERS
 from longwatch.domain.reconciliation.quarantines import layers, lifted
 from longwatch.domain.state import State
 
@@ -46,7 +47,8 @@ def identified(state: State, fact: m.OrderIdentified, event: m.Event) -> Decided
 
 def _nobody_else_s(state: State, con_id: int, exec_id: str, perm_id: int, because: str) -> Decided:
     """What was held back, or counted, because of an unknown order is so no more."""
-    held = next((one for one in layers(state, con_id) if exec_id in one.reason), None)
+    there = layers(state, con_id)
+    held = next((one for one in there if one.cause in NEVER_BY_OTHERS and exec_id in one.reason), None)
     if held is not None:
         yield from lifted(state, con_id, because, of=held.cause)
     other = state.foreign_orders.get(perm_id)

@@ -20,6 +20,7 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.orders import Evidence, Order, OrderState, whole_number
 from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.quarantines import is_for, laid, layers
 from longwatch.domain.state import State
 
 Followed = Iterator[m.Fact | m.Effect]
@@ -78,11 +79,11 @@ def disowned(state: State, event: m.OpenOrderSeen | m.ExecutionSeen | m.Complete
         return
     if number >= state.next_intent:
         yield m.IntentsTaken(up_to=number, reason=f"{event.ref} was seen at the broker")
-    if event.con_id not in state.quarantines:
+    cause = Cause.OURS_UNKNOWN
+    if not is_for(state, event.con_id, {cause}):
         text = f"{event.symbol}: {event.ref} bears this journal's name but is not in it; was an older copy restored?"
-        yield m.QuarantineSet(
-            con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech, cause=Cause.OURS_UNKNOWN
-        )
+        held = m.QuarantineSet(con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech, cause=cause)
+        yield laid(state, held)
         yield m.RaiseAlert(key="ours_but_unknown", text=text, severity="critical")
 
 
@@ -183,8 +184,8 @@ def _quantity_of(row: Row) -> Decimal:
 def _both_cancelled(state: State, order: Order, twin: Order, tech: datetime) -> Followed:
     """Neither is trusted: both count, both are cancelled, and a person decides when the instrument trades again."""
     text = f"{order.symbol}: {TWO_ORDERS}: {order.ref} is permId {order.perm_ids[0]} and {_name_of(state, twin)}"
-    if order.con_id not in state.quarantines:
-        yield m.QuarantineSet(con_id=order.con_id, symbol=order.symbol, reason=text, tech=tech)
+    if not any(TWO_ORDERS in held.reason for held in layers(state, order.con_id)):
+        yield laid(state, m.QuarantineSet(con_id=order.con_id, symbol=order.symbol, reason=text, tech=tech))
     yield m.RaiseAlert(key="two_orders_one_intent", text=text, severity="critical")
     for one in (state.orders[order.intent], state.orders[twin.intent]):
         if one.is_live:

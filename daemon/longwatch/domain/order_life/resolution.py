@@ -19,6 +19,7 @@ from longwatch.domain.order_life.inference import RESOLVED, VOID, made_up
 from longwatch.domain.order_life.verdicts import Verdict, meant_by
 from longwatch.domain.orders import Evidence, Order, OrderState, whole_number
 from longwatch.domain.reconciliation.busts import give_up
+from longwatch.domain.reconciliation.quarantines import laid
 from longwatch.domain.state import State
 
 Followed = Iterator[m.Fact | m.Effect]
@@ -201,8 +202,7 @@ def reviewed(state: State, event: m.Event) -> Followed:
         yield replace(void, replaces=fill.exec_id, recounted=True)
     yield m.ResolutionContradicted(intent=intent, says=says)
     text = f"order {order.ref} was resolved as {fact.outcome} by {fact.by}, yet the broker says: {says}"
-    if order.con_id not in state.quarantines:
-        yield m.QuarantineSet(con_id=order.con_id, symbol=order.symbol, reason=text, tech=event.tech)
+    yield laid(state, m.QuarantineSet(con_id=order.con_id, symbol=order.symbol, reason=text, tech=event.tech))
     yield m.RaiseAlert(
         key="resolution_contradicted",
         text=f"{text}; {order.symbol} is quarantined: compare with the broker's statement, then unquarantine it",

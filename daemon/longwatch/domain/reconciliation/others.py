@@ -9,6 +9,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.order_life.identity import key_of
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
+from longwatch.domain.reconciliation.quarantines import is_for, laid
 from longwatch.domain.state import State
 
 REF_MARK = "lw:"
@@ -69,9 +70,11 @@ def outside_trade(state: State, event: m.ExecutionSeen, change: Decimal, *, is_r
         reason=f"execution {event.exec_id} by somebody else",
         cause=Cause.CORRECTION if is_revised else cause,
     )
-    if cause in NEVER_BY_OTHERS and event.con_id not in state.quarantines:
+    if cause in NEVER_BY_OTHERS and not is_for(state, event.con_id, {cause}):
         text = f"{event.symbol}: {cause.value}: execution {event.exec_id} of {change}, order {event.ref or 'nameless'}"
-        yield m.QuarantineSet(con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech, cause=cause)
+        held_back = m.QuarantineSet(con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech, cause=cause)
+        # By its position it may be held back already, which would end as soon as this explains it.
+        yield laid(state, held_back)
         told = f"{text}; no new orders in it until: {lifted_by(cause, event.symbol)}"
         yield m.RaiseAlert(key=cause.name.lower(), text=told, severity="critical")
 

@@ -51,21 +51,21 @@ def tells_of_shares(held: m.QuarantineSet) -> bool:
 
 
 def laid(state: State, fact: m.QuarantineSet) -> m.QuarantineSet:
-    """A quarantine upon those there are; about shares one is enough."""
-    kept = [held for held in layers(state, fact.con_id) if not held.reason.startswith(POSITION)]
-    return changed(fact, beneath=_stacked(kept))
+    """A quarantine with those there are: uppermost what is about shares and ends by itself, of which one is enough."""
+    there = [held for held in layers(state, fact.con_id) if not _is_replaced(held, fact)]
+    uppermost, *beneath = sorted([fact, *there], key=lambda held: not held.reason.startswith(POSITION))
+    return changed(uppermost, beneath=_stacked(beneath))
+
+
+def _is_replaced(held: m.QuarantineSet, by: m.QuarantineSet) -> bool:
+    return held.reason.startswith(POSITION) and by.reason.startswith(POSITION)
 
 
 def for_undigested(state: State, fact: m.QuarantineSet) -> m.QuarantineSet | None:
-    """One for an event that nothing was concluded of, with those there are; None where one such is there already.
-
-    It lies beneath what is about shares, which ends by itself.
-    """
-    there = layers(state, fact.con_id)
-    if any(held.reason.startswith(UNDIGESTED) for held in there):
+    """One for an event that nothing was concluded of, with those there are; None where one such is there already."""
+    if any(held.reason.startswith(UNDIGESTED) for held in layers(state, fact.con_id)):
         return None
-    shares = [held for held in there if held.reason.startswith(POSITION)]
-    return _stacked([*shares, fact, *(held for held in there if held not in shares)])
+    return laid(state, fact)
 
 
 def lifted(state: State, con_id: int, reason: str, *, of: Cause | None = None) -> Followed:
