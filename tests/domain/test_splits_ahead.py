@@ -176,6 +176,44 @@ def test_it_need_not_come_back_to_the_cent(back: str, left: list[Cause]) -> None
     assert causes(world) == left
 
 
+def test_it_comes_back_by_steps_as_well() -> None:
+    """By 2, by 5 upon that, and by a tenth."""
+    world, _ = overnight(TRAILING)
+    refreshed(world, D("0.5"), D(2))
+    refreshed(world, D("0.1"), D(5))
+    refreshed(world, D(1), D("0.1"))
+    assert not world.state.quarantines
+
+
+@pytest.mark.parametrize(("first", "then"), [("2", "1.002"), ("2.05", "0.98"), ("3", "0.66667")])
+def test_a_split_is_proven_by_all_that_its_history_was_rebased_by(first: str, then: str) -> None:
+    """A dividend, or the source's correction, comes while the account's shares are awaited."""
+    world, stop = overnight(TRAILING)
+    before = world.state.stop_levels[1].level
+    assert before is not None
+    refreshed(world, 1 / D(first), D(first))
+    refreshed(world, 1 / D(first) / D(then), D(then))
+    (placed,) = [order for step in moves(world, stop, 2, 1) for order in sent(step)]
+    assert (placed.quantity, placed.stop_price) == (400, (before / 2).quantize(D("0.01"), "ROUND_FLOOR"))
+    assert not world.state.quarantines and world.state.book[1].quantity == 400
+
+
+def test_a_dividend_while_a_split_is_awaited_is_no_loss_of_half() -> None:
+    """Prices are those of the shares to come still."""
+    world = World.ready(FELL)
+    world.finish(world.one(AAA="0.2"))
+    world.costs[1] = D(100)
+    world.moved("AAA")
+    world.reconcile()
+    world.now = MORNING - timedelta(hours=1)
+    world.snapshot()
+    for scale, rebased in ((D("0.5"), D(2)), (D("0.499"), D("1.002"))):
+        world.prices["AAA"] = 100 * scale
+        refreshed(world, scale, rebased)
+        world.targets(AAA="0.2")
+        assert not world.state.holds
+
+
 def test_a_history_under_another_name_is_not_what_it_was() -> None:
     """The instrument was renamed meanwhile: nothing is known of what that history was before."""
     world, _ = overnight(TRAILING)

@@ -869,7 +869,10 @@ class VerbSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataJudged:
-    """What may be traded on, symbol by symbol, as of a session."""
+    """What may be traded on, symbol by symbol, as of a session.
+
+    Of an instrument whose history is ahead of the account `rebased` is what it was rebased by in all since.
+    """
 
     session: date
     judged: tuple[SeriesJudged, ...]

@@ -17,6 +17,7 @@ from longwatch.domain.orders import Purpose
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
 from longwatch.domain.reconciliation.quarantines import POSITION, is_for, laid, lifted
 from longwatch.domain.state import State
+from longwatch.quick import changed
 
 Followed = Iterator[m.Fact | m.Effect]
 
@@ -84,18 +85,30 @@ def rebased(state: State, event: m.DataRefreshed) -> Followed:
     Nothing tells when the position will follow, or that it will: it is settled by the split being booked, by the
     history being rebased back, by nothing being held any more, or by a person.
     """
-    former_session, former = state.judged_session, dict(state.rebased)
-    yield m.DataJudged(session=event.session, judged=event.judged)
-    for row in event.judged:
-        con_id = next((one.con_id for one in state.book.values() if one.symbol == row.symbol and one.quantity), None)
+    former_session = state.judged_session
+    judged = tuple(_in_all(state, row) for row in event.judged)
+    yield m.DataJudged(session=event.session, judged=judged)
+    for row in judged:
+        con_id = _held_as(state, row.symbol)
         if row.rebased is None or con_id is None:
             continue
         if is_for(state, con_id, {Cause.REBASED}):
-            before = former.get(row.symbol, (Decimal(1), None))[0]
-            if abs(before * row.rebased - 1) <= HISTORY_OFF:
+            if abs(row.rebased - 1) <= HISTORY_OFF:
                 yield from lifted(state, con_id, "its history is what it was", of=Cause.REBASED)
         elif _is_ahead(state, con_id, row, row.rebased, former_session):
             yield from _ahead(state, con_id, row, event.tech)
+
+
+def _in_all(state: State, row: m.SeriesJudged) -> m.SeriesJudged:
+    """Of a history that is ahead: by what it was rebased in all since then, for a dividend may come upon a split."""
+    con_id, before = _held_as(state, row.symbol), state.rebased.get(row.symbol)
+    if row.rebased is None or con_id is None or before is None or not is_for(state, con_id, {Cause.REBASED}):
+        return row
+    return changed(row, rebased=before[0] * row.rebased)
+
+
+def _held_as(state: State, symbol: str) -> int | None:
+    return next((one.con_id for one in state.book.values() if one.symbol == symbol and one.quantity), None)
 
 
 def _ahead(state: State, con_id: int, row: m.SeriesJudged, tech: datetime) -> Followed:
