@@ -9,6 +9,7 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.levels import Grade, Level
+from longwatch.domain.orders import Purpose
 from longwatch.domain.replies import objection
 from longwatch.domain.settings import StopRule
 from longwatch.domain.state import evolve
@@ -71,3 +72,35 @@ def test_resume_of_a_name_that_means_two_asks_which_and_lifts_that_one(kind: str
     left = {hold.level for hold in world.state.holds.values()}
     assert left == {Level.INSTRUMENT if kind == "strategy" else Level.STRATEGY}
     assert why_not(f"{kind}:AAA") is not None
+
+
+THREE = replace(SETTINGS, universe=("AAA", "BBB", "CCC"), universes=(("trend", ("AAA", "BBB", "CCC")),))
+ONE = replace(THREE, universe=("AAA",), universes=(("trend", ("AAA",)),))
+
+
+def test_a_purchase_of_what_no_strategy_names_any_more_is_cancelled() -> None:
+    """Once, and at the broker too; not while it is not known what some strategy asks for."""
+    world = World.ready(THREE)
+    orders = {order.symbol: order for order in world.trade(AAA="0.2", BBB="0.2")}
+    for order in orders.values():
+        world.acknowledge(order.intent)
+    unknown = world.hear(m.ConfigLoaded, settings=replace(ONE, universes=()), sha256="b")
+    assert not of_kind(unknown.effects, m.CancelOrder)
+    step = world.hear(m.ConfigLoaded, settings=ONE, sha256="c")
+    bought = world.order(orders["BBB"].intent)
+    assert [one.intent for one in of_kind(step.facts, m.OrderCancelAsked)] == [bought.intent]
+    assert [one.order_id for one in of_kind(step.effects, m.CancelOrder)] == [bought.order_id]
+    again = world.hear(m.ConfigLoaded, settings=replace(ONE, tif="GTC"), sha256="d")
+    assert not of_kind(again.effects, m.CancelOrder)
+
+
+def test_what_closes_such_a_holding_goes_on() -> None:
+    """It was decided while a strategy still asked for it, and leaves less."""
+    world = World.ready(THREE)
+    world.finish(world.one(BBB="0.2"), "50")
+    order = world.one(BBB="0")
+    world.acknowledge(order)
+    assert world.order(order).purpose is Purpose.REDUCE
+    step = world.hear(m.ConfigLoaded, settings=ONE, sha256="b")
+    assert not of_kind(step.effects, m.CancelOrder)
+    assert alerts(step) == ["left_behind"]

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from longwatch.domain import commands
 from longwatch.domain import messages as m
-from longwatch.domain.misnamed import held_symbols, left_behind, misnamed, symbols
+from longwatch.domain.misnamed import held_symbols, renamed
 from longwatch.domain.order_life import breaker, claims, lifecycle, links, modification, outage, patience, resolution
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.order_life.unanswered import changes_orphaned, changes_overdue
@@ -194,14 +194,7 @@ def _daemon_started(state: State, event: m.DaemonStarted) -> Decided:
 def _config_loaded(state: State, event: m.ConfigLoaded) -> Decided:
     if event.sha256 != state.settings_sha256 or event.settings != state.settings:
         yield m.ConfigApplied(settings=event.settings, sha256=event.sha256, changed=event.changed, by=event.by)
-        for text in misnamed(event.settings, {*symbols(state), *event.settings.universe}):
-            yield m.RaiseAlert(key="misnamed", text=text)
-        for symbol in left_behind(state, event.settings):
-            text = (
-                f"{symbol} is held, and no strategy asks for it any more: it is neither added to nor closed, and its "
-                "stop stays; to close it let a strategy name it with a weight of 0, or flatten"
-            )
-            yield m.RaiseAlert(key="left_behind", text=text)
+        yield from renamed(state, event.settings)
 
 
 def _calendar_loaded(state: State, event: m.CalendarLoaded) -> Decided:
