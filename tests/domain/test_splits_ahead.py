@@ -543,9 +543,9 @@ def test_a_stop_is_made_smaller_with_what_is_held_at_its_own_price() -> None:
     assert [(one.quantity, one.stop_price) for one in asked] == [(50, stop.stop_price)]
 
 
-def test_an_entry_at_work_ends_and_a_stop_ended_by_the_broker_is_not_placed_at_the_price_of_before() -> None:
-    """It was sized at old prices; and a split ends stops before anybody tells of it."""
-    world, stop = overnight(TRAILING)
+def test_an_entry_at_work_ends() -> None:
+    """It was sized at old prices."""
+    world, _ = overnight(TRAILING)
     world.now = MORNING + timedelta(minutes=1)
     world.snapshot()
     world.hear(m.ClockSeen, skew_seconds=0.1)
@@ -554,9 +554,6 @@ def test_an_entry_at_work_ends_and_a_stop_ended_by_the_broker_is_not_placed_at_t
     world.acknowledge(entry.intent)
     step = refreshed(world, 1 / APART, APART)
     assert [effect.intent for effect in of_kind(step.effects, m.CancelOrder)] == [entry.intent]
-    world.end(stop.intent)
-    world.status(stop.intent, "Cancelled")
-    assert not [order for step in world.reconcile(4) for order in sent(step)]
 
 
 def test_what_the_others_of_its_strategy_lose_counts() -> None:

@@ -226,6 +226,20 @@ def _on_grid(price: Decimal, instrument: Instrument, held: Decimal, times: Decim
     return max(beyond_tick(price / times, instrument.tick, side), instrument.tick)
 
 
+def for_either(state: State, instrument: Instrument, row: m.StopLevelSet, level: Decimal) -> Decimal | None:
+    """The level while a history is ahead: behind the market whether prices are of old shares or of new ones.
+
+    None where it would not lie behind the last close, which is of new ones.
+    """
+    judged, held = state.judged.get(instrument.symbol), Decimal(1 if row.is_long else -1)
+    measured, _ = state.rebased.get(instrument.symbol, (Decimal(1), None))
+    found = _on_grid(level, instrument, held, measured)
+    found = level if _is_better(found, level, held) else found
+    if judged is None or not judged.close or not _is_better(judged.close, found, held):
+        return None
+    return found
+
+
 def _split_since(state: State, row: m.StopLevelSet) -> Decimal:
     """By how many new shares each old one was replaced since a level was set."""
     times = Decimal(1)

@@ -196,9 +196,10 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
         lacking = max(held - surely_there(state, order.con_id), ZERO)
         free = max(to_lot(free - lacking, instrument.lot), order.quantity - order.told)
     quantity = order.told + max(free, ZERO)
-    if (quantity, row.level) == (order.quantity, order.stop_price) or any(map(is_spent, others(state, order))):
+    level = order.stop_price if is_for(state, order.con_id, {Cause.REBASED}) else row.level
+    if (quantity, level) == (order.quantity, order.stop_price) or any(map(is_spent, others(state, order))):
         return
-    terms = (quantity, None, row.level)
+    terms = (quantity, None, level)
     if was_in_vain(order, terms, event):
         return
     if row.because == stop_levels.BY_HAND and row.at == event.at:
@@ -213,7 +214,7 @@ def _changed(state: State, order: Order, instrument: Instrument, held: Decimal, 
         yield m.OrderCancelAsked(intent=order.intent, reason=reason)
         yield from cancels(state, order)
         return
-    why = f"{quantity} behind {row.level} ({row.because})"
+    why = f"{quantity} behind {level} ({row.because})"
     yield from asking(state, order, instrument, terms, why, event.tech)
 
 
@@ -235,14 +236,20 @@ def _placed(state: State, instrument: Instrument, held: Decimal, event: m.Event)
     if breaker.is_held_back(state, con_id, Purpose.STOP, event.at):
         return
     is_ended = last is not None and _was_ended(state, last)
-    if is_ended and (splits.may_be_one(state, con_id) or is_for(state, con_id, {Cause.REBASED})):
-        return  # by a split it ends too, and its terms would be those of the old shares
+    # By a split it ends too, and its terms would be those of the old shares.
+    is_ahead = is_ended and is_for(state, con_id, {Cause.REBASED})
+    level = stop_levels.for_either(state, instrument, row, row.level) if is_ahead else row.level
+    if level is None or (is_ended and splits.may_be_one(state, con_id)):
+        return
     if is_ended and last is not None and not is_read_since(state, last, event):
         # A stop that lapsed may have done so with a split that nobody has told of yet.
         if not isinstance(event, m.SnapshotSeen):
             yield m.RequestSnapshot(reason=f"the stop of {instrument.symbol} was ended at the broker")
         return
-    order = attached.stop_order(state, instrument, side, quantity, row.level, event.at)
+    if level != row.level:
+        text = f"{instrument.symbol}: the broker has ended its stop at {row.level}; until its history is settled one"
+        yield m.RaiseAlert(key="stop_of_either_scale", text=f"{text} rests at {level}, for old shares and for new ones")
+    order = attached.stop_order(state, instrument, side, quantity, level, event.at)
     yield from submitted(state, order, instrument, event.tech)
 
 
