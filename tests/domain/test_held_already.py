@@ -10,9 +10,11 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import OrderState
+from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.settings import StopRule
 from tests.domain.test_identity import OTHER, working
+from tests.domain.test_protection import FIXED
 from tests.domain.test_resolution import says, unknown
 from tests.domain.test_splits_hidden import (
     before_the_open,
@@ -24,6 +26,7 @@ from tests.domain.test_splits_hidden import (
     stops_of,
     unreadable,
 )
+from tests.domain.test_take_profit import pair
 from tests.domain.world import ACCOUNT, World, alerts, execution, open_order, perm_id
 
 Held = Callable[[World], None]
@@ -168,3 +171,59 @@ def test_a_word_that_the_broker_contradicts_is_held_though_its_order_was_held_fo
     said(world, "unquarantine")
     world.reconcile()
     assert [order.quantity for order in world.trade(AAA="0.3")] == [200]
+
+
+@pytest.mark.parametrize(("sold", "left"), [(200, "cancelled"), (150, 50), (0, 200), (-40, 200)])
+@pytest.mark.parametrize("whose", ["a lost journal", "an older copy"])
+def test_a_stop_for_more_than_an_unknown_order_of_ours_left_is_made_smaller_and_nothing_else(
+    whose: str, sold: int, left: int | str
+) -> None:
+    """Rested it on, it would turn the account round; none is enlarged, moved or placed for such an order."""
+    world, stop = held_200()
+    marks, _, _ = MARKS[whose]
+    world.positions[1] = D(200 - sold)
+    if sold:
+        told(world, "0000f1.9.01", abs(sold), **(marks | {"side": Side.SELL if sold > 0 else Side.BUY}))
+    else:
+        row = open_order(world.order(1), world.now, ref=str(marks["ref"]))
+        world.take(replace(row, perm_id=OTHER, order_id=2777))
+        world.state.quarantines.setdefault(
+            1, m.QuarantineSet(con_id=1, symbol="AAA", reason="found", tech=world.now, cause=Cause.OURS_UNKNOWN)
+        )
+    world.prices["AAA"] = D(120)
+    world.hear(m.ConfigLoaded, settings=replace(FIXED, stop=StopRule(fraction=D("0.03"))), sha256="nearer")
+    world.reconcile(3)
+    order = world.order(stop.intent)
+    assert layers(world) == [Cause.OURS_UNKNOWN]
+    assert order.cancel_asked is (left == "cancelled")
+    assert (order.change.quantity if order.change else order.quantity) == (200 if left == "cancelled" else left)
+    assert (order.change is None) is (left != 50)
+    assert [one.intent for one in world.state.orders.values() if one.purpose is Purpose.STOP] == [stop.intent]
+
+
+def test_a_stop_under_orders_of_a_lost_journal_follows_an_account_that_has_less_and_no_execution() -> None:
+    """Once two readings have shown it so: it is not made larger again, and a position may follow its execution."""
+    world, stop = held_200()
+    told(world, "0000f1.9.01", 40, **(LOST | {"side": Side.BUY}))
+    world.hear(m.TimeReached)
+    world.positions[1] = D(240)
+    world.reconcile(2)
+    assert world.order(stop.intent).change is None
+    world.positions[1] = D(140)
+    world.reconcile()
+    assert world.order(stop.intent).change is None
+    world.reconcile(2)
+    change = world.order(stop.intent).change
+    assert change is not None and change.quantity == 100
+
+
+@pytest.mark.parametrize(("sold", "is_cancelled"), [(200, True), (0, False)])
+def test_a_take_profit_for_more_than_an_unknown_order_of_ours_left_goes(sold: int, is_cancelled: bool) -> None:
+    """As its stop does."""
+    world, stop, profit = pair()
+    held = int(world.state.held(1))
+    world.positions[1] = D(held - sold)
+    told(world, "0000f1.9.01", sold or 10, **(LOST | {"side": Side.SELL if sold else Side.BUY}))
+    world.positions[1] += 0 if sold else 10
+    world.reconcile(2)
+    assert [world.order(one.intent).cancel_asked for one in (stop, profit)] == [is_cancelled, is_cancelled]

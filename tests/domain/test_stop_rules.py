@@ -14,8 +14,9 @@ from longwatch.domain.order_life import breaker, modification
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.safeguards.at_write import outgrown, overtaken
+from longwatch.domain.safeguards.shares import known_held
 from longwatch.domain.safeguards.stop_levels import BY_HAND
-from longwatch.domain.safeguards.stops import STOPPED_OUT, after_fill, after_terms, in_the_way, known_held
+from longwatch.domain.safeguards.stops import STOPPED_OUT, after_fill, after_terms, in_the_way
 from longwatch.domain.settings import StopRule
 from tests.domain.test_oca import CHANGE, exit_, member, state_of
 from tests.domain.test_protection import FIXED, holding, sent

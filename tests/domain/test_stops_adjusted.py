@@ -15,6 +15,7 @@ from longwatch.domain.order_life import breaker
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.safeguards import at_write, pauses, stop_levels, stops
+from longwatch.domain.safeguards.shares import known_held
 from longwatch.domain.settings import StopRule
 from longwatch.domain.state import Fill, State
 from tests.domain.test_exposure import order, state_of
@@ -181,8 +182,8 @@ def test_what_is_known_to_be_held_is_never_more_than_the_account_shows_where_tha
     state = state_of(held=held, outside=outside, account=account)
     if quarantined:
         state.quarantines[1] = m.QuarantineSet(con_id=1, symbol="AAA", reason="differs", tech=NOW)
-    assert stops.known_held(state, 1) == found
-    assert stops.known_held(state, 2) == 0
+    assert known_held(state, 1) == found
+    assert known_held(state, 2) == 0
 
 
 def test_the_level_of_what_is_sold_is_gone_at_that_instant() -> None:

@@ -20,8 +20,10 @@ POSITION = "position"
 UNREADABLE = "an unreadable message"
 UNDIGESTED = "an undigested event"
 """What the reason of a quarantine begins with for an event that nothing was concluded of."""
-FROZEN = frozenset({Cause.SPLIT, Cause.OURS_UNKNOWN})
-"""Quarantines under which stops stay as they are: shares, or orders of ours, are not what we know them to be."""
+FROZEN = frozenset({Cause.SPLIT})
+"""Quarantines under which what rests stays as it is: shares are not what we know them to be."""
+ONLY_LESS = frozenset({Cause.OURS_UNKNOWN})
+"""Those under which only what rests for more than is held is touched: orders of ours may work that we don't know."""
 
 
 def layers(state: State, con_id: int) -> list[m.QuarantineSet]:

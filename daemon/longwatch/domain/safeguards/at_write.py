@@ -7,7 +7,7 @@ from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.reconciliation.quarantines import is_for
 from longwatch.domain.risk.oca import is_intact, others
 from longwatch.domain.safeguards import attached
-from longwatch.domain.safeguards.stops import known_held
+from longwatch.domain.safeguards.shares import known_held
 from longwatch.domain.state import State
 
 TOO_FEW = "less is held than it would sell"

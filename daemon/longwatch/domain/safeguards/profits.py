@@ -23,20 +23,16 @@ from longwatch.domain.order_life.submission import asking, submitted, was_in_vai
 from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
 from longwatch.domain.reconciliation import splits
 from longwatch.domain.reconciliation.causes import Cause
-from longwatch.domain.reconciliation.quarantines import FROZEN, is_for
+from longwatch.domain.reconciliation.quarantines import FROZEN, ONLY_LESS, is_for
 from longwatch.domain.risk import day_trades
 from longwatch.domain.risk.oca import has_traded, is_intact, others
 from longwatch.domain.risk.proposal import Refusal
 from longwatch.domain.risk.readiness import is_ready
 from longwatch.domain.risk.verbs import Action, forbidden_by, forbidden_for
 from longwatch.domain.safeguards.pauses import ends_by_itself
+from longwatch.domain.safeguards.shares import is_more_than_left, known_held
 from longwatch.domain.safeguards.stop_levels import WORTH_MOVING, rules_of
-from longwatch.domain.safeguards.stops import (
-    ACTS_ON,
-    instrument_called,
-    is_read_since,
-    known_held,
-)
+from longwatch.domain.safeguards.stops import ACTS_ON, instrument_called, is_read_since
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -54,7 +50,9 @@ def beside(state: State, event: m.Event) -> Decided:
         return
     for con_id in _concerned(state, profits, event):
         instrument = instrument_called(state, con_id)
-        if instrument is not None and not is_for(state, con_id, FROZEN):
+        if instrument is None or is_for(state, con_id, FROZEN):
+            continue
+        if not is_for(state, con_id, ONLY_LESS) or is_more_than_left(state, con_id, Purpose.PROFIT):
             yield from _adjusted(state, instrument, event)
 
 

@@ -19,7 +19,7 @@ from longwatch.domain.order_life.submission import asking, submitted, was_in_vai
 from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.reconciliation import splits
 from longwatch.domain.reconciliation.causes import Cause
-from longwatch.domain.reconciliation.quarantines import FROZEN, is_for
+from longwatch.domain.reconciliation.quarantines import FROZEN, ONLY_LESS, is_for
 from longwatch.domain.risk.attached import ends_with_its_entry, may_trade, waits
 from longwatch.domain.risk.exposure import is_told_late, still_there, surely_there
 from longwatch.domain.risk.oca import at_most, group_of, is_intact, is_spent, may_be_filled, others
@@ -27,6 +27,7 @@ from longwatch.domain.risk.readiness import is_ready
 from longwatch.domain.risk.verbs import Action, forbidden_by, is_flattened
 from longwatch.domain.safeguards import attached, protection, stop_levels
 from longwatch.domain.safeguards.pauses import ends_by_itself
+from longwatch.domain.safeguards.shares import is_more_than_left, known_held
 from longwatch.domain.state import State
 from longwatch.quick import changed
 
@@ -93,22 +94,11 @@ def _concerned(state: State) -> list[int]:
     return sorted(held | ordered | state.stop_levels.keys() | state.unprotected.keys() | state.surpluses.keys())
 
 
-def known_held(state: State, con_id: int) -> Decimal:
-    """Signed shares of ours that a stop may sell: those of the book, and where that is in doubt no more than there are.
-
-    A difference that does not stand yet is no doubt: fills and positions arrive seconds apart.
-    """
-    sign = 1 if state.held(con_id) > 0 else -1
-    there = still_there(state, con_id)
-    if con_id in state.quarantines:
-        account = state.account_positions.get(con_id, ("", ZERO))[1] - state.outside.get(con_id, ("", ZERO))[1]
-        there = min(there, max(account * sign, ZERO))
-    return there * sign
-
-
 def _acted(state: State, con_id: int, event: m.Event) -> Decided:
     instrument = instrument_called(state, con_id)
     if instrument is None or is_for(state, con_id, FROZEN):
+        return
+    if is_for(state, con_id, ONLY_LESS) and not is_more_than_left(state, con_id, Purpose.STOP):
         return
     held, row = known_held(state, con_id), state.stop_levels.get(con_id)
     if not state.held(con_id):
