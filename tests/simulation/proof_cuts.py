@@ -1,38 +1,34 @@
 """Cuts the daemon down at its crash points, seed after seed, and writes what came of it into docs/proof.md.
 
 `python -m tests.simulation.proof_cuts --cuts 10000`. A full proof, of FULL_CUTS cuts, fails too when a point has fewer
-than FULL_EACH of them, or a kind of journal record, of those a run meets, stood in fewer than FULL_EACH_KIND.
+than FULL_EACH of them, or a kind of journal record, of those a run meets, stood in fewer than FULL_EACH_KIND. What the
+drawn runs hardly ever write, those of aimed.py do.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-from longwatch.gateway.events import Event
 from longwatch.journal.codec import EVENTS, FACTS
-from longwatch.simulation import simulate
 from longwatch.simulation.crashes import Account, account_of, is_broken, told
 from longwatch.simulation.cut_judge import COLUMNS, Tally
-from longwatch.simulation.cuts import COMMITS, SELDOM_KINDS, Cut, Point
-from longwatch.simulation.scenery import BRISK_SHARES, scenery
+from longwatch.simulation.cuts import SELDOM_KINDS, Point
 from longwatch.simulation.simulate import Asked
 from tests.proof_page import PAGE, write_part
+from tests.simulation.aimed import WORLDS, run_of
 from tests.simulation.proof import code_digest
 
 FULL_CUTS, FULL_EACH, FULL_EACH_KIND = 10_000, 500, 10
-WITH_STOPS, BREAKER = (5, 15, 20, 25), "BreakerSet"
-"""Seeds whose runs have protective stops; and the kind of record that notes what the broker has ended."""
-A_MOMENT_BEFORE = timedelta(seconds=30)
-KINDS = sorted((EVENTS.keys() | FACTS.keys()) - SELDOM_KINDS.keys())
+AIMED_SEEDS = 4
+"""Of each world of aimed.py, in a full proof: twice as many cuts of its kinds as are asked for, and more."""
+AIMED_KINDS = {kind for world in WORLDS.values() for kind in world.kinds}
+KINDS = sorted((EVENTS.keys() | FACTS.keys()) - SELDOM_KINDS.keys() | AIMED_KINDS)
 
 
 def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
@@ -41,13 +37,17 @@ def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--cuts", type=int, default=FULL_CUTS)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--aimed", type=int, help="seeds of each world of aimed.py; 0 unless the proof is full")
     parser.add_argument("--kept", type=Path, help="a file of runs done, so that a proof broken off goes on from there")
     asked = parser.parse_args(arguments)
+    is_full = asked.cuts >= FULL_CUTS
     whole = account_until(asked.first, asked.cuts, asked.workers, asked.kept)
-    if asked.cuts >= FULL_CUTS:
-        whole.add(at_lapses())
-    write_part(page, "cuts", "\n".join(section(whole)))
-    raise SystemExit("\n".join(failures(whole, is_full=asked.cuts >= FULL_CUTS)) or None)
+    aimed = aimed_accounts(AIMED_SEEDS if asked.aimed is None and is_full else asked.aimed or 0, asked.workers)
+    for account in aimed.values():
+        whole.add(account)
+    failed = failures(whole, is_full=is_full)
+    write_part(page, "cuts", "\n".join(section(whole, aimed, failed)))
+    raise SystemExit("\n".join(failed) or None)
 
 
 def account_until(first: int, cuts: int, workers: int, kept: Path | None) -> Account:
@@ -83,30 +83,17 @@ def run(seed: int) -> dict[str, Any]:
     return told(account_of(Asked(seed=seed, days=1, faults="none", crash_points="all")))
 
 
-def at_lapses() -> Account:
-    """Cuts at the commits that note a breaker, which no other run meets: the broker lets what rests at it lapse."""
-    whole = Account()
-    for seed in WITH_STOPS:
-        for point in COMMITS:
-            whole.add(at_a_lapse(seed, point))
-            print(f"seed {seed}, {point} of a breaker: {whole.cut_kinds[BREAKER]} cuts", flush=True)
-    return whole
-
-
-def at_a_lapse(seed: int, point: Point, after: timedelta = timedelta(minutes=30)) -> Account:
-    """A run in which what rests at the broker lapses once, so long after its begin, and whose only cut is then."""
-    with tempfile.TemporaryDirectory() as folder:
-        begins = scenery(seed, 1, Path(folder), made_up=BRISK_SHARES, is_brisk=True).begins
-    armed = (after - A_MOMENT_BEFORE).total_seconds()
-    only = Cut(point=point, number=1, wait=armed, rests=False, skip=0, down=1.0, way=0.9, part=0.5, kind=BREAKER)
-    asked = Asked(
-        seed=seed, days=1, faults="none", crash_points="all", events=((begins + after, Event(kind="expiry")),)
-    )
-    with patch.object(simulate, "cuts_of", lambda *_: iter((only,))):
-        account = account_of(asked)
-    again = f"python -c 'from tests.simulation.proof_cuts import *; print(at_a_lapse({seed}, Point(\"{point}\")))'"
-    account.broken = [{**one, "replay": again} for one in account.broken]
-    return account
+def aimed_accounts(seeds: int, workers: int) -> dict[str, Account]:
+    """World of WORLDS -> what came of its runs of the first so many seeds; says how far it is after each run."""
+    found = {name: Account() for name in WORLDS} if seeds else {}
+    with ProcessPoolExecutor(workers) as pool:
+        runs = {pool.submit(run_of, name, seed): (name, seed) for seed in range(1, seeds + 1) for name in WORLDS}
+        for future in as_completed(runs):
+            (name, seed), account = runs[future], future.result()
+            found[name].add(account)
+            met = ", ".join(f"{kind} {found[name].cut_kinds[kind]}" for kind in WORLDS[name].kinds)
+            print(f"{name} of seed {seed}: {found[name].cuts} cuts, {met}", *account.broken, flush=True)
+    return found
 
 
 def account_from(run: dict[str, Any]) -> Account:
@@ -149,8 +136,8 @@ def failures(whole: Account, *, is_full: bool) -> list[str]:
     return found if is_full else [line for line in found if line.startswith("broken")]
 
 
-def section(whole: Account) -> Iterator[str]:
-    """The part of the page."""
+def section(whole: Account, aimed: Mapping[str, Account], failed: Sequence[str]) -> Iterator[str]:
+    """The part of the page; `failed` is what the command ends with, broken promises apart."""
     yield "## Cut down at its crash points\n"
     yield "The daemon killed at one instant and started again from its journal, the gateway living on: where, how,"
     yield "and what is judged stands in [crashes.md](crashes.md). *Rested* are cuts after which the daemon was judged"
@@ -160,11 +147,29 @@ def section(whole: Account) -> Iterator[str]:
     yield "|---" * (len(COLUMNS) + 1) + "|"
     for point, tally in whole.table.items():
         yield f"| `{point}` | " + " | ".join(f"{getattr(tally, name):,}" for name in COLUMNS) + " |"
+    yield from worlds_of(aimed)
     yield from kinds_of(whole)
+    few = [line for line in failed if not line.startswith("broken")]
+    if few:
+        yield "\nThe proof failed, with what is missing:\n"
+    yield from (f"- {line}" for line in few)
     if whole.broken:
         yield "\nBroken:\n"
     for one in whole.broken:
         yield f"- {one['invariant']}: `{one['replay']}`"
+
+
+def worlds_of(aimed: Mapping[str, Account]) -> Iterator[str]:
+    """What the runs came to that are in the table too, and are made to write what the others hardly do."""
+    if not aimed:
+        return
+    yield "\nAmong these are runs made to write what the others hardly ever do, and cut at just those commits"
+    yield "(`tests/simulation/aimed.py`):\n"
+    yield "| what is not as in the others | runs | cuts | of commits with |"
+    yield "|---|---|---|---|"
+    for name, account in aimed.items():
+        kinds = ", ".join(f"`{kind}` {account.cut_kinds[kind]}" for kind in WORLDS[name].kinds)
+        yield f"| {WORLDS[name].why} | {account.runs} | {account.cuts} | {kinds} |"
 
 
 def kinds_of(whole: Account) -> Iterator[str]:

@@ -113,7 +113,7 @@ def account_with(cuts: int, **changed: Any) -> Account:
 
 def ending_cuts(monkeypatch: pytest.MonkeyPatch, page: Path, account: Account, cuts: int = 10_000) -> Any:
     monkeypatch.setattr(proof_cuts, "account_until", lambda first, cuts, workers, kept: account)
-    monkeypatch.setattr(proof_cuts, "at_lapses", Account)
+    monkeypatch.setattr(proof_cuts, "aimed_accounts", lambda seeds, workers: {})
     with pytest.raises(SystemExit) as ended:
         proof_cuts.main(("--cuts", str(cuts)), page)
     return ended.value.code
