@@ -134,9 +134,10 @@ def run_of(name: str, seed: int, crash_points: str = ALL) -> Account:
 def cuts_of(kinds: Sequence[str], seed: int, asked: str) -> Iterator[Cut]:
     """Cuts of the commits with each kind in turn, on each side; all of a run, or up to and with the one asked for."""
     random = Random(f"{seed}|aimed")
-    sides = itertools.product(COMMITS, kinds)
     numbers = {point: itertools.count(1) for point in COMMITS}
-    for point, kind in itertools.cycle(random.sample(list(sides), len(COMMITS) * len(kinds))):
+    sides, kinds = random.sample(COMMITS, len(COMMITS)), random.sample(kinds, len(kinds))
+    for turn in itertools.count():
+        kind, point = kinds[turn % len(kinds)], sides[sum(divmod(turn, len(kinds))) % len(sides)]
         cut = Cut(
             point=point,
             number=next(numbers[point]),
