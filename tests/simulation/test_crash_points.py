@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -46,6 +47,7 @@ from longwatch.simulation.cuts import (
 from longwatch.simulation.cutter import Cutter
 from longwatch.simulation.mortal import Killed, MortalStore, Side
 from longwatch.simulation.simulate import Asked, Outcome, simulated
+from tests.simulation import aimed
 from tests.simulation.aimed import WORLDS, run_of
 
 SEED, SLICE, AIMED_SEED = 2, 1, 2
@@ -108,6 +110,33 @@ def test_cut_down_at_commits_that_hardly_any_drawn_run_has_it_duplicates_and_los
     assert sum(tally.rested for tally in account.table.values()) >= account.cuts / 2
 
 
+@pytest.mark.usefixtures("aimed_shortly")
+def test_a_cut_at_such_a_commit_finds_a_bug_and_is_told_with_the_command_that_does_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An order that was withheld, which is not durable, stays unknown for ever: found at rest."""
+    only = cut(Point.BEFORE_COMMIT, kind="OrderWithheld")
+    monkeypatch.setattr(aimed, "cuts_of", lambda *_: iter((only,)))
+    never_settles_an_unknown(monkeypatch)
+    account = run_of("words", AIMED_SEED)
+    assert account.cut_kinds["OrderWithheld"] == 1
+    assert {AT_REST, "no unknown remains"} <= {one["invariant"] for one in account.broken}
+    words = f'run_of("words", {AIMED_SEED}, "before-commit:1")'
+    assert {one["replay"] for one in account.broken} == {
+        f"python -c 'from tests.simulation.aimed import *; print({words})'"
+    }
+
+
+@pytest.mark.parametrize("kinds", [("A", "B"), ("A", "B", "C")])
+def test_the_kinds_of_a_world_take_turns_on_every_side_of_their_commits(kinds: tuple[str, ...]) -> None:
+    """`POINT:N` is the same cuts up to that one, and no cut after it."""
+    drawn = list(itertools.islice(aimed.cuts_of(kinds, 7, "all"), 3 * len(kinds)))
+    assert {(one.point, one.kind) for one in drawn} == {(point, kind) for point in COMMITS for kind in kinds}
+    assert all(one.kind != after.kind for one, after in itertools.pairwise(drawn))
+    last = drawn[-2]
+    assert list(aimed.cuts_of(kinds, 7, last.name)) == drawn[:-1]
+
+
 @pytest.mark.usefixtures("shortly")
 def test_a_seed_is_cut_the_same_way_again_and_up_to_any_cut() -> None:
     """`POINT:N` is the same run up to that cut, and no cut after it."""
@@ -159,6 +188,12 @@ def test_the_page_has_every_kind_of_record_that_is_not_waited_for_and_why(root: 
     rows = [line for line in (root / "docs/crashes.md").read_text().splitlines() if line.startswith("| `")]
     for kind, why in SELDOM_KINDS.items():
         assert any(f"`{kind}`" in row and row.endswith(f"| {why} |") for row in rows), kind
+
+
+def test_the_page_has_every_world_that_is_made_to_write_what_others_do_not(root: Path) -> None:
+    page = (root / "docs/crashes.md").read_text()
+    for world in WORLDS.values():
+        assert f"| {world.why} | {', '.join(f'`{kind}`' for kind in world.kinds)} |" in page
 
 
 @pytest.mark.parametrize("asked", ["every", "queued", "queued:0", "queued:x", ":3"])

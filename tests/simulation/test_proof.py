@@ -138,9 +138,37 @@ def test_a_full_proof_of_cuts_fails_by_name_where_a_kind_of_record_has_too_few(
     account.cut_kinds["FillBooked"] = 9
     assert ending_cuts(monkeypatch, page, account) == "too few cuts of commits with a FillBooked: 9 of 10"
     assert ending_cuts(monkeypatch, page, account, cuts=4_999) is None
-    account.cut_kinds["FillBooked"] = 10
+    account.cut_kinds["FillBooked"], account.cut_kinds["OrderWithheld"] = 10, 9
+    assert ending_cuts(monkeypatch, page, account) == "too few cuts of commits with a OrderWithheld: 9 of 10"
+    assert "- too few cuts of commits with a OrderWithheld: 9 of 10\n" in page.read_text()
+    account.cut_kinds["OrderWithheld"] = 10
     account.kinds.add("LinkLost")
     assert ending_cuts(monkeypatch, page, account) == "too few cuts of commits with a LinkLost: 0 of 10"
+
+
+@pytest.mark.parametrize(
+    ("words", "seeds"),
+    [(("--cuts", "10000"), proof_cuts.AIMED_SEEDS), (("--cuts", "9"), 0), (("--cuts", "9", "--aimed", "1"), 1)],
+)
+def test_a_full_proof_of_cuts_has_the_worlds_aimed_at_seldom_kinds_and_a_smaller_one_those_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...], seeds: int
+) -> None:
+    """Their cuts are in the table of points, and told of apart."""
+    page, asked = tmp_path / "proof.md", []
+
+    def aimed_accounts(seeds: int, workers: int) -> dict[str, Account]:
+        asked.append(seeds)
+        return {"words": account_with(7, cut_kinds=Counter(OrderWithheld=6, VerbSet=5))} if seeds else {}
+
+    monkeypatch.setattr(proof_cuts, "account_until", lambda first, cuts, workers, kept: account_with(500))
+    monkeypatch.setattr(proof_cuts, "aimed_accounts", aimed_accounts)
+    with pytest.raises(SystemExit) as ended:
+        proof_cuts.main(words, page)
+    assert (asked, ended.value.code) == ([seeds], None)
+    part = page.read_text()
+    assert (f"| `filled` | {507 if seeds else 500} |" in part) and (
+        "| 0 | 70 | `OrderWithheld` 6, `VerbSet` 5 |" in part
+    ) == bool(seeds)
 
 
 def test_a_lost_order_or_a_broken_promise_fails_the_proof_of_cuts(
