@@ -99,6 +99,9 @@ def test_a_persons_word_settles_an_unknown_order_with_book_and_exposure(
         ("1 cancelled - 99.50", "add --quantity"),
         ("1 absent 40 99.50", "has filled nothing"),
         ("1 filled - 99.50 and more", "resolve needs an order"),
+        ("1 filled - 99.50 surely", "resolve needs an order"),
+        ("1 filled - sure", "must be numbers"),
+        ("1 filled 40 99.50 sure", "has 100 left, not 40"),
     ],
 )
 def test_what_can_not_be_said_is_refused_with_what_to_do(words: str, part: str) -> None:
@@ -107,6 +110,50 @@ def test_what_can_not_be_said_is_refused_with_what_to_do(words: str, part: str) 
     why = objection(world.state, resolving(world, words))
     assert why is not None and part in why
     assert says(world, words).facts == ()
+
+
+def at(world: World, price: str, **quoted: Decimal | None) -> tuple[str | None, m.ControlRequested]:
+    """The person's word on a fill of order 1, with the quote of AAA as it is by now."""
+    quotes = tuple(replace(one, **quoted) for one in world.quotes() if one.symbol == "AAA") if quoted else ()
+    event = replace(resolving(world, f"1 filled - {price}"), quotes=quotes)
+    return objection(world.state, event), event
+
+
+@pytest.mark.parametrize(("bid", "ask", "last"), [(D("39.90"), D("40.10"), None), (None, None, D(40))])
+def test_a_price_is_known_by_the_quote_where_the_market_has_gapped(bid, ask, last) -> None:
+    """Between what the order was decided at and what it is worth now a fill may be at any price; beyond, at none."""
+    world, _ = unknown()
+    assert at(world, "40")[0] == (
+        "40 can't be the price of order lw:k7q2:1, decided at 100.00: look at the statement again; where it says just "
+        "that, add --sure"
+    )
+    quoted = {"bid": bid, "ask": ask, "last": last}
+    for price in ("20", "40", "70", "200"):
+        assert at(world, price, **quoted)[0] is None
+    for price in ("19.99", "4", "200.01", "1000"):
+        why = at(world, price, **quoted)[0]
+        assert why is not None and "decided at 100.00, last known at 40" in why
+    world.take(at(world, "40", **quoted)[1])
+    assert (world.order(1).state, world.order(1).average_price) == (S.FILLED, 40)
+
+
+def test_a_price_is_known_by_the_last_close_where_there_is_no_quote() -> None:
+    """That of after a split is in the shares of today."""
+    world, _ = unknown()
+    assert world.state.equity is not None
+    world.state.equity = replace(world.state.equity, prices=(("AAA", D(10)), ("BBB", D(1))))
+    assert [at(world, price)[0] is None for price in ("4.99", "5", "200", "201")] == [False, True, True, False]
+    assert at(world, "5", bid=D(60), ask=D(60))[0] is not None
+
+
+@pytest.mark.parametrize(("words", "filled"), [("1 filled - 4 sure", 100), ("1 cancelled 40 4 sure", 40)])
+def test_who_has_looked_again_may_say_any_price(words: str, filled: int) -> None:
+    """Nobody has a price of what is halted, or listed no more."""
+    world, _ = unknown()
+    assert objection(world.state, resolving(world, words.removesuffix(" sure"))) is not None
+    assert objection(world.state, resolving(world, words)) is None
+    says(world, words)
+    assert (world.order(1).filled, world.order(1).average_price) == (filled, 4)
 
 
 @pytest.mark.parametrize("quantity", [100, 150])

@@ -31,6 +31,8 @@ def objection(state: State, event: m.ControlRequested) -> str | None:
     if event.command == "modify":
         new = modification.asked(state, event.argument, event.tech)
         return new if isinstance(new, str) else None
+    if event.command == "resolve":
+        return _no_resolution(state, event)
     check = OBJECTIONS.get(event.command)
     return None if check is None else check(state, event.argument, event.reason)
 
@@ -127,11 +129,11 @@ def _no_amount(state: State, event: m.ControlRequested) -> str | None:
     return None
 
 
-def _no_resolution(state: State, argument: str, reason: str) -> str | None:
-    word = said(state, argument)
+def _no_resolution(state: State, event: m.ControlRequested) -> str | None:
+    word = said(state, event.argument, event.quotes)
     if isinstance(word, str):
         return word
-    return None if reason.strip() else "say why, for the journal: resolve needs a --reason"
+    return None if event.reason.strip() else "say why, for the journal: resolve needs a --reason"
 
 
 OBJECTIONS: dict[str, Callable[[State, str, str], str | None]] = {
@@ -140,7 +142,6 @@ OBJECTIONS: dict[str, Callable[[State, str, str], str | None]] = {
     "unquarantine": _no_quarantine,
     "resume": _nothing_held,
     "flatten": _no_such_type,
-    "resolve": _no_resolution,
 }
 
 

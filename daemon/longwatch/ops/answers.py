@@ -28,7 +28,7 @@ from longwatch.ports import Workers
 ANSWER_SECONDS = 15.0
 READING_SECONDS = 10.0
 """How long a fresh reading of the account is waited for."""
-JUDGED_BY_QUOTES = frozenset({"modify"})
+JUDGED_BY_QUOTES = frozenset({"modify", "resolve"})
 
 
 @dataclass(slots=True, kw_only=True)

@@ -76,7 +76,8 @@ COMMANDS: dict[str, Command] = {
     "resolve": Command(
         text="a person's evidence on an order whose outcome is unknown",
         argument="an order's number or reference, filled, cancelled, rejected, absent or unfilled, and what had "
-        "filled at what average price (`7 filled - 85.20`: all that was left)",
+        "filled at what average price (`7 filled - 85.20`: all that was left; with `sure` behind it where the price is "
+        "far from those known)",
         needed=True,
     ),
     "unquarantine": Command(text="trade an instrument again", argument="a symbol", needed=True),

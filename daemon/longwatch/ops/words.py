@@ -103,6 +103,7 @@ def resolve(
     outcome: Annotated[str, unset("filled, cancelled, rejected, absent or unfilled.", "OUTCOME", "--as")] = "",
     quantity: Annotated[str, unset("Shares that had filled; for filled, all that was left.", "SHARES")] = "",
     price: Annotated[str, unset("Their average price, by the broker's statement.", "PRICE")] = "",
+    sure: Annotated[bool, typer.Option("--sure", help="The price is far from those known, and right.")] = False,
     reason: Reason = "",
     as_json: AsJson = False,
     socket: SocketOption = None,
@@ -112,7 +113,7 @@ def resolve(
 
     Example: longwatch resolve 7 --as filled --price 85.20 --reason "statement of 5 January"
     """
-    words = (order, outcome or "?", quantity or "-", price or "-")
+    words = (order, outcome or "?", quantity or "-", price or "-", *(["sure"] if sure else []))
     tell("resolve", socket, config, as_json=as_json, argument=" ".join(words), reason=reason)
 
 

@@ -8,7 +8,7 @@ broker says, its instrument is quarantined and a person is told.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -18,6 +18,7 @@ from longwatch.domain.order_life.identity import intent_of
 from longwatch.domain.order_life.inference import RESOLVED, VOID, made_up
 from longwatch.domain.order_life.verdicts import Verdict, meant_by
 from longwatch.domain.orders import Evidence, Order, OrderState, whole_number
+from longwatch.domain.quotes import Quote
 from longwatch.domain.reconciliation.busts import give_up
 from longwatch.domain.reconciliation.quarantines import laid
 from longwatch.domain.state import State
@@ -39,7 +40,9 @@ FORM = "an order, filled, cancelled, rejected, absent or unfilled, and where sha
 FIGURE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 """Quantities and prices as statements print them: plain ASCII digits, no exponent."""
 FAR_OFF = 2
-"""A fill at more than so many times the price its order was decided at, or at less than one such part, is a slip."""
+"""A fill at more than so many times the dearest price known, or less than one such part of the cheapest, is a slip."""
+SURE = "sure"
+"""Said behind such a price by who has looked again."""
 
 AT_WORK = frozenset({"PreSubmitted", "Submitted", "PendingCancel"})
 ENDED_AS = {"Filled": "filled", "Cancelled": "cancelled", "ApiCancelled": "cancelled", "Inactive": "rejected"}
@@ -57,9 +60,14 @@ class Said:
     price: Decimal
 
 
-def said(state: State, argument: str) -> Said | str:
-    """What a person says, as `7 cancelled 40 85.20` (`-`: not given); or one sentence with what is wrong with it."""
+def said(state: State, argument: str, quotes: Iterable[Quote] = ()) -> Said | str:
+    """What a person says, as `7 cancelled 40 85.20` (`-`: not given); or one sentence with what is wrong with it.
+
+    A price that is far from all that are known, those of `quotes` too, is taken with `sure` behind it.
+    """
     words = argument.split()
+    is_sure = len(words) == 5 and words[-1] == SURE
+    words = words[:4] if is_sure else words
     if not 2 <= len(words) <= 4 or words[1] not in (*OUTCOMES, UNFILLED):
         return f"resolve needs {FORM}; it was given {argument!r}"
     order = order_called(state, words[0])
@@ -75,7 +83,8 @@ def said(state: State, argument: str) -> Said | str:
     quantity, price = figures
     return (
         _objection(order, words[1], quantity, price)
-        or _slip(state, order, quantity, price)
+        or _no_lots(state, order, quantity)
+        or (None if is_sure else _slip(state, order, price, quotes))
         or Said(
             order=order,
             outcome=words[1],
@@ -148,20 +157,37 @@ def _objection(order: Order, outcome: str, quantity: Decimal | None, price: Deci
     return None
 
 
-def _slip(state: State, order: Order, quantity: Decimal | None, price: Decimal | None) -> str | None:
-    """Why these figures can't be an execution's in this instrument: no whole lots, or a price of something else."""
+def _no_lots(state: State, order: Order, quantity: Decimal | None) -> str | None:
+    """Why so many shares can't be an execution's in this instrument."""
     instrument = state.instruments.get(order.symbol)
     if quantity is not None and instrument is not None and quantity != order.remaining and quantity % instrument.lot:
         return f"{order.symbol} trades in lots of {instrument.lot}: {quantity} is not a number of them"
+    return None
+
+
+def _slip(state: State, order: Order, price: Decimal | None, quotes: Iterable[Quote]) -> str | None:
+    """Why a price looks like that of something else: over a gap or a split it may be any between then and now."""
     decided = order.decision_price
-    if price is None or decided / FAR_OFF <= price <= decided * FAR_OFF:
+    latest = _latest(state, order, quotes) or decided
+    low, high = min(decided, latest) / FAR_OFF, max(decided, latest) * FAR_OFF
+    if price is None or low <= price <= high:
         return None
-    return f"{price} can't be the price of order {order.ref}, decided at {decided}: look at the statement again"
+    known = f"decided at {decided}" + (f", last known at {latest}" if latest != decided else "")
+    return (
+        f"{price} can't be the price of order {order.ref}, {known}: look at the statement again; where it says just "
+        "that, add --sure"
+    )
+
+
+def _latest(state: State, order: Order, quotes: Iterable[Quote]) -> Decimal | None:
+    """The price of a share as it is now: by the quote, else the last close, which a booked split has restated."""
+    quote = next((one for one in quotes if one.con_id == order.con_id), None)
+    return (quote.mid if quote else None) or dict(state.equity.prices if state.equity else ()).get(order.symbol)
 
 
 def resolve(state: State, event: m.ControlRequested) -> Followed:
     """The facts of a person's word; nothing when it can't be said of the order any more."""
-    word = said(state, event.argument)
+    word = said(state, event.argument, event.quotes)
     if isinstance(word, str):
         return
     order = word.order
