@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -240,6 +241,18 @@ def test_export_writes_every_record_as_a_line_of_json(shell, path: Path, tmp_pat
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "daemon"), PATH_VARIABLE: str(path)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environ)
     assert done.stdout == lines.read_text()
+    with open("/dev/full", "wb") as full:
+        failed = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environ)
+    assert (failed.returncode, failed.stderr) == (74, FULL.format(path=path))
+    piped = f"{shlex.join(command)} | head -c 1"
+    done = subprocess.run(piped, shell=True, capture_output=True, text=True, check=False, env=environ)
+    assert (done.stdout, done.stderr) == ("{", "")
+
+
+FULL = (
+    "longwatch: {path}: its lines can't be written to standard output (No space left on device); "
+    "make room, and export it again\n"
+)
 
 
 def test_a_payload_that_is_no_json_is_exported_as_its_bytes(tmp_path: Path, shell) -> None:

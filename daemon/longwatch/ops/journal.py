@@ -185,7 +185,7 @@ def export(
 
     path = journal_path(file, config)
     if str(to) == "-":
-        export_to(path, sys.stdout.buffer)
+        _print_lines(path)
         return
     must_be_new(to)
     with told(path, f"exported to {to}"), beside(to) as folder:
@@ -196,6 +196,21 @@ def export(
         _print_json({"journal": str(path), "file": str(to), "records": count})
     else:
         print(f"{to}: {count} records of {path}")
+
+
+def _print_lines(path: Path) -> None:
+    """The lines to standard output, by a buffer of its own: what could not be written is not tried again at the end."""
+    from longwatch.journal.copying import export as export_to
+
+    try:
+        with open(sys.stdout.fileno(), "wb", closefd=False) as lines:
+            export_to(path, lines)
+    except BrokenPipeError:
+        raise  # who reads them has enough
+    except OSError as error:
+        raise JournalError(
+            f"{path}: its lines can't be written to standard output ({error.strerror}); make room, and export it again"
+        ) from error
 
 
 @app.command()
