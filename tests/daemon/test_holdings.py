@@ -182,7 +182,7 @@ def test_reconcile_reads_the_account_anew_and_shows_what_differs(tmp_path: Path)
         await asyncio.sleep(HOUR)
         reply = await scene.ask("reconcile")
         found = reply["data"]
-        assert found["fresh"] and found["age_seconds"] < 5
+        assert reply["ok"] and found["fresh"] and found["age_seconds"] < 5
         first = found["instruments"][0]
         assert (first["symbol"], first["difference"], first["class"]) == ("IBM", "30", "transfer")
         assert first["quarantined_seconds"] > 1800 and "longwatch adopt IBM" in first["lifted_by"]
@@ -206,6 +206,7 @@ def test_without_a_fresh_reading_the_age_of_the_last_is_told(tmp_path: Path) -> 
         await asyncio.sleep(HOUR)
         reply = await scene.ask("reconcile")
         assert not reply["data"]["fresh"] and reply["data"]["age_seconds"] > 1800
+        assert (reply["ok"], reply["exit_code"]) == (False, 1)
         assert "no fresh reading came in time, the link is" in reply["text"]
         assert "AAPL" in reply["text"]
 

@@ -17,10 +17,12 @@ import pytest
 from longwatch import cli
 from longwatch.errors import JournalError, LinkError, UsageError
 from longwatch.ops.ask import DEFAULT_SOCKET, SOCKET_VARIABLE
+from longwatch.ops.comparison import comparison_of
 from longwatch.ops.control import COMMANDS, ControlServer, Reply
 from longwatch.ops.status import READINGS, reply_of
+from longwatch.ops.tables import comparison_text
 from tests.conftest import ROOT
-from tests.ops.made import HandClock, runtime_of, traded_state
+from tests.ops.made import NOW, HandClock, runtime_of, traded_state
 from tests.ops.shell import exit_code
 
 HEAVY = (
@@ -165,6 +167,7 @@ async def test_what_is_read_comes_as_a_table_or_as_json(
         ("resolve 7 --as absent --reason told", ("resolve", "7 absent - -", "told")),
         ("resolve 7 --as filled --price 85.2 --reason told", ("resolve", "7 filled - 85.2", "told")),
         ("resolve lw:x:7 --as cancelled --quantity 4 --price 8", ("resolve", "lw:x:7 cancelled 4 8", "")),
+        ("resolve 7 --as filled --price 4 --sure", ("resolve", "7 filled - 4 sure", "")),
     ],
 )
 async def test_a_command_asks_the_daemon_and_prints_its_answer(
@@ -174,6 +177,28 @@ async def test_a_command_asks_the_daemon_and_prints_its_answer(
     code, out, err = await shell(*words.split(), "--socket", socket)
     assert (code, out, err) == (0, f"{asked[0]} it is\n", "")
     assert daemon.asked == [asked]
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_a_comparison_that_could_not_be_made_anew_is_shown_and_ends_with_one(
+    shell: Shell, socket: Path, fresh: bool
+) -> None:
+    """A script that asks whether book and account agree must not take the last comparison for one of now."""
+    found = comparison_of(traded_state(), NOW, NOW) | {"at": NOW.isoformat(), "age_seconds": 0.0, "fresh": fresh}
+    code = {} if fresh else {"exit_code": 1}
+
+    async def answer(command: str, argument: str, reason: str, by: str) -> Reply:
+        return {"ok": fresh, "text": comparison_text(found), "data": found, **code}
+
+    server = ControlServer(socket, answer)
+    await server.start()
+    err = "" if fresh else f"longwatch: {comparison_text(found).splitlines()[0]}\n"
+    expected = (0 if fresh else 1, f"{comparison_text(found)}\n", err)
+    assert await shell("reconcile", "--socket", socket) == expected
+    status, out, told = await shell("reconcile", "--json", "--socket", socket)
+    assert (status, json.loads(out), told) == (expected[0], found, err)
+    assert fresh or "no fresh reading came in time" in told
+    await server.close()
 
 
 async def test_a_resolution_is_answered_as_json_when_asked(shell: Shell, daemon: Daemon, socket: Path) -> None:

@@ -80,12 +80,13 @@ class Answers:
         return {"ok": done, "text": text, **({} if done else {"exit_code": 1})}
 
     async def _compared(self, asked: m.ControlRequested) -> dict[str, Any]:
-        """The comparison read anew; where that takes too long, the last one with its age."""
+        """The comparison read anew; where that fails or takes too long, the last one with its age, as a refusal."""
         state, asked_tech = self.engine.state, asked.tech
         if await self.engine.decided(asked, ANSWER_SECONDS):
             await self.engine.wait_until(lambda now: is_answered(now, asked_tech), READING_SECONDS)
         found = comparison_of(state, self.clock.technical(), asked_tech)
-        return {"ok": True, "text": comparison_text(found), "data": found}
+        failed = {} if found["fresh"] else {"exit_code": 1}
+        return {"ok": found["fresh"], "text": comparison_text(found), "data": found, **failed}
 
     async def reload(self, *, loosen: bool = False, by: str = "SIGHUP") -> dict[str, Any]:
         """Read the file again: it is taken over whole, or every reason why not is told. Raises UsageError with none."""

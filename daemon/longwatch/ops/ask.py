@@ -15,9 +15,16 @@ SOCKET_VARIABLE = "LONGWATCH_OPS__CONTROL_SOCKET"
 
 
 def show(command: str, as_text: Callable[[Any], str], as_json: bool, socket: Path | None, config: Path | None) -> None:
-    """Print what the daemon reads out, as JSON or as text. Raises LongwatchError with its refusal."""
-    data = _call(command, socket, config)["data"]
-    print(json.dumps(data, indent=2, ensure_ascii=False) if as_json else as_text(data))
+    """Print what the daemon reads out, as JSON or as text. Raises LongwatchError with its refusal.
+
+    What it reads out with a refusal, since there is nothing newer, is printed before.
+    """
+    from longwatch.ops.control import call
+
+    reply = call(socket_path(socket, config), {"command": command})
+    if (data := reply.get("data")) is not None:
+        print(json.dumps(data, indent=2, ensure_ascii=False) if as_json else as_text(data))
+    _accepted(command, reply)
 
 
 def tell(command: str, socket: Path | None, config: Path | None, *, as_json: bool = False, **request: str) -> None:
@@ -40,9 +47,14 @@ def socket_path(socket: Path | None, config: Path | None) -> Path:
 def _call(command: str, socket: Path | None, config: Path | None, **request: str) -> dict[str, Any]:
     from longwatch.ops.control import call
 
-    reply = call(socket_path(socket, config), {"command": command, **request})
+    return _accepted(command, call(socket_path(socket, config), {"command": command, **request}))
+
+
+def _accepted(command: str, reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply, unless it is a refusal; of one that comes with a table, printed before, the first line says it all."""
     if not reply["ok"]:
-        refusal = LongwatchError(reply.get("text") or f"{command} was refused")
+        text = str(reply.get("text") or f"{command} was refused")
+        refusal = LongwatchError(text.splitlines()[0] if "data" in reply else text)
         refusal.exit_code = int(reply.get("exit_code") or 1)
         raise refusal
     return reply
