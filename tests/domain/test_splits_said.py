@@ -11,6 +11,7 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.orders import Order, Purpose
+from longwatch.domain.reconciliation import splits
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.settings import TradeSettings
 from tests.domain.test_protection import FIXED, TRAILING, changes, sent, works
@@ -49,7 +50,9 @@ def test_its_stop_is_placed_at_the_level_of_new_shares(new: int, old: int, setti
 def test_its_proof_names_who_said_so() -> None:
     world, _, steps = split_unseen(FIXED)
     (split,) = of_kind(steps[0].facts, m.SplitBooked)
-    assert split.awaits_history
+    assert split.awaits_history and split.at == MORNING - timedelta(minutes=30), (
+        "when the shares moved, not when it was said"
+    )
     assert split.proof == "position 200 -> 400, average cost 100 -> 50, history not rebased yet; uid 1000: a letter"
     assert world.state.parts[("trend", 1)].quantity == 400, "the strategy's, not nobody's"
 
@@ -73,13 +76,14 @@ def test_a_session_that_has_ended_since_has_closes_of_new_shares() -> None:
     assert world.state.stop_levels[1].level == 57
 
 
-def test_it_is_sized_at_a_price_of_new_shares_at_once() -> None:
+@pytest.mark.parametrize(("new", "old"), [(2, 1), (5, 4), (1, 10)])
+def test_it_is_sized_at_a_price_of_new_shares_at_once(new: int, old: int) -> None:
     """400 at 50 are what was wanted as 200 at 100."""
     world, stop = overnight(FIXED)
     world.targets(AAA="0.2")
-    moves(world, stop, 2, 1)
+    moves(world, stop, new, old)
     adopted(world)
-    assert world.state.equity is not None and dict(world.state.equity.prices)["AAA"] == 50
+    assert world.state.equity is not None and dict(world.state.equity.prices)["AAA"] == D(100) * old / new
     step = world.rebalance(session=MONDAY)
     assert not of_kind(step.effects, m.SubmitOrder) and not of_kind(step.facts, m.TradeRefused)
 
@@ -101,6 +105,7 @@ def test_a_history_that_is_ahead_and_shares_that_follow_it_are_enough() -> None:
     steps = adopted(world)
     (split,) = of_kind(steps[0].facts, m.SplitBooked)
     assert (split.new, split.old, split.awaits_history) == (2, 1, False)
+    assert split.proof == "position 200 -> 400, average cost 100 -> 100, history rebased by it; uid 1000: a letter"
     assert not world.state.quarantines
     (placed,) = [order for step in steps for order in sent(step)]
     assert (placed.quantity, placed.stop_price) == (400, D("47.5"))
@@ -143,3 +148,101 @@ def test_a_take_profit_waits_for_the_history() -> None:
     assert not [order for step in world.reconcile(2) for order in sent(step, Purpose.PROFIT)]
     steps = [refreshed(world, D("0.5"), D(2)), *world.reconcile(2)]
     assert [order.quantity for step in steps for order in sent(step, Purpose.PROFIT)] == [400]
+
+
+def test_what_is_told_of_a_split_is_its_proof() -> None:
+    """For the record, not an alarm; and why the history is awaited no more."""
+    world, stop = overnight(TRAILING)
+    refreshed(world, D("0.5"), D(2))
+    steps = moves(world, stop, 2, 1)
+    (alert,) = [one for step in steps for one in of_kind(step.effects, m.RaiseAlert) if one.key == "split_booked"]
+    assert alert.severity == "info"
+    assert alert.text == ("AAA was split 2/1: position 200 -> 400, average cost 100 -> 50, history rebased by 2")
+    ended = [fact.reason for step in steps for fact in of_kind(step.facts, m.QuarantineLifted)]
+    assert ended == ["the split is booked", "book and account agree"]
+
+
+def test_others_shares_follow_a_history_too() -> None:
+    """3 for 2 of 150 ours and 50 of theirs, by history and shares alone."""
+    world = World.ready(AAA=50)
+    world.finish(world.one(AAA="0.15"))
+    world.reconcile()
+    world.now = CLOSE + timedelta(minutes=15)
+    world.snapshot()
+    refreshed(world)
+    world.now = MORNING - timedelta(hours=1)
+    world.snapshot()
+    refreshed(world, 1 / D("1.5"), D("1.5"))
+    assert causes(world) == [Cause.REBASED]
+    world.positions[1] = D(300)
+    world.moved("AAA")
+    world.now = MORNING + timedelta(minutes=1)
+    world.reconcile(3)
+    (split,) = of_kind(adopted(world)[0].facts, m.SplitBooked)
+    assert (split.new, split.old) == (3, 2)
+    assert (world.state.held(1), world.state.outside[1][1]) == (225, 75)
+
+
+def test_of_a_history_that_nobody_waits_for_no_split_is_concluded() -> None:
+    """A person said that none is coming; later the shares double at the cost of before: taken over, as they are."""
+    world, _ = overnight(TRAILING)
+    refreshed(world, D("0.5"), D(2))
+    world.hear(m.ControlRequested, command="unquarantine", argument="AAA", by="uid 1000", reason="none is coming")
+    world.positions[1] = D(400)
+    world.moved("AAA")
+    world.now = MORNING + timedelta(minutes=1)
+    world.reconcile(3)
+    assert causes(world) == [Cause.UNEXPLAINED]
+    steps = adopted(world)
+    assert not of_kind(steps[0].facts, m.SplitBooked)
+    assert world.state.book[1].quantity == 400
+
+
+def test_shares_that_differed_before_the_split_are_no_part_of_it() -> None:
+    """Seven too many, then all doubled: what of that is ours nobody knows, and adopting takes it all."""
+    world, stop = overnight(FIXED)
+    world.positions[1] = D(207)
+    world.moved("AAA")
+    world.reconcile(3)
+    world.now = MORNING - timedelta(minutes=30)
+    world.end(stop.intent)
+    world.status(stop.intent, "Cancelled")
+    world.positions[1], world.costs[1] = D(414), D(50)
+    world.moved("AAA")
+    world.now = MORNING + timedelta(minutes=1)
+    world.reconcile(3)
+    steps = adopted(world)
+    assert not of_kind(steps[0].facts, m.SplitBooked) and "stop_set_anew" in alerts(steps[0])
+    assert (world.state.book[1].quantity, world.state.outside.get(1)) == (414, None)
+
+
+def test_a_position_that_the_account_never_told_is_no_split() -> None:
+    """Bought, and gone before the first reading: a person takes it as gone."""
+    world = World.ready()
+    world.finish(world.one(AAA="0.2"))
+    world.positions.clear()
+    world.reconcile(4)
+    assert causes(world) == [Cause.UNEXPLAINED] and 1 not in world.state.moved
+    assert not of_kind(adopted(world)[0].facts, m.SplitBooked)
+    assert not world.state.held(1) and not world.state.quarantines
+
+
+def test_a_journal_that_did_not_note_when_shares_moved_has_the_split_as_of_the_word() -> None:
+    """Older ones."""
+    world, stop = overnight(FIXED)
+    moves(world, stop, 2, 1)
+    world.state.moved[1] = replace(world.state.moved[1], at=None)
+    (split,) = of_kind(adopted(world)[0].facts, m.SplitBooked)
+    assert split.at == max(event.at for event, _ in world.steps if isinstance(event, m.ControlRequested))
+
+
+def test_bars_are_of_shares_before_only_a_split_that_they_have_not_shown() -> None:
+    """A proven one has its history; of bars whose session no calendar knows nothing says that they are later."""
+    world, stop = overnight(TRAILING)
+    refreshed(world, D("0.5"), D(2))
+    moves(world, stop, 2, 1)
+    assert world.state.splits[1] and not splits.awaits_history(world.state, 1, "AAA")
+    world, _, _ = split_unseen(TRAILING)
+    assert splits.awaits_history(world.state, 1, "AAA")
+    world.state.judged["AAA"] = replace(world.state.judged["AAA"], last_session=None)
+    assert splits.awaits_history(world.state, 1, "AAA")
