@@ -60,7 +60,7 @@ BREAKS := reconcile breaks causes looks others busts splits quarantines
 SIZING := weights sizing methods targets wanted rebalance parts flattening
 RISK := table limits proposal permits permissions pricing exposure held_at oca caps means room commissions what_if \
 	holds instrument_losses strategy_losses session_losses day_trades verbs readiness certificate risk/attached
-STOPS := stops at_write stop_levels protection profits pauses safeguards/attached
+STOPS := stops at_write shares stop_levels protection profits pauses safeguards/attached
 MODULES ?= $(ORDERS) $(BREAKS) $(SIZING) $(RISK) $(STOPS)
 mutants: $(DEV)
 	$(PIP) install --quiet --require-hashes -r requirements/mutants.txt

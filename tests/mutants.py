@@ -54,7 +54,7 @@ BESIDE = {
     "holds": ("flows", "readings", "measures"),
     "certificate": ("readiness", "limits"),
     "busts": ("untold", "readings", "stops_kept", "breaks"),
-    "splits": ("splits_ahead", "splits_hidden", "splits_said", "breaks", "stops_kept"),
+    "splits": ("splits_ahead", "splits_hidden", "splits_said", "splits_either", "breaks", "stops_kept"),
     "listing": ("busts", "readings", "inference"),
     "at_write": ("at_the_write", "attached_rules", "stops", "stops_kept", "splits_hidden"),
     "quarantines": ("splits_ahead", "splits_hidden", "breaks"),
