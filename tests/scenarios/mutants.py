@@ -341,7 +341,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "A14",
         "a stop follows what has filled",
         "domain/safeguards/stops.py",
-        "    if (quantity, row.level) == (order.quantity, order.stop_price) or",
+        "    if (quantity, level) == (order.quantity, order.stop_price) or",
         "    if True or",
     ),
     _out(
