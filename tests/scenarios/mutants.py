@@ -117,7 +117,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "A05",
         "an execution is matched by its orderRef",
         "domain/order_life/identity.py",
-        "        return number if number in state.orders else None\n",
+        "        return number if number in state.orders and _fits(state.orders[number], con_id, side) else None\n",
         "        return None\n",
     ),
     _out(
@@ -131,8 +131,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "A05",
         "or by client and order id",
         "domain/order_life/identity.py",
-        "    return state.by_order_id.get((client_id, order_id))\n",
-        "    return None\n",
+        "    named = state.by_order_id.get((client_id, order_id))\n    if named is None",
+        "    named = None\n    if named is None",
     ),
     _out(
         "A05",
@@ -432,8 +432,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "A19",
         "an order id is another client's unless the client id is ours",
         "domain/order_life/identity.py",
-        "    return state.by_order_id.get((client_id, order_id))\n",
-        "    return state.by_order_id.get((state.client_id, order_id))\n",
+        "    named = state.by_order_id.get((client_id, order_id))\n    if named is None",
+        "    named = state.by_order_id.get((state.client_id, order_id))\n    if named is None",
+    ),
+    _both(
+        "A19",
+        "nor that of an order that never left, or of another contract",
+        (
+            "domain/order_life/identity.py",
+            "    return was_absent or (order.state is OrderState.UNSENT and not order.handed)\n",
+            "    return was_absent\n",
+        ),
+        (
+            "domain/order_life/identity.py",
+            "    return con_id in (0, order.con_id) and side in (None, order.side)\n",
+            "    return True\n",
+        ),
     ),
     _out(
         "A20",

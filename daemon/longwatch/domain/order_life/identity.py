@@ -18,34 +18,85 @@ from datetime import datetime
 from decimal import Decimal
 
 from longwatch.domain import messages as m
+from longwatch.domain.instruments import Side
 from longwatch.domain.orders import Evidence, Order, OrderState, whole_number
-from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.causes import Cause, lifted_by
 from longwatch.domain.reconciliation.quarantines import is_for, laid, layers
 from longwatch.domain.state import State
 
 Followed = Iterator[m.Fact | m.Effect]
-Row = m.OpenOrderSeen | m.OrderStatusSeen | m.ExecutionSeen | m.CompletedOrderSeen
+Told = m.OpenOrderSeen | m.ExecutionSeen | m.CompletedOrderSeen
+Row = Told | m.OrderStatusSeen
 
 TWO_ORDERS = "two orders at the broker for one intent"
 
 
 def intent_of(
-    state: State, *, ref: str = "", perm_id: int = 0, client_id: int = 0, order_id: int = 0, replaces: str | None = None
+    state: State,
+    *,
+    ref: str = "",
+    perm_id: int = 0,
+    client_id: int = 0,
+    order_id: int = 0,
+    con_id: int = 0,
+    side: Side | None = None,
+    replaces: str | None = None,
 ) -> int | None:
     """The intent a broker's row belongs to, by the surest of its names; None is not ours.
 
-    `replaces` is the booked execution that an execution corrects.
+    An orderRef may be on a copy of our order, and an order id on another program's: where the row tells contract
+    (`con_id`) and side, they must be the intent's. `replaces` is the booked execution that an execution corrects.
     """
     if perm_id and perm_id in state.by_perm_id:
         return state.by_perm_id[perm_id]
     number = own_number(state, ref)
     if number is not None:
-        return number if number in state.orders else None
+        return number if number in state.orders and _fits(state.orders[number], con_id, side) else None
     if replaces is not None and replaces in state.fills:
         return state.fills[replaces].intent
     if ref or order_id <= 0 or perm_id in state.foreign_orders:
         return None
-    return state.by_order_id.get((client_id, order_id))
+    named = state.by_order_id.get((client_id, order_id))
+    if named is None or _was_never_there(state, state.orders[named]):
+        return None
+    order = state.orders[named]
+    return named if _fits(order, con_id, side) and not _traded_otherwise(state, perm_id, order) else None
+
+
+def intent_told(state: State, row: Told, replaces: str | None = None) -> int | None:
+    """As `intent_of`, of a row that tells contract and side."""
+    client_id, order_id = (0, 0) if isinstance(row, m.CompletedOrderSeen) else (row.client_id, row.order_id)
+    return intent_of(
+        state,
+        ref=row.ref,
+        perm_id=row.perm_id,
+        client_id=client_id,
+        order_id=order_id,
+        con_id=row.con_id,
+        side=row.side,
+        replaces=replaces,
+    )
+
+
+def _fits(order: Order, con_id: int, side: Side | None) -> bool:
+    """Whether contract and side, where a row tells them, are the order's."""
+    return con_id in (0, order.con_id) and side in (None, order.side)
+
+
+def _traded_otherwise(state: State, perm_id: int, order: Order) -> bool:
+    """Whether executions under this permId, claimed by nobody, were of another contract or side than the order."""
+    fills = (state.fills[name] for name in state.unclaimed.get(perm_id, ()) if name in state.fills)
+    return any(fill.con_id != order.con_id or fill.quantity * order.side.sign < 0 for fill in fills)
+
+
+def _was_never_there(state: State, order: Order) -> bool:
+    """Whether the broker never had it, so that another program under our client id may have been given its number.
+
+    While the connection that it was sent on lasts there is no other program. Should the broker have it after all, the
+    row that shows it bears its orderRef.
+    """
+    was_absent = order.state is OrderState.ABSENT and order.epoch != state.epoch
+    return was_absent or (order.state is OrderState.UNSENT and not order.handed)
 
 
 def own_number(state: State, ref: str) -> int | None:
@@ -68,14 +119,17 @@ def key_of(perm_id: int, client_id: int, order_id: int, con_id: int = 0, nth: in
     return -((abs(client_id) + nth) << 33 | con_id << 1) if con_id else 0
 
 
-def disowned(state: State, event: m.OpenOrderSeen | m.ExecutionSeen | m.CompletedOrderSeen) -> Followed:
-    """A row bears this journal's name with a number the journal has not given: an older copy of it was restored.
+def disowned(state: State, event: Told) -> Followed:
+    """A row bears this journal's name and is of no order in it: its instrument waits until a person has looked.
 
-    What was decided since that copy is lost, so the instrument is quarantined until a person has looked, and the
-    number is never given again.
+    With a number that the journal has not given, an older copy of it was restored, and what was decided since is lost:
+    the number is never given again. With one that it has given, of another contract or side, an order was copied.
     """
     number = own_number(state, event.ref)
-    if number is None or number in state.orders:
+    if number is None:
+        return
+    if number in state.orders:
+        yield from _copied(state, event, state.orders[number])
         return
     if number >= state.next_intent:
         yield m.IntentsTaken(up_to=number, reason=f"{event.ref} was seen at the broker")
@@ -85,6 +139,28 @@ def disowned(state: State, event: m.OpenOrderSeen | m.ExecutionSeen | m.Complete
         held = m.QuarantineSet(con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech, cause=cause)
         yield laid(state, held)
         yield m.RaiseAlert(key="ours_but_unknown", text=text, severity="critical")
+
+
+def _copied(state: State, event: Told, order: Order) -> Followed:
+    """A row bears the orderRef of an order of ours, and is of another contract or side: it counts as somebody else's.
+
+    What is told again is no news: of an open order once, and what became of it its executions tell.
+    """
+    if isinstance(event, m.CompletedOrderSeen) or event.perm_id in state.foreign_orders:
+        return
+    if _fits(order, event.con_id, event.side) or is_for(state, event.con_id, {Cause.OURS_UNKNOWN}):
+        return
+    text = (
+        f"{event.symbol}: {event.ref} is our {order.side.value} {order.symbol}, yet permId {event.perm_id}, "
+        f"{event.side.value} {event.symbol}, bears that name: was it copied by hand? It counts as "
+        "somebody else's"
+    )
+    held = m.QuarantineSet(
+        con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech, cause=Cause.OURS_UNKNOWN
+    )
+    yield laid(state, held)
+    told = f"{text}; no new orders in it until: {lifted_by(Cause.OURS_UNKNOWN, event.symbol)}"
+    yield m.RaiseAlert(key="ours_but_unknown", text=told, severity="critical")
 
 
 def instrument_of(state: State, event: m.Event) -> tuple[int, str] | None:

@@ -16,7 +16,7 @@ from longwatch.domain.order_life.evidence import (
     ended,
     ending_at,
 )
-from longwatch.domain.order_life.identity import cancels, disowned, identify, intent_of
+from longwatch.domain.order_life.identity import cancels, disowned, identify, intent_of, intent_told
 from longwatch.domain.order_life.inference import replaced_by, rest_of
 from longwatch.domain.order_life.told_terms import as_told
 from longwatch.domain.order_life.transitions import next_state
@@ -37,7 +37,7 @@ def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
     """Message 5: identity and, with a permId, acknowledgement; other accounts under a log-in are no matter of ours."""
     if event.account not in ("", state.account):
         return
-    intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
+    intent = intent_told(state, event)
     if intent is None:
         yield from disowned(state, event)
         yield from foreign(state, event)
@@ -109,7 +109,7 @@ def is_known(state: State, event: m.ExecutionSeen | m.CommissionSeen | m.Complet
         case m.CommissionSeen():
             return state.commissions.get(event.exec_id) == event.commission
         case m.CompletedOrderSeen():
-            intent = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=0, order_id=0)
+            intent = intent_told(state, event)
             return intent is not None and state.orders[intent].state in ENDED
         case _:
             assert_never(event)
@@ -125,14 +125,7 @@ def execution(state: State, event: m.ExecutionSeen) -> Decided:
         return
     if event.account not in ("", state.account):
         return
-    intent = intent_of(
-        state,
-        ref=event.ref,
-        perm_id=event.perm_id,
-        client_id=event.client_id,
-        order_id=event.order_id,
-        replaces=replaces,
-    )
+    intent = intent_told(state, event, replaces)
     if intent is not None:
         intent = yield from identify(state, intent, event)
     guessed = None if replaces else replaced_by(state, intent, event.executed_at)
@@ -212,7 +205,7 @@ def completed_order(state: State, event: m.CompletedOrderSeen) -> Decided:
     """Message 101: the broker's last word on an order of the day."""
     if event.account not in ("", state.account):
         return
-    intent = intent_of(state, ref=event.ref, perm_id=event.perm_id)
+    intent = intent_told(state, event)
     if intent is None:
         yield from disowned(state, event)
         return

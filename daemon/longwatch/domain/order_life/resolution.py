@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from longwatch.domain import messages as m
 from longwatch.domain.order_life.evidence import advance
-from longwatch.domain.order_life.identity import intent_of
+from longwatch.domain.order_life.identity import intent_of, intent_told
 from longwatch.domain.order_life.inference import RESOLVED, VOID, made_up
 from longwatch.domain.order_life.verdicts import Verdict, meant_by
 from longwatch.domain.orders import Evidence, Order, OrderState, whole_number
@@ -238,13 +238,10 @@ def reviewed(state: State, event: m.Event) -> Followed:
 
 def _intent(state: State, event: m.Event) -> int | None:
     match event:
-        case m.OpenOrderSeen() | m.ExecutionSeen() if event.account in ("", state.account):
-            ref, perm_id, order_id = event.ref, event.perm_id, event.order_id
-            return intent_of(state, ref=ref, perm_id=perm_id, client_id=event.client_id, order_id=order_id)
+        case m.OpenOrderSeen() | m.ExecutionSeen() | m.CompletedOrderSeen() if event.account in ("", state.account):
+            return intent_told(state, event)
         case m.OrderStatusSeen(perm_id=perm_id, order_id=order_id):
             return intent_of(state, perm_id=perm_id, client_id=event.client_id, order_id=order_id)
-        case m.CompletedOrderSeen() if event.account in ("", state.account):
-            return intent_of(state, ref=event.ref, perm_id=event.perm_id)
         case m.OrderErrorSeen():
             return state.by_order_id.get((state.client_id, event.order_id))
         case _:

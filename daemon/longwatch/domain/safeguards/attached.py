@@ -13,7 +13,7 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument, Side, beyond_tick, to_lot
 from longwatch.domain.order_life import breaker
-from longwatch.domain.order_life.identity import cancels, intent_of
+from longwatch.domain.order_life.identity import cancels, intent_told
 from longwatch.domain.orders import AUCTIONS, Order, OrderState, OrderType, Purpose
 from longwatch.domain.risk.attached import entry_of, may_trade, waits
 from longwatch.domain.risk.verbs import Action, forbidden_by
@@ -135,8 +135,7 @@ def is_regrouped(state: State, stop: Order, event: m.Event) -> bool:
     """Whether the broker shows an attached stop in a group of its own naming: no exit of ours could enter it."""
     if not isinstance(event, m.OpenOrderSeen) or stop.attached_to is None or not event.oca_group:
         return False
-    named = intent_of(state, ref=event.ref, perm_id=event.perm_id, client_id=event.client_id, order_id=event.order_id)
-    return named == stop.intent and event.oca_group != stop.oca_group
+    return intent_told(state, event) == stop.intent and event.oca_group != stop.oca_group
 
 
 def after_move(state: State, fact: m.OrderMoved) -> Iterator[m.Fact | m.Effect]:

@@ -1,0 +1,79 @@
+"""Scenarios A19: names of our orders on orders of somebody else's."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from longwatch.domain import messages as m
+from longwatch.domain.orders import OrderState
+from longwatch.domain.reconciliation.causes import Cause
+from longwatch.engine import loop
+from tests.daemon.bench import HOUR, MINUTE, SYMBOLS, Scene, plan
+from tests.scenarios.test_account import ticket
+from tests.scenarios.witness import Witness, scenario
+
+
+def test_A19_scenario_another_program_is_given_the_number_of_an_order_that_never_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its order in another contract is not ours: not booked as ours, and no verb cancels it."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        exchange = scene.gateway.desk.exchange
+        scene.start()
+        await scene.traded(1)
+        monkeypatch.setattr(loop, "gate", lambda *_, **__: "shut by the test")
+        await scene.until(lambda: [o for o in scene.orders() if o.state is OrderState.UNSENT], what="withheld orders")
+        await scene.stop()
+        monkeypatch.undo()
+        unsent = [order for order in scene.orders() if order.state is OrderState.UNSENT]
+        numbers = sorted(order.order_id or 0 for order in unsent)
+        assert exchange.book.highest(1) + 1 == numbers[0]
+        exchange.place(ticket(scene, order_id=numbers[0], symbol="IBM", order_ref="", client_id=1))
+        bought = ticket(scene, order_id=numbers[1], symbol="IBM", order_ref="", client_id=1)
+        exchange.place(replace(bought, order_type="MKT", limit=None, quantity=Decimal(9)))
+        await asyncio.sleep(MINUTE)
+        scene.start()
+        await scene.until(lambda: scene.state.link is m.Link.READY, what="readiness")
+        await asyncio.sleep(HOUR)
+        await scene.ask("halt")
+        await asyncio.sleep(HOUR)
+        for order in unsent:
+            after = scene.state.orders[order.intent]
+            assert (after.state, after.filled, after.perm_ids) == (OrderState.UNSENT, 0, ())
+        assert scene.state.outside[SYMBOLS["IBM"]] == ("IBM", Decimal(9))
+        assert scene.state.quarantines[SYMBOLS["IBM"]].cause is Cause.OURS_UNKNOWN
+        (left,) = exchange.book.live()
+        assert (left.ticket.order_id, left.is_cancelling) == (numbers[0], False)
+        witness.agree()
+
+    trading = {"strategies": [plan({"AAPL": 0.4}, {"AAPL": 0.3, "MSFT": 0.2, "GOOG": 0.1})]}
+    scenario(story, tmp_path, trading)
+
+
+def test_A19_scenario_a_copy_of_our_order_in_another_contract_is_not_ours(tmp_path: Path) -> None:
+    """Copied by hand, our reference with it: no second order of ours, and a person is told."""
+
+    async def story(scene: Scene, _: Witness) -> None:
+        exchange = scene.gateway.desk.exchange
+        scene.start()
+        await scene.traded(1)
+        (order,) = scene.orders()
+        copy = ticket(scene, order_id=1, symbol="IBM", order_ref=order.ref)
+        exchange.place(replace(copy, order_type="MKT", limit=None, quantity=Decimal(5)))
+        await asyncio.sleep(MINUTE)
+        await scene.ask("reconcile")
+        await scene.settled()
+        assert [(one.intent, one.filled) for one in scene.orders()] == [(order.intent, order.filled)]
+        assert scene.state.quarantines[SYMBOLS["IBM"]].cause is Cause.OURS_UNKNOWN
+        assert not [one for one in scene.facts(m.OrderIntended) if one.order.twin_of is not None]
+        assert any(f"{order.ref} is our BUY AAPL, yet" in text for text in scene.alerts())
+        assert scene.state.outside[SYMBOLS["IBM"]] == ("IBM", Decimal(5))
+        assert scene.held("AAPL") == scene.truly_held("AAPL") == order.quantity
+
+    scenario(story, tmp_path, {"strategies": [plan({"AAPL": 0.4})]})
