@@ -12,6 +12,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState, Purpose
 from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.replies import objection
 from longwatch.domain.settings import StopRule
 from tests.domain.test_identity import OTHER, working
 from tests.domain.test_protection import FIXED
@@ -227,3 +228,30 @@ def test_a_take_profit_for_more_than_an_unknown_order_of_ours_left_goes(sold: in
     world.positions[1] += 0 if sold else 10
     world.reconcile(2)
     assert [world.order(one.intent).cancel_asked for one in (stop, profit)] == [is_cancelled, is_cancelled]
+
+
+@pytest.mark.parametrize("outside", [0, 30])
+def test_a_word_that_adopts_takes_no_difference_that_its_quarantine_told_nobody_of(outside: int) -> None:
+    """A stop's fill on its way, its position told first: adopted, the shares would be sold twice in the book."""
+    world, stop = held_200()
+    not_permitted(world)
+    if outside:
+        world.positions[1] += outside
+        told(world, "0000f1.9.01", outside, side=Side.BUY)
+        world.reconcile()
+    world.positions[1] = D(outside)
+    world.moved("AAA")
+    event = m.ControlRequested(
+        at=world.now, tech=world.now, command="adopt", argument="AAA", by="uid 1000", reason="looked into"
+    )
+    why = objection(world.state, event)
+    assert (why is None) is bool(outside) and (why is None or "quarantined for something else (not permitted" in why)
+    step = world.take(event)
+    assert alerts(step) == ["unexplained_difference"] and world.state.held(1) == 200 + outside
+    world.positions[1] += 200
+    world.fill(stop.intent, 200, price="95")
+    world.end(stop.intent)
+    world.status(stop.intent, "Filled")
+    world.reconcile(3)
+    assert world.state.held(1) == world.positions[1] == outside
+    assert layers(world) == [Cause.NOT_PERMITTED]

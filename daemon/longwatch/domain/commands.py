@@ -112,17 +112,21 @@ def _unquarantine(state: State, event: m.ControlRequested) -> Decided:
             continue
         for row in differences(state):
             if row.con_id == con_id and not tells_of_shares(held):
-                text = (
-                    f"{row.symbol}: that was not about its shares, and book {row.book} + outside {row.outside} is not "
-                    f"the account's {row.account}: nothing is left outside; where that stands it is quarantined for it"
-                )
-                yield m.RaiseAlert(key="unexplained_difference", text=text)
+                yield _not_said(row, "left outside")
             elif row.con_id == con_id:
                 left = row.outside + row.missing
                 yield m.OutsideSet(con_id=con_id, symbol=row.symbol, quantity=left, reason=by, cause=held.cause)
         yield from _ended(state, con_id, held, by)
         # What the last comparison found stays in doubt until the next one, and has no stop meanwhile.
         yield m.RequestSnapshot(reason=f"the quarantine of {held.symbol} was lifted")
+
+
+def _not_said(row: m.Difference, done: str) -> m.RaiseAlert:
+    text = (
+        f"{row.symbol}: that was not about its shares, and book {row.book} + outside {row.outside} is not "
+        f"the account's {row.account}: nothing of that is {done}; where it stands it is quarantined for it"
+    )
+    return m.RaiseAlert(key="unexplained_difference", text=text)
 
 
 def _ended(state: State, con_id: int, held: m.QuarantineSet, by: str) -> Decided:
@@ -135,13 +139,16 @@ def _ended(state: State, con_id: int, held: m.QuarantineSet, by: str) -> Decided
 def _adopt(state: State, event: m.ControlRequested) -> Decided:
     """What is outside becomes ours; where a symbol is quarantined for a difference, that does, and no more.
 
-    The account is right there and our book is not; what is held outside beside it was explained before.
+    The account is right there and our book is not; what is held outside beside it was explained before. Where it was
+    quarantined for something else, the difference may be a fill on its way.
     """
     by = f"{event.by}: {event.reason}"
     apart = set()
     for row in differences(state):
         held_back = state.quarantines.get(row.con_id)
-        if event.argument == row.symbol and held_back is not None:
+        if event.argument == row.symbol and held_back is not None and not tells_of_shares(held_back):
+            yield _not_said(row, "adopted")
+        elif event.argument == row.symbol and held_back is not None:
             if held_back.cause not in ADOPTED:
                 apart.add(row.con_id)
             split = splits.said(state, row, by, event.at)

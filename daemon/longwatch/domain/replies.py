@@ -16,6 +16,7 @@ from longwatch.domain.order_life.breaker import held_by, told
 from longwatch.domain.order_life.resolution import order_called, said
 from longwatch.domain.orders import Purpose
 from longwatch.domain.reconciliation.breaks import differences
+from longwatch.domain.reconciliation.quarantines import tells_of_shares
 from longwatch.domain.risk.holds import can_be_flow, noticed
 from longwatch.domain.risk.readiness import reasons
 from longwatch.domain.risk.verbs import is_flattened, is_halted
@@ -77,10 +78,16 @@ def _no_order(state: State, name: str, reason: str) -> str | None:
 
 
 def _no_holding(state: State, name: str, reason: str) -> str | None:
-    apart = {row.symbol for row in differences(state) if row.con_id in state.quarantines}
-    known = apart | {symbol for symbol, _ in state.outside.values()}
+    apart = [(row.symbol, held) for row in differences(state) if (held := state.quarantines.get(row.con_id))]
+    known = {symbol for symbol, held in apart if tells_of_shares(held)}
+    known |= {symbol for symbol, _ in state.outside.values()}
     if name in known or (name == "all" and state.outside):
         return None
+    if name in dict(apart):
+        why = dict(apart)[name].reason
+        return (
+            f"{name} is quarantined for something else ({why}); if the account goes on differing, it is for that too"
+        )
     if name == "all":
         return "the account holds nothing beside ours: there is nothing to adopt, see `longwatch positions`"
     return f"the account holds no {name} beside ours; outside are {_listed(known) or 'none'}, see `longwatch positions`"

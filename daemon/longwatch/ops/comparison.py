@@ -8,7 +8,7 @@ from typing import Any
 
 from longwatch.domain.messages import Difference
 from longwatch.domain.reconciliation.breaks import differences
-from longwatch.domain.reconciliation.causes import lifted_by
+from longwatch.domain.reconciliation.quarantines import ended_by, layers
 from longwatch.domain.state import State
 from longwatch.explain.plain import iso
 from longwatch.ops.status import foreign_orders_of, positions_of
@@ -51,7 +51,8 @@ def _rows(state: State, tech: datetime) -> list[Json]:
 def _row(state: State, con_id: int, symbol: str, apart: Difference | None, tech: datetime) -> Json:
     nothing = ("", Decimal(0))
     book, outside = state.held(con_id), state.outside.get(con_id, nothing)[1]
-    account, held = state.account_positions.get(con_id, nothing)[1], state.quarantines.get(con_id)
+    account, there = state.account_positions.get(con_id, nothing)[1], layers(state, con_id)
+    held = there[0] if there else None
     cause = held.cause if held else apart.cause if apart else None
     return {
         "symbol": symbol,
@@ -64,5 +65,6 @@ def _row(state: State, con_id: int, symbol: str, apart: Difference | None, tech:
         "class": cause.value if cause else None,
         "quarantine": held.reason if held else None,
         "quarantined_seconds": (tech - held.tech).total_seconds() if held else None,
-        "lifted_by": lifted_by(held.cause, symbol) if held else None,
+        "lifted_by": ended_by(held) if held else None,
+        "beneath": [{"quarantine": one.reason, "lifted_by": ended_by(one)} for one in there[1:]],
     }

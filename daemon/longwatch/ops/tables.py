@@ -85,7 +85,8 @@ def comparison_text(found: Json) -> str:
     lines = [_read_when(found), *(f"the account could not be read: {one['reason']}" for one in found["failures"])]
     table = aligned(head, rows, right={"book", "outside", "account", "difference"}) if rows else "nothing is held"
     held = [row for row in found["instruments"] if row["quarantine"]]
-    why = [f"{row['symbol']}: {row['quarantine']}\n  lifted by: {row['lifted_by']}" for row in held]
+    layers = [(row["symbol"], one) for row in held for one in (row, *row["beneath"])]
+    why = [f"{symbol}: {one['quarantine']}\n  lifted by: {one['lifted_by']}" for symbol, one in layers]
     theirs = [f"not ours: {one['side']} {one['remaining']} {one['symbol']}" for one in found["foreign_orders"]]
     return "\n".join([*lines, table, *why, *theirs])
 

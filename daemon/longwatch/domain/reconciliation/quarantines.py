@@ -9,7 +9,7 @@ from collections.abc import Iterator, Set
 from functools import reduce
 
 from longwatch.domain import messages as m
-from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.causes import Cause, lifted_by
 from longwatch.domain.state import State
 from longwatch.quick import changed
 
@@ -50,6 +50,15 @@ def tells_of_shares(held: m.QuarantineSet) -> bool:
     """Whether a quarantine is about the shares there are, so that a person who looked into it knows of a difference."""
     is_of_words = held.reason == UNREADABLE or held.reason.startswith(UNDIGESTED)
     return held.cause not in {Cause.NOT_PERMITTED, Cause.REBASED} and not is_of_words
+
+
+def ended_by(held: m.QuarantineSet) -> str:
+    """What would end a quarantine, as a person reads it: book and account agreeing ends only what is about shares."""
+    if held.reason == UNREADABLE:
+        return f"a whole download of the account that can be read; or else `longwatch unquarantine {held.symbol}`"
+    if held.cause is Cause.UNEXPLAINED and not held.reason.startswith(POSITION):
+        return f"`longwatch unquarantine {held.symbol}`, once it is looked into"
+    return lifted_by(held.cause, held.symbol)
 
 
 def laid(state: State, fact: m.QuarantineSet) -> m.QuarantineSet:
