@@ -492,6 +492,13 @@ MUTANTS: tuple[Mutant, ...] = (
         '    return [_order(order) | {"next": None} for order in (*live, *islice(ended, last))]\n',
     ),
     _out(
+        "A22",
+        "a rejection behind our own cancel is one of an order that was never acknowledged",
+        "broker/codes.py",
+        "_REFUSED = (_V.REJECTED, _V.UNCHANGED, _V.REJECTED_IF_NEW)\n",
+        "_REFUSED = (_V.REJECTED, _V.UNCHANGED, _V.NOTICE)\n",
+    ),
+    _out(
         "A23",
         "an open breaker refuses",
         "domain/risk/permits.py",

@@ -12,6 +12,7 @@ import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
+from longwatch.domain.reconciliation.causes import Cause
 from longwatch.gateway.conduct import Conduct, Latencies
 from longwatch.gateway.events import Event
 from longwatch.gateway.faults import LIVE
@@ -335,6 +336,41 @@ def test_A22_scenario_a_rejected_order_is_explained(tmp_path: Path) -> None:
             assert "the next decision sends what is then wanted" in text, text
         alert = next(row["text"] for row in scene.status()["alerts"] if order.ref in row["text"])
         assert alert == told and told in status_text(scene.status())
+
+    scenario(story, tmp_path, {"strategies": [plan({"IBM": 0.4})]})
+
+
+def test_A22_scenario_a_rejection_that_comes_behind_our_own_cancel(tmp_path: Path) -> None:
+    """Order and cancel waited behind one window: told, with its reason, and not sent again for want of a permission."""
+
+    def refused(name: str, values: dict[str, Any]) -> bool:
+        if name == "error" and values["errorCode"] == 201:
+            values |= {"errorCode": 203, "errorString": "The security is not available or allowed for this account"}
+        return name not in ("openOrder", "orderStatus", "completedOrder")
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.gateway.faults.own_messages = refused
+        scene.gateway.faults.dialog = True
+        scene.start()
+        await scene.till(14, 32)
+        await without_money(scene)
+        await scene.until(lambda: states(scene).get("IBM") is OrderState.UNKNOWN, what="silence")
+        await scene.until(witness.cancels, what="the question whether the gateway has it")
+        assert not witness.codes().count(203)
+        scene.gateway.desk.close_dialog()
+        await scene.until(lambda: states(scene)["IBM"] is not OrderState.UNKNOWN, what="the outcome")
+        assert next(code for code in witness.codes() if code in (203, 10147, 10148)) == 203
+        order = only(scene.orders(), "IBM")
+        assert (order.state, order.text.split()[0]) == (OrderState.REJECTED, "203")
+        told = [text for text in scene.alerts() if "not available or allowed for this account" in text]
+        assert len(told) == 2 and any(order.ref in text for text in told)
+        (row,) = scene.state.breakers.values()
+        assert (row.reason, len(row.strikes)) == ("rejected (203)", 1)
+        await scene.until(lambda: scene.reasons() == [], what="readiness")
+        await scene.run_job("rebalance")
+        await asyncio.sleep(HOUR)
+        assert len(witness.placed("IBM")) == 1 and not witness.live("IBM")
+        assert [held.cause for held in scene.state.quarantines.values()] == [Cause.NOT_PERMITTED]
 
     scenario(story, tmp_path, {"strategies": [plan({"IBM": 0.4})]})
 
