@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -24,6 +25,8 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.reconciliation.breaks import differences
 from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.others import NEVER_BY_OTHERS
+from longwatch.domain.reconciliation.quarantines import is_for
 from longwatch.domain.sessions import Session
 from longwatch.errors import UsageError
 from longwatch.gateway.events import Event
@@ -40,9 +43,10 @@ from tests.proof_page import PAGE, write_part
 ZERO = Decimal(0)
 SHARES = 20
 PERIOD = timedelta(minutes=30)
-BREAKS_AFTER, JUDGED_AFTER = timedelta(minutes=9), timedelta(minutes=24)
-"""Of each rebalance: its orders have filled, the script acts; the daemon has looked twice, the script judges."""
-AT_ONCE = 8
+BREAKS_AFTER, UPON_AFTER, JUDGED_AFTER = timedelta(minutes=9), timedelta(minutes=17), timedelta(minutes=24)
+"""Of each rebalance: its orders have filled, the script acts; the daemon has looked twice, the script acts upon what is
+held back and tells what it has kept to itself; the daemon has looked twice again, the script judges."""
+AT_ONCE, UPON = 8, 2
 OTHER, LOST_JOURNAL = 7, "lw:0123456789abcdef:"
 BEYOND_RESERVED = 100_000
 NOTHING, CURED, HELD = "nothing", "cured", "quarantined"
@@ -58,6 +62,9 @@ KINDS: dict[str, Cause] = {
     "bust": Cause.CORRECTION,
     "lost fill": Cause.LATE_FILL,
     "lost journal": Cause.OURS_UNKNOWN,
+    "liquidation told late": Cause.LIQUIDATION,
+    "lost journal told late": Cause.OURS_UNKNOWN,
+    "liquidation of what is held back": Cause.LIQUIDATION,
     "bug of ours": Cause.UNEXPLAINED,
 }
 
@@ -93,6 +100,8 @@ class Scene:
         self.said: list[tuple[datetime, int, Decimal]] = []
         """What a person made ours: when, contract, shares."""
         self.cases: list[Case] = []
+        self.late: set[str] = set()
+        """Symbols in which no execution of a stranger is told."""
         self.daemon: Daemon = bench.daemon(self._heard, serves_http=False)
         instruments = [bench.gateway.desk.market.find(symbol) for symbol in self.symbols()]
         self.instruments = {one.con_id: one for one in instruments if one is not None}
@@ -193,6 +202,24 @@ class Scene:
         exchange.place(ticket)
         return True
 
+    def kept(self, kind: str, con_id: int) -> bool:
+        """The deed, of which the account's shares are told and its execution not yet."""
+        done = DEEDS[kind](self, con_id)
+        if done:
+            self.late.add(self.instruments[con_id].symbol)
+            self.bench.gateway.faults.own_messages = self._is_told_now
+        return done
+
+    def _is_told_now(self, name: str, values: dict[str, object]) -> bool:
+        if name != "execDetails" or values["symbol"] not in self.late:
+            return True
+        return not (values["liquidation"] or str(values["orderRef"]).startswith(LOST_JOURNAL))
+
+    def tell(self) -> None:
+        """From the next reading on all executions are told."""
+        self.late.clear()
+        self.bench.gateway.faults.own_messages = None
+
     def is_told(self, con_id: int) -> bool:
         """Whether a change of the newest fill would be told: what others traded is told on its day only."""
         gateway = self.bench.gateway
@@ -224,10 +251,11 @@ class Scene:
         cures = [label for fact in told if (label := _cure(fact)) is not None]
         cured = cures[-1] if cures else None
         own = KINDS[case.kind]
+        lies_there = is_for(self.daemon.state, case.con_id, {own})
         # What is held back beside its cure is for something else that was done.
-        is_beside = own in cures and held is not None and held.cause is not own and len(self.done_to(case)) > 1
+        is_beside = own in cures and held is not None and not lies_there and len(self.done_to(case)) > 1
         if held is not None and not is_beside:
-            case.concluded, case.cause = HELD, held.cause.value
+            case.concluded, case.cause = HELD, (own if lies_there else held.cause).value
         elif cured is not None:
             case.concluded, case.cause = CURED, (own if is_beside else cured).value
         undone = [label.value for label in cures if label not in self.done_to(case)]
@@ -305,7 +333,12 @@ DEEDS: dict[str, Callable[[Scene, int], bool]] = {
         and scene.event("split", con_id, ratio=scene.random.choice(("2/1", "3/1", "3/2", "1/2", "1/3", "2/3")))
     ),
 }
-BY_DAY = tuple(kind for kind in DEEDS if kind != "split")
+DEEDS["liquidation told late"] = lambda scene, con_id: scene.kept("liquidation", con_id)
+DEEDS["lost journal told late"] = lambda scene, con_id: scene.kept("lost journal", con_id)
+DEEDS["liquidation of what is held back"] = DEEDS["liquidation"]
+APART = ("split", "liquidation of what is held back")
+DIFFERING = ("assignment", "transfer", "bug of ours")
+BY_DAY = tuple(kind for kind in DEEDS if kind not in APART)
 
 
 # ── the script ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -323,6 +356,9 @@ async def breaks(scene: Scene) -> None:
             cases = splits + lost_fills(scene, lost_before, start)
             known = len(scene.cases)
             happen(scene, BY_DAY, {case.con_id for case in cases})
+            await scene.till(start + UPON_AFTER)
+            scene.tell()
+            strike_again(scene, scene.cases[known:])
             await scene.till(start + JUDGED_AFTER)
             await settle(scene, cases + scene.cases[known:])
             splits = []
@@ -345,6 +381,14 @@ def happen(scene: Scene, kinds: Sequence[str], taken: set[int]) -> None:
             if scene.do(kind, con_id):
                 done[kind] += 1
                 break
+
+
+def strike_again(scene: Scene, cases: Sequence[Case]) -> None:
+    """The broker liquidates some of what is held back for a difference by now."""
+    held = [case for case in cases if case.con_id in scene.daemon.state.quarantines and case.kind in DIFFERING]
+    scene.random.shuffle(held)
+    done = (scene.do(APART[1], case.con_id) for case in held)
+    list(islice((one for one in done if one), UPON))
 
 
 def lost_fills(scene: Scene, before: set[str], since: datetime) -> list[Case]:
@@ -507,12 +551,16 @@ def page(broken: Sequence[Case], raced: Sequence[Case]) -> Iterator[str]:
     yield "## Breaks and races\n"
     yield f"{len(broken)} breaks by script and {len(raced)} races in flight: wrong automatic cures {len(wrong)}, breaks"
     yield f"that went unseen {len(missed)}, false quarantines {len(false)}. The truth is the script and the gateway's"
-    yield "ledger. A cure is right when book and outside are the true ones and its cause is what was done.\n"
+    yield "ledger. A cure is right when book and outside are the true ones and its cause is what was done, but never of"
+    yield "a liquidation or a lost journal: these are held until a person has looked.\n"
     yield from matrix(broken)
     yield "\n*Quarantined* is right for every break: nothing is cured that is not proven, and what a difference looks"
     yield "like is only said. Several at once share the account's cash: each is named where one explanation fits, and"
     yield "where more do, all of them are said, under *unexplained*."
-    yield "A bust is cured while the day's executions still show that it is gone from them.\n"
+    yield "A bust is cured while the day's executions still show that it is gone from them. *Told late*: the execution"
+    yield "comes minutes after the position, which is held back as a difference by then. *Of what is held back*: upon a"
+    yield "transfer, an assignment or a bug of ours that stands. Every other break strikes an instrument in which"
+    yield "nothing is under way or held back, and none comes together with another fault of the messages.\n"
     yield "| race, right if no break | instruments that filled in it | false quarantines | wrong | why |"
     yield "|---|---|---|---|---|"
     for kind in dict.fromkeys(case.kind for case in raced):
@@ -569,7 +617,9 @@ def failures(broken: Sequence[Case], raced: Sequence[Case], *, is_full: bool = F
 def _failed(broken: Sequence[Case], raced: Sequence[Case]) -> list[str]:
     unseen = [case for case in broken if case.concluded == NOTHING]
     unexplained = [case for case in raced if case.concluded == HELD and case.kind not in EXPLAINED]
-    return [str(case) for case in (*(one for one in (*broken, *raced) if one.wrong), *unseen, *unexplained)]
+    wrong = [case for case in (*broken, *raced) if case.wrong]
+    let_go = [case for case in broken if case.concluded == CURED and KINDS.get(case.kind) in NEVER_BY_OTHERS]
+    return [str(case) for case in (*wrong, *unseen, *let_go, *unexplained)]
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.reconciliation import breaks as domain
 from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.others import NEVER_BY_OTHERS
 from longwatch.domain.state import State
 from tests.simulation.breaks import CURED, HELD, KINDS, Case, Scene, Told, cases_of, failures
 
@@ -22,7 +23,8 @@ def test_no_break_is_cured_wrongly_and_none_goes_unseen() -> None:
     assert failures(cases, []) == []
     assert len(cases) >= 50 and {case.kind for case in cases} == set(KINDS)
     assert {case.concluded for case in cases if case.kind in ("manual trade", "other client", "correction")} == {CURED}
-    assert {case.concluded for case in cases if case.kind in ("transfer", "assignment", "liquidation")} == {HELD}
+    by_nobody = [kind for kind, cause in KINDS.items() if cause in NEVER_BY_OTHERS]
+    assert {case.concluded for case in cases if case.kind in ("transfer", "assignment", *by_nobody)} == {HELD}
     assert CURED in {case.concluded for case in cases if case.kind == "split"}
 
 
@@ -52,6 +54,8 @@ def test_a_break_that_nobody_sees_is_found() -> None:
     at = datetime(2007, 1, 25, 15, 0, tzinfo=UTC)
     unseen = Case(kind="transfer", con_id=1, symbol="SIMA", at=at)
     assert failures([unseen], []) == [str(unseen)] and failures([], [unseen]) == []
+    let_go = Case(kind="liquidation told late", con_id=1, symbol="SIMA", at=at, concluded=CURED)
+    assert failures([let_go], []) == [str(let_go)]
     held = Case(kind="duplicate", con_id=1, symbol="SIMA", at=at, concluded=HELD)
     assert failures([], [held]) == [str(held)] and failures([held], []) == []
 
@@ -74,7 +78,7 @@ def test_a_wrong_cure_counts_under_a_quarantine_too(done: tuple[str, ...], concl
     """Where one thing only was done; where there were two, the first was cured, and the second is what is held back."""
     at = datetime(2007, 1, 25, 15, 0, tzinfo=UTC)
     cured = m.OutsideSet(con_id=1, symbol="SIMA", quantity=D(3), reason="bought", cause=Cause.TRANSFER)
-    held = SimpleNamespace(cause=Cause.UNEXPLAINED)
+    held = SimpleNamespace(cause=Cause.UNEXPLAINED, beneath=None)
     state = SimpleNamespace(quarantines={1: held}, held=lambda con_id: D(9))
     cases = [Case(kind=kind, con_id=1, symbol="SIMA", at=at) for kind in done]
     scene = Scene.__new__(Scene)
