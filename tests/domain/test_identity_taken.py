@@ -219,3 +219,57 @@ def test_an_order_that_the_broker_moved_to_another_contract_stays_ours_by_its_pe
     after = world.order(order.intent)
     assert (after.filled, after.perm_ids) == (40, (perm_id(order.intent),))
     assert not world.state.foreign_orders
+
+
+# ── another client's open order under the number of ours ────────────────────────────────────────────────────────────
+
+
+def borne(world: World, order: Order, client_id: int = 7) -> None:
+    """An open order of another client under the number of our order, downloaded."""
+    row = replace(open_order(order, world.now), perm_id=THEIRS, client_id=client_id, ref="", con_id=3, symbol="CCC")
+    world.take(row)
+    world.open_orders.add(THEIRS)
+
+
+def test_what_may_be_lost_is_not_asked_about_by_a_cancel_that_may_end_an_order_of_another_client() -> None:
+    """Gateways have been seen to cancel it: the gateway is asked under a number that no order has."""
+    world, order = unknown()
+    borne(world, order)
+    world.wait(30)
+    steps = [world.hear(m.TimeReached), *world.reconcile(3)]
+    asked = [one.order_id for step in steps for one in of_kind(step.effects, m.CancelOrder)]
+    assert world.order(order.intent).state is S.UNKNOWN
+    assert asked and order.order_id not in asked
+    assert set(asked).isdisjoint({one.order_id for one in world.state.orders.values()})
+    why = "its order id is that of somebody else's open order at this gateway"
+    assert world.order(order.intent).text == f"{why}, which has not yet answered"
+    assert not is_reachable(world.state, world.order(order.intent))
+
+
+def test_its_cancel_by_a_person_says_why_it_does_not_go_out() -> None:
+    world, order = unknown()
+    borne(world, order)
+    step = world.hear(m.ControlRequested, command="cancel", argument="all", by="uid 1000", reason="test")
+    assert not of_kind(step.effects, m.CancelOrder)
+    (alert,) = [one for one in of_kind(step.effects, m.RaiseAlert) if one.key == "cancel_unreachable"]
+    assert f"somebody else's open order at this gateway (order {order.order_id} of client 1)" in alert.text
+
+
+def test_once_that_order_is_gone_the_number_is_asked_about() -> None:
+    world, order = unknown()
+    borne(world, order)
+    world.open_orders.discard(THEIRS)
+    world.wait(30)
+    steps = [world.hear(m.TimeReached), *world.reconcile(3)]
+    asked = [one.order_id for step in steps for one in of_kind(step.effects, m.CancelOrder)]
+    assert order.order_id in asked
+
+
+@pytest.mark.parametrize(("client_id", "is_reached"), [(7, True), (CLIENT, False)])
+def test_an_order_that_the_broker_has_is_cancelled_by_its_number(client_id: int, is_reached: bool) -> None:
+    """Another client's order is another; under our own client id the number is one order's alone."""
+    world, order = working()
+    borne(world, order, client_id)
+    assert is_reachable(world.state, world.order(order.intent)) is is_reached
+    step = world.hear(m.ControlRequested, command="cancel", argument="all", by="uid 1000", reason="test")
+    assert bool(of_kind(step.effects, m.CancelOrder)) is is_reached

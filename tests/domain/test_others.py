@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
-from longwatch.domain.reconciliation.others import foreign, foreign_status, outside_trade
-from tests.domain.world import ACCOUNT, CLIENT, World
+from longwatch.domain.reconciliation.others import LAST_ID, ROOM, foreign, foreign_status, outside_trade
+from tests.domain.world import ACCOUNT, CLIENT, World, of_kind
 
 D = Decimal
 
@@ -51,7 +52,15 @@ def status(world: World, remaining: int, word: str = "Submitted", perm_id: int =
     )
 
 
-NOTED = {"perm_id": 77, "con_id": 2, "symbol": "BBB", "side": Side.SELL, "price": D(60)}
+NOTED: dict[str, Any] = {
+    "perm_id": 77,
+    "con_id": 2,
+    "symbol": "BBB",
+    "side": Side.SELL,
+    "price": D(60),
+    "client_id": 9,
+    "order_id": 5,
+}
 
 
 def test_somebody_elses_order_is_noted_with_what_is_left_of_it_and_only_when_that_is_news() -> None:
@@ -73,14 +82,50 @@ def test_somebody_elses_order_is_noted_with_what_is_left_of_it_and_only_when_tha
         assert list(foreign_status(world.state, status(world, 30, word))) == [replace(ended, filled=D(20))]
 
 
-@pytest.mark.parametrize(("beyond", "client_id", "is_taken"), [(0, CLIENT, True), (-1, CLIENT, False), (0, 9, False)])
-def test_an_id_of_ours_that_the_journal_does_not_know_is_used_up(beyond: int, client_id: int, is_taken: bool) -> None:
-    """From our next one on, under our client id: the gateway would take no lower one after it."""
+@pytest.mark.parametrize("account", ["", ACCOUNT, "DU999999"])
+@pytest.mark.parametrize("client_id", [CLIENT, 9, 0])
+@pytest.mark.parametrize("beyond", [-1, 0, 7, 10**9])
+def test_an_id_of_an_open_order_is_used_up_whoevers_it_is(beyond: int, client_id: int, account: str) -> None:
+    """From our next one on, in any account of the log-in: the gateway takes no lower one after it (103)."""
     world = World.ready()
     order_id = world.state.next_id + beyond
-    found = list(foreign(world.state, row(world, order_id=order_id, client_id=client_id)))
+    step = world.take(row(world, order_id=order_id, client_id=client_id, account=account))
     taken = m.IdsReserved(first=order_id + 1, count=0, epoch=world.state.epoch)
-    assert found[:-1] == ([taken] if is_taken else [])
+    assert of_kind(step.facts, m.IdsReserved) == ([taken] if beyond >= 0 else [])
+    assert world.state.next_id == order_id + 1
+    assert not of_kind(step.effects, m.RaiseAlert)
+    (order,) = world.trade(AAA="0.1")
+    assert (order.order_id or 0) > order_id
+
+
+@pytest.mark.parametrize(
+    ("order_id", "is_taken", "is_told"),
+    [
+        (LAST_ID - ROOM, True, False),
+        (LAST_ID - ROOM + 1, False, True),
+        (LAST_ID - 1, False, True),
+        (LAST_ID, False, False),
+    ],
+)
+def test_an_id_near_the_end_of_all_ids_is_not_gone_above_but_told(order_id: int, is_taken: bool, is_told: bool) -> None:
+    """Nothing could be sent or asked for any more; the very last stands for no id."""
+    world = World.ready()
+    before = world.state.next_id
+    step = world.take(row(world, order_id=order_id))
+    assert world.state.next_id == (order_id + 1 if is_taken else before)
+    told = of_kind(step.effects, m.RaiseAlert)
+    assert [(one.key, one.severity) for one in told] == ([("no_order_ids", "critical")] if is_told else [])
+    assert all(f"client 9 has an open order with the id {order_id}" in one.text for one in told)
+
+
+def test_an_order_noted_without_its_number_gets_it_at_the_next_reading() -> None:
+    """It was noted by an older version."""
+    world = World.ready()
+    world.take(row(world))
+    world.state.foreign_orders[77] = replace(world.state.foreign_orders[77], client_id=0, order_id=0)
+    (seen,) = world.take(row(world)).facts
+    assert (seen.client_id, seen.order_id) == (9, 5)  # type: ignore[union-attr]
+    assert not world.take(row(world)).facts
 
 
 def sale(world: World, **fields: object) -> m.ExecutionSeen:

@@ -440,6 +440,37 @@ def test_open_orders_are_ones_own_and_all_open_orders_are_everybodys() -> None:
     on_a_gateway(scenario)
 
 
+def test_new_orders_need_ids_above_those_of_all_open_orders_once_these_were_downloaded() -> None:
+    """Not before; the next valid id stays the client's own; a modification of one's own order keeps its id."""
+
+    async def scenario(gateway: Gateway) -> None:
+        one, other = await PlainClient.connect(1), await PlainClient.connect(2)
+        other.order(70, "BUY", 100, "LMT", lmtPrice=Decimal("51.00"))
+        await asyncio.sleep(2)
+        one.order(5, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"))
+        one.ask("reqOpenOrders")
+        one.order(6, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"))
+        await asyncio.sleep(2)
+        assert one.codes() == []
+        one.ask("reqAllOpenOrders")
+        one.order(70, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"))
+        await asyncio.sleep(2)
+        assert one.codes() == [103]
+        one.order(5, "BUY", 100, "LMT", lmtPrice=Decimal("49.00"))
+        one.order(71, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"))
+        await asyncio.sleep(2)
+        assert one.codes() == [103]
+        assert sorted(order.ticket.order_id for order in gateway.desk.exchange.book.live()) == [5, 6, 70, 71]
+        other.order(71, "BUY", 100, "LMT", lmtPrice=Decimal("50.00"))
+        one.forget()
+        one.ask("reqIds")
+        await asyncio.sleep(2)
+        assert other.codes() == []
+        assert [values["orderId"] for values in one.replies("nextValidId")] == [72]
+
+    on_a_gateway(scenario)
+
+
 def test_executions_are_the_days_filtered_with_their_commissions_after_them() -> None:
     """All 11s, all 59s, then 55; by client, symbol, side and time; yesterday's are gone."""
 

@@ -169,8 +169,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "A07",
         "orders of any run are cancelled by their ids",
         "domain/order_life/identity.py",
-        "    if order.order_id is None or order.client_id is None or order.client_id != state.client_id:\n",
-        "    if order.order_id is None or order.client_id is None or order.epoch != state.epoch:\n",
+        "    if order.client_id != state.client_id or named is None",
+        "    if order.epoch != state.epoch or named is None",
     ),
     _out(
         "A07",
@@ -241,7 +241,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "A10",
         "nor do five readings prove a stop absent, while a window may hold it back",
         "domain/reconciliation/reconcile.py",
-        "    if is_out_of_reach and not absence.answered:\n",
+        "    if beyond is not None and not absence.answered:\n",
         "    if False:\n",
     ),
     _out(
@@ -458,9 +458,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _out(
         "A20",
-        "and above an id under our client id that somebody else has used",
-        "domain/reconciliation/others.py",
-        "    if event.client_id == state.client_id and event.order_id >= state.next_id:\n",
+        "and above the ids of all open orders that are downloaded, whoever's",
+        "domain/order_life/lifecycle.py",
+        "    if event.order_id >= state.next_id:\n",
         "    if False:\n",
     ),
     _out(
@@ -653,8 +653,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "B35",
         "orders of an earlier connection are cancelled by their ids",
         "domain/order_life/identity.py",
-        "    if order.order_id is None or order.client_id is None or order.client_id != state.client_id:\n",
-        "    if order.order_id is None or order.client_id is None or order.epoch != state.epoch:\n",
+        "    if order.client_id != state.client_id or named is None",
+        "    if order.epoch != state.epoch or named is None",
     ),
     _out(
         "B36",

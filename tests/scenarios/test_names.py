@@ -13,6 +13,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.engine import loop
+from longwatch.gateway.conduct import Conduct
 from tests.daemon.bench import HOUR, MINUTE, SYMBOLS, Scene, plan
 from tests.scenarios.test_account import ticket
 from tests.scenarios.witness import Witness, scenario
@@ -77,3 +78,26 @@ def test_A19_scenario_a_copy_of_our_order_in_another_contract_is_not_ours(tmp_pa
         assert scene.held("AAPL") == scene.truly_held("AAPL") == order.quantity
 
     scenario(story, tmp_path, {"strategies": [plan({"AAPL": 0.4})]})
+
+
+def test_A19_scenario_no_cancel_asks_about_a_number_that_another_clients_order_bears(tmp_path: Path) -> None:
+    """At a gateway where any client cancels, asking whether our lost order is there would end the other's."""
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        exchange = scene.gateway.desk.exchange
+        scene.start()
+        await scene.till(14, 31)
+        numbers = range(scene.state.next_id, scene.state.next_id + 4)
+        for number in numbers:
+            exchange.place(ticket(scene, order_id=number, symbol="IBM", order_ref=""))
+        scene.gateway.desk.faults.lose_orders = 1
+        await scene.until(lambda: "unknown" in [one.state.value for one in scene.orders()], what="a lost order")
+        await asyncio.sleep(HOUR)
+        (order,) = scene.orders()
+        assert order.order_id in numbers and order.state is not OrderState.ABSENT
+        assert order.order_id not in witness.cancels() and witness.cancels()
+        assert sorted(one.ticket.order_id for one in exchange.book.live()) == list(numbers)
+        assert not any(one.is_cancelling for one in exchange.book.live())
+
+    trading = {"strategies": [plan({"AAPL": 0.4})]}
+    scenario(story, tmp_path, trading, conduct=Conduct(foreign_cancel=True))

@@ -248,7 +248,7 @@ def test_A10_scenario_one_lost_order_is_no_dialog(tmp_path: Path) -> None:
 def test_A20_scenario_order_ids_grow(way: str, tmp_path: Path) -> None:
     """Rejected orders, restarts of daemon and gateway: no id is used twice, no 103 is heard, every order arrives.
 
-    An order of another program under our client id, with a high id, was there before: ours go on above it.
+    Orders of other programs with high ids, one under our client id, were there before: ours go on above them.
     """
 
     async def story(scene: Scene, witness: Witness) -> None:
@@ -258,6 +258,8 @@ def test_A20_scenario_order_ids_grow(way: str, tmp_path: Path) -> None:
         client_id = scene.bench.loaded.settings.ib.client_id
         before = ticket(scene, order_id=20_000, symbol="GOOG", order_ref="", client_id=client_id, shares=1)
         gateway.desk.exchange.place(before)
+        others = ticket(scene, order_id=1_700_000_000, symbol="GOOG", order_ref="", shares=1)
+        gateway.desk.exchange.place(others)
         scene.start()
         await scene.till(14, 32)
         await without_money(scene)
@@ -276,7 +278,7 @@ def test_A20_scenario_order_ids_grow(way: str, tmp_path: Path) -> None:
         assert len(ids) == 3 and all(one < other for one, other in pairwise(ids)), ids
         assert 103 not in witness.codes()
         assert [entry["order_id"] for entry in witness.taken()] == ids
-        assert min(ids) > before.order_id
+        assert min(ids) > others.order_id
 
     scenario(
         story, tmp_path, {"strategies": [plan({"IBM": 0.4})]}, conduct=Conduct(ids_restart=way == "ids begin again")

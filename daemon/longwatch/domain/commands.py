@@ -10,7 +10,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.levels import Level, meant
 from longwatch.domain.order_life import breaker, modification, resolution
 from longwatch.domain.order_life.evidence import FLATTEN, Decided, may_close_more
-from longwatch.domain.order_life.identity import cancels, is_reachable
+from longwatch.domain.order_life.identity import cancels, out_of_reach
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.portfolio import flattening
 from longwatch.domain.reconciliation import splits
@@ -92,11 +92,12 @@ def _cancel(state: State, orders: list[Order], reason: str) -> Decided:
     for order in orders:
         yield m.OrderCancelAsked(intent=order.intent, reason=reason)
         yield from cancels(state, order)
-        if order.order_id is not None and not is_reachable(state, order):
+        beyond = out_of_reach(state, order)
+        if order.order_id is not None and beyond is not None:
             yield m.RaiseAlert(
                 key="cancel_unreachable",
                 text=f"{order.side.value} {order.quantity} {order.symbol} ({order.ref}) can't be cancelled from here: "
-                f"this gateway knows no order {order.order_id} of client {order.client_id} as ours; cancel it in TWS",
+                f"{beyond} (order {order.order_id} of client {order.client_id}); cancel it in TWS",
                 severity="critical",
             )
 

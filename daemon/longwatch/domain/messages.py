@@ -659,7 +659,8 @@ class ForeignOrderSet:
     """An order that is not ours: shown, counted as exposure, never touched. `remaining` 0 when it has ended.
 
     `price` is the dearer of its limit and its stop, None where it has neither.
-    `perm_id` below zero stands for one that the broker has given none yet.
+    `perm_id` below zero stands for one that the broker has given none yet. The program with this `client_id` calls it
+    by this `order_id`; an order typed by hand has neither.
     """
 
     perm_id: int
@@ -670,6 +671,8 @@ class ForeignOrderSet:
     status: str
     price: Decimal | None = None
     filled: Decimal = Decimal(0)
+    client_id: int = 0
+    order_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -293,10 +293,25 @@ def ids_began_again(state: State, event: m.LinkUp) -> bool:
 
 def is_reachable(state: State, order: Order) -> bool:
     """Whether the order's id names it at this gateway, for this client: a cancel by it can hit no other order."""
-    if order.order_id is None or order.client_id is None or order.client_id != state.client_id:
-        return False
-    named = state.by_order_id.get((order.client_id, order.order_id))
-    return named is not None and state.orders[named].ref == order.ref
+    return out_of_reach(state, order) is None
+
+
+def out_of_reach(state: State, order: Order) -> str | None:
+    """Why no cancel by the order's id may go out, or None."""
+    named = state.by_order_id.get((order.client_id or 0, order.order_id or 0))
+    if order.client_id != state.client_id or named is None or state.orders[named].ref != order.ref:
+        return "its order id names nothing at this gateway any more"
+    if any(_may_be_hit(other, order) for other in state.foreign_orders.values()):
+        return "its order id is that of somebody else's open order at this gateway"
+    return None
+
+
+def _may_be_hit(other: m.ForeignOrderSet, order: Order) -> bool:
+    """Whether a cancel by our order's id may end somebody else's instead.
+
+    Another client's has its ids for itself; but gateways have been seen to cancel it where we have no such order.
+    """
+    return other.order_id == order.order_id and (other.client_id == order.client_id or not order.perm_ids)
 
 
 def cancels(state: State, order: Order) -> Followed:

@@ -23,7 +23,7 @@ from longwatch.domain.order_life.transitions import next_state
 from longwatch.domain.order_life.verdicts import UNKNOWN_TO_IT, WHAT_FOLLOWS, Action, Verdict, meant_by
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.reconciliation.busts import taken_back_as, was_given_up
-from longwatch.domain.reconciliation.others import foreign, foreign_status, outside_trade
+from longwatch.domain.reconciliation.others import foreign, foreign_status, outside_trade, used_up
 from longwatch.domain.risk import permissions
 from longwatch.domain.state import State
 
@@ -35,6 +35,8 @@ CORRECTION_MARK = "."
 
 def open_order(state: State, event: m.OpenOrderSeen) -> Decided:
     """Message 5: identity and, with a permId, acknowledgement; other accounts under a log-in are no matter of ours."""
+    if event.order_id >= state.next_id:
+        yield from used_up(state, event)
     if event.account not in ("", state.account):
         return
     intent = intent_told(state, event)

@@ -14,15 +14,31 @@ from longwatch.domain.state import State
 
 REF_MARK = "lw:"
 ENDED_ELSEWHERE = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
+LAST_ID = 2**31 - 1
+"""The largest number on the wire; as an order's id it stands for none."""
+ROOM = 1_000_000
+"""So many ids are left for us: without them nothing could be sent or asked for."""
 NEVER_BY_OTHERS = frozenset({Cause.LIQUIDATION, Cause.OURS_UNKNOWN})
 """Trades after which a person must look before this instrument is traded again."""
 
 
+def used_up(state: State, event: m.OpenOrderSeen) -> Decided:
+    """An open order has an id that is not below our next: once it was downloaded no lower one is taken (103).
+
+    Whoever's it is, in whatever account of the log-in (IB's manual on order ids).
+    """
+    if event.order_id <= LAST_ID - ROOM:
+        yield m.IdsReserved(first=event.order_id + 1, count=0, epoch=state.epoch)
+    elif event.order_id < LAST_ID:
+        text = (
+            f"client {event.client_id} has an open order with the id {event.order_id}, above which hardly any is left: "
+            "the gateway refuses every order of ours (103) until it is cancelled and that program counts from lower ids"
+        )
+        yield m.RaiseAlert(key="no_order_ids", text=text, severity="critical")
+
+
 def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
     """Message 5 of somebody else's order."""
-    if event.client_id == state.client_id and event.order_id >= state.next_id:
-        # Of an order under our client id that this journal doesn't know: the gateway takes no lower id after it (103).
-        yield m.IdsReserved(first=event.order_id + 1, count=0, epoch=state.epoch)
     key = key_of(event.perm_id, event.client_id, event.order_id, event.con_id, event.nth)
     nameless = state.foreign_orders.get(key_of(0, event.client_id, event.order_id, event.con_id, event.nth))
     known = state.foreign_orders.get(key) or nameless
@@ -33,7 +49,7 @@ def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
     if nameless is not None and nameless.perm_id != key:
         yield replace(nameless, remaining=Decimal(0), status="named")
     elif (known is None and not remaining) or (
-        known is not None and (known.remaining, known.price) == (remaining, price)
+        known is not None and (known.remaining, known.price, known.order_id) == (remaining, price, event.order_id)
     ):
         return
     yield m.ForeignOrderSet(
@@ -45,6 +61,8 @@ def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
         status=event.status,
         price=price,
         filled=filled,
+        client_id=event.client_id,
+        order_id=event.order_id,
     )
 
 

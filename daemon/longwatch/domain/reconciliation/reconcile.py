@@ -14,7 +14,7 @@ from decimal import Decimal
 from longwatch.domain import messages as m
 from longwatch.domain.order_life import patience, questions, unanswered
 from longwatch.domain.order_life.evidence import Decided, advance, end_of, left_undone, over_from, rested
-from longwatch.domain.order_life.identity import cancels, is_reachable
+from longwatch.domain.order_life.identity import cancels, is_reachable, out_of_reach
 from longwatch.domain.order_life.inference import same_gateway
 from longwatch.domain.order_life.listing import reaches_back_to
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
@@ -298,12 +298,12 @@ def _not_proven(state: State, order: Order, event: m.SnapshotSeen, absence: Abse
         return "the link is not up for long enough"
     if absence.first_round_at is None or absence.first_round_at == absence.last_round_at:
         return "two rounds of downloads are needed"
-    is_out_of_reach = not absence.cancel_not_found and not is_reachable(state, order)
-    if is_out_of_reach and not absence.answered:
-        return "its order id names nothing at this gateway any more, which has not yet answered"
-    if is_out_of_reach and (not order.rests or absence.rounds < ROUNDS_AT_EACH_PACE):
-        return "its order id names nothing at this gateway any more"
-    if not absence.cancel_not_found and not is_out_of_reach:
+    beyond = None if absence.cancel_not_found else out_of_reach(state, order)
+    if beyond is not None and not absence.answered:
+        return f"{beyond}, which has not yet answered"
+    if beyond is not None and (not order.rests or absence.rounds < ROUNDS_AT_EACH_PACE):
+        return beyond
+    if not absence.cancel_not_found and beyond is None:
         return "its cancel is not yet answered"
     # What rests is good till cancelled, whatever was restarted: were it there it would be listed, its fill be missing.
     return None if order.rests else next(_doubts(state, order, event), None)

@@ -27,6 +27,7 @@ class OrderBook:
     def __init__(self, seed: int, at: datetime) -> None:
         self._orders: dict[tuple[int, int], Order] = {}
         self._highest: dict[int, int] = {}
+        self._shown: dict[int, int] = {}
         self._by_hand = 0
         self._perm_id = FIRST_PERM_ID + crc32(str(seed).encode()) % 100_000_000
         self._venue = f"{crc32(str(seed).encode()) & 0xFFFF:08x}"
@@ -49,9 +50,17 @@ class OrderBook:
         """Remember that a client has used an order id."""
         self._highest[client_id] = max(order_id, self._highest.get(client_id, 0))
 
+    def show(self, client_id: int, order_id: int) -> None:
+        """Remember that a client has downloaded an open order with this id."""
+        self._shown[client_id] = max(order_id, self._shown.get(client_id, 0))
+
     def highest(self, client_id: int) -> int:
         """The highest order id a client has used; 0 before its first."""
         return self._highest.get(client_id, 0)
+
+    def taken(self, client_id: int) -> int:
+        """The id above which a client's new orders must be: the highest it has used, or has downloaded of others."""
+        return max(self.highest(client_id), self._shown.get(client_id, 0))
 
     def next_by_hand(self) -> int:
         """The number under which the next order typed by hand is kept, and may be bound; negative."""
@@ -67,6 +76,7 @@ class OrderBook:
     def restart_ids(self) -> None:
         """Order ids begin again; those of live orders stay used. What has ended is kept, but under no id."""
         self._highest.clear()
+        self._shown.clear()
         for order in self.live():
             self.use(order.ticket.client_id, order.ticket.order_id)
         self._orders = {

@@ -78,7 +78,7 @@ class Exchange:
         """
         key = (ticket.client_id, ticket.order_id)
         order = self.book.get(*key)
-        refusal = _refusal_of_id(ticket, order, 0 if key in self._held else self.book.highest(ticket.client_id))
+        refusal = _refusal_of_id(ticket, order, 0 if key in self._held else self.book.taken(ticket.client_id))
         refusal = refusal or refusal_of(ticket, self.conduct) or self._refusal_of_parent(ticket)
         refusal = refusal or self._intake.refusal_of(ticket)
         if refusal is not None:

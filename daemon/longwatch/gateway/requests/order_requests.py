@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -90,7 +90,11 @@ def open_orders(session: Session, _: Values) -> None:
 
 
 def all_open_orders(session: Session, _: Values) -> None:
-    send_orders(session, session.desk.exchange.shown_live())
+    """Those of all clients; a client's own new ids must be above theirs from then on, as IB's manual has it."""
+    orders = list(session.desk.exchange.shown_live())
+    for order in orders:
+        session.desk.exchange.book.show(session.client_id, order.ticket.shown_id)
+    send_orders(session, orders)
     session.send("openOrderEnd")
 
 
@@ -135,7 +139,7 @@ def executions(session: Session, values: Values) -> None:
     session.send("execDetailsEnd", {"reqId": req_id})
 
 
-def send_orders(session: Session, orders: Iterator[Order]) -> None:
+def send_orders(session: Session, orders: Iterable[Order]) -> None:
     """Each order with its status."""
     for order in orders:
         session.send("openOrder", wording.open_order(order))
