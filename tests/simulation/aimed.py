@@ -23,8 +23,13 @@ from longwatch.domain.decide import Step
 from longwatch.gateway.events import Event
 from longwatch.simulation import cutter, scenery, simulate
 from longwatch.simulation.bench import Bench, OnStep
+from longwatch.simulation.booked import moment
 from longwatch.simulation.crashes import Account, account_of
+from longwatch.simulation.cut_judge import judge_cuts
 from longwatch.simulation.cuts import ALL, COMMITS, REST_SECONDS, Cut
+from longwatch.simulation.evidence import Evidence, Row
+from longwatch.simulation.invariants import Broken
+from longwatch.simulation.knowable import SAME_MOMENT
 from longwatch.simulation.life import Life
 from longwatch.simulation.simulate import Asked
 
@@ -32,6 +37,7 @@ Moment = tuple[datetime, str, str]
 """When somebody says something, the command, and its argument."""
 NEVER = timedelta(days=1)
 """A cut waits for its kind of record, or is given up."""
+BREAKERS_HOLD = "breakers hold"
 FIRST_TRADES = timedelta(minutes=4)
 """From a run's begin on: nothing is held before, so that there is nothing to lapse or to lose."""
 
@@ -79,7 +85,7 @@ WORLDS: Mapping[str, World] = {
     ),
     "words": World(
         why="a person cancels all orders, or halts, while some wait to be written; and lets everything go on",
-        kinds=("OrderWithheld", "VerbSet"),
+        kinds=("OrderWithheld", "BreakerSet", "VerbSet"),
         settings={"ib": {"messages_per_second": 5}},
         words=(("cancel", "all"), ("halt", "")),
     ),
@@ -123,12 +129,42 @@ def run_of(name: str, seed: int, crash_points: str = ALL) -> Account:
         said, events = moments(world, begins, until)
         patches.enter_context(patch.object(simulate, "Life", partial(Spoken, said=said)))
         patches.enter_context(patch.object(simulate, "cuts_of", partial(cuts_of, world.kinds)))
+        patches.enter_context(patch.object(simulate, "judge_cuts", judge_with_breakers))
         for patience in ("PATIENCE", "PATIENCE_FOR_A_KIND", "PATIENCE_AT_ONCE"):
             patches.enter_context(patch.object(cutter, patience, NEVER))
         asked = Asked(seed=seed, days=1, faults="none", crash_points=crash_points, events=tuple(events))
         account = account_of(asked)
     account.broken = [{**one, "replay": replay(name, one["replay"])} for one in account.broken]
     return account
+
+
+def judge_with_breakers(evidence: Evidence) -> Iterator[Broken]:
+    """What is judged of any cuts; and no order leaves which a breaker holds back, over every restart.
+
+    One that is lifted, or set, at the very moment an order leaves need not have been heard of.
+    """
+    yield from judge_cuts(evidence)
+    rows = list(evidence.facts("BreakerSet", "BreakerLifted"))
+    for seen in evidence.placed:
+        order = evidence.intents[int(seen.values["orderRef"].rpartition(":")[2])]
+        for reason in _held_back(rows, order, seen.at - SAME_MOMENT) & _held_back(rows, order, seen.at):
+            text = f"{order['purpose']} order {order['ref']} ({order['symbol']}) was written while held back: {reason}"
+            yield Broken(invariant=BREAKERS_HOLD, at=seen.at, text=text)
+
+
+def _held_back(rows: Sequence[Row], order: Mapping[str, Any], at: datetime) -> set[str]:
+    """The reasons of the breakers that hold an order back at an instant; one that has opened holds entries too."""
+    on = {}
+    for row in rows:
+        if row.at <= at and row.body["con_id"] == order["con_id"]:
+            on[row.body["purpose"], row.body["reason"]] = row
+    held = (row.body for row in on.values() if row.kind == "BreakerSet" and row.body["until"] is not None)
+    return {
+        body["reason"]
+        for body in held
+        if moment(body["until"]) > at
+        and (body["purpose"] == order["purpose"] != "stop" or (body["trips"] and order["purpose"] == "entry"))
+    }
 
 
 def cuts_of(kinds: Sequence[str], seed: int, asked: str) -> Iterator[Cut]:

@@ -50,7 +50,7 @@ from longwatch.simulation.simulate import Asked, Outcome, simulated
 from tests.simulation import aimed
 from tests.simulation.aimed import WORLDS, run_of
 
-SEED, SLICE, AIMED_SEED = 2, 1, 2
+SEED, SLICE, AIMED_SEED = 2, 1, 4
 MINUTES = 110
 """Of the slice's run; three hours it is in `make proof`, many times."""
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -95,9 +95,9 @@ def test_cut_down_at_every_point_it_duplicates_and_loses_nothing(monkeypatch: py
 
 @pytest.fixture
 def aimed_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs of half an hour, of which the last twelve minutes are without cuts."""
+    """Runs of three quarters of an hour, of which the last twelve minutes are without cuts."""
     monkeypatch.setattr(scenery, "BRISK_HOURS", timedelta(minutes=45))
-    monkeypatch.setattr(scenery, "BRISK_CALM", timedelta(minutes=15))
+    monkeypatch.setattr(scenery, "BRISK_CALM", timedelta(minutes=12))
 
 
 @pytest.mark.usefixtures("aimed_shortly")
@@ -125,6 +125,21 @@ def test_a_cut_at_such_a_commit_finds_a_bug_and_is_told_with_the_command_that_do
     assert {one["replay"] for one in account.broken} == {
         f"python -c 'from tests.simulation.aimed import *; print({words})'"
     }
+
+
+@pytest.mark.usefixtures("aimed_shortly")
+def test_an_order_that_leaves_though_a_breaker_holds_it_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person has cancelled what rests, and after a restart it is sent again."""
+    monkeypatch.setattr(aimed, "cuts_of", lambda *_: iter((cut(Point.AFTER_COMMIT, kind="BreakerSet"),)))
+    started = decide.DECIDERS[m.DaemonStarted]
+
+    def forgetting(state: State, event: m.DaemonStarted) -> Decided:
+        state.breakers.clear()
+        yield from started(state, event)
+
+    monkeypatch.setitem(decide.DECIDERS, m.DaemonStarted, forgetting)
+    broken = run_of("words", AIMED_SEED).broken
+    assert {one["invariant"] for one in broken} == {aimed.BREAKERS_HOLD}
 
 
 @pytest.mark.parametrize("kinds", [("A", "B"), ("A", "B", "C")])
