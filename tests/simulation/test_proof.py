@@ -158,7 +158,7 @@ def test_a_full_proof_of_cuts_has_the_worlds_aimed_at_seldom_kinds_and_a_smaller
 
     def aimed_accounts(seeds: int, workers: int) -> dict[str, Account]:
         asked.append(seeds)
-        return {"words": account_with(7, cut_kinds=Counter(OrderWithheld=6, VerbSet=5))} if seeds else {}
+        return {"words": account_with(7, cut_kinds=Counter(OrderWithheld=6, BreakerSet=4, VerbSet=5))} if seeds else {}
 
     monkeypatch.setattr(proof_cuts, "account_until", lambda first, cuts, workers, kept: account_with(500))
     monkeypatch.setattr(proof_cuts, "aimed_accounts", aimed_accounts)
@@ -166,9 +166,8 @@ def test_a_full_proof_of_cuts_has_the_worlds_aimed_at_seldom_kinds_and_a_smaller
         proof_cuts.main(words, page)
     assert (asked, ended.value.code) == ([seeds], None)
     part = page.read_text()
-    assert (f"| `filled` | {507 if seeds else 500} |" in part) and (
-        "| 0 | 70 | `OrderWithheld` 6, `VerbSet` 5 |" in part
-    ) == bool(seeds)
+    assert f"| `filled` | {507 if seeds else 500} |" in part
+    assert ("| 0 | 70 | `OrderWithheld` 6, `BreakerSet` 4, `VerbSet` 5 |" in part) == bool(seeds)
 
 
 def test_a_lost_order_or_a_broken_promise_fails_the_proof_of_cuts(
