@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -21,10 +21,12 @@ from longwatch.domain.order_life.evidence import (
     left_undone,
     may_close_more,
     may_go_on,
+    over_from,
     rested,
     session_of,
 )
 from longwatch.domain.orders import Evidence, Order, OrderState, Purpose
+from longwatch.domain.sessions import Session
 from longwatch.domain.state import Fill, put_order
 from tests.domain.world import CLOSE, CON_IDS, MONDAY, SESSION, World, of_kind
 
@@ -140,7 +142,7 @@ def test_an_end_after_more_than_the_book_has_is_waited_for() -> None:
     assert other.ending is S.EXPIRED
 
 
-@pytest.mark.parametrize("told", [0, 100])
+@pytest.mark.parametrize("told", [0, 30, 100])
 def test_one_that_has_filled_has_filled_in_full_whatever_figure_comes_with_it(told: int) -> None:
     """Completed orders tell a total of nothing."""
     world, order = working(40)
@@ -160,6 +162,29 @@ def test_a_cancel_nobody_asked_for_is_the_expiry_from_the_close_on_and_not_befor
     assert ending_at(world.state, replace(order, tif="GTC"), CLOSE) is S.CANCELLED
     world.state.sessions = ()
     assert ending_at(world.state, order, CLOSE) is S.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("day", "close", "over"),
+    [
+        (date(2007, 1, 5), datetime(2007, 1, 5, 21, tzinfo=UTC), datetime(2007, 1, 6, 1, tzinfo=UTC)),
+        (date(2007, 7, 5), datetime(2007, 7, 5, 20, tzinfo=UTC), datetime(2007, 7, 6, 0, tzinfo=UTC)),
+        (date(2007, 11, 23), datetime(2007, 11, 23, 18, tzinfo=UTC), datetime(2007, 11, 24, 1, tzinfo=UTC)),
+        (date(2007, 1, 5), datetime(2007, 1, 6, 2, tzinfo=UTC), datetime(2007, 1, 6, 2, tzinfo=UTC)),
+    ],
+    ids=["winter", "summer", "half day", "a later close"],
+)
+def test_an_order_for_extended_hours_lives_until_eight_in_the_evening_in_new_york(
+    day: date, close: datetime, over: datetime
+) -> None:
+    """A cancel that nobody asked for is no expiry before; one for regular hours alone has ended at the close."""
+    world, order = working()
+    world.state.sessions = (Session(date=day, open_at=close - timedelta(hours=6), close_at=close),)
+    made_at = close - timedelta(hours=5)
+    late, regular = (replace(order, created_at=made_at, outside_rth=outside) for outside in (True, False))
+    assert (over_from(world.state, late), over_from(world.state, regular)) == (over, close)
+    assert ending_at(world.state, late, over - timedelta(seconds=1)) is S.CANCELLED
+    assert ending_at(world.state, late, over) is ending_at(world.state, regular, close) is S.EXPIRED
 
 
 def test_an_order_lives_in_the_first_session_that_closes_after_it_was_made() -> None:
@@ -203,6 +228,10 @@ def test_a_flatten_goes_on_while_some_position_has_no_order() -> None:
     world.acknowledge(closing.intent)
     world.status(closing.intent, "Cancelled", 0)
     assert jobs(world.steps[-1][1].effects) == [("rebalance", FLATTEN)]
+    assert may_close_more(world.state, world.now)
+    world.hear(m.ControlRequested, command="halt", by="uid 1000")
+    assert not may_close_more(world.state, world.now), "a halt closes nothing"
+    world.state.verbs.pop(m.Verb.HALT)
     assert may_close_more(world.state, world.now)
     world.state.book.clear()
     assert not may_close_more(world.state, world.now)
@@ -248,6 +277,17 @@ def test_a_close_that_was_rejected_in_this_session_is_not_asked_for_again(
     put_order(world.state, closing)
     world.wait(300)
     assert jobs(left_undone(world.state, world.now)) == ([("rebalance", FLATTEN)] if asked else [])
+
+
+@pytest.mark.parametrize("changed", [{"purpose": Purpose.ENTRY, "state": S.REJECTED}, {"state": S.CANCELLED}])
+def test_a_flatten_is_asked_for_again_where_no_close_was_rejected(changed: dict[str, object]) -> None:
+    """That an entry was rejected, or a close cancelled, tells nothing of the next close."""
+    world = ended_world()
+    world.hear(m.ControlRequested, command="flatten", by="uid 1000")
+    former = replace(world.order(1), intent=2, side=Side.SELL, purpose=Purpose.REDUCE, created_at=world.now)
+    put_order(world.state, replace(former, **changed))  # type: ignore[arg-type]
+    world.wait(300)
+    assert jobs(left_undone(world.state, world.now)) == [("rebalance", FLATTEN)]
 
 
 def test_trades_put_off_are_asked_for_again_by_a_rebalance_once_nothing_is_under_way() -> None:

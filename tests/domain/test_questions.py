@@ -95,8 +95,10 @@ def test_another_code_under_that_number_answers_nothing() -> None:
 
 
 def test_a_code_on_a_number_that_nobody_was_asked_under_is_told() -> None:
+    """With the code, the number and the broker's words: a person has nothing else to look for."""
     world, _, number = asked()
-    assert answer(world, number + 1)[2] == ["error_on_unknown_order"]
+    _, (alert,), _ = answer(world, number + 1)
+    assert alert == m.RaiseAlert(key="error_on_unknown_order", text=f"10147 on order id {number + 1}: a text")
 
 
 def test_when_ids_begin_again_once_more_the_next_question_has_another_number() -> None:
