@@ -55,7 +55,9 @@ BESIDE = {
         "order_messages",
         "unknown",
         "readiness",
-        "undecidable",
+        "untold",
+        "flattening",
+        "closing_word",
     ),
     "lifecycle": (
         "modification",
@@ -68,6 +70,8 @@ BESIDE = {
         "untold",
         "busts",
         "protection",
+        "identity",
+        "made_up",
     ),
     "evidence": (
         "left_undone",
@@ -115,7 +119,7 @@ BESIDE = {
     "risk/attached": ("exposure", "oca", "unprotected", "stops_kept", "protection"),
     "safeguards/attached": ("exposure", "stops", "stops_adjusted", "stops_kept", "unprotected", "submission"),
     "course": ("busts", "splits", "course_numbers", "course_ratios", "course_rows", "parts_recounted", "made_up"),
-    "breaks": ("by_chance", "comparison", "others", "flows", "readings"),
+    "breaks": ("by_chance", "comparison", "flows", "inference", "looks", "readings", "splits_ahead"),
     "inference": ("made_up", "readings", "untold", "unknown", "undecidable"),
     "pauses": ("unprotected", "protection", "stops_adjusted"),
     "questions": ("what_if", "modification", "modification_terms", "lifecycle", "readings", "undecidable", "identity"),

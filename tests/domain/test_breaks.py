@@ -181,9 +181,11 @@ def test_an_agreement_by_chance_is_told_once_and_ended_by_a_person() -> None:
         world.positions[1] += step
         world.reconcile()
     assert [key for step in world.reconcile(3) for key in alerts(step)] == []
-    texts = [one.text for _, step in world.steps for one in of_kind(step.effects, m.RaiseAlert)]
-    (text,) = (text for text in texts if "agree, yet" in text)
-    assert text.startswith(f"AAA: book and account agree, yet {world.order(intent).ref} is told to have filled shares")
+    told = [one for _, step in world.steps for one in of_kind(step.effects, m.RaiseAlert)]
+    (alert,) = (one for one in told if "agree, yet" in one.text)
+    start = f"AAA: book and account agree, yet {world.order(intent).ref} is told to have filled shares"
+    assert alert.text.startswith(start) and "`longwatch unquarantine AAA`" in alert.text
+    assert (alert.key, alert.severity) == ("unexplained_difference", "critical")
     say(world, "unquarantine", "AAA")
     assert not world.state.quarantines
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal as D
+
 import pytest
 
 from longwatch.domain import messages as m
 from longwatch.domain.orders import OrderState
-from longwatch.domain.state import evolve
+from longwatch.domain.state import evolve, put_order
 from tests.domain.test_breaks import held, say
 from tests.domain.world import World, alerts, completed, execution, of_kind
 
@@ -63,7 +66,65 @@ def test_a_difference_that_never_stood_and_is_gone_by_chance_holds_the_instrumen
     assert world.order(intent).state is (OrderState.WORKING if is_held else OrderState.EXPIRED)
     assert ("fill_taken_back" in told) is not is_held
     texts = [one.text for _, step in world.steps for one in of_kind(step.effects, m.RaiseAlert)]
-    assert len([text for text in texts if "agree, yet" in text]) == int(is_held)
+    agree_yet = [text for text in texts if "agree, yet" in text]
+    assert len(agree_yet) == int(is_held) and all(text.startswith("AAA: ") for text in agree_yet)
+
+
+def test_what_executions_have_told_of_is_no_part_of_what_may_come_back() -> None:
+    """Of 100 sold 20 were heard: the 80 that return in one lot are one trade taken back."""
+    world = held()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.fill(intent, 20)
+    world.end(intent)
+    world.positions[1] -= 80
+    world.moved("AAA")
+    told_filled(world, intent)
+    stepped(world, 0, 80)
+    assert not world.state.quarantines
+    assert "fill_taken_back" in after_the_close(world)
+    assert (world.state.held(1), world.positions[1]) == (180, 180)
+
+
+def test_all_orders_that_were_told_to_have_filled_are_named() -> None:
+    """Two sales, of which the account shows nothing any more."""
+    world = held()
+    first = told_to_have_sold(world)
+    stepped(world, 0)
+    second = replace(world.order(first), intent=first + 1, ref="lw:k7q2:9", perm_ids=())
+    put_order(world.state, second)
+    stepped(world, 30, 70)
+    reason = world.state.quarantines[1].reason
+    assert f"{world.order(first).ref}, {second.ref} is told to have filled more" in reason
+    assert world.state.quarantines[1].tech == world.now
+
+
+@pytest.mark.parametrize("is_told", [False, True], ids=["nothing is told of it", "it was told just now"])
+def test_one_instrument_that_is_not_held_keeps_no_other_from_it(is_told: bool) -> None:
+    """AAA and BBB come to agree at the same reading; of BBB a sale was told to have filled."""
+    world = World.ready()
+    for order in world.trade(AAA="0.2", BBB="0.2"):
+        world.finish(order.intent)
+    world.reconcile()
+    sales = world.trade(AAA="0.1", BBB="0.1")
+    for sale in sales:
+        world.acknowledge(sale.intent)
+        world.end(sale.intent)
+        world.positions[sale.con_id] -= sale.quantity
+        world.moved(sale.symbol)
+    for part in (D(0), D("0.3"), D("0.7")):
+        for sale in sales:
+            world.positions[sale.con_id] += sale.quantity * part
+            world.moved(sale.symbol)
+        world.reconcile()
+    assert not world.state.quarantines
+    told = {sale.symbol: sale for sale in sales}
+    world.take(completed(told["BBB"], world.now, "Filled", 200))
+    world.wait(60)
+    if is_told:
+        world.take(completed(told["AAA"], world.now, "Filled", 100))
+    world.snapshot()
+    assert [one.symbol for one in world.state.quarantines.values()] == ["BBB"]
 
 
 @pytest.mark.parametrize("steps", [(0, 30, 70), (0, 0, 30, 70)])
@@ -98,12 +159,13 @@ def test_executions_heard_after_all_end_the_hold() -> None:
     assert world.state.held(1) == world.positions[1] == 100 and not world.state.quarantines
 
 
-def test_what_was_apart_before_the_order_was_sent_is_not_held_against_it() -> None:
+@pytest.mark.parametrize("steps", [(0, 100), (100,)], ids=["apart for a reading", "never seen apart"])
+def test_what_was_apart_before_the_order_was_sent_is_not_held_against_it(steps: tuple[int, ...]) -> None:
     world = held()
     stepped(world, 30, -30)
     world.wait(60)
     intent = told_to_have_sold(world)
-    stepped(world, 0, 100)
+    stepped(world, *steps)
     after_the_close(world)
     assert world.order(intent).state is OrderState.EXPIRED and not world.state.quarantines
 

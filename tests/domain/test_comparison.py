@@ -217,13 +217,35 @@ def test_a_quarantine_for_a_position_or_an_unreadable_message_ends_when_both_agr
     world = World.ready()
     looked_at_before(world)
     began = world.now - timedelta(seconds=1)
-    reasons = {1: ("position: 5 became 10", began), 2: (UNREADABLE, began), 3: (UNREADABLE, began + TICK)}
-    reasons |= {4: ("two orders", began), 5: ("position: 6 became 12", began)}
+    reasons = {4: ("two orders", began), 5: ("position: 6 became 12", began)}
+    reasons |= {1: ("position: 5 became 10", began), 2: (UNREADABLE, began), 3: (UNREADABLE, began + TICK)}
     for con_id, (reason, tech) in reasons.items():
         world.state.quarantines[con_id] = m.QuarantineSet(con_id=con_id, symbol="S", reason=reason, tech=tech)
     world.state.account_positions[5] = ("S", D(30))
     lifted = of_kind(compared(world), m.QuarantineLifted)
     assert lifted == [m.QuarantineLifted(con_id=con_id, reason="book and account agree") for con_id in (1, 2)]
+
+
+def test_a_quarantine_for_an_unreadable_message_ends_though_an_order_is_told_to_have_filled_more() -> None:
+    """All was read: its executions are waited for as any order's are."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.acknowledge(intent)
+    world.status(intent, "Submitted", 40)
+    held = m.QuarantineSet(con_id=1, symbol="AAA", reason=UNREADABLE, tech=world.now - MINUTE)
+    world.state.quarantines[1] = held
+    lifted = of_kind(compared(world), m.QuarantineLifted)
+    assert lifted == [m.QuarantineLifted(con_id=1, reason="book and account agree")]
+
+
+def test_a_reading_without_the_accounts_value_keeps_the_one_before() -> None:
+    """What is gained or lost is measured from it."""
+    world = World.ready()
+    assert world.state.compared is not None
+    world.state.compared = replace(world.state.compared, net_liquidation=EQUITY + 5)
+    for told, kept in ((EQUITY, EQUITY), (None, EQUITY + 5)):
+        (noted,) = of_kind(compared(world, net_liquidation=told), m.BookCompared)
+        assert (noted.net_liquidation, noted.former_value) == (kept, EQUITY + 5)
 
 
 # ── what it looks like ──────────────────────────────────────────────────────────────────────────────────────────────

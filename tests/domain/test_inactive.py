@@ -86,6 +86,16 @@ def test_a_stop_listed_as_inactive_is_asked_about_once_and_what_comes_of_that_se
     assert [order.quantity for one in steps for order in sent(one)] == [200]
 
 
+def test_a_stop_that_one_reading_lacks_is_not_cancelled() -> None:
+    """Only its row may be missing: a cancel would end it. It goes out where the next reading lacks it as well."""
+    world, stop = resized()
+    world.open_orders.clear()
+    for is_second in (False, True):
+        (step,) = world.reconcile()
+        assert world.order(stop.intent).state is OrderState.UNKNOWN
+        assert [one.intent for one in of_kind(step.effects, m.CancelOrder)] == [stop.intent] * is_second
+
+
 def test_an_inactive_stop_that_works_again_protects_again() -> None:
     """IB holds an order inactive for a system too: what it says last counts."""
     world, stop = resized()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
+from longwatch.domain.orders import Allocation
 from longwatch.domain.positions import Holding
 from longwatch.domain.state import evolve, put_order
 from tests.domain.test_exposure import order
@@ -116,6 +117,18 @@ def test_the_rest_is_a_change_of_its_own_right_after_what_it_is_the_rest_of() ->
     assert names[:2] + names[3:] == ["b.01", "x1.01", "s0.01"] and names[2].startswith(f"inferred:{ORDER}.")
     assert [one.before.quantity for one in world.state.course.values()] == [0, 100, 120, 150]
     assert len(set(world.state.course)) == 4
+
+
+@pytest.mark.parametrize("prefix", ["inferred:", "resolved:"])
+def test_a_strategys_part_is_of_what_was_heard_and_of_the_rest(prefix: str) -> None:
+    """30 are heard of 100 bought, then 50 more, and then the last 20."""
+    world = a_world(Side.BUY)
+    mine = (Allocation(strategy="trend", quantity=D(1)),)
+    put_order(world.state, replace(world.order(ORDER), allocations=mine))
+    booked(world, f"{prefix}{ORDER}.1", ORDER, D(100), D(20))
+    for name, quantity in (("x1.01", 30), ("x2.01", 50), ("x3.01", 20)):
+        world.take(execution(world.order(ORDER), world.now, name, quantity, "20"))
+        assert (world.state.held(1), world.state.parts["trend", 1].quantity) == (100, 100)
 
 
 def test_an_older_journals_rest_is_traded_at_the_end() -> None:

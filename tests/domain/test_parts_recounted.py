@@ -261,7 +261,16 @@ def test_a_stops_fill_is_shared_by_the_parts_that_remain() -> None:
     told.fill("stop", D(-20), D(90))
     assert told.parts() == {"one": 40, "two": 40}
     told.correct(0, D(0), D(100))
-    assert told.parts() == {"two": 30}
+    left = Holding(con_id=1, symbol="AAA", quantity=D(30), average_cost=D(100), realized=D(-200))
+    assert told.state.parts == {("two", 1): left}
+
+
+@pytest.mark.parametrize("held", [1, -1])
+def test_a_single_share_that_a_stop_closed_comes_off_the_part(held: int) -> None:
+    told = Shared()
+    told.fill("one", D(held), D(100))
+    told.fill("stop", D(-held), D(90))
+    assert told.parts() == {"one": 0}
 
 
 def test_shares_bought_back_by_a_short_holdings_stop_return_too() -> None:
@@ -311,6 +320,14 @@ def test_shares_that_are_gone_leave_no_part_beyond_nothing(side: int) -> None:
     assert told.state.held(1) == -20 * side
 
 
+@pytest.mark.parametrize("held", [10, -10])
+def test_a_single_share_that_is_gone_comes_off_the_part(held: int) -> None:
+    told = Shared()
+    told.fill("one", D(held), D(100))
+    told.adopt(D(-held) / 10, D(100), "gone")
+    assert told.parts() == {"one": D(held) * 9 / 10}
+
+
 def test_shares_that_are_gone_close_no_part_on_the_other_side() -> None:
     """Of 70 held, 100 of one and 30 short of the other, all are gone: the one's."""
     told = Shared()
@@ -340,6 +357,16 @@ def test_shares_that_are_gone_come_off_what_was_bought_before_a_split() -> None:
     assert told.parts() == {"one": 15, "two": 10}
     told.correct(0, D(40), D(200))
     assert told.parts() == {"one": 9, "two": 6} and told.state.held(1) == 15
+
+
+def test_what_was_bought_before_a_split_is_recounted_in_shares_of_since() -> None:
+    """What was bought before what is taken back, and since: three for two of each."""
+    told = Shared()
+    for whose in ("one", "two", "both"):
+        told.fill(whose, D(40), D(100))
+    told.split(3, 2)
+    told.correct(1, D(0), D(100))
+    assert told.parts() == {"one": 96, "two": 24}
 
 
 def test_adoptions_of_older_journals_leave_every_part_as_it_was() -> None:

@@ -38,7 +38,9 @@ def gathered(world: World, intent: int) -> Absence:
     return absence
 
 
-def answer(world: World, number: int, code: int = 10147, verdict: str = "not found") -> tuple[object, ...]:
+def answer(
+    world: World, number: int, code: int = 10147, verdict: str = "not found"
+) -> tuple[tuple[m.Fact, ...], tuple[m.Effect, ...], list[str]]:
     step = world.hear(m.OrderErrorSeen, order_id=number, code=code, text="a text", verdict=verdict)
     return step.facts, step.effects, alerts(step)
 
@@ -65,7 +67,7 @@ def test_the_answer_is_noted_once_and_only_readings_begun_since_then_are_proof()
     assert gathered(world, intent).first_round_at is not None
     world.wait(1)
     facts, effects, told = answer(world, number)
-    assert told == [] and len(facts) == 1  # type: ignore[arg-type]
+    assert told == [] and len(facts) == 1
     assert gathered(world, intent) == replace(
         gathered(world, intent), answered=True, since=world.now, first_round_at=None
     )
@@ -76,6 +78,22 @@ def test_the_answer_is_noted_once_and_only_readings_begun_since_then_are_proof()
     world.reconcile(2)
     assert len(cancels(world)) == before
     assert world.order(intent).state is OrderState.UNKNOWN
+
+
+def test_the_reading_that_an_answer_allows_is_not_put_off() -> None:
+    """However seldom the order was looked for by then; what that did not settle is looked for as seldom again."""
+    world, intent, number = asked()
+    world.reconcile(8)
+    waits = []
+    for answers in (False, True, False):
+        if answers:
+            answer(world, number)
+        world.reconcile()
+        deadline = world.order(intent).deadline
+        assert deadline is not None
+        waits.append((deadline - world.now).total_seconds())
+    usual = world.state.settings.absence_round_seconds
+    assert waits == [usual * 4, usual, usual * 4]
 
 
 def test_without_a_number_to_ask_under_nothing_is_asked() -> None:

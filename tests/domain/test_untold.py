@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,7 +15,7 @@ from longwatch.domain.orders import Order, OrderState, Purpose
 from longwatch.domain.reconciliation.busts import give_up
 from longwatch.domain.safeguards.protection import protected
 from tests.domain.test_protection import changes, confirmed, ended, holding, sent
-from tests.domain.world import CLOSE, OPEN, World, alerts, execution, of_kind
+from tests.domain.world import CLOSE, MONDAY, OPEN, World, alerts, execution, of_kind
 
 D = Decimal
 
@@ -65,6 +65,27 @@ def test_after_the_session_the_part_is_given_up_and_the_stop_gets_its_size() -> 
     confirmed(world, step)
     assert protected(world.state, 1) == 200
     assert 1 not in world.state.unprotected
+
+
+@pytest.mark.parametrize(
+    ("at", "is_given_up"),
+    [
+        (CLOSE - timedelta(seconds=30), False),
+        (CLOSE + timedelta(seconds=60), False),
+        (CLOSE + timedelta(seconds=61), True),
+        (MONDAY.open_at - timedelta(seconds=1), True),
+        (MONDAY.open_at, False),
+    ],
+    ids=["before the close", "a minute after it", "later", "before the open", "at the open"],
+)
+def test_what_rests_waits_for_executions_while_a_session_is_open_and_a_minute_longer(
+    at: datetime, is_given_up: bool
+) -> None:
+    """They may come until then, in any session there is."""
+    world, stop = untold()
+    world.now = at - timedelta(seconds=1)
+    assert ("fill_taken_back" in alerts(world.snapshot())) is is_given_up
+    assert world.order(stop.intent).taken_back == (50 if is_given_up else 0)
 
 
 @pytest.mark.parametrize("told", [0, 20])
