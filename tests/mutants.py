@@ -105,7 +105,7 @@ BESIDE = {
     "protection": ("unprotected",),
     "breaker": ("attached", "breaker_rules", "risk"),
     "modification": ("attached", "modification_terms", "patience", "revived", "shrunk", "take_profit"),
-    "resolution": ("resolution_names", "undecidable", "unknown"),
+    "resolution": ("resolution_names", "undecidable", "unknown", "untold"),
     "means": ("risk", "what_if", "means_figures"),
     "strategy_losses": ("session_losses", "holds", "measures", "splits_ahead"),
     "day_trades": ("risk", "means", "means_figures", "profit_rules"),

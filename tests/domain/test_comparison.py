@@ -380,16 +380,24 @@ def test_cash_that_executions_explain_is_not_counted_as_moved() -> None:
     assert cash_moved(world.state, now, former) == D("-77.50")
 
 
-def test_a_split_that_is_proven_is_booked_and_told() -> None:
-    """Before anything is looked at as a difference."""
+@pytest.mark.parametrize("is_ahead", [False, True], ids=["first seen in the account", "first seen in its history"])
+def test_a_split_that_is_proven_is_booked_and_told(is_ahead: bool) -> None:
+    """Before anything is looked at as a difference; that the history was ahead holds nothing any more."""
     world = World.ready()
     (order,) = world.trade(AAA="0.2")
     world.finish(order.intent)
     world.costs = {1: D(100)}
     world.reconcile()
-    world.split("AAA", 2, 1)
+    if is_ahead:
+        world.prices["AAA"] /= 2
+        world.fetched(AAA=D(2))
+        assert world.state.quarantines[1].cause is Cause.REBASED
+        world.prices["AAA"] *= 2
+    world.split("AAA", 2, 1, rebased=not is_ahead)
     step = world.snapshot()
     (split,) = of_kind(step.facts, m.SplitBooked)
+    why = ["the split is booked"] if is_ahead else []
+    assert [one.reason for one in of_kind(step.facts, m.QuarantineLifted)] == [*why, "book and account agree"]
     assert of_kind(step.effects, m.RaiseAlert) == [
         m.RaiseAlert(key="split_booked", text=f"AAA was split 2/1: {split.proof}", severity="info")
     ]

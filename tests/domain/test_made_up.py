@@ -131,6 +131,17 @@ def test_a_strategys_part_is_of_what_was_heard_and_of_the_rest(prefix: str) -> N
         assert (world.state.held(1), world.state.parts["trend", 1].quantity) == (100, 100)
 
 
+def test_how_much_is_still_not_heard_is_told_where_nobody_said_that_it_filled() -> None:
+    """70 of 100 concluded from the position; what a person has said needs no more words."""
+    for prefix, start in (("inferred:", "BUY 70 AAA"), ("resolved:", None)):
+        world = a_world(Side.BUY)
+        booked(world, f"{prefix}{ORDER}.1", ORDER, D(100), D(20))
+        step = world.take(execution(world.order(ORDER), world.now, "x1.01", 30, "20"))
+        told = [one for one in of_kind(step.effects, m.RaiseAlert) if one.key == "inferred_fill"]
+        assert len(told) == (start is not None)
+        assert all(one.text.startswith(f"{start} ({world.order(ORDER).ref}) filled by the account's") for one in told)
+
+
 def test_an_older_journals_rest_is_traded_at_the_end() -> None:
     """Its facts do not say after which execution it comes, and mean what they did."""
     world = a_world(Side.BUY)

@@ -317,6 +317,18 @@ def test_an_end_with_what_had_filled_before_a_correction_contradicts_nothing(fil
     assert (world.order(intent).filled, bool(world.state.quarantines)) == (30, not agrees)
 
 
+def test_a_wrong_word_leaves_cost_and_gain_as_though_it_had_never_been_said() -> None:
+    """Said to have bought at 99.50; 100 were bought at 110 since, and 50 of them sold at 120."""
+    world, intent = unknown()
+    says(world, f"{intent} filled - 99.50")
+    for weight, price in (("0.2", "110"), ("0.15", "120")):
+        world.finish(world.one(AAA=weight), price)
+    assert world.state.held(1) == 150
+    assert "resolution_contradicted" in alerts(world.open_order(intent))
+    holding = world.state.book[1]
+    assert (holding.quantity, holding.average_cost, holding.realized) == (50, 110, 500)
+
+
 def test_a_contradiction_is_told_once_and_a_lifted_quarantine_stays_lifted() -> None:
     """Every download tells the completed order again: that is no news."""
     world, intent = unknown()

@@ -183,7 +183,14 @@ def test_a_person_may_say_so_sooner() -> None:
     """In the session: the part never filled; the order works on, and whatever it does contradicts nobody."""
     world, stop = untold()
     step = resolve(world, f"{stop.intent} unfilled")
-    assert [one.outcome for one in of_kind(step.facts, m.OrderResolved)] == ["unfilled"]
+    said = {"by": "uid 1000", "reason": "the statement"}
+    assert of_kind(step.facts, m.OrderResolved) == [
+        m.OrderResolved(intent=stop.intent, outcome="unfilled", quantity=D(0), price=D(0), **said)
+    ]
+    (alert,) = (one for one in of_kind(step.effects, m.RaiseAlert) if one.key == "fill_taken_back")
+    assert alert.text.endswith("of which 50 are taken as never filled: uid 1000: the statement")
+    (asked,) = of_kind(step.effects, m.RequestSnapshot)
+    assert asked.reason == f"order {stop.ref} was resolved"
     assert world.order(stop.intent).taken_back == 50
     steps = world.reconcile(2)
     assert [row.change.quantity for one in (step, *steps) for row in changes(one)] == [250]
@@ -193,13 +200,22 @@ def test_a_person_may_say_so_sooner() -> None:
     assert not world.state.quarantines
 
 
+def test_what_executions_have_told_of_is_not_said_to_be_unfilled() -> None:
+    """Of 50 that the status tells of, 20 were heard."""
+    world, stop = holding()
+    world.fill(stop.intent, 20, "95")
+    world.status(stop.intent, "Submitted", 50)
+    assert "say unfilled if 30 that" in str(resolution.said(world.state, f"{stop.intent} cancelled"))
+
+
 def test_what_can_be_said_of_an_order_that_works_on() -> None:
     """Only that, without figures, and of no other order."""
     world, stop = untold()
     said = resolution.said
     for outcome in ("filled", "cancelled", "rejected", "absent"):
         assert "works on: say unfilled if 50" in str(said(world.state, f"{stop.intent} {outcome}"))
-    assert "leave quantity and price away" in str(said(world.state, f"{stop.intent} unfilled 50 95"))
+    for figures in ("50 95", "50", "- 95"):
+        assert "leave quantity and price away" in str(said(world.state, f"{stop.intent} unfilled {figures}"))
     assert not isinstance(said(world.state, f"{stop.intent} unfilled - -"), str)
     resolve(world, f"{stop.intent} unfilled")
     assert "only an order whose outcome is unknown" in str(said(world.state, f"{stop.intent} unfilled"))
