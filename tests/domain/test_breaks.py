@@ -383,15 +383,15 @@ def test_an_order_of_somebody_else_counts_and_is_never_touched() -> None:
     assert objection(world.state, asked(world, "cancel", "77")) is not None
 
 
-def test_ids_of_unknown_orders_under_our_client_id_are_never_given_again() -> None:
-    """The gateway would reject an order with an id as low (103); another client's ids are its own."""
+@pytest.mark.parametrize("client_id", [1, 7], ids=["ours", "another"])
+def test_ids_up_to_that_of_an_open_order_that_is_not_ours_are_never_given(client_id: int) -> None:
+    """The gateway would reject an order with an id as low (103), whichever client's the open order is."""
     world = held()
     row = {"perm_id": 78, "ref": "lw:other:3", "account": ACCOUNT, "con_id": 1, "symbol": "AAA", "side": Side.BUY}
     terms = {"quantity": D(5), "order_type": "MKT", "limit_price": None, "stop_price": None, "tif": "DAY"}
-    world.hear(m.OpenOrderSeen, order_id=9_000, client_id=7, status="Submitted", **row, **terms)
     assert world.state.next_id < 9_000
     epoch = world.state.epoch
-    world.hear(m.OpenOrderSeen, order_id=9_000, client_id=1, status="Submitted", **row, **terms)
+    world.hear(m.OpenOrderSeen, order_id=9_000, client_id=client_id, status="Submitted", **row, **terms)
     assert (world.state.next_id, world.state.epoch) == (9_001, epoch)
     given = [world.order(order.intent).order_id for order in world.trade(BBB="0.1", CCC="0.1")]
     assert given and min(one or 0 for one in given) == 9_001
