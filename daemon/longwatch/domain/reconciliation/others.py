@@ -64,6 +64,21 @@ def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
         client_id=event.client_id,
         order_id=event.order_id,
     )
+    if known is None and event.ref.startswith(REF_MARK):
+        yield from _of_lost_journal(state, event, remaining)
+
+
+def _of_lost_journal(state: State, event: m.OpenOrderSeen, remaining: Decimal) -> Decided:
+    """What an earlier journal has left at work may trade any day: a stop of ours beside it would sell the same twice."""
+    cause = Cause.OURS_UNKNOWN
+    if is_for(state, event.con_id, {cause}):
+        return
+    what = f"order {event.ref}, {event.side.value} {remaining} {event.order_type}, permId {event.perm_id}"
+    text = f"{event.symbol}: {cause.value}: {what}, works at the broker"
+    held = m.QuarantineSet(con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech, cause=cause)
+    yield laid(state, held)
+    told = f"{text}: cancel it in TWS; no new orders in it until then: {lifted_by(cause, event.symbol)}"
+    yield m.RaiseAlert(key=cause.name.lower(), text=told, severity="critical")
 
 
 def foreign_status(state: State, event: m.OrderStatusSeen) -> Decided:
