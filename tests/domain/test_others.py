@@ -184,3 +184,51 @@ def test_who_traded_is_told_by_the_marks_of_the_execution(marks: dict[str, objec
     ]
     world.state.quarantines[2] = held_back[0]  # type: ignore[assignment]
     assert noted(world, event, -5) == [outside]
+
+
+LOST = {"ref": "lw:0123:7", "side": Side.SELL, "order_type": "STP", "limit_price": None, "stop_price": D(40)}
+
+
+def test_an_open_order_of_a_lost_journal_holds_its_instrument_once_and_is_told() -> None:
+    """It may trade any day, and nothing may be laid beside it; told again, changed or filled in part it is no news."""
+    world = World.ready()
+    step = world.take(row(world, **LOST))
+    held = world.state.quarantines[2]
+    assert held.cause is Cause.OURS_UNKNOWN and "lw:0123:7, SELL 50 STP, permId 77" in held.reason
+    (alert,) = [one for one in step.effects if isinstance(one, m.RaiseAlert)]
+    assert (alert.key, alert.severity) == ("ours_unknown", "critical")
+    assert "cancel it in TWS" in alert.text and lifted_by(Cause.OURS_UNKNOWN, "BBB") in alert.text
+    assert world.take(row(world, **LOST)).facts == ()
+    assert [type(fact) for fact in world.take(row(world, **LOST, quantity=D(60))).facts] == [m.ForeignOrderSet]
+    world.targets(BBB="0.2")
+    assert not [one for one in world.rebalance().effects if isinstance(one, m.SubmitOrder)]
+
+
+def test_a_person_s_word_on_it_holds_while_it_works_on() -> None:
+    """What was left outside by a person is not held again because the same order is listed again."""
+    world = World.ready()
+    world.take(row(world, **LOST))
+    world.hear(m.ControlRequested, command="unquarantine", argument="BBB", by="me", reason="it stays")
+    assert world.take(row(world, **LOST)).facts == () and not world.state.quarantines
+
+
+@pytest.mark.parametrize("fields", [{"status": "Cancelled"}, {"ref": "by hand"}, {"ref": "my lw:0123:7"}])
+def test_what_has_ended_or_is_of_no_journal_holds_nothing(fields: dict[str, object]) -> None:
+    """An order of any other program is counted, and no more."""
+    world = World.ready()
+    world.take(row(world, **(LOST | fields)))
+    assert not world.state.quarantines
+
+
+def test_a_lost_journals_order_is_held_upon_what_holds_the_instrument_already() -> None:
+    """A quarantine for something else ends by other means than this one; one for the same is enough."""
+    world = World.ready()
+    reason = "no permission"
+    world.state.quarantines[2] = m.QuarantineSet(
+        con_id=2, symbol="BBB", reason=reason, tech=world.now, cause=Cause.NOT_PERMITTED
+    )
+    world.take(row(world, **LOST))
+    held = world.state.quarantines[2]
+    assert held.cause is Cause.OURS_UNKNOWN and held.beneath is not None and held.beneath.reason == reason
+    again = world.take(row(world, **LOST, perm_id=78, order_id=6))
+    assert [type(fact) for fact in again.facts] == [m.ForeignOrderSet]
