@@ -209,7 +209,8 @@ def test_rows_of_another_account_are_left_out() -> None:
 
     script.answers["reqPositions"] = positions
     rows = snapshot_of(script).positions
-    assert [(row.con_id, row.quantity, row.average_cost) for row in rows or ()] == [(1, Decimal(10), Decimal("99.5"))]
+    found = [(row.con_id, row.quantity, row.average_cost, row.sec_type) for row in rows or ()]
+    assert found == [(1, Decimal(10), Decimal("99.5"), "STK")]
 
 
 def test_a_position_outside_a_download_is_news() -> None:
@@ -220,7 +221,7 @@ def test_a_position_outside_a_download_is_news() -> None:
         assert bench.inbox.of(m.PositionSeen) == []
         script.connections[0].say("position", **position(1, "-0.5"))
         seen = await bench.inbox.until(m.PositionSeen)
-        assert (seen.account, seen.con_id, seen.quantity) == (ACCOUNT, 1, Decimal("-0.5"))
+        assert (seen.account, seen.con_id, seen.quantity, seen.sec_type) == (ACCOUNT, 1, Decimal("-0.5"), "STK")
 
     with_script(work, an_empty_account())
 

@@ -14,7 +14,7 @@ from longwatch.domain.orders import Absence, Evidence, Order, OrderState, Purpos
 from longwatch.domain.reconciliation.reconcile import position_seen, reconcile
 from longwatch.domain.state import put_order
 from tests.domain import world as told
-from tests.domain.world import ACCOUNT, CLOSE, EQUITY, SETTINGS, World, of_kind, perm_id
+from tests.domain.world import ACCOUNT, CLOSE, EQUITY, SETTINGS, SYMBOLS, World, of_kind, perm_id
 
 D = Decimal
 S, E = OrderState, Evidence
@@ -87,7 +87,7 @@ def test_a_whole_reading_makes_a_link_ready_that_was_being_synchronised() -> Non
 
 
 def row(quantity: int, cost: int = 90, con_id: int = 1) -> m.PositionRow:
-    return m.PositionRow(con_id=con_id, symbol="AAA", quantity=D(quantity), average_cost=D(cost))
+    return m.PositionRow(con_id=con_id, symbol=SYMBOLS[con_id], quantity=D(quantity), average_cost=D(cost))
 
 
 def test_positions_are_noted_where_shares_or_cost_are_news_and_gone_ones_as_none() -> None:
@@ -106,7 +106,7 @@ def test_positions_are_noted_where_shares_or_cost_are_news_and_gone_ones_as_none
     assert noted(row(101)) == [fact(101)]
     assert noted(row(100, 91)) == [fact(100, 91)]
     assert noted() == [fact(0, None)]
-    assert noted(row(100), row(5, 50, con_id=2)) == [replace(fact(5, 50), con_id=2)]
+    assert noted(row(100), row(5, 50, con_id=2)) == [replace(fact(5, 50), con_id=2, symbol="BBB")]
     world.state.account_positions[1] = ("AAA", D(0))
     assert noted(row(0, 80)) == noted() == []
 
@@ -131,7 +131,7 @@ def test_what_was_held_before_the_first_comparison_is_outside_or_adopted(is_adop
     assert [one for kind in kinds for one in of_kind(reading(world, positions=rows), kind)] == []
     world.state.compared = None
     found = [one for kind in kinds for one in of_kind(reading(world, positions=rows), kind)]
-    common = [{"con_id": 1, "symbol": "AAA", "quantity": D(30)}, {"con_id": 2, "symbol": "AAA", "quantity": D(-5)}]
+    common = [{"con_id": 1, "symbol": "AAA", "quantity": D(30)}, {"con_id": 2, "symbol": "BBB", "quantity": D(-5)}]
     if is_adopted:
         more = {"average_cost": D(90), "reason": "adopt_existing at the first start", "off_parts": True}
         assert found == [m.HoldingAdopted(**one, **more) for one in common]  # type: ignore[arg-type]

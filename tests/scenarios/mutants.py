@@ -402,6 +402,20 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _out(
         "A17",
+        "an open order of a lost journal holds its instrument",
+        "domain/reconciliation/others.py",
+        "    if known is None and event.ref.startswith(REF_MARK):\n",
+        "    if known is None and not event.ref:\n",
+    ),
+    _out(
+        "A17",
+        "shares that an order of somebody else's may sell are not adopted beside it",
+        "domain/reconciliation/adopting.py",
+        "    if quantity * after <= 0:\n",
+        "    if quantity:\n",
+    ),
+    _out(
+        "A17",
         "what the broker did to a position is told from what it did to cash",
         "domain/reconciliation/breaks.py",
         "        state, [row for row in rows if row.con_id not in known], cash_moved(state, event, state.compared)\n",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -211,14 +212,7 @@ class IbBroker:
 
     def position(self, account: str, row: m.PositionRow) -> None:
         if not self._account.position(account, row):
-            self._channel.emit(
-                m.PositionSeen,
-                account=account,
-                con_id=row.con_id,
-                symbol=row.symbol,
-                quantity=row.quantity,
-                average_cost=row.average_cost,
-            )
+            self._channel.emit(m.PositionSeen, account=account, **asdict(row))
 
     def part_ended(self, part: Part, request_id: int | None) -> None:
         self._account.ended(part, request_id)

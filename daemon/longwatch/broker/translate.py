@@ -99,7 +99,11 @@ class Translator:
 
     def position(self, account: str, contract: Any, posSize: float, avgCost: float) -> None:
         row = PositionRow(
-            con_id=contract.conId, symbol=contract.symbol, quantity=amount(posSize), average_cost=number(avgCost)
+            con_id=contract.conId,
+            symbol=contract.symbol,
+            quantity=amount(posSize),
+            average_cost=number(avgCost),
+            sec_type=contract.secType,
         )
         self._say(self._heard.position, account, row)
 

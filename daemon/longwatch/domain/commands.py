@@ -13,7 +13,7 @@ from longwatch.domain.order_life.evidence import FLATTEN, Decided, may_close_mor
 from longwatch.domain.order_life.identity import cancels, out_of_reach
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.portfolio import flattening
-from longwatch.domain.reconciliation import splits
+from longwatch.domain.reconciliation import adopting, splits
 from longwatch.domain.reconciliation.breaks import differences
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.reconciliation.quarantines import POSITION, is_for, lifted, tells_of_shares
@@ -138,29 +138,38 @@ def _ended(state: State, con_id: int, held: m.QuarantineSet, by: str) -> Decided
 
 
 def _adopt(state: State, event: m.ControlRequested) -> Decided:
-    """What is outside becomes ours; where a symbol is quarantined for a difference, that does, and no more.
+    """What is outside becomes ours; where a contract is quarantined for a difference, that does, and no more.
 
     The account is right there and our book is not; what is held outside beside it was explained before. Where it was
     quarantined for something else, the difference may be a fill on its way.
     """
-    by = f"{event.by}: {event.reason}"
-    apart = set()
+    by, name = f"{event.by}: {event.reason}", event.argument
+    meant, apart = {}, set()
+    for con_id, symbol in adopting.meant(state, name).items():
+        why_not = adopting.objection(state, event, con_id, symbol)
+        if why_not is None:
+            meant[con_id] = symbol
+        else:
+            yield m.RaiseAlert(key="not_adopted", text=f"{symbol} stays as it is: {why_not}")
     for row in differences(state):
         held_back = state.quarantines.get(row.con_id)
-        if event.argument == row.symbol and held_back is not None and not tells_of_shares(held_back):
+        if row.con_id not in meant or name == "all" or held_back is None:
+            continue
+        if not tells_of_shares(held_back):
             yield _not_said(row, "adopted")
-        elif event.argument == row.symbol and held_back is not None:
-            if held_back.cause not in ADOPTED:
-                apart.add(row.con_id)
-            split = splits.said(state, row, by, event.at)
-            if split is not None:
-                yield from splits.booked(state, split, by)
-            else:
-                yield from _taken_over(state, row, by, event.at)
-            yield m.RequestSnapshot(reason=f"{row.symbol} was adopted")
-    yield from _adopt_outside(state, event, besides=apart)
+            continue
+        if held_back.cause not in ADOPTED:
+            apart.add(row.con_id)
+        split = splits.said(state, row, by, event.at)
+        if split is not None:
+            yield from splits.booked(state, split, by)
+        else:
+            yield from _taken_over(state, row, by, event.at)
+        yield m.RequestSnapshot(reason=f"{row.symbol} was adopted")
+    yield from _adopt_outside(state, by, meant.keys() - apart)
     for con_id, held in list(state.quarantines.items()):
-        if event.argument == held.symbol and (held.cause in ADOPTED or held.reason.startswith(POSITION)):
+        is_ended = held.cause in ADOPTED or held.reason.startswith(POSITION)
+        if con_id in meant and name != "all" and is_ended:
             yield from _ended(state, con_id, held, by)
 
 
@@ -207,15 +216,15 @@ def _cost_outside(state: State, con_id: int, symbol: str, quantity: Decimal) -> 
     return max((cost * (holding.quantity + quantity) - holding.average_cost * holding.quantity) / quantity, ZERO)
 
 
-def _adopt_outside(state: State, event: m.ControlRequested, *, besides: Set[int]) -> Decided:
+def _adopt_outside(state: State, by: str, con_ids: Set[int]) -> Decided:
     for con_id, (symbol, quantity) in list(state.outside.items()):
-        if event.argument in (symbol, "all") and con_id not in besides:
+        if con_id in con_ids:
             yield m.OutsideSet(con_id=con_id, symbol=symbol, quantity=ZERO, reason="adopted")
             yield m.HoldingAdopted(
                 con_id=con_id,
                 symbol=symbol,
                 quantity=quantity,
                 average_cost=_cost_outside(state, con_id, symbol, quantity),
-                reason=f"{event.by}: {event.reason}",
+                reason=by,
                 off_parts=True,
             )

@@ -140,12 +140,13 @@ class InstrumentsSeen(_Heard):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionRow:
-    """One row of a position download; `quantity` signed."""
+    """One row of a position download; `quantity` signed; an option bears its underlying's symbol, and OPT as type."""
 
     con_id: int
     symbol: str
     quantity: Decimal
     average_cost: Decimal | None = None
+    sec_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +245,7 @@ class PositionSeen(_Heard):
     symbol: str
     quantity: Decimal
     average_cost: Decimal | None = None
+    sec_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -594,13 +596,17 @@ class AccountValued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountPositionSet:
-    """The broker's figures for one instrument since market time `at`; `quantity` signed, cost a share."""
+    """The broker's figures for one instrument since market time `at`; `quantity` signed, cost a share.
+
+    `sec_type` is IB's name of what kind of contract it is, empty where nobody told.
+    """
 
     con_id: int
     symbol: str
     quantity: Decimal
     average_cost: Decimal | None = None
     at: datetime | None = None
+    sec_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

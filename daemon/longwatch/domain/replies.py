@@ -15,7 +15,7 @@ from longwatch.domain.order_life import modification
 from longwatch.domain.order_life.breaker import held_by, told
 from longwatch.domain.order_life.resolution import order_called, said
 from longwatch.domain.orders import Purpose
-from longwatch.domain.reconciliation.breaks import differences
+from longwatch.domain.reconciliation import adopting
 from longwatch.domain.reconciliation.quarantines import tells_of_shares
 from longwatch.domain.risk.holds import can_be_flow, noticed
 from longwatch.domain.risk.readiness import reasons
@@ -34,6 +34,8 @@ def objection(state: State, event: m.ControlRequested) -> str | None:
         return new if isinstance(new, str) else None
     if event.command == "resolve":
         return _no_resolution(state, event)
+    if event.command == "adopt":
+        return _not_adopted(state, event)
     check = OBJECTIONS.get(event.command)
     return None if check is None else check(state, event.argument, event.reason)
 
@@ -45,6 +47,8 @@ def outcome(state: State, event: m.ControlRequested) -> tuple[bool, str]:
         return _flattening(state, event.at, event.tech)
     if command == "modify":
         return _modifying(state, event)
+    if command == "adopt":
+        return _adopted(state, event)
     left = [*sorted(state.verbs), *(f"{hold.rule} of {hold.name}" for hold in state.holds.values())]
     if command == "resume" and left:
         return True, f"resume {argument}".rstrip() + f": done and journalled; still on: {', '.join(left)}"
@@ -77,20 +81,32 @@ def _no_order(state: State, name: str, reason: str) -> str | None:
     return f"no live order is called {name}; live are {live or 'none'}, see `longwatch orders`"
 
 
-def _no_holding(state: State, name: str, reason: str) -> str | None:
-    apart = [(row.symbol, held) for row in differences(state) if (held := state.quarantines.get(row.con_id))]
-    known = {symbol for symbol, held in apart if tells_of_shares(held)}
-    known |= {symbol for symbol, _ in state.outside.values()}
-    if name in known or (name == "all" and state.outside):
-        return None
-    if name in dict(apart):
-        why = dict(apart)[name].reason
-        return (
-            f"{name} is quarantined for something else ({why}); if the account goes on differing, it is for that too"
-        )
-    if name == "all":
+def _not_adopted(state: State, event: m.ControlRequested) -> str | None:
+    """Why nothing of what is named can be adopted."""
+    name, found = event.argument, adopting.meant(state, event.argument)
+    if not found and name == "all":
         return "the account holds nothing beside ours: there is nothing to adopt, see `longwatch positions`"
-    return f"the account holds no {name} beside ours; outside are {_listed(known) or 'none'}, see `longwatch positions`"
+    if not found:
+        known = _listed(adopting.beside(state).values())
+        return f"the account holds no {name} beside ours; outside are {known or 'none'}, see `longwatch positions`"
+    why_not = [_why_not(state, event, con_id, symbol) for con_id, symbol in found.items()]
+    return None if None in why_not else why_not[0]
+
+
+def _why_not(state: State, event: m.ControlRequested, con_id: int, symbol: str) -> str | None:
+    held = state.quarantines.get(con_id)
+    if held is not None and con_id not in state.outside and not tells_of_shares(held):
+        what = f"{symbol} is quarantined for something else ({held.reason})"
+        return f"{what}; if the account goes on differing, it is for that too"
+    return adopting.objection(state, event, con_id, symbol)
+
+
+def _adopted(state: State, event: m.ControlRequested) -> tuple[bool, str]:
+    """What has become ours, and what was left as it is."""
+    name, text = event.argument, f"adopt {event.argument}: done and journalled"
+    there = [(con_id, symbol) for con_id, symbol in adopting.beside(state).items() if name in (symbol, "all")]
+    left = [why for one in there if (why := _why_not(state, event, *one)) is not None]
+    return True, "; ".join([text, *(f"not adopted: {why}" for why in left)])
 
 
 def _no_quarantine(state: State, name: str, reason: str) -> str | None:
@@ -145,7 +161,6 @@ def _no_resolution(state: State, event: m.ControlRequested) -> str | None:
 
 OBJECTIONS: dict[str, Callable[[State, str, str], str | None]] = {
     "cancel": _no_order,
-    "adopt": _no_holding,
     "unquarantine": _no_quarantine,
     "resume": _nothing_held,
     "flatten": _no_such_type,

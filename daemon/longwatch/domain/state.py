@@ -76,6 +76,7 @@ class State:
     its executions. `course`: number -> one of the latest changes of our holdings and of the parts, in order; `changes`:
     how many there ever were, and the number of the last.
     `left_levels`: con_id -> where the stops lay of closed holdings, each with the number of the last change by then.
+    `sec_types`: con_id -> what kind of contract the account's is, of those that it was told of.
     `returned`: con_id -> the signed shares that the account had too many before it came back to the book, and when.
     """
 
@@ -104,6 +105,7 @@ class State:
     compared: m.BookCompared | None = None
     account_positions: dict[int, tuple[str, Decimal]] = field(default_factory=dict)
     account_costs: dict[int, Decimal] = field(default_factory=dict)
+    sec_types: dict[int, str] = field(default_factory=dict)
     moved: dict[int, Moved] = field(default_factory=dict)
     rebased: dict[str, tuple[Decimal, date]] = field(default_factory=dict)
     ranged: dict[str, date] = field(default_factory=dict)
@@ -360,6 +362,8 @@ def _account_position_set(state: State, fact: m.AccountPositionSet) -> None:
         cost = state.account_costs.get(fact.con_id)
         state.moved[fact.con_id] = Moved(quantity=former, average_cost=cost, at=fact.at)
         state.activity += 1
+    if fact.sec_type:
+        state.sec_types[fact.con_id] = fact.sec_type
     if fact.quantity:
         state.account_positions[fact.con_id] = (fact.symbol, fact.quantity)
     else:

@@ -72,7 +72,9 @@ COMMANDS: dict[str, Command] = {
         needed=True,
     ),
     "reconcile": Command(text="compare the book with the broker now, and show what differs"),
-    "adopt": Command(text="take a holding of the account as ours", argument="a symbol", needed=True),
+    "adopt": Command(
+        text="take a holding of the account as ours", argument="a symbol, a contract's number, or `all`", needed=True
+    ),
     "resolve": Command(
         text="a person's evidence on an order whose outcome is unknown",
         argument="an order's number or reference, filled, cancelled, rejected, absent or unfilled, and what had "

@@ -11,7 +11,12 @@ from longwatch.errors import UsageError
 from longwatch.ops.ask import show, tell
 from longwatch.ops.options import AsJson, ConfigOption, Reason, SocketOption, unset
 
-Subject = Annotated[str, typer.Argument(metavar="WHICH", help="A symbol; for orders also a number or reference.")]
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHICH", help="A symbol; for orders also a number or reference, for holdings the contract's number."
+    ),
+]
 Name = Annotated[str, typer.Argument(metavar="[NAME]", help="Allow this symbol or strategy again, or all.")]
 
 
@@ -134,7 +139,11 @@ VERBS = {
 }
 ABOUT = {
     "cancel": ("Cancel working orders.", 'AAPL --reason "not today"'),
-    "adopt": ("Take a holding of the account as ours.", 'AAPL --reason "bought by hand"'),
+    "adopt": (
+        "Take a holding of the account as ours: the shares traded under a symbol, never its options. Refused while an "
+        "order of ours may have traded them unheard, or somebody else's order may sell them too.",
+        'AAPL --reason "bought by hand"',
+    ),
     "unquarantine": ("Trade an instrument again.", 'AAPL --reason "checked with the broker"'),
 }
 

@@ -26,7 +26,8 @@ _BY_A_PERSON = "`longwatch adopt {0}` takes the difference as ours, `longwatch u
 _OR_ELSE = f"book and account agreeing again; or else {_BY_A_PERSON}"
 
 LIFTED_BY: dict[Cause, str] = {
-    Cause.LATE_FILL: f"the execution of our order being heard, `longwatch resolve` of that order, or {_OR_ELSE}",
+    Cause.LATE_FILL: "the execution of our order being heard, `longwatch resolve` of that order, or book and account "
+    f"agreeing again; once that order has ended without it {_BY_A_PERSON}",
     Cause.MANUAL_TRADE: f"the execution being heard, {_OR_ELSE}",
     Cause.OTHER_CLIENT: f"the execution being heard, {_OR_ELSE}",
     Cause.OURS_UNKNOWN: _BY_A_PERSON,

@@ -69,7 +69,7 @@ def foreign(state: State, event: m.OpenOrderSeen) -> Decided:
 
 
 def _of_lost_journal(state: State, event: m.OpenOrderSeen, remaining: Decimal) -> Decided:
-    """What an earlier journal has left at work may trade any day: a stop of ours beside it would sell the same twice."""
+    """What a lost journal has left at work may trade any day: a stop of ours beside it would sell the same twice."""
     cause = Cause.OURS_UNKNOWN
     if is_for(state, event.con_id, {cause}):
         return

@@ -19,7 +19,7 @@ from longwatch.domain.order_life.inference import same_gateway
 from longwatch.domain.order_life.listing import reaches_back_to
 from longwatch.domain.orders import Absence, Evidence, Order, OrderState
 from longwatch.domain.portfolio import flattening
-from longwatch.domain.reconciliation import busts, splits
+from longwatch.domain.reconciliation import adopting, busts, splits
 from longwatch.domain.reconciliation.breaks import compare, in_doubt
 from longwatch.domain.risk import holds
 from longwatch.domain.sessions import EXCHANGE_ZONE
@@ -96,7 +96,11 @@ def position_seen(state: State, event: m.PositionSeen) -> Decided:
     """Message 61 outside of a download."""
     if event.account == state.account:
         row = m.PositionRow(
-            con_id=event.con_id, symbol=event.symbol, quantity=event.quantity, average_cost=event.average_cost
+            con_id=event.con_id,
+            symbol=event.symbol,
+            quantity=event.quantity,
+            average_cost=event.average_cost,
+            sec_type=event.sec_type,
         )
         yield from _position(state, row, event)
 
@@ -115,22 +119,29 @@ def _account_positions(state: State, event: m.SnapshotSeen) -> Decided:
 def _position(state: State, row: m.PositionRow, event: m.PositionSeen | m.SnapshotSeen) -> Decided:
     """The broker's figures of one instrument, where they are news."""
     has_moved = _account_quantity(state, row.con_id) != row.quantity
-    if not has_moved and (not row.quantity or state.account_costs.get(row.con_id) == row.average_cost):
+    is_named = row.sec_type in ("", state.sec_types.get(row.con_id))
+    if not has_moved and is_named and (not row.quantity or state.account_costs.get(row.con_id) == row.average_cost):
         return
     yield m.AccountPositionSet(
-        con_id=row.con_id, symbol=row.symbol, quantity=row.quantity, average_cost=row.average_cost, at=event.at
+        con_id=row.con_id,
+        symbol=row.symbol,
+        quantity=row.quantity,
+        average_cost=row.average_cost,
+        at=event.at,
+        sec_type=row.sec_type,
     )
     if state.compared is not None:
         yield from splits.suspect(state, row.con_id, row.symbol, event.tech)
 
 
 def _first_sight(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
-    """What the account held before our first comparison is not ours, unless the settings say to adopt it."""
+    """What the account held before our first comparison is not ours, unless the settings say to adopt what can be."""
     for row in rows:
         extra = row.quantity - state.held(row.con_id)
         if not extra:
             continue
-        if state.settings.adopt_existing:
+        why_not = adopting.objection_at_first(state, row, extra) if state.settings.adopt_existing else None
+        if state.settings.adopt_existing and why_not is None:
             yield m.HoldingAdopted(
                 con_id=row.con_id,
                 symbol=row.symbol,
@@ -143,6 +154,9 @@ def _first_sight(state: State, rows: tuple[m.PositionRow, ...]) -> Decided:
             yield m.OutsideSet(
                 con_id=row.con_id, symbol=row.symbol, quantity=extra, reason="held before the first start"
             )
+        if why_not is not None:
+            text = f"{extra} {row.symbol} stay outside, though `adopt_existing` is set: {why_not}"
+            yield m.RaiseAlert(key="not_adopted", text=text, severity="critical")
 
 
 def _cancels_again(state: State) -> Decided:
