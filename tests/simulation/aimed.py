@@ -36,7 +36,7 @@ from longwatch.simulation.simulate import Asked
 Moment = tuple[datetime, str, str]
 """When somebody says something, the command, and its argument."""
 NEVER = timedelta(days=1)
-"""A cut waits for its kind of record, or is given up."""
+"""No other kind of record will do for a cut: what does not come is given up."""
 BREAKERS_HOLD = "breakers hold"
 FIRST_TRADES = timedelta(minutes=4)
 """From a run's begin on: nothing is held before, so that there is nothing to lapse or to lose."""
@@ -44,7 +44,7 @@ FIRST_TRADES = timedelta(minutes=4)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What is not as in a drawn run, and the `kinds` of record whose commits are cut, each as often as every other.
+    """What is not as in a drawn run, and the `kinds` of record whose commits are cut, one kind after the other.
 
     `settings` take the place of drawn ones, group by group; a protected one has stops where the seed draws none. Every
     `every` the next of `words` is said, as soon as an order waits to be written, or `event` happens to the account.
