@@ -464,6 +464,13 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     _out(
+        "A19",
+        "a symbol stays the contract's that is held under it",
+        "domain/reconciliation/contracts.py",
+        "        is_kept = known is not None and known.con_id in others\n        if",
+        "        is_kept = False\n        if",
+    ),
+    _out(
         "A20",
         "ids begin above everything ever used",
         "domain/order_life/links.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from longwatch.domain.orders import OrderState
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.engine import loop
 from longwatch.gateway.conduct import Conduct
-from tests.daemon.bench import HOUR, MINUTE, SYMBOLS, Scene, plan
+from longwatch.gateway.market.market import Instrument, Replay
+from longwatch.simulation.replay import replayed_market
+from tests.daemon.bench import DAY, HOUR, MINUTE, SYMBOLS, Scene, plan
 from tests.scenarios.test_account import ticket
 from tests.scenarios.witness import Witness, scenario
 
@@ -101,3 +104,34 @@ def test_A19_scenario_no_cancel_asks_about_a_number_that_another_clients_order_b
 
     trading = {"strategies": [plan({"AAPL": 0.4})]}
     scenario(story, tmp_path, trading, conduct=Conduct(foreign_cancel=True))
+
+
+def test_A19_scenario_a_symbol_that_became_another_contracts_is_not_bought_a_second_time(tmp_path: Path) -> None:
+    """The former contract is held with its stop; nothing is traded under the symbol, and a flatten leaves the stop."""
+    market = replayed_market(seed=1)
+
+    async def story(scene: Scene, witness: Witness) -> None:
+        scene.start()
+        await scene.traded(1)
+        await asyncio.sleep(5 * MINUTE)
+        await scene.stop()
+        old, listed = SYMBOLS["IBM"], market.find("IBM")
+        assert listed is not None
+        bars = market.completed(listed, datetime.max.replace(tzinfo=UTC))
+        market._list(Replay(Instrument(con_id=9001, symbol="IBM"), bars))
+        held = scene.truly_held("IBM")
+        scene.start()
+        await scene.until(lambda: scene.state.link is m.Link.READY, what="readiness")
+        await asyncio.sleep(DAY)
+        assert scene.state.instruments["IBM"].con_id == old
+        assert scene.state.quarantines[old].cause is Cause.CONTRACT
+        assert any("IBM is contract 9001 at the broker now, while contract 8314 is held" in t for t in scene.alerts())
+        await scene.ask("flatten")
+        await asyncio.sleep(MINUTE)
+        (stop,) = scene.gateway.desk.exchange.book.live()
+        assert (stop.ticket.instrument.con_id, stop.ticket.order_type, stop.remaining) == (old, "STP", held)
+        assert {con_id: row.quantity for con_id, row in scene.state.book.items()} == {old: held}
+        assert {seen.values["orderId"] for seen in witness.placed("IBM")} == {2001, stop.ticket.order_id}
+
+    trading = {"strategies": [plan({"IBM": 0.4}, {"IBM": 0.4})], "stops": {"fraction": 0.5}}
+    scenario(story, tmp_path, trading, market=market)

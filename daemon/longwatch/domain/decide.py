@@ -22,7 +22,7 @@ from longwatch.domain.order_life.unanswered import changes_orphaned, changes_ove
 from longwatch.domain.orders import Evidence, OrderState
 from longwatch.domain.portfolio.rebalance import rebalance
 from longwatch.domain.quotes import Quotes, no_quotes
-from longwatch.domain.reconciliation import reconcile, splits
+from longwatch.domain.reconciliation import contracts, reconcile, splits
 from longwatch.domain.reconciliation.quarantines import UNREADABLE
 from longwatch.domain.risk import holds, instrument_losses, what_if
 from longwatch.domain.risk.readiness import gateway_answers, is_ready, reasons
@@ -202,18 +202,6 @@ def _calendar_loaded(state: State, event: m.CalendarLoaded) -> Decided:
         yield m.SessionsKnown(sessions=event.sessions)
 
 
-def _instruments_seen(state: State, event: m.InstrumentsSeen) -> Decided:
-    for instrument in event.instruments:
-        if state.instruments.get(instrument.symbol) != instrument or instrument.symbol in state.missing:
-            yield m.InstrumentKnown(instrument=instrument)
-    for symbol, reason in event.missing:
-        if state.missing.get(symbol) != reason:
-            yield m.InstrumentMissing(symbol=symbol, reason=reason)
-            yield m.RaiseAlert(key="no_contract", text=f"{symbol} can't be traded: {reason}")
-    if any(judged.flaws for found in event.instruments if (judged := state.judged.get(found.symbol))):
-        yield m.RunJob(job="refresh", reason="contracts were found that had been missing")
-
-
 def _message_undecodable(state: State, event: m.MessageUndecodable) -> Decided:
     yield m.EventKept(kind=f"message {event.message_id}", reason=event.reason, con_id=event.con_id)
     yield m.RaiseAlert(key="undecodable", text=f"a message {event.message_id} could not be read: {event.reason}")
@@ -313,7 +301,7 @@ DECIDERS = cast(
         m.BackendSeen: links.backend,
         m.FarmSeen: links.farm,
         m.ClockSeen: links.clock,
-        m.InstrumentsSeen: _instruments_seen,
+        m.InstrumentsSeen: contracts.seen,
         m.OpenOrderSeen: lifecycle.open_order,
         m.OrderStatusSeen: lifecycle.order_status,
         m.ExecutionSeen: lifecycle.execution,

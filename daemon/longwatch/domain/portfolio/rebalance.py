@@ -47,9 +47,9 @@ def rebalance(state: State, event: m.RebalanceDue) -> Decided:
     for refused in not_sized(state, event.run_id, found):
         tally[m.TradeRefused] += 1
         yield refused
-    quotes = {quote.symbol: quote for quote in event.quotes}
+    quotes = {quote.con_id: quote for quote in event.quotes}
     for wanted in sorted(wanted_trades(state, event, found), key=lambda w: (w.trade > 0, w.instrument.symbol)):
-        for item in _trade(state, event, found, wanted, quotes.get(wanted.instrument.symbol)):
+        for item in _trade(state, event, found, wanted, quotes.get(wanted.instrument.con_id)):
             if type(item) in tally and not (isinstance(item, m.OrderIntended) and item.order.rests):
                 tally[type(item)] += 1
             yield item

@@ -18,6 +18,7 @@ class Cause(StrEnum):
     LIQUIDATION = "liquidation"
     TRANSFER = "transfer"
     CORRECTION = "correction"
+    CONTRACT = "another contract under the symbol"
     NOT_PERMITTED = "not permitted to this account"
     UNEXPLAINED = "unexplained"
 
@@ -38,6 +39,8 @@ LIFTED_BY: dict[Cause, str] = {
     Cause.LIQUIDATION: _BY_A_PERSON,
     Cause.TRANSFER: _OR_ELSE,
     Cause.CORRECTION: _OR_ELSE,
+    Cause.CONTRACT: "the former contract is closed in TWS, its stop cancelled there too, and taken out of the book by "
+    "`longwatch adopt {0}`, and the daemon was started again",
     Cause.NOT_PERMITTED: "`longwatch unquarantine {0}`, once the account may trade it",
     Cause.UNEXPLAINED: _OR_ELSE,
 }

@@ -49,7 +49,7 @@ def is_alone(state: State, con_id: int, cause: Cause) -> bool:
 def tells_of_shares(held: m.QuarantineSet) -> bool:
     """Whether a quarantine is about the shares there are, so that a person who looked into it knows of a difference."""
     is_of_words = held.reason == UNREADABLE or held.reason.startswith(UNDIGESTED)
-    return held.cause not in {Cause.NOT_PERMITTED, Cause.REBASED} and not is_of_words
+    return held.cause not in {Cause.NOT_PERMITTED, Cause.REBASED, Cause.CONTRACT} and not is_of_words
 
 
 def ended_by(held: m.QuarantineSet) -> str:

@@ -28,7 +28,7 @@ def strategies_valued(state: State, prices: Mapping[str, Decimal], at: datetime)
     Where shares have moved as by a split nothing is concluded until that is booked, which takes minutes. Where only a
     history is ahead of the account its prices are those of before: that may stand for days.
     """
-    split = {con_id for con_id in state.quarantines if is_for(state, con_id, {Cause.SPLIT})}
+    split = {con_id for con_id in state.quarantines if is_for(state, con_id, {Cause.SPLIT, Cause.CONTRACT})}
     ahead = {held.symbol for con_id, held in state.quarantines.items() if is_for(state, con_id, {Cause.REBASED})}
     known = dict(prices) | {
         one: splits.in_shares_of_the_book(state, one, price) for one, price in prices.items() if one in ahead

@@ -91,9 +91,12 @@ def conditions(state: State, con_id: int, *, ready: bool, besides: int | None = 
 def is_flattened(state: State, con_id: int) -> bool:
     """Whether a flatten is on that closes what is held of an instrument: a halt and a quarantine keep it from that.
 
-    Of a history that is ahead only prices are in doubt: by how many shares it is closed is not.
+    Of a history that is ahead only prices are in doubt: by how many shares it is closed is not. No order can be for a
+    contract that is not known.
     """
     if not state.is_on(Verb.FLATTEN) or state.is_on(Verb.HALT):
+        return False
+    if all(known.con_id != con_id for known in state.instruments.values()):
         return False
     return con_id not in state.quarantines or is_alone(state, con_id, Cause.REBASED)
 

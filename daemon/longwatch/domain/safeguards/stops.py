@@ -106,7 +106,7 @@ def _acted(state: State, con_id: int, event: m.Event) -> Decided:
     is_wanted = stop_levels.is_wanted(state, con_id, instrument.symbol)
     if is_wanted and held:
         # Of prices of other shares no level is made; how many shares are held is known all the same.
-        if not is_for(state, con_id, {Cause.REBASED}):
+        if not is_for(state, con_id, {Cause.REBASED, Cause.CONTRACT}):
             yield from stop_levels.levelled(state, instrument, held, event)
     elif row is not None and not (is_wanted and state.held(con_id)):
         yield stop_levels.gone(row, event.at, stop_levels.why_none(state, instrument))
