@@ -125,7 +125,24 @@ BESIDE = {
     "questions": ("what_if", "modification", "modification_terms", "lifecycle", "readings", "undecidable", "identity"),
     "verdicts": ("lifecycle", "orders", "modification", "modification_terms", "untold"),
     "positions": ("course", "course_numbers", "course_rows", "splits", "busts"),
-    "others": ("identity", "others_prices", "readings", "lifecycle", "breaks", "misnamed", "reconcile"),
+    "others": ("identity", "identity_keys", "identity_taken", "order_messages", "readings", "lifecycle", "breaks"),
+    "identity": ("identity_keys", "identity_taken", "lifecycle", "order_messages", "claims", "questions"),
+    "commands": (
+        "breaks",
+        "busts",
+        "breaker",
+        "flatten_quarantined",
+        "flattening",
+        "flows",
+        "held_already",
+        "identity",
+        "instrument_losses",
+        "splits_ahead",
+        "splits_said",
+        "stops_kept",
+        "take_profit",
+        "verbs",
+    ),
 }
 """Whose tests are about a module too, though they do not import it: a first look asks them as well."""
 NEVER = ("test_fold.py",)
