@@ -75,6 +75,8 @@ def test_somebody_elses_order_is_noted_with_what_is_left_of_it_and_only_when_tha
     assert list(foreign(world.state, row(world))) == list(foreign_status(world.state, status(world, 50))) == []
     assert list(foreign(world.state, row(world, quantity=D(60)))) == [replace(seen, remaining=D(60))]
     assert list(foreign_status(world.state, status(world, 30))) == [replace(seen, remaining=D(30), filled=D(20))]
+    made_smaller = replace(status(world, 50), remaining=D(40))
+    assert list(foreign_status(world.state, made_smaller)) == [replace(seen, remaining=D(40))]
     assert list(foreign_status(world.state, status(world, 30, perm_id=78))) == []
     for word in ("Filled", "Cancelled", "ApiCancelled", "Inactive"):
         ended = replace(seen, remaining=D(0), status=word)
@@ -126,6 +128,54 @@ def test_an_order_noted_without_its_number_gets_it_at_the_next_reading() -> None
     (seen,) = world.take(row(world)).facts
     assert (seen.client_id, seen.order_id) == (9, 5)  # type: ignore[union-attr]
     assert not world.take(row(world)).facts
+
+
+def at_work(world: World) -> dict[tuple[int, int], tuple[Decimal, Decimal]]:
+    """Of each order of others, by its instrument and permId (0: it has none yet): what remains and what has filled."""
+    rows = world.state.foreign_orders.values()
+    return {(one.con_id, max(one.perm_id, 0)): (one.remaining, one.filled) for one in rows}
+
+
+def test_an_order_that_had_no_permid_yet_is_the_same_once_it_has_one() -> None:
+    """What it had filled by then counts, and it counts once."""
+    world = World.ready()
+    world.take(row(world, perm_id=0))
+    world.take(status(world, 30, perm_id=0))
+    assert at_work(world) == {(2, 0): (30, 20)}
+    step = world.take(row(world))
+    assert [(one.remaining, one.status) for one in of_kind(step.facts, m.ForeignOrderSet)] == [
+        (0, "named"),
+        (30, "Submitted"),
+    ]
+    assert at_work(world) == {(2, 77): (30, 20)}
+    assert not world.take(row(world)).facts
+    world.take(status(world, 0, "Cancelled"))
+    assert at_work(world) == {}
+
+
+def test_orders_typed_by_hand_are_told_apart_before_they_have_a_permid() -> None:
+    """By their instrument, and by which of several in it they are; the next reading names one of them."""
+    world = World.ready()
+    hand = {"client_id": 0, "order_id": 0, "ref": ""}
+    other = {"con_id": 3, "symbol": "CCC", "quantity": D(10)}
+    rows = ({"quantity": D(50), "nth": 0}, {"quantity": D(40), "nth": 1}, other)
+    for one in rows:
+        world.take(row(world, perm_id=0, **hand, **one))
+    assert sorted(one.remaining for one in world.state.foreign_orders.values()) == [10, 40, 50]
+    world.take(row(world, **hand, **rows[1]))
+    assert at_work(world) == {(2, 0): (50, 0), (2, 77): (40, 0), (3, 0): (10, 0)}
+    for one in rows[::2]:
+        assert not world.take(row(world, perm_id=0, **hand, **one)).facts
+
+
+def test_an_order_of_others_at_the_market_has_no_price() -> None:
+    """Nor does one that has filled more than its new quantity have anything left."""
+    world = World.ready()
+    (seen,) = of_kind(world.take(row(world, order_type="MKT", limit_price=None)).facts, m.ForeignOrderSet)
+    assert seen.price is None
+    world.take(status(world, 10))
+    world.take(row(world, order_type="MKT", limit_price=None, quantity=D(30)))
+    assert at_work(world) == {}
 
 
 def sale(world: World, **fields: object) -> m.ExecutionSeen:
