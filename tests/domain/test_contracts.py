@@ -145,6 +145,7 @@ def test_a_flatten_keeps_the_stop_of_what_it_can_not_close_and_says_so() -> None
     event = m.ControlRequested(at=world.now, tech=world.now, command="flatten", argument="", by="me", reason="x")
     is_done, text = outcome(world.state, event)
     assert not is_done and f"{world.state.held(1)} AAA stay: quarantined (AAA is contract 11" in text
+    assert LIFTED_BY[Cause.CONTRACT].format("AAA") in text and "unquarantine" not in text
 
 
 def test_a_flatten_keeps_the_stop_of_a_contract_that_is_not_known() -> None:

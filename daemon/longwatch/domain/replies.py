@@ -16,7 +16,8 @@ from longwatch.domain.order_life.breaker import held_by, told
 from longwatch.domain.order_life.resolution import order_called, said
 from longwatch.domain.orders import Purpose
 from longwatch.domain.reconciliation import adopting
-from longwatch.domain.reconciliation.quarantines import tells_of_shares
+from longwatch.domain.reconciliation.causes import Cause, lifted_by
+from longwatch.domain.reconciliation.quarantines import is_for, tells_of_shares
 from longwatch.domain.risk.holds import can_be_flow, noticed
 from longwatch.domain.risk.readiness import reasons
 from longwatch.domain.risk.verbs import is_flattened, is_halted
@@ -205,10 +206,10 @@ def _staying(state: State, at: datetime) -> Iterator[str]:
         what, row = f"{holding.quantity} {holding.symbol} stay", held_by(state, con_id, Purpose.REDUCE, at)
         if con_id in state.quarantines and not is_flattened(state, con_id):
             why = state.quarantines[con_id].reason
-            yield (
-                f"{what}: quarantined ({why}), so a stop that rests stays too; "
-                f"`longwatch unquarantine {holding.symbol}` once it is looked into"
-            )
+            how = f"`longwatch unquarantine {holding.symbol}` once it is looked into"
+            if is_for(state, con_id, {Cause.CONTRACT}):
+                how = f"until {lifted_by(Cause.CONTRACT, holding.symbol)}"
+            yield (f"{what}: quarantined ({why}), so a stop that rests stays too; {how}")
         elif con_id not in known:
             yield f"{what}: the contract is not known; close them by hand"
         elif row is not None:
