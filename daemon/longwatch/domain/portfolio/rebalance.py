@@ -20,6 +20,7 @@ from longwatch.domain.portfolio.sizing import Clamp
 from longwatch.domain.portfolio.targets import Weighed, weighed
 from longwatch.domain.portfolio.wanted import Wanted, lot_of, not_sized, sized, wanted_trades
 from longwatch.domain.quotes import Quote
+from longwatch.domain.risk import sold_twice
 from longwatch.domain.risk.caps import with_exposure
 from longwatch.domain.risk.oca import joined
 from longwatch.domain.risk.proposal import Proposal, Refusal
@@ -106,6 +107,7 @@ def _trade(state: State, event: m.RebalanceDue, found: Weighed, wanted: Wanted, 
     if refusal is not None:
         yield _refused(proposal, refusal)
         return
+    yield from sold_twice.told(state, proposal)
     for item in _fit(state, proposal):
         if isinstance(item, Proposal):
             yield from _order(state, item, _gaps(state, found, wanted))
