@@ -255,3 +255,28 @@ def test_a_word_that_adopts_takes_no_difference_that_its_quarantine_told_nobody_
     world.reconcile(3)
     assert world.state.held(1) == world.positions[1] == outside
     assert layers(world) == [Cause.NOT_PERMITTED]
+
+
+def test_a_fill_that_was_taken_back_is_adopted_where_a_message_could_not_be_read() -> None:
+    """That message may have been all that told of it, and nothing is told again."""
+    world, _ = held_200()
+    unreadable(world)
+    world.positions[1] = D(290)
+    world.moved("AAA")
+    world.reconcile()
+    said(world, "adopt")
+    assert (world.state.held(1), 1 in world.state.outside) == (290, False)
+
+
+def test_a_fill_on_its_way_is_not_adopted_where_a_message_could_not_be_read() -> None:
+    """Its execution would count again: the stop that may have made the difference is named."""
+    world, stop = held_200()
+    unreadable(world)
+    world.positions[1] = D(0)
+    world.moved("AAA")
+    event = m.ControlRequested(
+        at=world.now, tech=world.now, command="adopt", argument="AAA", by="uid 1000", reason="looked into"
+    )
+    assert f"{stop.ref} (SELL 200 AAA) may have made the difference" in (objection(world.state, event) or "")
+    world.take(event)
+    assert world.state.held(1) == 200

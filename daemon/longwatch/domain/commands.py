@@ -16,7 +16,7 @@ from longwatch.domain.portfolio import flattening
 from longwatch.domain.reconciliation import adopting, splits
 from longwatch.domain.reconciliation.breaks import differences
 from longwatch.domain.reconciliation.causes import Cause
-from longwatch.domain.reconciliation.quarantines import POSITION, is_for, lifted, tells_of_shares
+from longwatch.domain.reconciliation.quarantines import POSITION, is_for, lets_adopt, lifted, tells_of_shares
 from longwatch.domain.risk import holds
 from longwatch.domain.risk.verbs import is_flattened
 from longwatch.domain.safeguards import stop_levels
@@ -155,7 +155,7 @@ def _adopt(state: State, event: m.ControlRequested) -> Decided:
         held_back = state.quarantines.get(row.con_id)
         if row.con_id not in meant or name == "all" or held_back is None:
             continue
-        if not tells_of_shares(held_back):
+        if not lets_adopt(held_back):
             yield _not_said(row, "adopted")
             continue
         if held_back.cause not in ADOPTED:

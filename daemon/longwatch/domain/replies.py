@@ -17,7 +17,7 @@ from longwatch.domain.order_life.resolution import order_called, said
 from longwatch.domain.orders import Purpose
 from longwatch.domain.reconciliation import adopting
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
-from longwatch.domain.reconciliation.quarantines import is_for, tells_of_shares
+from longwatch.domain.reconciliation.quarantines import is_for, lets_adopt
 from longwatch.domain.risk.holds import can_be_flow, noticed
 from longwatch.domain.risk.readiness import reasons
 from longwatch.domain.risk.verbs import is_flattened, is_halted
@@ -96,7 +96,7 @@ def _not_adopted(state: State, event: m.ControlRequested) -> str | None:
 
 def _why_not(state: State, event: m.ControlRequested, con_id: int, symbol: str) -> str | None:
     held = state.quarantines.get(con_id)
-    if held is not None and con_id not in state.outside and not tells_of_shares(held):
+    if held is not None and con_id not in state.outside and not lets_adopt(held):
         what = f"{symbol} is quarantined for something else ({held.reason})"
         return f"{what}; if the account goes on differing, it is for that too"
     return adopting.objection(state, event, con_id, symbol)

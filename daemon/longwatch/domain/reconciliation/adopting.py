@@ -11,7 +11,7 @@ from longwatch.domain.order_life.inference import may_have_filled
 from longwatch.domain.orders import Order, OrderState
 from longwatch.domain.reconciliation import splits
 from longwatch.domain.reconciliation.breaks import differences
-from longwatch.domain.reconciliation.quarantines import tells_of_shares
+from longwatch.domain.reconciliation.quarantines import lets_adopt
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -39,7 +39,7 @@ def beside(state: State) -> dict[int, str]:
 def objection(state: State, event: m.ControlRequested, con_id: int, symbol: str) -> str | None:
     """One sentence why what is beside ours in a contract can't become ours by this command now, or None."""
     held = state.quarantines.get(con_id)
-    is_said = held is not None and tells_of_shares(held)
+    is_said = held is not None and lets_adopt(held)
     row = next((one for one in differences(state) if one.con_id == con_id and is_said), None)
     named_wrongly = not_traded(state, con_id, symbol) or _ambiguous(state, con_id, symbol, event.argument)
     if named_wrongly is not None or (row is not None and splits.said(state, row, "", event.at) is not None):

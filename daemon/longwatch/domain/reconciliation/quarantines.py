@@ -52,6 +52,11 @@ def tells_of_shares(held: m.QuarantineSet) -> bool:
     return held.cause not in {Cause.NOT_PERMITTED, Cause.REBASED, Cause.CONTRACT} and not is_of_words
 
 
+def lets_adopt(held: m.QuarantineSet) -> bool:
+    """Whether a person may take a difference as ours: an unreadable message may have been all that told of it."""
+    return held.reason == UNREADABLE or tells_of_shares(held)
+
+
 def ended_by(held: m.QuarantineSet) -> str:
     """What would end a quarantine, as a person reads it: book and account agreeing ends only what is about shares."""
     if held.reason == UNREADABLE:
