@@ -72,6 +72,7 @@ BESIDE = {
         "protection",
         "identity",
         "made_up",
+        "others",
     ),
     "evidence": (
         "left_undone",

@@ -194,7 +194,8 @@ def test_a_code_by_the_id_of_two_orders_ends_neither_until_the_account_tells_whi
     step = world.hear(m.OrderErrorSeen, order_id=world.order(intent).order_id, **fields)
     assert [world.order(one).state for one in (1, 2)] == [S.WORKING, S.WORKING]
     assert worst_shares(world.state, 1, Side.BUY) == 200
-    assert len(of_kind(step.effects, m.RequestSnapshot)) == 1
+    (asked,) = of_kind(step.effects, m.RequestSnapshot)
+    assert asked.reason == f"which of two orders under id {world.order(1).order_id} has ended: 201 rejected"
     world.take(replace(completed(world.order(1), world.now, "Cancelled", 0), perm_id=names[ended]))
     assert [world.order(one).is_live for one in (1, 2)] == [ended != 1, ended != 2]
     world.hear(m.OrderErrorSeen, order_id=world.order(intent).order_id, **fields)

@@ -156,6 +156,14 @@ def test_who_has_looked_again_may_say_any_price(words: str, filled: int) -> None
     assert (world.order(1).filled, world.order(1).average_price) == (filled, 4)
 
 
+def test_where_nothing_is_known_of_prices_a_word_is_judged_by_what_was_decided() -> None:
+    """No quote, no close: a slip is a slip all the same."""
+    world, _ = unknown()
+    world.state.equity = None
+    assert "decided at 100.00:" in str(objection(world.state, resolving(world, "1 filled - 9950")))
+    assert objection(world.state, resolving(world, "1 filled - 99.50")) is None
+
+
 @pytest.mark.parametrize("quantity", [100, 150])
 def test_while_a_new_quantity_is_unanswered_a_fill_needs_the_quantity_said(quantity: int) -> None:
     """Either may have been in force: the larger one is not booked for want of a word."""
