@@ -129,6 +129,7 @@ BESIDE = {
     "others": ("identity", "identity_keys", "identity_taken", "order_messages", "readings", "lifecycle", "breaks"),
     "identity": ("identity_keys", "identity_taken", "lifecycle", "order_messages", "claims", "questions"),
     "commands": (
+        "adopting",
         "breaks",
         "busts",
         "breaker",
@@ -139,6 +140,7 @@ BESIDE = {
         "identity",
         "instrument_losses",
         "splits_ahead",
+        "splits_either",
         "splits_said",
         "stops_kept",
         "take_profit",

@@ -327,7 +327,16 @@ def test_a_row_without_a_name_is_nobodys() -> None:
     assert intent_of(world.state) is None
     assert intent_of(world.state, order_id=5) is None
     assert intent_of(world.state, client_id=CLIENT, order_id=1) == intent
-    assert own_number(world.state, "") is None and own_number(world.state, f"lw:{world.state.journal_id}:7") == 7
+    journal = world.state.journal_id
+    assert own_number(world.state, "") is None and own_number(world.state, f"lw:{journal}:7") == 7
+
+
+@pytest.mark.parametrize("ref", ["1", "lw:other:1", "lw:k7q2:01", "lw:k7q2:+1", "lw:k7q2: 1", "k7q2:1"])
+def test_a_name_that_is_almost_ours_is_somebody_elses(ref: str) -> None:
+    """Other programs number their orders too: only what we write ourselves is ours."""
+    world, intent = working()
+    assert (world.state.journal_id, intent) == ("k7q2", 1)
+    assert own_number(world.state, ref) is None and intent_of(world.state, ref=ref) is None
 
 
 def test_a_correction_of_somebody_elses_execution_is_somebody_elses() -> None:
@@ -480,6 +489,7 @@ def test_a_twin_is_an_order_of_its_own_that_has_only_its_terms_from_the_first() 
         "change": change,
         "changed": 1,
         "changed_at": world.now,
+        "vain": change,
         "deadline": world.now,
         "evidence": "handed to the transport",
         "proof": "TimeReached",

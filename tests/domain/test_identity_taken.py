@@ -13,7 +13,7 @@ from longwatch.domain.decide import Step
 from longwatch.domain.instruments import Side
 from longwatch.domain.order_life.identity import intent_of, is_reachable
 from longwatch.domain.orders import Order, OrderState
-from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.causes import Cause, lifted_by
 from longwatch.domain.risk.exposure import worst_shares
 from tests.domain.world import CLIENT, World, execution, of_kind, open_order, order_status, perm_id
 
@@ -169,8 +169,13 @@ def test_an_order_copied_with_our_name_to_another_contract_or_side_is_somebody_e
     assert world.order(order.intent).perm_ids == order.perm_ids
     (alert,) = of_kind(step.effects, m.RaiseAlert)
     assert (alert.key, alert.severity) == ("ours_but_unknown", "critical")
-    assert f"permId {THEIRS}, {row.side.value} {row.symbol}, bears that name: was it copied by hand?" in alert.text
-    assert world.state.quarantines[row.con_id].cause is Cause.OURS_UNKNOWN
+    text = (
+        f"{row.symbol}: {order.ref} is our BUY {order.symbol}, yet permId {THEIRS}, {row.side.value} {row.symbol}, "
+        "bears that name: was it copied by hand? It counts as somebody else's"
+    )
+    assert alert.text == f"{text}; no new orders in it until: {lifted_by(Cause.OURS_UNKNOWN, row.symbol)}"
+    held = world.state.quarantines[row.con_id]
+    assert (held.cause, held.reason, held.tech) == (Cause.OURS_UNKNOWN, text, world.now)
     assert not of_kind(step.effects, m.CancelOrder)
     assert worst_shares(world.state, order.con_id, Side.BUY) == order.quantity + world.state.held(order.con_id)
     traded(order, world, 50, client_id=0, order_id=0, **other)
@@ -191,6 +196,16 @@ def test_a_copied_order_is_told_of_once_and_not_again_when_a_person_has_looked()
     filled = replace(execution(order, world.now, "9999.01", 50, "50"), perm_id=THEIRS, side=Side.SELL)
     assert "ours_unknown" in [one.key for one in of_kind(world.take(filled).effects, m.RaiseAlert)]
     assert world.state.quarantines[1].cause is Cause.OURS_UNKNOWN
+
+
+def test_a_second_copy_in_an_instrument_that_waits_for_a_person_is_not_told_again() -> None:
+    """It is noted as somebody else's all the same."""
+    world, order = working()
+    for number in (THEIRS, THEIRS + 1):
+        row = replace(open_order(order, world.now), perm_id=number, client_id=0, order_id=0, side=Side.SELL)
+        told = [one.key for one in of_kind(world.take(row).effects, m.RaiseAlert)]
+        assert told == (["ours_but_unknown"] if number == THEIRS else [])
+    assert set(world.state.foreign_orders) == {THEIRS, THEIRS + 1}
 
 
 @pytest.mark.parametrize("other", COPIES)
