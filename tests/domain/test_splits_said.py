@@ -107,6 +107,7 @@ def test_a_history_that_is_ahead_and_shares_that_follow_it_are_enough() -> None:
     assert (split.new, split.old, split.awaits_history) == (2, 1, False)
     assert split.proof == "position 200 -> 400, average cost 100 -> 100, history rebased by it; uid 1000: a letter"
     assert not world.state.quarantines
+    assert {one.reason for one in of_kind(steps[0].facts, m.QuarantineLifted)} == {"uid 1000: a letter"}
     (placed,) = [order for step in steps for order in sent(step)]
     assert (placed.quantity, placed.stop_price) == (400, D("47.5"))
 
@@ -119,6 +120,11 @@ def test_where_the_ratio_is_lost_the_level_is_made_anew() -> None:
     world.moved("AAA")
     steps = adopted(world)
     assert not of_kind(steps[0].facts, m.SplitBooked) and "stop_set_anew" in alerts(steps[0])
+    (gone,) = [one for one in of_kind(steps[0].facts, m.StopLevelSet) if one.level is None]
+    assert gone.because == "it may be of shares that a split has replaced"
+    assert gone.at == next(event.at for event, step in world.steps if step is steps[0])
+    (alert,) = [one for one in of_kind(steps[0].effects, m.RaiseAlert) if one.key == "stop_set_anew"]
+    assert alert.text == "AAA: its stop at 95.00 is set anew by what its shares cost now, see `status`"
     assert world.state.book[1].quantity == 407
     (placed,) = [order for step in steps for order in sent(step)]
     assert (placed.quantity, placed.stop_price) == (407, D("47.5"))
