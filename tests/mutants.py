@@ -58,6 +58,7 @@ BESIDE = {
         "untold",
         "flattening",
         "closing_word",
+        "adopting",
     ),
     "lifecycle": (
         "modification",

@@ -113,7 +113,9 @@ def test_adopt_all_leaves_it_and_says_so() -> None:
     assert why_not(world, "all") == "None"
     step = world.take(asked(world, "all"))
     assert [(one.con_id, one.quantity) for one in of_kind(step.facts, m.HoldingAdopted)] == [(1, 100)]
-    assert alerts(step) == ["not_adopted"]
+    (alert,) = of_kind(step.effects, m.RaiseAlert)
+    start = f"AAA stays as it is: contract {OPTION} (OPT) bears the symbol AAA, but"
+    assert alert.key == "not_adopted" and alert.text.startswith(start)
     assert f"contract {OPTION}" in outcome(world.state, asked(world, "all"))[1]
 
 
@@ -148,6 +150,14 @@ def test_what_kind_a_contract_is_is_taken_in_where_it_was_not_told_before() -> N
     assert [(one.con_id, one.sec_type) for one in facts] == [(OPTION, "OPT")]
     assert of_kind(world.snapshot().facts, m.AccountPositionSet) == []
     assert OPTION not in world.state.moved or world.state.moved[OPTION].quantity == 0
+
+
+def test_what_kind_a_contract_is_is_taken_in_of_a_position_told_by_itself() -> None:
+    """Before any reading shows it."""
+    world = with_options()
+    told = {"account": ACCOUNT, "con_id": 901, "symbol": "AAA", "quantity": D(2), "average_cost": D(3)}
+    (fact,) = of_kind(world.hear(m.PositionSeen, **told, sec_type="OPT").facts, m.AccountPositionSet)
+    assert (fact.con_id, fact.quantity, fact.sec_type) == (901, 2, "OPT")
 
 
 # ── what our own order may have made ────────────────────────────────────────────────────────────────────────────────
@@ -315,3 +325,4 @@ def test_the_first_sight_leaves_outside_what_somebody_elses_order_may_sell() -> 
     assert world.state.outside == {1: ("AAA", D(100))} and set(world.state.quarantines) == {1}
     (told,) = [one for one in of_kind(step.effects, m.RaiseAlert) if one.key == "not_adopted"]
     assert "100 AAA stay outside" in told.text and "cancel it in TWS" in told.text
+    assert told.severity == "critical"

@@ -15,6 +15,7 @@ from longwatch.domain.positions import Holding
 from longwatch.domain.reconciliation.causes import Cause
 from longwatch.domain.replies import objection
 from longwatch.domain.state import put_order
+from tests.domain.test_protection import holding
 from tests.domain.world import SETTINGS, World, alerts, of_kind
 
 D = Decimal
@@ -448,3 +449,28 @@ def test_shares_outside_are_adopted_at_what_the_account_says_they_cost(
         world.state.account_costs[1] = D(cost)
     (ours,) = of_kind(told(world, "adopt", "AAA").facts, m.HoldingAdopted)
     assert (ours.quantity, round(ours.average_cost, 2)) == (outside, D(paid))
+
+
+def test_shares_of_which_no_price_is_known_are_adopted_at_what_ours_cost() -> None:
+    """Though those of others are."""
+    world = World.ready()
+    del world.prices["AAA"]
+    world.targets(BBB="0.1")
+    world.state.book[1] = Holding(con_id=1, symbol="AAA", quantity=D(100), average_cost=D(10))
+    world.state.account_positions[1] = ("AAA", D(150))
+    held_back(world, 1, "position: they differ", Cause.TRANSFER)
+    (ours,) = of_kind(told(world, "adopt", "AAA").facts, m.HoldingAdopted)
+    assert (ours.quantity, ours.average_cost) == (50, 10)
+
+
+def test_shares_that_are_adopted_leave_a_stop_where_it_is() -> None:
+    """Seven more of what a stop protects: no split is thought of, so its level is still of these shares."""
+    world, _ = holding()
+    world.reconcile()
+    level = world.state.stop_levels[1]
+    world.positions[1] = D(207)
+    world.moved("AAA")
+    world.reconcile(3)
+    step = told(world, "adopt", "AAA")
+    assert of_kind(step.facts, m.HoldingAdopted) and "stop_set_anew" not in alerts(step)
+    assert (world.state.stop_levels[1].level, level.level) == (D("95.00"), D("95.00"))

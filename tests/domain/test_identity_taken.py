@@ -121,6 +121,20 @@ def test_a_row_of_another_contract_or_side_is_not_an_unknown_orders(other: dict[
     assert world.state.held(2) == world.state.held(3) == 0
 
 
+@pytest.mark.parametrize("shares", ["100", "0.5", "0"])
+@pytest.mark.parametrize("side", list(Side))
+def test_what_was_traded_under_a_permid_says_whether_the_order_under_our_number_is_ours(
+    side: Side, shares: str
+) -> None:
+    """A part of a share on the other side tells it; what was corrected to nothing is on no side."""
+    world, order = unknown()
+    row = execution(order, world.now, "9999.01", 100, "50")
+    nobodys = {"perm_id": THEIRS, "ref": "", "client_id": 0, "order_id": 0}
+    world.take(replace(row, **nobodys, side=side, quantity=D(shares)))
+    named = intent_of(world.state, perm_id=THEIRS, client_id=CLIENT, order_id=order.order_id or 0)
+    assert named == (order.intent if side is Side.BUY or not D(shares) else None)
+
+
 def test_an_order_that_left_after_all_is_known_by_its_number() -> None:
     """Our transport said that it was withheld, and then that it has it."""
     world, order = unsent()
