@@ -326,3 +326,13 @@ def test_the_first_sight_leaves_outside_what_somebody_elses_order_may_sell() -> 
     (told,) = [one for one in of_kind(step.effects, m.RaiseAlert) if one.key == "not_adopted"]
     assert "100 AAA stay outside" in told.text and "cancel it in TWS" in told.text
     assert told.severity == "critical"
+
+
+def test_the_first_sight_tells_of_nothing_where_nothing_was_to_be_adopted() -> None:
+    """All stays outside as the settings have it, whoever may sell it."""
+    world = World(settings=replace(SETTINGS, adopt_existing=False))
+    world.positions = {1: D(100), 2: D(40)}
+    world.start()
+    world.take(theirs(world))
+    assert "not_adopted" not in alerts(world.connect())
+    assert world.state.outside == {1: ("AAA", D(100)), 2: ("BBB", D(40))}
