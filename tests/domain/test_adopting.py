@@ -13,6 +13,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.instruments import Side
 from longwatch.domain.orders import OrderState
+from longwatch.domain.positions import Holding
 from longwatch.domain.replies import objection, outcome
 from longwatch.domain.settings import StopRule, TradeSettings
 from tests.domain.world import (
@@ -92,7 +93,9 @@ def test_a_symbol_means_the_contract_that_is_traded_under_it() -> None:
     world.reconcile(3)
     assert set(world.state.quarantines) == {1, OPTION}
     assert why_not(world, "AAA") == "None"
-    assert adopted(world, "AAA") == [(1, D(-200))]
+    step = world.take(asked(world, "AAA"))
+    assert [(one.con_id, one.quantity) for one in of_kind(step.facts, m.HoldingAdopted)] == [(1, D(-200))]
+    assert "not_adopted" not in alerts(step), "nobody has spoken of the calls"
     assert set(world.state.quarantines) == {OPTION} and world.state.outside == {OPTION: ("AAA", D(-5))}
     done, text = outcome(world.state, asked(world, "AAA"))
     assert done and f"not adopted: contract {OPTION} (OPT) bears the symbol AAA" in text
@@ -134,12 +137,32 @@ def test_of_two_listings_of_a_symbol_that_is_not_traded_the_number_says_which() 
     world.positions = {77: D(10), 79: D(-1)}
     ready(world)
     assert why_not(world, "XYZ") == "None" and why_not(world, "77") == "None"
-    assert "it is none of shares" in why_not(world, "79")
+    assert "bears the symbol XYZ, but it is none of shares: it can't be ours" in why_not(world, "79")
     world.positions[78] = D(20)
     world.reconcile(3)
     assert why_not(world, "XYZ") == "XYZ is the symbol of the contracts 77, 78: say which, by its number"
-    assert adopted(world, "XYZ") == []
+    assert adopted(world, "XYZ") == adopted(world, "all") == []
     assert adopted(world, "78") == [(78, D(20))] and set(world.state.outside) == {77, 79}
+
+
+@pytest.mark.parametrize("others", [{77: ("XYZ", "STK"), 78: ("XYZ", "STK")}, {77: ("AAA", "STK")}])
+def test_the_first_sight_leaves_outside_what_may_be_another_listing(others: dict[int, tuple[str, str]]) -> None:
+    """Of two under one symbol neither is taken, nor one under the symbol of what is traded elsewhere."""
+    world = Account(settings=replace(SETTINGS, adopt_existing=True), others=others)
+    world.positions = {1: D(100)} | dict.fromkeys(others, D(10))
+    ready(world)
+    assert world.state.held(1) == 100 and set(world.state.outside) == set(others)
+    told = [key for _, step in world.steps for key in alerts(step)]
+    assert told.count("not_adopted") == len(others)
+
+
+def test_another_listing_of_what_is_traded_never_becomes_ours() -> None:
+    """Shares as well, but of a contract that no order here is for."""
+    world = Account(others={77: ("AAA", "STK")})
+    world.positions = {77: D(10)}
+    ready(world)
+    assert "what is traded under that is contract 1" in why_not(world, "77")
+    assert adopted(world, "77") == []
 
 
 def test_what_kind_a_contract_is_is_taken_in_where_it_was_not_told_before() -> None:
@@ -245,6 +268,24 @@ def test_while_fills_are_told_and_unheard_nothing_outside_is_adopted_either() ->
     assert f"`longwatch resolve {intent}`" in why_not(world, "AAA") and adopted(world, "AAA") == []
 
 
+def test_of_an_order_that_works_on_its_cancel_comes_first() -> None:
+    """Its status tells of 50 that no execution does; once it has ended a person can say what became of them."""
+    world = World.ready(AAA=100)
+    intent = world.one(AAA="0.2")
+    world.acknowledge(intent)
+    world.status(intent, "Submitted", 50)
+    first = f"first `longwatch cancel {intent}`, and once that is answered `longwatch resolve {intent}`, by the"
+    assert first in why_not(world, "AAA") and adopted(world, "AAA") == []
+
+
+def test_a_single_share_may_be_an_orders_too() -> None:
+    world = World.ready()
+    world.acknowledge(world.one(AAA="0.2"))
+    world.positions[1] = D(1)
+    world.reconcile(3)
+    assert "may have made the difference" in why_not(world, "AAA") and adopted(world, "AAA") == []
+
+
 def test_a_stop_that_was_made_smaller_since_has_not_sold_what_is_gone() -> None:
     """Half of what it protects is called away: its new terms are taken by the broker, so it has sold nothing."""
     world = World.ready(replace(SETTINGS, stop=StopRule(fraction=D("0.1"))))
@@ -299,6 +340,41 @@ def test_shares_that_somebody_elses_order_may_sell_are_adopted_once_that_is_gone
     assert adopted(world, "AAA") == [(1, D(100))] and not world.state.quarantines
     world.reconcile()
     assert [(one.side, one.quantity) for one in world.state.live_orders()] == [(Side.SELL, D(100))]
+
+
+def test_a_difference_that_somebody_elses_order_may_sell_is_not_adopted_either() -> None:
+    world = World.ready()
+    world.positions[1] = D(100)
+    world.reconcile(3)
+    world.take(theirs(world))
+    assert 1 in world.state.quarantines
+    assert why_not(world, "AAA").startswith("SELL 100 AAA (permId 777)") and adopted(world, "AAA") == []
+
+
+@pytest.mark.parametrize(
+    ("book", "outside", "side", "is_adopted"),
+    [
+        (0, "1", Side.SELL, False),  # a single share
+        (0, "-1", Side.BUY, False),
+        (0, "0.5", Side.BUY, True),
+        (0, "-0.5", Side.SELL, True),
+        (-100, "50", Side.SELL, True),  # fewer are short then
+        (-100, "50", Side.BUY, True),
+        (100, "-150", Side.BUY, False),  # short by it
+        (100, "-150", Side.SELL, True),
+        (-50, "50", Side.SELL, True),  # nothing is left
+    ],
+)
+def test_it_stands_in_the_way_where_it_trades_what_a_stop_of_ours_would(
+    book: int, outside: str, side: Side, is_adopted: bool
+) -> None:
+    """That is, against what is held then, where that is more than before on its side."""
+    world = World.ready()
+    world.state.book[1] = Holding(con_id=1, symbol="AAA", quantity=D(book), average_cost=D(100))
+    world.state.outside[1] = ("AAA", D(outside))
+    world.state.account_positions[1] = ("AAA", book + D(outside))
+    world.take(theirs(world, side))
+    assert adopted(world, "AAA") == ([(1, D(outside))] if is_adopted else [])
 
 
 def test_somebody_elses_purchase_stands_in_no_way_nor_their_sale_where_shares_are_gone() -> None:
