@@ -163,6 +163,10 @@ def test_another_listing_of_what_is_traded_never_becomes_ours() -> None:
     ready(world)
     assert "what is traded under that is contract 1" in why_not(world, "77")
     assert adopted(world, "77") == []
+    world.positions[1] = D(30)
+    world.stranger("AAA", 30, "f1.01")
+    step = world.take(asked(world, "AAA"))
+    assert [one.con_id for one in of_kind(step.facts, m.HoldingAdopted)] == [1] and not alerts(step)
 
 
 def test_what_kind_a_contract_is_is_taken_in_where_it_was_not_told_before() -> None:
