@@ -16,6 +16,7 @@ from longwatch.domain.orders import OrderState
 from longwatch.domain.positions import Holding
 from longwatch.domain.replies import objection, outcome
 from longwatch.domain.settings import StopRule, TradeSettings
+from longwatch.domain.state import put_order
 from tests.domain.world import (
     ACCOUNT,
     CLIENT,
@@ -288,6 +289,22 @@ def test_a_single_share_may_be_an_orders_too() -> None:
     world.positions[1] = D(1)
     world.reconcile(3)
     assert "may have made the difference" in why_not(world, "AAA") and adopted(world, "AAA") == []
+
+
+def test_a_stop_that_two_readings_show_unfilled_need_not_be_cancelled() -> None:
+    """A purchase was taken back, and the stop still rests for what was there before: without it the holding is bare."""
+    world = World.ready(replace(SETTINGS, stop=StopRule(fraction=D("0.1"))))
+    world.finish(world.one(AAA="0.2"))
+    (stop,) = [one for one in world.state.live_orders() if one.rests]
+    world.acknowledge(stop.intent)
+    world.finish(next(one.intent for one in world.trade(AAA="0.3") if not one.rests))
+    put_order(world.state, replace(world.order(stop.intent), change=None))
+    assert (world.state.held(1), world.order(stop.intent).quantity) == (300, 200)
+    world.positions[1] = D(200)
+    world.reconcile(3)
+    assert world.order(stop.intent).change is None and 1 in world.state.quarantines
+    assert why_not(world, "AAA") == "None"
+    assert adopted(world, "AAA") == [(1, D(-100))]
 
 
 def test_a_stop_that_was_made_smaller_since_has_not_sold_what_is_gone() -> None:

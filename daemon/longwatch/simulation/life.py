@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
 
 from longwatch.app import Daemon
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
+from longwatch.domain.orders import OrderState
 from longwatch.domain.reconciliation.breaks import differences
+from longwatch.domain.state import State
 from longwatch.gateway.app import Gateway
 from longwatch.simulation.bench import Bench, OnStep
 from longwatch.simulation.mortal import Killed
@@ -17,6 +21,8 @@ from longwatch.simulation.trouble import Act
 
 BY = "a person in the simulation"
 LOOKS_EACH_SECONDS = 600.0
+STATED_AFTER = timedelta(hours=1)
+"""How long after an order was sent a statement shows it, if it came to anything."""
 SAYS_AGAIN_SECONDS = 5.0
 """How long after a start a person sees that something said is not in force, and says it again."""
 
@@ -126,6 +132,8 @@ class Life:
                 continue
             for row in differences(state):
                 if row.con_id in state.quarantines and (command := self._answer(row)) is not None:
+                    for first, argument in self._before(state, row) if command == "adopt" else ():
+                        self._put(first, argument)
                     self._put(command, row.symbol)
 
     def _answer(self, row: m.Difference) -> str | None:
@@ -137,6 +145,20 @@ class Life:
         busted = (one for one in gateway.ledger.busted() if one.con_id == row.con_id)
         gone = [one.quantity if one.is_buy else -one.quantity for one in busted]
         return "adopt" if row.book + row.outside - row.account in gone else None
+
+    def _before(self, state: State, row: m.Difference) -> Iterator[tuple[str, str]]:
+        """What `adopt` asks for first, of orders that may have made the difference and are on the statement or not."""
+        book = self._bench.gateway.desk.exchange.book
+        there = {one.ticket.order_ref for one in (*book.live(), *book.ended())}
+        there |= {one.order_ref for one in self._bench.gateway.ledger.executions}
+        long_ago = self._bench.clock.technical() - STATED_AFTER
+        for order in state.live_in(row.con_id):
+            if order.side.sign * row.missing <= 0 or order.sent_at is None or order.sent_at > long_ago:
+                continue
+            if order.state is OrderState.UNKNOWN and order.ref not in there:
+                yield "resolve", f"{order.intent} absent"
+            elif order.state is OrderState.WORKING and not order.rests and not order.cancel_asked:
+                yield "cancel", str(order.intent)
 
     def _put(self, command: str, argument: str) -> None:
         if self._daemon is not None:

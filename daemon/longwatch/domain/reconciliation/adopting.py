@@ -11,7 +11,7 @@ from longwatch.domain.order_life.inference import may_have_filled
 from longwatch.domain.orders import Order, OrderState
 from longwatch.domain.reconciliation import splits
 from longwatch.domain.reconciliation.breaks import differences
-from longwatch.domain.reconciliation.quarantines import lets_adopt
+from longwatch.domain.reconciliation.quarantines import POSITION, lets_adopt
 from longwatch.domain.state import State
 
 ZERO = Decimal(0)
@@ -96,11 +96,14 @@ def _ambiguous(state: State, con_id: int, symbol: str, name: str = "") -> str | 
 def _may_be_ours(state: State, row: m.Difference) -> str | None:
     """Why a difference must not be adopted: an order of ours may have made it, and its execution would add it again."""
     since = next((one.since for one in _compared(state) if one.con_id == row.con_id), None)
+    is_read_twice = state.quarantines[row.con_id].reason.startswith(POSITION)
     for order in state.live_in(row.con_id):
         is_way = order.side.sign * row.missing > 0
         if order.state is OrderState.UNKNOWN and is_way:
             return _settle(order)
-        if is_way and may_have_filled(order, row.missing) and not _is_later(order, since):
+        # Two readings have shown what rests unfilled: to have it cancelled would leave the holding without a stop.
+        is_shown_unfilled = is_read_twice and order.rests and order.change is None
+        if is_way and may_have_filled(order, row.missing) and not _is_later(order, since) and not is_shown_unfilled:
             what = f"{order.ref} ({order.side.value} {order.quantity} {order.symbol})"
             return f"{what} may have made the difference: first `longwatch cancel {order.intent}`, and wait for its end"
     return None
