@@ -183,7 +183,7 @@ def test_adopt_all_with_nothing_outside_says_so() -> None:
     """`done` would say that something was taken."""
     world = World.ready()
     event = m.ControlRequested(at=world.now, tech=world.now, command="adopt", argument="all")
-    assert "nothing beside ours" in str(objection(world.state, event))
+    assert "nothing is held outside" in str(objection(world.state, event))
 
 
 # ── what is noted of each, for whoever reads the journal later ──────────────────────────────────────────────────────

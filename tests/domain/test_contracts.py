@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step
 from longwatch.domain.instruments import Instrument, Side
+from longwatch.domain.levels import Level
 from longwatch.domain.orders import Purpose
 from longwatch.domain.reconciliation.causes import LIFTED_BY, Cause
 from longwatch.domain.replies import outcome
 from tests.domain import world as worlds
 from tests.domain.test_protection import changes, holding
-from tests.domain.world import World, of_kind
+from tests.domain.world import SETTINGS, World, of_kind
 
 NEW = 11
 
@@ -116,6 +118,45 @@ def test_a_journal_that_knows_the_new_contract_already_holds_both_back() -> None
     assert len(alerts(step)) == 1
     assert {con_id for con_id, held in world.state.quarantines.items() if held.cause is Cause.CONTRACT} == {1, NEW}
     assert world.trade(AAA="0.2") == []
+
+
+def test_the_way_out_that_is_told_is_open_to_a_journal_that_knows_the_new_contract_already() -> None:
+    """The former one is closed in TWS, and adopted: what is in the book is ours, whatever bears its symbol now."""
+    world = bought()
+    world.folded(m.InstrumentKnown(instrument=Instrument(con_id=NEW, symbol="AAA")))
+    restarted(world)
+    world.positions.pop(1)
+    world.reconcile(3)
+    step = world.hear(m.ControlRequested, command="adopt", argument="1", by="uid 1000", reason="closed in TWS")
+    assert [one.con_id for one in of_kind(step.facts, m.HoldingAdopted)] == [1] and world.state.held(1) == 0
+    restarted(world)
+    assert not world.state.quarantines
+
+
+def test_an_option_in_the_book_keeps_the_shares_under_its_symbol_from_nothing() -> None:
+    """Older versions adopted it by its underlying's symbol."""
+    world = bought()
+    world.folded(m.HoldingAdopted(con_id=900, symbol="AAA", quantity=D(2), average_cost=D(3), reason="older"))
+    world.folded(m.AccountPositionSet(con_id=900, symbol="AAA", quantity=D(2), average_cost=D(3), sec_type="OPT"))
+    restarted(world, 1)
+    assert not world.state.quarantines
+
+
+def test_the_strategys_losses_in_what_else_it_holds_still_count() -> None:
+    """Until a person has closed the former contract, which may take days; it counts at its cost itself."""
+    limits = replace(SETTINGS.holds, strategy_drawdown=D("0.05"))
+    world = World.ready(replace(SETTINGS, holds=limits))
+    for order in world.trade(AAA="0.1", BBB="0.4"):
+        world.finish(order.intent, str(world.prices[order.symbol]))
+    world.reconcile()
+    restarted(world)
+    assert world.state.quarantines[1].cause is Cause.CONTRACT
+    world.prices |= {"AAA": D(10), "BBB": D(30)}
+    world.targets(AAA="0.1", BBB="0.4")
+    assert [hold.rule for hold in world.state.holds.values()] == ["strategy_drawdown"]
+    mark = world.state.marks[Level.STRATEGY, "trend"]
+    held = world.state.book[2]
+    assert mark.value == held.quantity * (30 - held.average_cost)
 
 
 def test_it_is_over_once_the_former_contract_is_gone_and_the_contracts_were_asked_for_again() -> None:

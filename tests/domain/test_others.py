@@ -12,7 +12,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.instruments import Side
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
 from longwatch.domain.reconciliation.others import LAST_ID, ROOM, foreign, foreign_status, outside_trade
-from tests.domain.world import ACCOUNT, CLIENT, World, of_kind
+from tests.domain.world import ACCOUNT, CLIENT, World, alerts, of_kind
 
 D = Decimal
 
@@ -265,6 +265,16 @@ def test_a_person_s_word_on_it_holds_while_it_works_on() -> None:
     world.take(row(world, **LOST))
     world.hear(m.ControlRequested, command="unquarantine", argument="BBB", by="me", reason="it stays")
     assert world.take(row(world, **LOST)).facts == () and not world.state.quarantines
+
+
+def test_a_difference_beside_an_open_order_of_a_lost_journal_is_told_and_outlasts_a_word_about_the_order() -> None:
+    """Nothing has come of the order: a fill of ours nobody heard of would be left outside, and bought once more."""
+    world = World.ready()
+    world.take(row(world, **LOST))
+    world.positions[2] = D(50)
+    told = [key for step in world.reconcile(3) for key in alerts(step)]
+    assert told == ["unexplained_difference"]
+    assert world.state.quarantines[2].reason.startswith("position")
 
 
 @pytest.mark.parametrize("fields", [{"status": "Cancelled"}, {"ref": "by hand"}, {"ref": "my lw:0123:7"}])

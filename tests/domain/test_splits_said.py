@@ -112,6 +112,18 @@ def test_a_history_that_is_ahead_and_shares_that_follow_it_are_enough() -> None:
     assert (placed.quantity, placed.stop_price) == (400, D("47.5"))
 
 
+def test_a_history_rebased_by_a_dividend_beside_the_split_is_not_awaited() -> None:
+    """2.03 for 2: not the split's proof, yet its closes are of new shares, and are not divided again."""
+    world, stop = overnight(FIXED)
+    refreshed(world, D("0.5"), D("2.03"))
+    world.prices["AAA"] = D(50)
+    world.targets(AAA="0.2")
+    moves(world, stop, 2, 1)
+    (split,) = of_kind(adopted(world)[0].facts, m.SplitBooked)
+    assert (split.awaits_history, "history rebased with it" in split.proof) == (False, True)
+    assert world.state.equity is not None and dict(world.state.equity.prices)["AAA"] == 50
+
+
 def test_where_the_ratio_is_lost_the_level_is_made_anew() -> None:
     """Somebody bought 7 more, unheard: by what to divide nobody knows; what shares cost is told."""
     world, stop = overnight(FIXED)

@@ -86,7 +86,7 @@ def _not_adopted(state: State, event: m.ControlRequested) -> str | None:
     """Why nothing of what is named can be adopted."""
     name, found = event.argument, adopting.meant(state, event.argument)
     if not found and name == "all":
-        return "the account holds nothing beside ours: there is nothing to adopt, see `longwatch positions`"
+        return "nothing is held outside: what is quarantined is adopted by its symbol, see `longwatch reconcile`"
     if not found:
         known = _listed(adopting.beside(state).values())
         return f"the account holds no {name} beside ours; outside are {known or 'none'}, see `longwatch positions`"

@@ -21,10 +21,13 @@ SHARES = "STK"
 def meant(state: State, name: str) -> dict[int, str]:
     """Contract -> symbol of all beside ours that `adopt` is said of: a symbol, a contract's number, or `all`.
 
-    A symbol is that of the contract which is traded under it; options bear their underlying's.
+    A symbol is that of the contract which is traded under it; options bear their underlying's. `all` is what stands
+    outside: a difference needs a word of its own.
     """
-    found = {con_id: symbol for con_id, symbol in beside(state).items() if name in (symbol, str(con_id), "all")}
-    if name == "all" or name not in found.values():
+    if name == "all":
+        return {con_id: symbol for con_id, (symbol, _) in state.outside.items()}
+    found = {con_id: symbol for con_id, symbol in beside(state).items() if name in (symbol, str(con_id))}
+    if name not in found.values():
         return found
     ours = {con_id: symbol for con_id, symbol in found.items() if not_traded(state, con_id, symbol) is None}
     return ours or found
@@ -61,7 +64,9 @@ def objection_at_first(state: State, row: m.PositionRow, extra: Decimal) -> str 
 
 
 def not_traded(state: State, con_id: int, symbol: str) -> str | None:
-    """Why a contract is none that could be traded, priced or closed under its symbol, or None."""
+    """Why a contract that is not ours yet is none that could be traded, priced or closed under its symbol, or None."""
+    if state.held(con_id):
+        return None
     known, kind = state.instruments.get(symbol), state.sec_types.get(con_id, SHARES)
     if (kind == SHARES) if known is None else (known.con_id == con_id):
         return None

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from longwatch.domain import messages as m
 from longwatch.domain.instruments import Instrument
 from longwatch.domain.order_life.evidence import Decided
+from longwatch.domain.reconciliation.adopting import SHARES
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
 from longwatch.domain.reconciliation.quarantines import is_for, laid, lifted
 from longwatch.domain.state import State
@@ -44,7 +45,8 @@ def _at_work(state: State) -> Mapping[str, set[int]]:
     """Symbol -> its contracts that we hold or have ordered, or of which the account holds what nothing explains."""
     found: dict[str, set[int]] = defaultdict(set)
     for holding in state.book.values():
-        if holding.quantity:
+        # An option under a symbol of shares, as older versions adopted them, is no second holding of these.
+        if holding.quantity and state.sec_types.get(holding.con_id) in (None, "", SHARES):
             found[holding.symbol].add(holding.con_id)
     for order in state.live_orders():
         found[order.symbol].add(order.con_id)

@@ -9,7 +9,7 @@ from longwatch.domain import messages as m
 from longwatch.domain.order_life.evidence import Decided
 from longwatch.domain.order_life.identity import key_of
 from longwatch.domain.reconciliation.causes import Cause, lifted_by
-from longwatch.domain.reconciliation.quarantines import is_for, laid
+from longwatch.domain.reconciliation.quarantines import OF_AN_ORDER, is_for, laid
 from longwatch.domain.state import State
 
 REF_MARK = "lw:"
@@ -74,7 +74,7 @@ def _of_lost_journal(state: State, event: m.OpenOrderSeen, remaining: Decimal) -
     if is_for(state, event.con_id, {cause}):
         return
     what = f"order {event.ref}, {event.side.value} {remaining} {event.order_type}, permId {event.perm_id}"
-    text = f"{event.symbol}: {cause.value}: {what}, works at the broker"
+    text = f"{event.symbol}: {cause.value}: {what}, {OF_AN_ORDER}"
     held = m.QuarantineSet(con_id=event.con_id, symbol=event.symbol, reason=text, tech=event.tech, cause=cause)
     yield laid(state, held)
     told = f"{text}: cancel it in TWS; no new orders in it until then: {lifted_by(cause, event.symbol)}"

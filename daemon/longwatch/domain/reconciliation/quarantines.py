@@ -20,6 +20,8 @@ POSITION = "position"
 UNREADABLE = "an unreadable message"
 UNDIGESTED = "an undigested event"
 """What the reason of a quarantine begins with for an event that nothing was concluded of."""
+OF_AN_ORDER = "works at the broker"
+"""What the reason of a quarantine ends with for an order at work that nothing has come of yet."""
 FROZEN = frozenset({Cause.SPLIT})
 """Quarantines under which what rests stays as it is: shares are not what we know them to be."""
 ONLY_LESS = frozenset({Cause.OURS_UNKNOWN})
@@ -48,7 +50,7 @@ def is_alone(state: State, con_id: int, cause: Cause) -> bool:
 
 def tells_of_shares(held: m.QuarantineSet) -> bool:
     """Whether a quarantine is about the shares there are, so that a person who looked into it knows of a difference."""
-    is_of_words = held.reason == UNREADABLE or held.reason.startswith(UNDIGESTED)
+    is_of_words = held.reason == UNREADABLE or held.reason.startswith(UNDIGESTED) or held.reason.endswith(OF_AN_ORDER)
     return held.cause not in {Cause.NOT_PERMITTED, Cause.REBASED, Cause.CONTRACT} and not is_of_words
 
 

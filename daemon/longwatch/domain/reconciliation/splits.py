@@ -192,10 +192,10 @@ def said(state: State, row: m.Difference, by: str, at: datetime) -> m.SplitBooke
     ratio = (_ratio_moved(state, row.con_id) if is_whole else None) or by_history
     if ratio is None:
         return None
-    is_shown = ratio == by_history
+    is_rebased = is_for(state, row.con_id, {Cause.REBASED}) and row.symbol in state.rebased
+    shown = "rebased by it" if ratio == by_history else "rebased with it" if is_rebased else ""
     since = moved.at if moved is not None and moved.at is not None else at
-    told = f"history {'rebased by it' if is_shown else 'not rebased yet'}; {by}"
-    return _split(state, row, ratio, since, told, awaits_history=not is_shown)
+    return _split(state, row, ratio, since, f"history {shown or 'not rebased yet'}; {by}", awaits_history=not shown)
 
 
 def awaits_history(state: State, con_id: int, symbol: str) -> bool:

@@ -23,7 +23,6 @@ from longwatch.domain.risk.exposure import (
 from longwatch.domain.risk.limits import ENTRIES, Does, Limit, Setting
 from longwatch.domain.risk.oca import at_most, joined
 from longwatch.domain.risk.proposal import Cap, Proposal
-from longwatch.domain.risk.sold_twice import left_by_others
 from longwatch.domain.state import State
 from longwatch.quick import changed
 
@@ -166,8 +165,6 @@ def cap_reversal(state: State, proposal: Proposal) -> Cap | None:
     if proposal.purpose is not Purpose.REDUCE:
         return None
     held, con_id = surely_there(state, proposal.instrument.con_id), proposal.instrument.con_id
-    left = left_by_others(state, con_id, proposal.side)
-    held = held if left is None else min(held, left)
     stop = joined(state, con_id, proposal.side)
     same_side = at_most(state, (o for o in state.live_in(con_id) if o.side is proposal.side and o is not stop))
     return Cap(allowed=held - same_side, observed=same_side + proposal.quantity, limit=held)

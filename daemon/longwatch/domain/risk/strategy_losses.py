@@ -26,13 +26,16 @@ def strategies_valued(state: State, prices: Mapping[str, Decimal], at: datetime)
     """Every strategy of the settings that has made or lost something.
 
     Where shares have moved as by a split nothing is concluded until that is booked, which takes minutes. Where only a
-    history is ahead of the account its prices are those of before: that may stand for days.
+    history is ahead of the account its prices are those of before: that may stand for days, as may that a symbol is
+    another contract's now, whose prices tell nothing of ours: it counts at its cost.
     """
-    split = {con_id for con_id in state.quarantines if is_for(state, con_id, {Cause.SPLIT, Cause.CONTRACT})}
+    split = {con_id for con_id in state.quarantines if is_for(state, con_id, {Cause.SPLIT})}
     ahead = {held.symbol for con_id, held in state.quarantines.items() if is_for(state, con_id, {Cause.REBASED})}
     known = dict(prices) | {
         one: splits.in_shares_of_the_book(state, one, price) for one, price in prices.items() if one in ahead
     }
+    for held in (one for con_id, one in state.quarantines.items() if is_for(state, con_id, {Cause.CONTRACT})):
+        known.pop(held.symbol, None)
     for name, allocation in state.settings.allocations:
         if any(part_of(state, name, con_id) for con_id in split):
             continue
