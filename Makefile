@@ -56,10 +56,11 @@ proof: $(DEV)
 ORDERS := positions course orders working transitions identity evidence lifecycle inference resolution claims \
 	submission modification told_terms patience breaker closing questions outage links verdicts inactive listing \
 	unanswered
-BREAKS := reconcile breaks causes looks others busts splits quarantines
+BREAKS := reconcile breaks causes looks others busts splits quarantines adopting contracts
 SIZING := weights sizing methods targets wanted rebalance parts flattening
 RISK := table limits proposal permits permissions pricing exposure held_at oca caps means room commissions what_if \
-	holds instrument_losses strategy_losses session_losses day_trades verbs readiness certificate risk/attached
+	holds instrument_losses strategy_losses session_losses day_trades verbs readiness certificate \
+	sold_twice risk/attached
 STOPS := stops at_write shares stop_levels protection profits pauses safeguards/attached
 MODULES ?= $(ORDERS) $(BREAKS) $(SIZING) $(RISK) $(STOPS)
 mutants: $(DEV)
