@@ -163,6 +163,21 @@ def test_the_rest_at_once_keeps_the_stop() -> None:
     assert world.order(stop.intent).is_live
 
 
+def test_a_stop_is_cancelled_with_its_entry_without_a_word_and_rejected_with_one() -> None:
+    """The broker ends it beside an entry that has not filled: nobody took it away. A rejection is told and counted."""
+    for code in (None, 201):
+        world, entry, stop = pair()
+        if code is None:
+            told_cancelled(world, stop)
+        else:
+            world.hear(m.OrderErrorSeen, order_id=stop.order_id, code=code, text="no", verdict="rejected")
+        assert world.order(entry.intent).told == 0 and not world.order(stop.intent).is_live
+        struck = [row.reason for row in world.state.breakers.values() if row.purpose is Purpose.STOP]
+        told = [key for _, step in world.steps for key in alerts(step)]
+        assert struck == ([] if code is None else ["rejected (201)"])
+        assert [key for key in told if key in ("order_cancelled", "order_rejected")] == ["order_rejected"] * len(struck)
+
+
 def test_a_stop_that_ends_with_its_entry_is_no_persons_word_and_needs_no_reading() -> None:
     """The next entry leaves with one of its own, and no breaker holds stops back."""
     world, entry, stop = pair()

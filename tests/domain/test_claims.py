@@ -193,6 +193,26 @@ def test_only_the_quarantine_that_names_the_execution_ends_with_it() -> None:
     assert not of_kind(other.open_order(intent).facts, m.QuarantineLifted)
 
 
+def test_what_lies_upon_or_beside_the_quarantine_that_names_the_execution_stays() -> None:
+    """A difference laid upon it; and one for another execution that nobody here made."""
+    world = World.ready()
+    intent = world.one(AAA="0.1")
+    world.handed(intent)
+    nameless(world, intent, 100, "a.01", client_id=world.state.client_id, order_id=77)
+    upon = m.QuarantineSet(con_id=1, symbol="AAA", reason="position: 5 are 6", tech=world.now, cause=Cause.TRANSFER)
+    world.state.quarantines[1] = replace(upon, beneath=world.state.quarantines[1])
+    assert len(of_kind(world.open_order(intent).facts, m.QuarantineLifted)) == 1
+    assert world.state.quarantines[1] == upon
+    other = World.ready()
+    intent = other.one(AAA="0.1")
+    other.handed(intent)
+    nameless(other, intent, 100, "a.01")
+    lost = replace(upon, reason="execution b.01 of 5, order nameless", cause=Cause.OURS_UNKNOWN)
+    other.state.quarantines[1] = lost
+    assert not of_kind(other.open_order(intent).facts, m.QuarantineLifted)
+    assert other.state.quarantines[1] == lost
+
+
 def test_a_single_share_that_was_bought_is_claimed_as_bought() -> None:
     world = World.ready()
     intent = world.one(AAA="0.1")

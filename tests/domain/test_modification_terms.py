@@ -661,3 +661,15 @@ def test_after_the_answer_the_orders_are_read_at_a_pace_until_their_terms_are_kn
         step = world.hear(m.TimeReached)
         assert [type(effect) for effect in step.effects] == [m.RequestSnapshot]
         due += timedelta(seconds=pace)
+
+
+@pytest.mark.parametrize(("filled", "quantity", "is_asked"), [(0, 45, False), (0, 50, True), (60, 90, True)])
+def test_the_fewest_that_the_broker_takes_are_of_the_whole_order(filled: int, quantity: int, is_asked: bool) -> None:
+    """It holds an order of 90 of which 60 have filled, though 30 alone would be too few."""
+    world = working()
+    world.state.instruments["AAA"] = replace(world.state.instruments["AAA"], min_size=D(50))
+    if filled:
+        world.fill(1, filled)
+    step = ask(world, f"1 {quantity} - -")
+    assert bool(of_kind(step.facts, m.OrderChangeAsked)) is is_asked
+    assert [one.check for one in of_kind(step.facts, m.TradeRefused)] == ([] if is_asked else ["contract_min_size"])

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from longwatch.domain import messages as m
+from longwatch.domain.order_life.submission import ASK_AGAIN_AFTER, was_in_vain
 from longwatch.domain.orders import Change, OrderState, Purpose
 from longwatch.domain.settings import StopRule
 from tests.domain.test_modification import ask, working
@@ -108,3 +109,22 @@ def test_an_entry_leaves_with_its_stop_and_with_the_contract_of_both() -> None:
     (effect,) = of_kind(decided(world, AAA="0.1").effects, m.SubmitOrder)
     assert effect.attached is not None and effect.attached.purpose is Purpose.STOP
     assert effect.instrument == world.state.instruments["AAA"]
+
+
+def test_terms_that_came_to_nothing_are_not_asked_for_again_at_every_telling() -> None:
+    """Just those, half a minute long; a reading of the account asks for them at once."""
+    world = World.ready()
+    order, terms = world.order(world.one(AAA="0.1")), (D(100), None, D(95))
+    change = Change(number=1, quantity=D(100), limit_price=None, stop_price=D(95), asked_at=world.now)
+    told = m.TimeReached(at=world.now, tech=world.now + ASK_AGAIN_AFTER - timedelta(microseconds=1))
+    later = replace(told, tech=world.now + ASK_AGAIN_AFTER)
+    reading = next(event for event, _ in world.steps if isinstance(event, m.SnapshotSeen))
+    vain = replace(order, vain=change)
+    assert was_in_vain(vain, terms, told)
+    for of, asked, event in (
+        (order, terms, told),
+        (vain, (D(90), None, D(95)), told),
+        (vain, terms, later),
+        (vain, terms, replace(reading, tech=told.tech)),
+    ):
+        assert not was_in_vain(of, asked, event)

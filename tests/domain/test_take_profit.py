@@ -10,11 +10,13 @@ import pytest
 from longwatch.domain import messages as m
 from longwatch.domain.decide import Step, gate
 from longwatch.domain.instruments import Side
-from longwatch.domain.orders import Order, OrderState, OrderType, Purpose
+from longwatch.domain.order_life import modification
+from longwatch.domain.orders import Change, Order, OrderState, OrderType, Purpose
 from longwatch.domain.risk.exposure import worst_shares
 from longwatch.domain.risk.verbs import ALLOWED, Action, Condition
 from longwatch.domain.safeguards.stops import PROFIT_TAKEN
 from longwatch.domain.settings import StopRule, TradeSettings
+from longwatch.domain.state import put_order
 from tests.domain.test_protection import SETTINGS, changes, confirmed, ended, holding, sent, works
 from tests.domain.test_verbs import HOLD
 from tests.domain.world import CLOSE, World, alerts, completed, judged, of_kind, perm_id
@@ -340,6 +342,17 @@ def test_where_it_lies(rule: StopRule, atr: Decimal | None, level: Decimal) -> N
     row = replace(judged("AAA"), atr=atr)
     (profit,) = profits(world.hear(m.DataRefreshed, run_id="refresh@2", session=row.last_session, judged=(row,)))
     assert profit.limit_price == level
+
+
+def test_new_terms_of_it_are_not_written_once_the_stop_has_traded() -> None:
+    """It would buy, or sell, more than is left: its group ends it."""
+    world, stop, profit = pair()
+    asked = Change(number=1, quantity=D(200), limit_price=D(112), stop_price=None, asked_at=world.now)
+    put_order(world.state, replace(profit, change=asked, changed=1))
+    assert modification.gate(world.state, world.order(profit.intent), world.now) is None
+    put_order(world.state, replace(world.order(stop.intent), reported=D(1)))
+    why = modification.gate(world.state, world.order(profit.intent), world.now)
+    assert why == "the stop of these shares has been triggered"
 
 
 @pytest.mark.parametrize("condition", [one for one in Condition if one is not Condition.UNKNOWN])
