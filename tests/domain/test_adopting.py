@@ -157,6 +157,14 @@ def test_the_first_sight_leaves_outside_what_may_be_another_listing(others: dict
     assert told.count("not_adopted") == len(others)
 
 
+def test_more_of_a_contract_that_is_ours_already_may_become_ours() -> None:
+    """Though the symbol means another one by now: it is priced and closed with what is held of it."""
+    world = World.ready()
+    world.state.book[77] = Holding(con_id=77, symbol="AAA", quantity=D(100), average_cost=D(90))
+    world.state.account_positions[77], world.state.outside[77] = ("AAA", D(130)), ("AAA", D(30))
+    assert adopted(world, "77") == [(77, D(30))]
+
+
 def test_another_listing_of_what_is_traded_never_becomes_ours() -> None:
     """Shares as well, but of a contract that no order here is for."""
     world = Account(others={77: ("AAA", "STK")})
@@ -281,6 +289,18 @@ def test_of_an_order_that_works_on_its_cancel_comes_first() -> None:
     world.status(intent, "Submitted", 50)
     first = f"first `longwatch cancel {intent}`, and once that is answered `longwatch resolve {intent}`, by the"
     assert first in why_not(world, "AAA") and adopted(world, "AAA") == []
+
+
+def test_an_order_that_was_sent_after_the_difference_was_there_has_not_made_it() -> None:
+    """It was seen by one reading, and the order left before a second one held the instrument."""
+    world = World.ready()
+    world.positions[1] = D(30)
+    world.snapshot()
+    world.wait(1)
+    world.acknowledge(world.one(AAA="0.2"))
+    world.reconcile(2)
+    assert 1 in world.state.quarantines and world.state.live
+    assert adopted(world, "AAA") == [(1, D(30))]
 
 
 def test_a_single_share_may_be_an_orders_too() -> None:
