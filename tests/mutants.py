@@ -129,6 +129,7 @@ BESIDE = {
     "positions": ("course", "course_numbers", "course_rows", "splits", "busts"),
     "others": ("identity", "identity_keys", "identity_taken", "order_messages", "readings", "lifecycle", "breaks"),
     "identity": ("identity_keys", "identity_taken", "lifecycle", "order_messages", "claims", "questions"),
+    "contracts": ("adopting", "flattening", "looks"),
     "adopting": ("breaks", "busts", "commands", "held_already", "splits_ahead", "splits_said"),
     "commands": (
         "adopting",

@@ -14,6 +14,7 @@ from longwatch.domain.levels import Level
 from longwatch.domain.orders import Purpose
 from longwatch.domain.reconciliation.causes import LIFTED_BY, Cause
 from longwatch.domain.replies import outcome
+from longwatch.domain.state import evolve
 from tests.domain import world as worlds
 from tests.domain.test_protection import changes, holding
 from tests.domain.world import SETTINGS, World, of_kind
@@ -117,13 +118,15 @@ def test_a_journal_that_knows_the_new_contract_already_holds_both_back() -> None
     step = restarted(world)
     assert len(alerts(step)) == 1
     assert {con_id for con_id, held in world.state.quarantines.items() if held.cause is Cause.CONTRACT} == {1, NEW}
+    at = next(event.tech for event, one in world.steps if one is step)
+    assert {held.tech for held in world.state.quarantines.values()} == {at}
     assert world.trade(AAA="0.2") == []
 
 
 def test_the_way_out_that_is_told_is_open_to_a_journal_that_knows_the_new_contract_already() -> None:
     """The former one is closed in TWS, and adopted: what is in the book is ours, whatever bears its symbol now."""
     world = bought()
-    world.folded(m.InstrumentKnown(instrument=Instrument(con_id=NEW, symbol="AAA")))
+    evolve(world.state, m.InstrumentKnown(instrument=Instrument(con_id=NEW, symbol="AAA")))
     restarted(world)
     world.positions.pop(1)
     world.reconcile(3)
@@ -136,8 +139,12 @@ def test_the_way_out_that_is_told_is_open_to_a_journal_that_knows_the_new_contra
 def test_an_option_in_the_book_keeps_the_shares_under_its_symbol_from_nothing() -> None:
     """Older versions adopted it by its underlying's symbol."""
     world = bought()
-    world.folded(m.HoldingAdopted(con_id=900, symbol="AAA", quantity=D(2), average_cost=D(3), reason="older"))
-    world.folded(m.AccountPositionSet(con_id=900, symbol="AAA", quantity=D(2), average_cost=D(3), sec_type="OPT"))
+    evolve(world.state, m.HoldingAdopted(con_id=900, symbol="AAA", quantity=D(2), average_cost=D(3), reason="older"))
+    evolve(
+        world.state, m.AccountPositionSet(con_id=900, symbol="AAA", quantity=D(2), average_cost=D(3), sec_type="OPT")
+    )
+    world.positions[900] = D(2)
+    assert world.state.held(900) == 2
     restarted(world, 1)
     assert not world.state.quarantines
 
@@ -170,7 +177,12 @@ def test_it_is_over_once_the_former_contract_is_gone_and_the_contracts_were_aske
     assert world.state.quarantines[1].reason.startswith("position")
     world.hear(m.ControlRequested, command="adopt", argument="AAA", by="uid 1000", reason="sold in TWS")
     assert world.state.held(1) == 0 and world.state.quarantines[1].cause is Cause.CONTRACT
+    upon = replace(world.state.quarantines[1], reason="position: 5 are 6", cause=Cause.TRANSFER)
+    world.state.quarantines[1] = replace(upon, beneath=world.state.quarantines[1])
     step = restarted(world)
+    why = "one contract alone is held under the symbol"
+    assert of_kind(step.facts, m.QuarantineLifted)[0] == m.QuarantineLifted(con_id=1, reason=why)
+    assert of_kind(step.facts, m.QuarantineSet) == [upon], "what lies upon it ends by its own"
     assert (alerts(step), world.state.quarantines) == ([], {})
     assert world.state.instruments["AAA"].con_id == NEW
     assert [order.con_id for order in world.trade(AAA="0.1")] == [NEW]
@@ -209,3 +221,45 @@ def test_prices_of_the_new_contract_move_no_stop_of_the_old_one() -> None:
     assert not [one for _, step in world.steps[-8:] for one in changes(step)]
     assert world.order(stop.intent).stop_price == stop.stop_price
     assert world.order(stop.intent).purpose is Purpose.STOP and world.order(stop.intent).side is Side.SELL
+
+
+def missing(world: World, *pairs: tuple[str, str], found: tuple[Instrument, ...] = ()) -> Step:
+    return world.hear(m.InstrumentsSeen, instruments=found, missing=pairs)
+
+
+def test_a_symbol_without_a_contract_is_told_once_for_each_reason() -> None:
+    world = World.ready()
+    step = missing(world, ("XYZ", "no security definition"), ("ABC", "ambiguous"))
+    assert of_kind(step.facts, m.InstrumentMissing) == [
+        m.InstrumentMissing(symbol="XYZ", reason="no security definition"),
+        m.InstrumentMissing(symbol="ABC", reason="ambiguous"),
+    ]
+    assert of_kind(step.effects, m.RaiseAlert) == [
+        m.RaiseAlert(key="no_contract", text="XYZ can't be traded: no security definition"),
+        m.RaiseAlert(key="no_contract", text="ABC can't be traded: ambiguous"),
+    ]
+    again = missing(world, ("XYZ", "no security definition"), ("ABC", "no security definition"))
+    assert of_kind(again.facts, m.InstrumentMissing) == [
+        m.InstrumentMissing(symbol="ABC", reason="no security definition")
+    ]
+
+
+def test_bars_are_asked_for_again_once_a_contract_is_found_whose_bars_were_flawed() -> None:
+    """Without it none could be fetched; of another symbol's flaws it says nothing."""
+    world = World.ready()
+    world.state.judged["AAA"] = worlds.judged("AAA", "no bars")
+    known = [world.state.instruments[symbol] for symbol in ("AAA", "BBB")]
+    asked = m.RunJob(job="refresh", reason="contracts were found that had been missing")
+    assert of_kind(missing(world, found=(known[0],)).effects, m.RunJob) == [asked]
+    assert of_kind(missing(world, found=(known[1],)).effects, m.RunJob) == []
+
+
+def test_all_contracts_that_are_held_under_a_symbol_are_named() -> None:
+    """Of three each is held back."""
+    world = bought()
+    more = m.HoldingAdopted(con_id=7, symbol="AAA", quantity=D(5), average_cost=D(3), reason="older")
+    evolve(world.state, more)
+    step = world.hear(m.InstrumentsSeen, instruments=(Instrument(con_id=NEW, symbol="AAA"),))
+    (alert,) = alerts(step)
+    assert "contract 11 at the broker now, while contract 1, 7 is held or ordered" in alert.text
+    assert set(world.state.quarantines) == {1, 7}

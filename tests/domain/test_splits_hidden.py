@@ -12,14 +12,16 @@ from longwatch.domain import messages as m
 from longwatch.domain.decide import Step, gate
 from longwatch.domain.orders import Order, Purpose
 from longwatch.domain.reconciliation import splits
-from longwatch.domain.reconciliation.causes import Cause
+from longwatch.domain.reconciliation.causes import LIFTED_BY, Cause
 from longwatch.domain.reconciliation.quarantines import (
     POSITION,
     UNDIGESTED,
     UNREADABLE,
+    ended_by,
     for_undigested,
     is_alone,
     laid,
+    lets_adopt,
     lifted,
     tells_of_shares,
 )
@@ -263,4 +265,24 @@ def test_an_event_of_which_nothing_was_concluded_lies_beneath_what_ends_by_itsel
     ],
 )
 def test_a_word_counts_for_a_difference_only_where_one_was_told(held: m.QuarantineSet, tells: bool) -> None:
+    """To adopt, also where a message could not be read that may have told of it."""
     assert tells_of_shares(held) is tells
+    assert lets_adopt(held) is (tells or held.reason == UNREADABLE)
+
+
+@pytest.mark.parametrize(
+    ("held", "what"),
+    [
+        (
+            quarantine(UNREADABLE),
+            "a whole download of the account that can be read; or else `longwatch unquarantine AAA`",
+        ),
+        (EVENT, "`longwatch unquarantine AAA`, once it is looked into"),
+        (DIFFERS, LIFTED_BY[Cause.UNEXPLAINED].format("AAA")),
+        (quarantine(f"{POSITION}: 5 are 6", Cause.TRANSFER), LIFTED_BY[Cause.TRANSFER].format("AAA")),
+        (PERMISSION, LIFTED_BY[PERMISSION.cause].format("AAA")),
+    ],
+)
+def test_a_person_reads_what_would_end_a_quarantine(held: m.QuarantineSet, what: str) -> None:
+    """Book and account agreeing ends what is about shares alone."""
+    assert ended_by(held) == what
