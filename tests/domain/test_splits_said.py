@@ -57,6 +57,16 @@ def test_its_proof_names_who_said_so() -> None:
     assert world.state.parts[("trend", 1)].quantity == 400, "the strategy's, not nobody's"
 
 
+def test_a_dividend_that_its_history_was_rebased_by_before_shows_nothing_of_it() -> None:
+    """It is awaited all the same: closes are of the shares before until then."""
+    world, stop = overnight(FIXED)
+    refreshed(world, D("0.99"), D("1.01"))
+    assert not world.state.quarantines
+    moves(world, stop, 2, 1)
+    (split,) = of_kind(adopted(world)[0].facts, m.SplitBooked)
+    assert split.awaits_history and "history not rebased yet" in split.proof
+
+
 def test_its_history_may_follow() -> None:
     """It is not ahead then, and closes raise the level again."""
     world, _, _ = split_unseen(TRAILING)
