@@ -148,6 +148,7 @@ def leaving(
     state = paired(entry, *others, one=replace(STOP, state=S.CANCELLED), held=held)
     fields = {"attached_stops": True, "stop": StopRule(fraction=D("0.05"))} | rules
     state.settings = replace(SETTINGS, **fields)  # type: ignore[arg-type]
+    state.instruments[instrument.symbol] = instrument
     return state
 
 

@@ -151,7 +151,7 @@ def _messages(finder: Finder, facts: tuple[Told, ...], order: Order) -> Iterator
     names = _names(order, executions)
     last = _until(finder, facts[-1])
     is_its_id = _validity(finder, facts, last)
-    for entry in finder.between(facts[0].sequence - 1, last, MESSAGES):
+    for entry in finder.between(facts[0].cause or facts[0].sequence, last, MESSAGES):
         payload = entry.record.payload
         if any(name in payload for name in names):
             one = Told.of(entry)
