@@ -110,8 +110,8 @@ def test_no_order_is_sized_at_prices_of_other_shares() -> None:
     assert [effect.order.symbol for effect in of_kind(step.effects, m.SubmitOrder)] == ["BBB"]
 
 
-def test_old_shares_at_new_prices_are_no_loss() -> None:
-    """Neither the strategy nor the instrument is held for a half that is not lost; what is lost then counts after."""
+def held_before_the_open() -> World:
+    """200 AAA bought at 100, an hour before Monday's session, under limits on what a strategy and AAA may lose."""
     world = World.ready(FELL)
     world.finish(world.one(AAA="0.2"))
     world.costs[1] = D(100)
@@ -119,6 +119,12 @@ def test_old_shares_at_new_prices_are_no_loss() -> None:
     world.reconcile()
     world.now = MORNING - timedelta(hours=1)
     world.snapshot()
+    return world
+
+
+def test_old_shares_at_new_prices_are_no_loss() -> None:
+    """Neither the strategy nor the instrument is held for a half that is not lost; what is lost then counts after."""
+    world = held_before_the_open()
     world.prices["AAA"] = D(50)
     refreshed(world, D("0.5"), D(2))
     world.targets(AAA="0.2")
@@ -200,13 +206,7 @@ def test_a_split_is_proven_by_all_that_its_history_was_rebased_by(first: str, th
 
 def test_a_dividend_while_a_split_is_awaited_is_no_loss_of_half() -> None:
     """Prices are those of the shares to come still."""
-    world = World.ready(FELL)
-    world.finish(world.one(AAA="0.2"))
-    world.costs[1] = D(100)
-    world.moved("AAA")
-    world.reconcile()
-    world.now = MORNING - timedelta(hours=1)
-    world.snapshot()
+    world = held_before_the_open()
     for scale, rebased in ((D("0.5"), D(2)), (D("0.499"), D("1.002"))):
         world.prices["AAA"] = 100 * scale
         refreshed(world, scale, rebased)
